@@ -1,0 +1,57 @@
+"""Pieces that networks share: the base class, masks and pooling over time that ignores padding."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """A network as the rest of the house sees it: an encoder and one linear layer on top.
+
+    Subclasses set `n_embedding` through `__init__` and define `encode`.
+    """
+
+    def __init__(self, n_embedding: int, n_labels: int) -> None:
+        super().__init__()
+        self.n_embedding = n_embedding
+        self.classifier = nn.Linear(n_embedding, n_labels)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F) with (B,) true lengths -> (B, E); what lies behind a length has no influence."""
+        raise TypeError(f"{type(self).__name__} defines no encode")
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F), (B,) -> (B, K) scores before the softmax."""
+        scores: Tensor = self.classifier(self.encode(x, lengths))
+        return scores
+
+
+def time_mask(lengths: Tensor, n_frames: int) -> Tensor:
+    """(B,) -> (B, T) bool, True on real frames."""
+    return torch.arange(n_frames, device=lengths.device)[None] < lengths[:, None]
+
+
+class SelfAttention(nn.Module):
+    """Weights over time from the states themselves: softmax(v . tanh(W h)), zero on padding.
+
+    Source: Lin et al. 2017, "A structured self-attentive sentence embedding", with one hop.
+    """
+
+    def __init__(self, n_features: int, n_hidden: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(n_features, n_hidden), nn.Tanh(), nn.Linear(n_hidden, 1, bias=False))
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, H), (B, T) -> (B, T) weights that sum to 1."""
+        scores = self.score(states).squeeze(-1).masked_fill(~mask, float("-inf"))
+        return torch.softmax(scores, dim=1)
+
+
+def weighted_mean(states: Tensor, weights: Tensor) -> Tensor:
+    """(B, T, H), (B, T) -> (B, H)."""
+    return torch.einsum("bth,bt->bh", states, weights)
+
+
+def weighted_std(states: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
+    """Deviation over time around a weighted mean: (B, T, H), (B, T), (B, H) -> (B, H)."""
+    variance = torch.einsum("bth,bt->bh", (states - mean[:, None]).square(), weights)
+    return (variance + 1e-5).sqrt()

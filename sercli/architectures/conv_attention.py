@@ -1,0 +1,79 @@
+"""Convolutions over a spectrogram of any length, then attentive statistics over time.
+
+Each block halves time and frequency and doubles the filters; frequency is then averaged away and an attention decides
+which moments count for the mean and the deviation. Source of the pooling: Okabe et al. 2018, "Attentive statistics
+pooling for deep speaker embedding".
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sercli.architectures._layers import Classifier, SelfAttention, time_mask, weighted_mean, weighted_std
+from sercli.types import Dropout, PositiveInt
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network."""
+
+    n_filters: PositiveInt = 32  # of the first block; each next one has twice as many
+    n_blocks: PositiveInt = 4
+    n_attention: PositiveInt = 64  # hidden units of the attention
+    block_dropout: Dropout = 0.1  # of whole filters, after each block
+    dropout: Dropout = 0.4  # on the pooled statistics
+    max_frames: PositiveInt = 3000  # longer input is cut
+
+
+def search_space(trial: Any) -> dict[str, Any]:
+    """What `ser tune` varies."""
+    return {
+        "n_filters": trial.suggest_categorical("architecture.n_filters", [16, 24, 32]),
+        "n_blocks": trial.suggest_int("architecture.n_blocks", 3, 5),
+        "block_dropout": trial.suggest_float("architecture.block_dropout", 0.0, 0.3),
+        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
+    }
+
+
+def build(config: Config, n_features: int, n_labels: int) -> Classifier:
+    """Make the network for (B, T, n_features) input and n_labels classes."""
+    return ConvAttention(config, n_features, n_labels)
+
+
+class ConvAttention(Classifier):
+    """(B, T, F) -> blocks (B, C, T', F') -> mean over F' -> attentive mean and deviation over T' -> linear."""
+
+    def __init__(self, config: Config, n_features: int, n_labels: int) -> None:
+        widths = [config.n_filters * 2**block for block in range(config.n_blocks)]
+        super().__init__(2 * widths[-1], n_labels)
+        self.config = config
+        self.blocks = nn.ModuleList(_block(n_in, n_out) for n_in, n_out in zip([1, *widths], widths, strict=False))
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.block_dropout = nn.Dropout2d(config.block_dropout)
+        self.attention = SelfAttention(widths[-1], config.n_attention)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F), (B,) -> (B, E)."""
+        x, lengths = x[:, : self.config.max_frames], lengths.clamp(max=self.config.max_frames)
+        picture = (x * time_mask(lengths, x.shape[1])[:, :, None])[:, None]
+        for block in self.blocks:
+            # Zero behind the true length again: the pool and the next convolution must see there what they see
+            # at an edge (no value after a ReLU is below zero, so a zero never wins a maximum).
+            picture = block(picture) * time_mask(lengths, picture.shape[2])[:, None, :, None]
+            picture = self.block_dropout(self.pool(picture))
+            lengths = (lengths + 1) // 2
+        states = picture.mean(dim=3).transpose(1, 2)  # (B, C, T', F') -> (B, T', C)
+        weights = self.attention(states, time_mask(lengths, states.shape[1]))
+        mean = weighted_mean(states, weights)
+        return torch.cat([self.dropout(mean), self.dropout(weighted_std(states, weights, mean))], dim=1)
+
+
+def _block(n_in: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+    )

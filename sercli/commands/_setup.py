@@ -1,0 +1,35 @@
+"""What train and tune begin with: the plan, the dataset and its split."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sercli.dataset.manifest import Dataset
+    from sercli.model.spec import Plan
+    from sercli.types import Split
+
+
+def plan_and_split(
+    model: str | None,
+    config: Path | None,
+    sets: list[str] | None,
+    data: Path,
+    split: str | None,
+    folds: int | None,
+    fold: int,
+    seed: int,
+) -> "tuple[Plan, Dataset, Split]":
+    """Resolve the settings, open the dataset and divide it as asked, or as its corpus suggests.
+
+    Raises:
+        SerError: any of them cannot be; before anything is computed or written.
+    """
+    from sercli.config import parse_sets
+    from sercli.dataset import manifest
+    from sercli.dataset.split import make_split
+    from sercli.model import spec
+
+    dataset = manifest.load(data)
+    plan = spec.resolve(model, config, parse_sets(sets or []))
+    kind = split or dataset.info.split
+    return plan, dataset, make_split(dataset.manifest, kind, n_folds=folds or dataset.info.folds, fold=fold, seed=seed)

@@ -1,0 +1,47 @@
+"""`ser ensemble`: two runs become one that hears and reads."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sercli.commands import _options
+
+
+def ensemble(
+    *,
+    acoustic: Annotated[Path, typer.Option("-a", "--acoustic", help="Acoustic run directory.", show_default=False)],
+    linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.", show_default=False)],
+    data: _options.Data,
+    out: _options.Out,
+    rule: Annotated[str, typer.Option("--rule", help="max-confidence, average, weighted, feature, or all (a folder each).")] = "all",
+    seed: _options.Seed = 0,
+    device: _options.Device = "auto",
+    jobs: _options.Jobs = None,
+    sets: _options.Sets = None,
+) -> None:
+    """Combine an acoustic and a linguistic run, at decision level or at feature level."""
+    from sercli import plugins, runs
+    from sercli.commands import _render
+    from sercli.dataset import manifest
+    from sercli.evaluation import comparison
+    from sercli.model import fusion, inference, training
+
+    rules = plugins.names("ensemble") if rule == "all" else (rule,)
+    configs = fusion.rule_configs(rules, sets or [])
+    dataset = manifest.load(data)
+    chosen = training.pick_device(device)
+    members = (inference.load(acoustic, chosen), inference.load(linguistic, chosen))
+    rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    fusion.check_members(members, dataset)
+    folders = [out / name if rule == "all" else out for name in rules]
+    for name, folder in zip(rules, folders, strict=True):
+        rule_config, train_config = configs[name]
+        with _render.training_progress(name, train_config.epochs) as on_epoch:
+            shop = fusion.Workshop(dataset, rows, seed, chosen, on_epoch)
+            fusion.fuse(members, name, folder, shop, rule_config=rule_config, train_config=train_config)
+    shown = [acoustic, linguistic, *folders]
+    names = [*(member.info.name for member in members), *rules]
+    answers = [runs.read_predictions(folder, "test") for folder in shown]
+    result = comparison.compare(list(zip(names, answers, strict=True)), members[0].info.train_counts)
+    _render.systems_table(result.systems, result.baselines)

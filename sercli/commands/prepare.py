@@ -1,0 +1,68 @@
+"""`ser prepare`: a corpus on disk becomes a prepared dataset."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sercli.commands import _options
+
+
+class LabelSet(StrEnum):
+    """Which labels a dataset gets."""
+
+    four = "four"
+    native = "native"
+
+
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="iemocap, ravdess, emodb, nemo, cremad, tess, savee, meld, goemotions, table or demo.")],
+    root: Annotated[Path | None, typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file).", show_default=False)] = None,
+    *,
+    out: _options.Out,
+    labels: Annotated[LabelSet, typer.Option("--labels", help="four: neutral, happiness, sadness, anger; native: all that the corpus has.")] = LabelSet.four,
+    features: Annotated[str | None, typer.Option("--features", help="Names with commas between. Default: all that the presets use.", show_default=False)] = None,
+    jobs: _options.Jobs = None,
+    sets: _options.Sets = None,
+) -> None:
+    """Read a corpus, check every recording, choose labels, compute features."""
+    from sercli import plugins
+    from sercli.commands import _render
+    from sercli.dataset import preparation
+    from sercli.model import spec
+
+    plugin = plugins.load("corpus", corpus)
+    if root is None:
+        if not hasattr(plugin, "default_root"):
+            raise _missing_root(corpus)
+        root = plugin.default_root()
+    wanted = preparation.feature_configs(features, sets or [], spec.preset_features())
+    prepared = preparation.prepare(
+        corpus, root, out, label_set=labels.value, jobs=_options.n_jobs(jobs), progress=_render.progress
+    )
+    computed = preparation.finish(prepared, wanted, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    info = prepared.dataset.info
+    rows = prepared.dataset.manifest.utterances
+    facts: dict[str, str | int | float | None] = {
+        "corpus": f"{info.corpus} ({info.licence})",
+        "utterances": len(rows),
+        "speakers": len({u.speaker for u in rows if u.speaker}),
+        "sessions": len({u.session for u in rows if u.session}),
+        "hours": round(info.hours, 2),
+        "suggested split": info.split,
+        "features": ", ".join(name for name, done in computed.items() if done) or "none",
+    }
+    _render.dataset_summary(facts, prepared.remarks)
+    _render.distribution_table(prepared.before, prepared.after, prepared.mapping)
+    for same in prepared.duplicates:
+        _render.warn(f"the same recording under {len(same)} names: {', '.join(same)}")
+    for name in (name for name, done in computed.items() if not done):
+        _render.note(f"{name} was passed over: no utterance has what it is made from.")
+    _render.note(f"next: ser train -m PRESET --data {out} --out RUN")
+
+
+def _missing_root(corpus: str) -> Exception:
+    from sercli.errors import SerError
+
+    return SerError(f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR.")

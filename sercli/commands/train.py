@@ -1,0 +1,45 @@
+"""`ser train`: a preset becomes a run directory."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sercli.commands import _options
+
+
+def train(
+    *,
+    model: _options.Preset = None,
+    data: _options.Data,
+    out: _options.Out,
+    split: _options.SplitKind = None,
+    folds: _options.Folds = None,
+    fold: _options.Fold = 1,
+    seed: _options.Seed = 0,
+    config: _options.ConfigFile = None,
+    device: _options.Device = "auto",
+    jobs: _options.Jobs = None,
+    sets: _options.Sets = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table at the end.")] = False,
+) -> None:
+    """Train a network on one fold; the same command again goes on after a kill."""
+    from sercli.commands import _render, _setup
+
+    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, split, folds, fold, seed)
+    from sercli.evaluation import metrics
+    from sercli.model import experiment, inference, training
+    from sercli.runs import load_info, read_predictions
+
+    chosen = training.pick_device(device)
+    rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    with _render.training_progress(plan.name, plan.train.epochs) as on_epoch:
+        info = experiment.train(dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
+    if parts.leaky:
+        _render.warn("This split shares speakers between parts: its figures are too good, and only fit to repeat the original's.")
+    if not quiet:
+        predictions = read_predictions(out, "test")
+        truth = [dataset.by_id[i].label for i in parts.train]
+        baselines = metrics.baselines(predictions.truth or (), predictions.labels, truth)
+        _render.systems_table([metrics.report_from(predictions, info.name)], baselines)
+    _render.note(f"{out}: best epoch {load_info(out).best_epoch}; next: ser evaluate -a {out}  or  ser predict CLIP --model {out}")

@@ -1,0 +1,1 @@
+"""One file per corpus: HOMEPAGE, LICENCE, LABELS, SPLIT, FOLDS and read(root)."""

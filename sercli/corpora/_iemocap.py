@@ -1,0 +1,171 @@
+"""IEMOCAP's own text formats: evaluation files, transcriptions, and how many there are of everything."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sercli.corpora._files import lines_of
+from sercli.types import FOUR, Remark
+
+CODES = {
+    "neu": "neutral",
+    "hap": "happiness",
+    "exc": "excitement",
+    "sad": "sadness",
+    "ang": "anger",
+    "fru": "frustration",
+    "fea": "fear",
+    "sur": "surprise",
+    "dis": "disgust",
+    "oth": "other",
+}
+NO_MAJORITY = "xxx"
+
+# Fixed positions would give a wrong speaker where the dialog's name is longer: Ses03M_impro05a, Ses05M_script01_1b.
+TURN = re.compile(
+    r"(?P<dialog>Ses(?P<session>0[1-5])[FM]_(?P<scene>impro0\d[ab]?|script0\d_\db?))_(?P<sex>[FM])(?P<number>\d{3}|XX\d)",
+    re.ASCII,
+)
+DIALOG = re.compile(r"Ses0[1-5][FM]_(?:impro0\d[ab]?|script0\d_\db?)", re.ASCII)
+
+_N = r"\d{1,6}(?:\.\d+)?"
+_HEADER = re.compile(rf"\[\s*({_N})\s*-\s*({_N})\s*\]\s+(\S+)\s+(\S+)\s+\[([^\]]*)\]\s*", re.ASCII)
+_CATEGORIES = re.compile(r"C-(\w+):\s*([^()]*?)\s*(?:\((.*)\))?\s*")
+_DIMENSIONS = re.compile(r"A-(\w+):\s*val\s*(\d?);\s*act\s*(\d?);\s*dom\s*(\d?);?\s*(?:\((.*)\))?\s*", re.ASCII)
+_VOTES = {"excited": "excitement", "neutral state": "neutral"}  # the others are words of ours already
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One block of an evaluation file."""
+
+    id: str
+    code: str  # three letters
+    start_s: float  # in the dialog's recording
+    end_s: float
+    dimensions: tuple[float | None, float | None, float | None]  # valence, activation, dominance, each 1 to 5
+    votes: list[dict[str, Any]] = field(default_factory=list)
+
+
+def parse_evaluation(text: str, source: str) -> Iterator[Turn | Remark]:
+    """The turns of one file of EmoEvaluation, whatever number of raters each has."""
+    current: Turn | None = None
+    for number, line in lines_of(text):
+        if line.startswith("[") or not line.strip():
+            if current:
+                yield current
+            current = _header(line)
+            if line.strip() and not current:
+                yield Remark("skipped", f"{source}:{number}", "line that cannot be read as a turn")
+        elif line[:2] in ("C-", "A-"):
+            vote = _vote(line)
+            if current and vote:
+                current.votes.append(vote)
+            else:
+                yield Remark("skipped", f"{source}:{number}", "rater's line that cannot be read or has no turn")
+        elif not line.startswith("%"):
+            yield Remark("skipped", f"{source}:{number}", "line that is neither a turn nor a rater's")
+    if current:
+        yield current
+
+
+def parse_transcription(text: str, source: str) -> Iterator[tuple[str, str] | Remark]:
+    """Turn and words of each line of a transcription; markers such as [LAUGHTER] stay in the words."""
+    for number, line in lines_of(text):
+        head, colon, words = line.partition("]:")  # the words may hold colons
+        match = TURN.fullmatch(head.partition("[")[0].strip())
+        if not line.strip():
+            continue
+        if not colon or not match:
+            yield Remark("skipped", f"{source}:{number}", "transcript without a turn's id")
+        elif match["number"].startswith("XX"):
+            yield Remark("skipped", f"{source}:{number}", "transcript of a turn that was never labelled (XX)")
+        else:
+            yield match.group(), words.strip()
+
+
+def _header(line: str) -> Turn | None:
+    match = _HEADER.fullmatch(line)
+    if not match:
+        return None
+    numbers = [_number(cell) for cell in match[5].split(",")]
+    valence, activation, dominance = (*numbers, None, None, None)[:3]
+    return Turn(match[3], match[4], float(match[1]), float(match[2]), (valence, activation, dominance))
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(rf"\s*{_N}\s*", text, re.ASCII) else None
+
+
+def _vote(line: str) -> dict[str, Any] | None:
+    """One rater's line: the labels given, or valence, activation and dominance with None where it was left out."""
+    if match := _CATEGORIES.fullmatch(line):
+        words = [word.strip().lower() for word in match[2].split(";") if word.strip()]
+        vote: dict[str, Any] = {"rater": match[1], "labels": [_VOTES.get(word, word) for word in words]}
+    elif match := _DIMENSIONS.fullmatch(line):
+        values = [int(digit) if digit else None for digit in match.group(2, 3, 4)]
+        vote = {"rater": match[1], **dict(zip(("valence", "activation", "dominance"), values, strict=True))}
+    else:
+        return None
+    comment = match[match.re.groups]
+    return {**vote, "comment": comment} if comment else vote
+
+
+# What the whole release holds, per session in the order of COUNTED; the classes are the four, excited within happiness.
+COUNTED = ("dialogs", "turns", "women's turns", "men's turns", *FOUR)
+EXPECTED = {
+    1: (28, 1819, 873, 946, 384, 278, 194, 229),
+    2: (30, 1811, 859, 952, 362, 327, 197, 137),
+    3: (32, 2136, 1048, 1088, 320, 286, 305, 240),
+    4: (30, 2103, 987, 1116, 258, 303, 143, 327),
+    5: (31, 2170, 1033, 1137, 384, 442, 245, 170),
+}
+EXPECTED_CODES = {
+    "xxx": 2507,
+    "fru": 1849,
+    "neu": 1708,
+    "ang": 1103,
+    "sad": 1084,
+    "exc": 1041,
+    "hap": 595,
+    "sur": 107,
+    "fea": 40,
+    "oth": 3,
+    "dis": 2,
+}
+
+
+def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[Remark]:
+    """Warnings where the release is not whole or not what it is known to be.
+
+    Args:
+        turns: all turns that were read, those without a majority label included.
+        n_dialogs: how many evaluation files each session that is there has.
+    """
+    turns = list(turns)
+    missing = [f"Session{number}" for number in EXPECTED if number not in n_dialogs]
+    if missing:
+        yield Remark("warning", ", ".join(missing), f"not there: {len(n_dialogs)} of 5 sessions are read")
+    for number in n_dialogs:
+        mine = [turn for turn in turns if turn.id.startswith(f"Ses0{number}")]
+        yield from _compare(f"Session{number}", COUNTED, EXPECTED[number], _counts(n_dialogs[number], mine))
+    if not missing:
+        codes = Counter(turn.code for turn in turns)
+        found = tuple(codes[code] for code in EXPECTED_CODES)
+        yield from _compare("all sessions", tuple(EXPECTED_CODES), tuple(EXPECTED_CODES.values()), found)
+
+
+def _counts(n_dialogs: int, turns: list[Turn]) -> tuple[int, ...]:
+    sexes = Counter(turn.id.rpartition("_")[2][:1] for turn in turns)
+    words = Counter("happiness" if turn.code == "exc" else CODES.get(turn.code) for turn in turns)
+    return (n_dialogs, len(turns), sexes["F"], sexes["M"], *(words[label] for label in FOUR))
+
+
+def _compare(
+    source: str, names: tuple[str, ...], expected: tuple[int, ...], found: tuple[int, ...]
+) -> Iterator[Remark]:
+    wrong = [f"{n} {name} instead of {e}" for name, e, n in zip(names, expected, found, strict=True) if e != n]
+    if wrong:
+        yield Remark("warning", source, "not as the whole release has it: " + ", ".join(wrong))

@@ -1,0 +1,88 @@
+"""CREMA-D: 91 North American actors, twelve sentences, six emotions (Cao et al. 2014)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._files import read_text
+from sercli.corpora._rows import read_rows
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"
+LICENCE = "ODbL 1.0"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "fear": None,
+    "disgust": None,
+}
+SPLIT = "speakers"
+FOLDS: int | None = 5
+
+_EMOTIONS = dict(zip(("NEU", "HAP", "SAD", "ANG", "FEA", "DIS"), LABELS, strict=True))
+_LEVELS = {"LO": "low", "MD": "medium", "HI": "high"}  # XX (and one X): unspecified
+_SENTENCES = {
+    "IEO": "It's eleven o'clock.",
+    "TIE": "That is exactly what happened.",
+    "IOM": "I'm on my way to the meeting.",
+    "IWW": "I wonder what this is about.",
+    "TAI": "The airplane is almost full.",
+    "MTI": "Maybe tomorrow it will be cold.",
+    "IWL": "I would like a new alarm clock.",
+    "ITH": "I think I have a doctor's appointment.",
+    "DFA": "Don't forget a jacket.",
+    "ITS": "I think I've seen this before.",
+    "TSI": "The surface is slick.",
+    "WSI": "We'll stop in a couple of minutes.",
+}
+_NAME = re.compile(
+    rf"(?:^|/)(?P<actor>1\d{{3}})_(?P<sentence>{'|'.join(_SENTENCES)})_(?P<emotion>{'|'.join(_EMOTIONS)})"
+    r"_(?P<level>LO|MD|HI|XX?)$",
+    re.ASCII,
+)
+_DEMOGRAPHICS = "VideoDemographics.csv"
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The clips below a folder, in `AudioWAV/` as released or anywhere else; sex is from VideoDemographics.csv.
+
+    Raises:
+        SerError: there is no such folder, no clip of CREMA-D in it, or VideoDemographics.csv is broken.
+    """
+    sexes: dict[str, str] | None = None
+    for found in find_clips(root, _NAME, corpus="CREMA-D", example="AudioWAV/1001_DFA_ANG_XX.wav"):
+        if isinstance(found, Remark):
+            yield found
+            continue
+        if sexes is None:
+            sexes = _read_sexes(root)
+            if not sexes:
+                yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is not there: the speakers' sex stays unknown")
+        yield _utterance(found, sexes)
+
+
+def _read_sexes(root: Path) -> dict[str, str]:
+    """Actor -> "female" or "male"; nothing where the table is missing."""
+    for path in (root / _DEMOGRAPHICS, root.parent / _DEMOGRAPHICS):  # the user may have given AudioWAV itself
+        if path.is_file():
+            text, _ = read_text(path)
+            return {row.get("ActorID", ""): row.get("Sex", "").lower() for _, row in read_rows(text, str(path))}
+    return {}
+
+
+def _utterance(clip: Clip, sexes: dict[str, str]) -> Utterance:
+    part = clip.match.groupdict()
+    attributes = {"sex": sexes.get(part["actor"]), "level": _LEVELS.get(part["level"])}
+    return Utterance(
+        id=clip.id,
+        corpus="cremad",
+        label=_EMOTIONS[part["emotion"]],
+        speaker=part["actor"],
+        prompt=part["sentence"],
+        audio=clip.path,
+        texts={"human": _SENTENCES[part["sentence"]]},
+        attributes={name: value for name, value in attributes.items() if value},
+    )

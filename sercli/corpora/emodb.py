@@ -1,0 +1,73 @@
+"""EmoDB, the Berlin database: ten German actors, ten sentences, seven emotions (Burkhardt et al. 2005)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercli.corpora._clips import Clip, find_clips
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "http://emodb.bilderbar.info/"
+LICENCE = "CC BY 4.0"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "fear": None,
+    "disgust": None,
+    "boredom": None,
+}
+SPLIT = "speakers"
+FOLDS: int | None = None  # leave one speaker out
+
+_EMOTIONS = {  # the letters are those of the German words
+    "N": "neutral",
+    "F": "happiness",
+    "T": "sadness",
+    "W": "anger",
+    "A": "fear",
+    "E": "disgust",
+    "L": "boredom",
+}
+_WOMEN = ("08", "09", "13", "14", "16")
+_SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
+_NAME = re.compile(
+    r"(?:^|/)(?P<speaker>03|08|09|1[0-6])(?P<text>[ab](?:0[1-9]|10))(?P<emotion>[NFTWAEL])(?P<version>[a-z])$"
+)
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The clips below a folder, in `wav/` as released or anywhere else.
+
+    Raises:
+        SerError: there is no such folder, or no clip of EmoDB in it.
+    """
+    for found in find_clips(root, _NAME, corpus="EmoDB", example="wav/03a01Fa.wav"):
+        yield found if isinstance(found, Remark) else _utterance(found)
+
+
+def _utterance(clip: Clip) -> Utterance:
+    part = clip.match.groupdict()
+    sentence = _SENTENCES.get(part["text"])
+    return Utterance(
+        id=clip.id,
+        corpus="emodb",
+        label=_EMOTIONS[part["emotion"]],
+        speaker=part["speaker"],
+        prompt=part["text"],
+        audio=clip.path,
+        texts={"human": sentence} if sentence else {},
+        attributes={"sex": "female" if part["speaker"] in _WOMEN else "male", "version": part["version"]},
+    )

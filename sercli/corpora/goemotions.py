@@ -1,0 +1,119 @@
+"""GoEmotions: 54,263 comments from Reddit with 28 emotions (Demszky et al. 2020). Text only.
+
+The way from 28 to four is the authors' own grouping after Ekman, cut down to the words that name the emotion itself:
+gratitude, love or optimism are pleasant without being happiness, disapproval is no anger, remorse is more than sadness.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercli.corpora._files import find_files, lines_of, need_folder, not_this_corpus, read_text, walk
+from sercli.errors import SerError
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://github.com/google-research/google-research/tree/master/goemotions"
+LICENCE = "CC BY 4.0"
+LABELS: dict[str, str | None] = {
+    "admiration": None,
+    "amusement": "happiness",
+    "anger": "anger",
+    "annoyance": "anger",
+    "approval": None,
+    "caring": None,
+    "confusion": None,
+    "curiosity": None,
+    "desire": None,
+    "disappointment": "sadness",
+    "disapproval": None,
+    "disgust": None,
+    "embarrassment": None,
+    "excitement": "happiness",
+    "fear": None,
+    "gratitude": None,
+    "grief": "sadness",
+    "joy": "happiness",
+    "love": None,
+    "nervousness": None,
+    "optimism": None,
+    "pride": None,
+    "realization": None,
+    "relief": None,
+    "remorse": None,
+    "sadness": "sadness",
+    "surprise": None,
+    "neutral": "neutral",
+}
+SPLIT = "official"
+FOLDS: int | None = None
+
+_TABLES = {"train": "train.tsv", "valid": "dev.tsv", "test": "test.tsv"}
+_NAMES = "emotions.txt"
+_NUMBER = re.compile(r"\d{1,3}", re.ASCII)
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The comments of the three parts in file order; those of several emotions only where all are the same one of four.
+
+    Raises:
+        SerError: there is no such folder, no emotions.txt or none of the three tables in it, or one is broken.
+    """
+    need_folder(root, "GoEmotions", "emotions.txt, train.tsv, dev.tsv and test.tsv")
+    paths = list(walk(root))
+    tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
+    names = find_files(paths, _NAMES)
+    if not names or not any(tables.values()):
+        raise not_this_corpus(root, "GoEmotions", "emotions.txt with train.tsv, dev.tsv and test.tsv")
+    emotions = _read_names(root / names[0])
+    seen: set[str] = set()
+    for part, found in tables.items():
+        if found:
+            yield from _read_part(root / found[0], part, emotions, seen)
+        else:
+            yield Remark("warning", _TABLES[part], f"not there: the {part} part is missing")
+
+
+def _read_names(path: Path) -> list[str]:
+    text, _ = read_text(path)
+    emotions = [line.strip() for _, line in lines_of(text) if line.strip()]
+    unknown = [name for name in emotions if name not in LABELS]
+    if unknown:
+        raise SerError(f"{path}: '{unknown[0]}' is none of the 28 emotions of GoEmotions.")
+    return emotions
+
+
+def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> Iterator[Utterance | Remark]:
+    text, remarks = read_text(path)
+    yield from remarks
+    for line, content in lines_of(text):
+        if not content.strip():
+            continue
+        source = f"{path.name}:{line}"
+        cells = content.split("\t")
+        if len(cells) != 3:
+            raise SerError(f"{path}:{line}: {len(cells)} cells instead of 3 (text, numbers of the emotions, id).")
+        words, numbers, id_ = (cell.strip() for cell in cells)
+        if id_ in seen:
+            yield Remark("skipped", source, "comment listed a second time")
+            continue
+        seen.add(id_)
+        label = _agreed(_names(numbers, emotions, f"{path}:{line}"))
+        if label is None:
+            yield Remark("skipped", source, "several emotions that are not the same one of four")
+        else:
+            yield Utterance(id=id_, corpus="goemotions", label=label, texts={"human": words}, attributes={"part": part})
+
+
+def _names(numbers: str, emotions: list[str], source: str) -> list[str]:
+    found = []
+    for number in numbers.split(","):
+        if not _NUMBER.fullmatch(number) or int(number) >= len(emotions):
+            raise SerError(f"{source}: '{number}' is not the number of one of the {len(emotions)} emotions.")
+        found.append(emotions[int(number)])
+    return found
+
+
+def _agreed(names: list[str]) -> str | None:
+    """The one emotion, or the first of several that all are the same one of four."""
+    four = {LABELS[name] for name in names}
+    return names[0] if len(names) == 1 or (len(four) == 1 and None not in four) else None

@@ -1,0 +1,190 @@
+"""IEMOCAP: ten actors in five sessions of dialogues, improvised and scripted (Busso et al. 2008)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sercli.corpora._files import (
+    is_audio,
+    list_folder,
+    need_folder,
+    not_this_corpus,
+    one_each,
+    read_text,
+    without_ending,
+)
+from sercli.corpora._iemocap import (
+    CODES,
+    DIALOG,
+    NO_MAJORITY,
+    TURN,
+    Turn,
+    check_counts,
+    parse_evaluation,
+    parse_transcription,
+)
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://sail.usc.edu/iemocap/"
+LICENCE = "for research, on application to USC"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",
+    "excitement": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "frustration": None,
+    "surprise": None,
+    "fear": None,
+    "disgust": None,
+    "other": None,
+}
+SPLIT = "loso"
+FOLDS: int | None = None  # the five sessions
+
+_HOLDS = "Session1 to Session5 (IEMOCAP_full_release), or one of them"
+_SESSION = re.compile(r"Session([1-5])", re.ASCII)
+_EVALUATION = "dialog/EmoEvaluation"  # its subfolders hold single raters' files: not read
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The turns that most raters gave one label, sorted by session and id.
+
+    Args:
+        root: the release's folder, the one above it, or one session.
+
+    Raises:
+        SerError: there is no such folder, or no session with evaluation files in it.
+    """
+    need_folder(root, "IEMOCAP", _HOLDS)
+    sessions = _find_sessions(root)
+    if not sessions:
+        raise not_this_corpus(root, "IEMOCAP", f"Session1/{_EVALUATION} with files like Ses01F_impro01.txt")
+    turns: dict[str, Turn] = {}
+    n_dialogs = {}
+    for number, folder in sessions.items():
+        dialogs, remarks = _dialogs(folder / _EVALUATION)
+        yield from remarks
+        n_dialogs[number] = len(dialogs)
+        new: dict[str, Turn] = {}
+        for dialog in dialogs:
+            yield from _read_evaluation(folder / _EVALUATION / f"{dialog}.txt", turns, new)
+        yield from _read_session(root, folder, dialogs, new)
+        turns |= new
+    yield from check_counts(turns.values(), n_dialogs)
+
+
+def _find_sessions(root: Path) -> dict[int, Path]:
+    """The folders Session1 to Session5 that have evaluation files, by number."""
+    places = [root, *sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")]
+    for place in places:
+        folders = (
+            [place] if place is root and _SESSION.fullmatch(root.resolve().name) else sorted(place.glob("Session?"))
+        )
+        found = {}
+        for folder in folders:
+            match = _SESSION.fullmatch(folder.resolve().name if folder is root else folder.name)
+            if match and _dialogs(folder / _EVALUATION)[0]:
+                found[int(match[1])] = folder
+        if found:
+            return found
+    return {}
+
+
+def _dialogs(folder: Path) -> tuple[list[str], list[Remark]]:
+    """The dialogs that have an evaluation file, and remarks on other files among them."""
+    names = [name for name in list_folder(folder) if name.endswith(".txt")]
+    dialogs = [name.removesuffix(".txt") for name in names]
+    strange = [name for name in dialogs if not DIALOG.fullmatch(name)]
+    remarks = [Remark("skipped", f"{name}.txt", "its name is not that of a dialog") for name in strange]
+    return [name for name in dialogs if name not in strange], remarks
+
+
+def _read_evaluation(path: Path, before: dict[str, Turn], turns: dict[str, Turn]) -> Iterator[Remark]:
+    """Add the turns of one file to `turns`."""
+    text, remarks = read_text(path)
+    yield from remarks
+    for item in parse_evaluation(text, path.name):
+        if isinstance(item, Remark):
+            yield item
+        elif not TURN.fullmatch(item.id):
+            yield Remark("skipped", item.id, "not the name of a turn")
+        elif item.id in turns or item.id in before:
+            yield Remark("skipped", item.id, "turn that is labelled a second time")
+        else:
+            turns[item.id] = item
+
+
+def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str, Turn]) -> Iterator[Utterance | Remark]:
+    words: dict[str, str] = {}
+    sounds: dict[str, str] = {}
+    for dialog in dialogs:
+        yield from _read_transcription(folder / "dialog" / "transcriptions" / f"{dialog}.txt", words)
+        clips, remarks = _find_sounds(folder / "sentences" / "wav" / dialog)
+        yield from remarks
+        sounds |= clips
+    below = folder.relative_to(root).as_posix()
+    for id_, turn in sorted(turns.items()):
+        sound = sounds.get(id_)
+        if turn.code == NO_MAJORITY:
+            yield Remark("skipped", id_, "raters without a majority (xxx)")
+        elif turn.code not in CODES:
+            yield Remark("skipped", id_, f"unknown emotion code '{turn.code}'")
+        elif not sound:
+            yield Remark("skipped", id_, "its recording is not there")
+        else:
+            if id_ not in words:
+                yield Remark("warning", id_, "turn without a transcript")
+            yield _utterance(turn, sound if below == "." else f"{below}/{sound}", words.get(id_))
+
+
+def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
+    """Add the words of one dialog to `words`."""
+    if not path.is_file():
+        yield Remark("warning", path.name, "transcription that is not there")
+        return
+    text, remarks = read_text(path)
+    yield from remarks
+    for item in parse_transcription(text, path.name):
+        if isinstance(item, Remark):
+            yield item
+        else:
+            words.setdefault(*item)
+
+
+def _find_sounds(folder: Path) -> tuple[dict[str, str], list[Remark]]:
+    """The recordings of one dialog by turn, as paths below the session's folder."""
+    chosen, remarks = one_each(filter(is_audio, list_folder(folder)), key=without_ending)
+    return {turn: f"sentences/wav/{folder.name}/{name}" for turn, name in chosen.items()}, remarks
+
+
+def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
+    match = TURN.fullmatch(turn.id)
+    assert match, turn.id
+    sex = match["sex"]  # of the speaker; the F or M before the scene is who wore the markers
+    scripted = match["scene"].startswith("script")
+    valence, activation, dominance = turn.dimensions
+    attributes: dict[str, Any] = {
+        "sex": {"F": "female", "M": "male"}[sex],
+        "style": "scripted" if scripted else "improvised",
+        "dialog": match["dialog"],
+        "dialog_start_s": turn.start_s,
+        "dialog_end_s": turn.end_s,
+        "valence": valence,
+        "activation": activation,
+        "dominance": dominance,
+        "votes": turn.votes,
+    }
+    return Utterance(
+        id=turn.id,
+        corpus="iemocap",
+        label=CODES[turn.code],
+        speaker=f"Ses{match['session']}{sex}",
+        session=f"Ses{match['session']}",
+        # Both dialogs of a pair of actors and all sessions share a script; script01_1b is a part of script01_1.
+        prompt=match["scene"].rstrip("b") if scripted else None,
+        audio=audio,
+        texts={} if words is None else {"human": words},
+        attributes=attributes,
+    )

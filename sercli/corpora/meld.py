@@ -1,0 +1,134 @@
+"""MELD: 13,708 utterances of dialogue from the series Friends, seven emotions (Poria et al. 2019).
+
+The release's sound is in films; the words are read from its CSV files, the sound where clips lie beside them.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sercli.corpora._files import (
+    find_files,
+    is_audio,
+    is_unreadable_audio,
+    need_folder,
+    not_this_corpus,
+    one_each,
+    read_text,
+    walk,
+    without_ending,
+)
+from sercli.corpora._rows import need_columns, read_rows
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://affective-meld.github.io/"
+LICENCE = "GPL-3.0"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",  # "joy" in the release
+    "sadness": "sadness",
+    "anger": "anger",
+    "surprise": None,
+    "fear": None,
+    "disgust": None,
+}
+SPLIT = "official"
+FOLDS: int | None = None
+
+_TABLES = {"train": "train_sent_emo.csv", "valid": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
+_SPELLINGS = {"joy": "happiness"}
+_COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
+_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
+_CLIP = re.compile(r"(?:^|/)dia(\d{1,6})_utt(\d{1,6})$", re.ASCII)
+# A folder's name tells the part: train_splits, dev_splits_complete, output_repeated_splits_test, or simply valid.
+_FOLDER = re.compile(r"train|dev|valid|test", re.IGNORECASE)
+_PARTS = {"train": "train", "dev": "valid", "valid": "valid", "test": "test"}
+# The release was saved with Windows-1252 quotes and dashes as if they were Latin-1: control characters in Unicode.
+_QUOTES = {code: bytes([code]).decode("cp1252", errors="ignore") for code in range(0x80, 0xA0)}
+
+_Key = tuple[str, int, int]  # part, dialogue, utterance
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The utterances of the three parts, in the order of the dialogues.
+
+    Raises:
+        SerError: there is no such folder, none of the three tables is in it, or one is broken.
+    """
+    need_folder(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv")
+    paths = list(walk(root))
+    tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
+    if not any(tables.values()):
+        raise not_this_corpus(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv")
+    clips, remarks = _find_clips(paths)
+    yield from remarks
+    n_silent = 0
+    for part, found in tables.items():
+        if not found:
+            yield Remark("warning", _TABLES[part], f"not there: the {part} part is missing")
+            continue
+        for item in _read_part(root / found[0], part, clips):
+            n_silent += isinstance(item, Utterance) and item.audio is None
+            yield item
+    if clips and n_silent:
+        yield Remark("warning", str(root), f"{n_silent} utterances have no clip: only their words are used")
+
+
+def _find_clips(paths: list[str]) -> tuple[dict[_Key, str], list[Remark]]:
+    named = [path for path in paths if _CLIP.search(without_ending(path)) and _key(path)]
+    chosen, remarks = one_each(filter(is_audio, named), key=lambda path: str(_key(path)))
+    clips = {key: path for path in chosen.values() if (key := _key(path))}
+    films = {_key(path) for path in named if is_unreadable_audio(path)} - clips.keys()
+    if films:
+        reason = f"{len(films)} clips are films, which cannot be read: convert them to wav to have their sound"
+        remarks.append(Remark("warning", "dia*_utt*" + PurePosixPath(named[0]).suffix, reason))
+    return clips, remarks
+
+
+def _key(path: str) -> _Key | None:
+    """Part and numbers of a clip by its name and the nearest folder that names a part."""
+    number = _CLIP.search(without_ending(path))
+    for folder in PurePosixPath(path).parent.parts[::-1]:
+        part = _FOLDER.search(folder)
+        if number and part:
+            return _PARTS[part.group().lower()], int(number[1]), int(number[2])
+    return None
+
+
+def _read_part(path: Path, part: str, clips: dict[_Key, str]) -> Iterator[Utterance | Remark]:
+    text, remarks = read_text(path)
+    yield from remarks
+    rows: dict[_Key, dict[str, str]] = {}
+    for line, row in read_rows(text, path.name):
+        need_columns(row, _COLUMNS, path.name)
+        source = f"{path.name}:{line}"
+        if not (_NUMBER.fullmatch(row["Dialogue_ID"]) and _NUMBER.fullmatch(row["Utterance_ID"])):
+            yield Remark("skipped", source, "Dialogue_ID or Utterance_ID is not a number")
+        elif _SPELLINGS.get(row["Emotion"], row["Emotion"]) not in LABELS:
+            yield Remark("skipped", source, f"unknown emotion '{row['Emotion']}'")
+        elif rows.setdefault((part, int(row["Dialogue_ID"]), int(row["Utterance_ID"])), row) is not row:
+            yield Remark("skipped", source, "utterance listed a second time")
+    for key in sorted(rows):
+        yield _utterance(key, rows[key], clips.get(key))
+
+
+def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
+    part, dialogue, number = key
+    attributes: dict[str, Any] = {"part": part, "dialogue": f"{part}_dia{dialogue}", "turn": number}
+    for name in ("Sentiment", "Season", "Episode"):
+        if row.get(name):
+            attributes[name.lower()] = row[name]
+    return Utterance(
+        id=f"{part}_dia{dialogue}_utt{number}",  # the parts count their dialogues anew
+        corpus="meld",
+        label=_SPELLINGS.get(row["Emotion"], row["Emotion"]),
+        speaker=_repair(row["Speaker"]) or None,
+        audio=audio,
+        texts={"human": _repair(row["Utterance"])},
+        attributes=attributes,
+    )
+
+
+def _repair(text: str) -> str:
+    return text.translate(_QUOTES).strip()

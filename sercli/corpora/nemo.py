@@ -1,0 +1,92 @@
+"""nEMO: nine Polish actors, 90 sentences, six emotions, each sentence in all of them (Christop 2024)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from sercli.corpora._files import (
+    find_files,
+    is_audio,
+    need_folder,
+    not_this_corpus,
+    one_each,
+    read_text,
+    walk,
+    without_ending,
+)
+from sercli.corpora._rows import need_columns, read_rows
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://github.com/amu-cai/nEMO"
+LICENCE = "CC BY-NC-SA 4.0"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "fear": None,
+    "surprise": None,
+}
+SPLIT = "speakers"
+FOLDS: int | None = None  # leave one speaker out
+
+_SPELLINGS = {"surprised": "surprise"}
+_NUMBER = re.compile(r"_(\d+)$", re.ASCII)
+_COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The clips that data.tsv lists and that are there; labels, transcripts and speakers are from data.tsv.
+
+    Raises:
+        SerError: there is no such folder, no data.tsv in it, or it is broken.
+    """
+    need_folder(root, "nEMO", "data.tsv and samples/")
+    paths = list(walk(root))
+    tables = find_files(paths, "data.tsv")
+    if not tables:
+        raise not_this_corpus(root, "nEMO", "data.tsv with samples/ beside it")
+    clips, remarks = one_each(filter(is_audio, paths), key=_stem)
+    yield from remarks
+    text, remarks = read_text(root / tables[0])
+    yield from remarks
+    yield from _join(text, tables[0], clips)
+
+
+def _join(text: str, source: str, clips: dict[str, str]) -> Iterator[Utterance | Remark]:
+    rows: dict[str, dict[str, str]] = {}
+    for line, row in read_rows(text, source, delimiter="\t"):
+        need_columns(row, _COLUMNS, source)
+        if rows.setdefault(_stem(row["file_id"]), row) is not row:
+            yield Remark("skipped", f"{source}:{line}", "clip listed a second time")
+    there = sorted(rows.keys() & clips.keys())
+    if len(there) < len(rows):
+        yield Remark(
+            "warning", source, f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are not there"
+        )
+    for name in sorted(clips.keys() - rows.keys()):
+        yield Remark("skipped", clips[name], "not listed in data.tsv")
+    for name in there:
+        yield _utterance(name, rows[name], clips[name])
+
+
+def _utterance(name: str, row: dict[str, str], path: str) -> Utterance | Remark:
+    label = _SPELLINGS.get(row["emotion"], row["emotion"])
+    if label not in LABELS:
+        return Remark("skipped", path, f"unknown emotion '{label}'")
+    number = _NUMBER.search(name)
+    attributes = {"sex": row.get("gender"), "age": row.get("age")}
+    return Utterance(
+        id=name,
+        corpus="nemo",
+        label=label,
+        speaker=row["speaker_id"],  # the release has blanks before it; read_rows drops them
+        prompt=number[1] if number else row["raw_text"],
+        audio=path,
+        texts={"human": row["raw_text"]},
+        attributes={key: value for key, value in attributes.items() if value},
+    )
+
+
+def _stem(path: str) -> str:
+    return without_ending(PurePosixPath(path).name)

@@ -1,0 +1,64 @@
+"""RAVDESS: 24 North American actors, two sentences, eight emotions (Livingstone & Russo 2018). Speech only, no song."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercli.corpora._clips import Clip, find_clips
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://zenodo.org/records/1188976"
+LICENCE = "CC BY-NC-SA 4.0"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "calm": None,
+    "happiness": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "fear": None,
+    "disgust": None,
+    "surprise": None,
+}
+SPLIT = "speakers"
+FOLDS: int | None = 6  # four actors each
+
+_EMOTIONS = dict(zip(("01", "02", "03", "04", "05", "06", "07", "08"), LABELS, strict=True))
+_STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+_INTENSITIES = {"01": "normal", "02": "strong"}
+_NAME = re.compile(
+    r"(?:^|/)(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
+    r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<actor>0[1-9]|1\d|2[0-4])$",
+    re.ASCII,
+)
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The speech clips below a folder, each actor's folder `Actor_NN` or any other.
+
+    Raises:
+        SerError: there is no such folder, or no clip of RAVDESS in it.
+    """
+    for found in find_clips(root, _NAME, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"):
+        yield found if isinstance(found, Remark) else _utterance(found)
+
+
+def _utterance(clip: Clip) -> Utterance | Remark:
+    part = clip.match.groupdict()
+    if part["channel"] != "01":
+        return Remark("skipped", clip.path, "sung, not spoken")
+    if part["modality"] != "03":
+        return Remark("skipped", clip.path, "sound of a film that is there as audio alone, too")
+    return Utterance(
+        id=clip.id,
+        corpus="ravdess",
+        label=_EMOTIONS[part["emotion"]],
+        speaker=f"Actor_{part['actor']}",
+        prompt=part["statement"],
+        audio=clip.path,
+        texts={"human": _STATEMENTS[part["statement"]]},
+        attributes={
+            "sex": "female" if int(part["actor"]) % 2 == 0 else "male",
+            "intensity": _INTENSITIES[part["intensity"]],
+            "repetition": int(part["repetition"]),
+        },
+    )

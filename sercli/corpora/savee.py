@@ -1,0 +1,51 @@
+"""SAVEE, the Surrey set: four Englishmen, TIMIT sentences, seven emotions (Haq & Jackson 2009)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercli.corpora._clips import Clip, find_clips
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "http://kahlan.eps.surrey.ac.uk/savee/"
+LICENCE = "free for research, on registration"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "fear": None,
+    "disgust": None,
+    "surprise": None,
+}
+SPLIT = "speakers"
+FOLDS: int | None = None  # leave one speaker out
+
+_EMOTIONS = dict(zip(("n", "h", "sa", "a", "f", "d", "su"), LABELS, strict=True))
+_NAME = re.compile(r"(?:^|/)(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>sa|su|[adfhn])(?P<number>\d\d)$", re.ASCII)
+_COMMON = ("01", "02", "03")  # the three sentences that are spoken in every emotion
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The clips below a folder, as `AudioData/DC/a01.wav` or as `DC_a01.wav`.
+
+    Raises:
+        SerError: there is no such folder, or no clip of SAVEE in it.
+    """
+    for found in find_clips(root, _NAME, corpus="SAVEE", example="AudioData/DC/a01.wav or DC_a01.wav"):
+        yield found if isinstance(found, Remark) else _utterance(found)
+
+
+def _utterance(clip: Clip) -> Utterance:
+    part = clip.match.groupdict()
+    # The release does not say which of the neutral sentences repeat those of one emotion, so only the common ones join.
+    prompt = part["number"] if part["number"] in _COMMON else part["emotion"] + part["number"]
+    return Utterance(
+        id=clip.id,
+        corpus="savee",
+        label=_EMOTIONS[part["emotion"]],
+        speaker=part["speaker"],
+        prompt=prompt,
+        audio=clip.path,
+        attributes={"sex": "male"},
+    )

@@ -1,0 +1,209 @@
+"""Anybody's own corpus: a CSV, TSV or JSONL file with `path` and `label` and, where known, more.
+
+Columns, their names in any case: path (relative to the table's folder, or absolute), label, speaker, session, prompt,
+text, start_s and end_s (a stretch of the recording, seconds), sex, part (train, valid or test), id. A row needs a label
+and a path or a text. Other columns are kept as attributes.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sercli.corpora._files import lines_of, list_folder, read_text
+from sercli.corpora._rows import read_rows
+from sercli.errors import SerError, no_such
+from sercli.types import FOUR, Remark, Utterance
+
+HOMEPAGE = ""
+LICENCE = "that of the recordings"
+
+_WORDS = {
+    "neutral": ("neutral", "neu"),
+    "happiness": ("happiness", "happy", "hap", "joy", "joyful", "excitement", "excited", "exc"),
+    "sadness": ("sadness", "sad"),
+    "anger": ("anger", "angry", "ang"),
+}
+# A label's other spellings under `four`; every other label stands for itself.
+LABELS: dict[str, str | None] = {
+    spelling(word): label
+    for label in FOUR
+    for word in _WORDS[label]
+    for spelling in (str.lower, str.capitalize, str.upper)
+}
+SPLIT = "speakers"
+FOLDS: int | None = None
+
+_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
+_TEXTS = ("path", "label", "speaker", "session", "prompt", "text", "sex", "part", "id")
+_COLUMNS = (*_TEXTS, "start_s", "end_s")
+_PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
+_SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
+
+_Row = tuple[int, dict[str, Any]]  # the line that it begins on, and its filled cells by column
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The rows of a table, in their order.
+
+    Args:
+        root: the table, or a folder with exactly one. Each `audio` is relative to the table's folder, or absolute.
+
+    Raises:
+        SerError: no table, or a row that cannot be used; the message names file, line, value and reason.
+    """
+    path = _find_table(root)
+    text, remarks = read_text(path)
+    yield from remarks
+    if "\0" in text:
+        raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
+    rows = _read_jsonl(text, path) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_delimited(text, path)
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        utterance = _utterance(row, line, path)
+        if utterance.id in lines:
+            where = f"line {lines[utterance.id]}"
+            raise SerError(f"{path}:{line}: id '{utterance.id}' is that of {where}, too; give each row its own id.")
+        lines[utterance.id] = line
+        yield utterance
+    if not lines:
+        raise SerError(f"{path} has no rows; each utterance is one, with path and label.")
+
+
+def _find_table(root: Path) -> Path:
+    if not root.exists():
+        raise SerError(f"{root}: no such file or folder. Give a CSV, TSV or JSONL file with columns path and label.")
+    if root.is_file():
+        if root.suffix.lower() not in _ENDINGS:
+            raise SerError(f"{root} is not a table; give a file that ends in {', '.join(_ENDINGS)}.")
+        return root
+    found = [name for name in list_folder(root) if Path(name).suffix.lower() in _ENDINGS]
+    if not found:
+        raise SerError(f"{root} holds no table: no file that ends in {', '.join(_ENDINGS)}. Give the table itself.")
+    if len(found) > 1:
+        raise SerError(f"{root} holds {len(found)} tables ({', '.join(found[:5])}); give the one to be read.")
+    return root / found[0]
+
+
+def _read_delimited(text: str, path: Path) -> Iterator[_Row]:
+    first = text.partition("\n")[0]
+    semicolons = ";" in first and "," not in first  # what spreadsheets write where the comma is the decimal sign
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if semicolons else ","
+    for line, row in read_rows(text, str(path), delimiter=delimiter):
+        cells = {_column(name): cell for name, cell in row.items()}
+        _need_columns(cells, f"{path}:1")
+        yield line, {name: cell for name, cell in cells.items() if cell}
+
+
+def _read_jsonl(text: str, path: Path) -> Iterator[_Row]:
+    for line, content in lines_of(text):
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content, parse_constant=_refuse_constant)
+            json.dumps(row, ensure_ascii=False, allow_nan=False).encode()  # what could never be written again
+        except (ValueError, RecursionError) as error:
+            raise SerError(f"{path}:{line}: not JSON: {error}.") from None
+        if not isinstance(row, dict):
+            raise SerError(f'{path}:{line}: each line must be an object like {{"path": ..., "label": ...}}.')
+        cells = {_column(name): value for name, value in row.items()}
+        if len(cells) < len(row):
+            raise SerError(f"{path}:{line}: a key stands there twice, once in another case.")
+        _need_columns(cells, f"{path}:{line}")
+        filled = {name: value for name, value in cells.items() if value not in (None, "")}
+        yield line, {name: _cell(name, value, f"{path}:{line}") for name, value in filled.items()}
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _column(name: str) -> str:
+    """A column's name as this module writes it; those that it does not know stay as they are."""
+    plain = name.strip().lower()
+    return plain if plain in _COLUMNS else name.strip()
+
+
+def _need_columns(cells: Iterable[str], source: str) -> None:
+    names = list(cells)
+    if "label" not in names:
+        raise SerError(f"{source}: {no_such('column', 'label', names[:20])}")
+    if "path" not in names and "text" not in names:
+        raise SerError(f"{source}: {no_such('column', 'path', names[:20])}")
+
+
+def _cell(name: str, value: Any, source: str) -> Any:
+    """A JSON value as the text that a CSV cell would hold; attributes stay what they are."""
+    if name not in _COLUMNS:
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise SerError(f"{source}: {name} is {json.dumps(value)}; it must be text or a number.")
+    return str(value).strip()
+
+
+def _utterance(row: dict[str, Any], line: int, path: Path) -> Utterance:
+    source = f"{path}:{line}"
+    if not row.get("label"):
+        raise SerError(f"{source}: no label; every row needs one.")
+    if not row.get("path") and not row.get("text"):
+        raise SerError(f"{source}: neither path nor text; every row needs one of them.")
+    start_s, end_s = (_seconds(row, name, source) for name in ("start_s", "end_s"))
+    if end_s is not None and end_s <= (start_s or 0.0):
+        raise SerError(f"{source}: end_s {end_s:g} is not after start_s {start_s or 0.0:g}.")
+    audio = _audio(row["path"], path.parent, source) if row.get("path") else None
+    return Utterance(
+        id=row.get("id") or _default_id(audio, start_s, end_s, line),
+        corpus="table",
+        label=row["label"],
+        speaker=row.get("speaker") or None,
+        session=row.get("session") or None,
+        prompt=row.get("prompt") or None,
+        audio=audio,
+        start_s=start_s,
+        end_s=end_s,
+        texts={"human": row["text"]} if row.get("text") else {},
+        attributes=_attributes(row, source),
+    )
+
+
+def _seconds(row: dict[str, Any], name: str, source: str) -> float | None:
+    if not row.get(name):
+        return None
+    try:
+        seconds = float(row[name])
+    except ValueError:
+        raise SerError(f"{source}: {name} is '{row[name]}'; it must be a number of seconds such as 1.5.") from None
+    if not math.isfinite(seconds) or seconds < 0:
+        raise SerError(f"{source}: {name} is '{row[name]}'; it must be zero or more seconds.")
+    return seconds
+
+
+def _audio(given: str, folder: Path, source: str) -> str:
+    path = Path(given)
+    try:
+        there = (folder / path).is_file()
+    except OSError:  # a name that no file could have, such as a very long one
+        there = False
+    if not there:
+        raise SerError(f"{source}: path '{given}' is not a file (looked for in {folder}); correct it or drop the row.")
+    return path.as_posix()
+
+
+def _default_id(audio: str | None, start_s: float | None, end_s: float | None, line: int) -> str:
+    if audio is None:
+        return f"line-{line}"
+    if start_s is None and end_s is None:
+        return audio
+    return f"{audio}@{start_s or 0.0:g}-{'end' if end_s is None else f'{end_s:g}'}"
+
+
+def _attributes(row: dict[str, Any], source: str) -> dict[str, Any]:
+    attributes = {name: value for name, value in row.items() if name and name not in _COLUMNS}
+    if row.get("sex"):
+        attributes["sex"] = _SEXES.get(row["sex"].lower(), row["sex"])
+    if row.get("part"):
+        if row["part"].lower() not in _PARTS:
+            raise SerError(f"{source}: {no_such('part', row['part'], ('train', 'valid', 'test'))}")
+        attributes["part"] = _PARTS[row["part"].lower()]
+    return attributes

@@ -1,0 +1,55 @@
+"""TESS, the Toronto set: two actresses, 200 words in one carrier sentence, seven emotions (Pichora-Fuller & Dupuis)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sercli.corpora._clips import Clip, find_clips
+from sercli.types import Remark, Utterance
+
+HOMEPAGE = "https://doi.org/10.5683/SP2/E8H2MF"
+LICENCE = "CC BY-NC-ND 4.0"
+LABELS: dict[str, str | None] = {
+    "neutral": "neutral",
+    "happiness": "happiness",
+    "sadness": "sadness",
+    "anger": "anger",
+    "fear": None,
+    "disgust": None,
+    "surprise": None,  # pleasant surprise, "ps" in the file names
+}
+SPLIT = "speakers"
+FOLDS: int | None = None  # there are two speakers
+
+_EMOTIONS = dict(zip(("neutral", "happy", "sad", "angry", "fear", "disgust", "ps"), LABELS, strict=True))
+# One file of the release is called OA_bite_neutral. Its speaker is OAF.
+_NAME = re.compile(rf"(?:^|/)(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>{'|'.join(_EMOTIONS)})$", re.IGNORECASE)
+
+
+def read(root: Path) -> Iterator[Utterance | Remark]:
+    """The clips below a folder, whatever the folders in it are called; copies of a clip in two folders count once.
+
+    Raises:
+        SerError: there is no such folder, or no clip of TESS in it.
+    """
+    for found in find_clips(root, _NAME, corpus="TESS", example="OAF_angry/OAF_back_angry.wav", identify=_identify):
+        yield found if isinstance(found, Remark) else _utterance(found)
+
+
+def _identify(match: re.Match[str]) -> str:
+    speaker = "YAF" if match["speaker"].upper() == "YAF" else "OAF"
+    return f"{speaker}_{match['word'].lower()}_{match['emotion'].lower()}"
+
+
+def _utterance(clip: Clip) -> Utterance:
+    speaker, word, emotion = clip.id.split("_")
+    return Utterance(
+        id=clip.id,
+        corpus="tess",
+        label=_EMOTIONS[emotion],
+        speaker=speaker,
+        prompt=word,
+        audio=clip.path,
+        texts={"human": f"Say the word {word}"},
+        attributes={"sex": "female", "age": {"OAF": 64, "YAF": 26}[speaker]},
+    )

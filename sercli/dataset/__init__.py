@@ -1,0 +1,1 @@
+"""What every model is fed from: audio, manifest, feature cache, split."""

@@ -1,0 +1,199 @@
+"""Reading recordings: any file that libsndfile decodes, checked, mono, resampled and level-normalised."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sercli.errors import AudioError
+from sercli.types import Array, AudioConfig
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"})
+NO_SPEECH_DBFS = -60.0  # a recording whose loudest stretch stays below holds no speech
+
+_BLOCK_S = 20.0  # files are read in blocks, so that a header that lies about its length cannot ask for memory
+_FRAME_S = 0.05  # level is measured on frames of this length
+_ACTIVE_DB = 30.0  # frames within this range below the loudest one count as speech
+_FLOOR_POWER = 1e-12  # -120 dBFS
+_UNKNOWN_SIZE = frozenset({0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF - 36, 0xFFFFFFFF - 44, 0x7FFFFFFF - 36})
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """What a readable recording is."""
+
+    digest: str  # BLAKE2b over the file's bytes
+    duration_s: float
+    sample_rate_hz: int
+    n_channels: int
+
+
+def inspect(path: Path) -> AudioFacts:
+    """Decode the whole file once, so that a broken one is found before any work is done with it.
+
+    Raises:
+        AudioError: missing, empty, truncated, or not audio; the message names the file and what to do.
+    """
+    n_samples = 0
+    with _open(path) as file:
+        for block in _blocks(file, path, 0, None):
+            n_samples += len(block)
+        rate, channels = file.samplerate, file.channels
+    if n_samples == 0:
+        raise AudioError(f"{path} holds no samples (length 0 s); record or export it again.")
+    with path.open("rb") as raw:
+        digest = hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return AudioFacts(digest, n_samples / rate, rate, channels)
+
+
+def duration_s(path: Path) -> float:
+    """Length by the file's header, without decoding it.
+
+    Raises:
+        AudioError: as `inspect`, as far as the header tells.
+    """
+    with _open(path) as file:
+        return float(file.frames / file.samplerate)
+
+
+def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s: float | None = None) -> Array:
+    """Read a recording, or a stretch of it, as one channel.
+
+    Returns:
+        (n_samples,) float32 in [-1, 1] at `sample_rate_hz`; channels are averaged.
+
+    Raises:
+        AudioError: missing, empty, truncated, not audio, or the stretch lies outside the file.
+    """
+    with _open(path) as file:
+        rate = file.samplerate
+        first = round((start_s or 0.0) * rate)
+        n_frames = None if end_s is None else round(end_s * rate) - first
+        mono = [block.mean(axis=1) for block in _blocks(file, path, first, n_frames)]
+    signal = np.concatenate(mono) if mono else np.zeros(0, np.float32)
+    if not len(signal):
+        stretch = "" if start_s is None else f" between {start_s:g} s and {'its end' if end_s is None else f'{end_s:g} s'}"
+        raise AudioError(f"{path} holds no samples{stretch}; record or export it again.")
+    if not np.isfinite(signal).all():
+        raise AudioError(f"{path} holds samples that are not numbers (NaN or infinite); export it again.")
+    return _resample(signal, rate, sample_rate_hz)
+
+
+def prepare_signal(signal: Array, config: AudioConfig) -> Array:
+    """Bring the active speech to the level that the configuration asks for; silence stays as it is.
+
+    Loudness tells the microphone's gain before it tells the emotion: in RAVDESS anger is 14 dB over neutral.
+    """
+    level = speech_level_dbfs(signal)
+    if config.level_dbfs is None or level < NO_SPEECH_DBFS:
+        return signal
+    scaled: Array = signal * np.float32(10 ** ((config.level_dbfs - level) / 20))
+    return scaled
+
+
+def speech_level_dbfs(signal: Array) -> float:
+    """Root mean square level of the frames within 30 dB of the loudest, in dB below full scale.
+
+    >>> round(speech_level_dbfs(np.ones(16000, np.float32)), 1)
+    0.0
+    """
+    n = max(1, round(_FRAME_S * 16_000))
+    usable = len(signal) - len(signal) % n
+    frames = signal[:usable].reshape(-1, n) if usable else signal[None]
+    power = np.einsum("tn,tn->t", frames, frames, dtype=np.float64) / frames.shape[1]
+    active = power[power >= power.max() * 10 ** (-_ACTIVE_DB / 10)]
+    return float(10 * np.log10(active.mean() + _FLOOR_POWER))
+
+
+def is_silent(signal: Array) -> bool:
+    """Whether the loudest stretch is too faint to be speech."""
+    return speech_level_dbfs(signal) < NO_SPEECH_DBFS
+
+
+def find(paths: list[Path]) -> list[Path]:
+    """The recordings that paths name: a file is itself, a folder all audio below it, in sorted order.
+
+    Raises:
+        AudioError: a path does not exist, or a folder holds no audio.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("._"))
+            if not below:
+                raise AudioError(f"{path} holds no audio files ({', '.join(sorted(SUFFIXES))}).")
+            found += below
+        elif path.exists():
+            found.append(path)
+        else:
+            raise AudioError(f"{path} does not exist; check the path.")
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a file for reading, with each way to fail named."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if size == 0:
+        raise AudioError(f"{path} is empty (0 bytes); record or export it again.")
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise AudioError(f"{path} is not audio that can be read ({reason}); convert it to WAV or FLAC.") from None
+    with file:
+        _refuse_truncated(file, path)
+        yield file
+
+
+def _refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
+    """Libsndfile quietly shortens a WAV whose data chunk claims more than the file has; its log tells."""
+    for claimed, present in re.findall(r"data\s*: (\d+) \(should be (\d+)\)", file.extra_info):
+        if int(claimed) > int(present) and int(claimed) not in _UNKNOWN_SIZE:
+            raise AudioError(
+                f"{path} is truncated: its header promises {claimed} bytes of sound, the file holds {present}; "
+                "copy or export it again."
+            )
+
+
+def _blocks(file: soundfile.SoundFile, path: Path, first: int, n_frames: int | None) -> Iterator[Array]:
+    """Yield (n, channels) float32 blocks from frame `first` on; short reads of exact formats are truncation."""
+    block = max(1, int(_BLOCK_S * file.samplerate))
+    promised = file.frames
+    if first >= promised and promised > 0:
+        return
+    left = n_frames if n_frames is not None else promised - first
+    try:
+        if first:
+            file.seek(first)
+        while left > 0:
+            part = file.read(min(block, left), dtype="float32", always_2d=True)
+            if not len(part):
+                break
+            left -= len(part)
+            yield part
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path} is damaged: {error.error_string.strip()} copy or export it again.") from None
+    if left > 0 and n_frames is None and file.format in {"FLAC", "WAV", "WAVEX", "AIFF"}:
+        raise AudioError(
+            f"{path} is truncated: {promised / file.samplerate:.2f} s promised, "
+            f"{(promised - left) / file.samplerate:.2f} s found; copy or export it again."
+        )
+
+
+def _resample(signal: Array, from_hz: int, to_hz: int) -> Array:
+    if from_hz == to_hz:
+        return signal
+    import soxr
+
+    resampled: Array = soxr.resample(signal, from_hz, to_hz, quality="HQ").astype(np.float32, copy=False)
+    # A few samples at a high rate can become none at a low one: a recording is never less than one sample.
+    return resampled if len(resampled) else signal[:1]

@@ -1,0 +1,221 @@
+"""Features on disk: computed once, in parts that appear whole or not at all, read back as memory maps.
+
+A feature's folder is named by its name and a key over its version and whole configuration. Part n holds the rows of
+utterances n*128 to n*128+127 of the manifest; its index names them with a digest of what each row was made from, so a
+part made from other sound or other words is seen and made again. A killed run loses the part in hand. Several
+processes, and machines on one shared folder, divide the parts between them by a lock on each.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from filelock import FileLock
+
+from sercli import config, plugins
+from sercli.dataset.audio import prepare_signal, read
+from sercli.dataset.manifest import Dataset
+from sercli.errors import SerError
+from sercli.files import write_atomic
+from sercli.types import Array, Step, Utterance
+
+PART = 128  # utterances in one part: small enough to share a corpus of 500 clips between processes
+
+
+@dataclass(frozen=True)
+class _Index:
+    """part-NNNNN.json: present only once its .npy is."""
+
+    ids: list[str]
+    digests: list[str]
+    lengths: list[int]  # rows of the .npy that belong to each utterance
+
+
+class FeatureStore:
+    """The features of a dataset's utterances by id, as views of memory-mapped files."""
+
+    def __init__(self, folder: Path, indexes: Sequence[tuple[Path, _Index]]) -> None:
+        self.folder = folder
+        self._where: dict[str, tuple[Path, int, int]] = {}
+        self._open: dict[Path, Array] = {}
+        for path, index in indexes:
+            ends = np.cumsum(index.lengths)
+            for name, end, length in zip(index.ids, ends, index.lengths, strict=True):
+                self._where[name] = (path, int(end) - length, int(end))
+
+    def __getitem__(self, utterance_id: str) -> Array:
+        """(T, F), read-only."""
+        path, start, end = self._where[utterance_id]
+        if path not in self._open:
+            self._open[path] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return self._open[path][start:end]
+
+    def rows(self, ids: Sequence[str]) -> list[Array]:
+        """The features of these utterances, each (T, F)."""
+        return [self[i] for i in ids]
+
+
+def extract(utterance: Utterance, root: Path, feature: str, feature_config: Any, *, words: str = "human") -> Array:
+    """Compute one utterance's feature from its sound or its words: (T, F) float32.
+
+    Raises:
+        SerError: the feature needs sound or words that the utterance does not have, or they cannot be read.
+    """
+    plugin = plugins.load("feature", feature)
+    if plugin.INPUT == "text":
+        text = utterance.texts.get(words)
+        if text is None:
+            raise SerError(f"'{utterance.id}' has no {words} transcript, which the feature '{feature}' reads.")
+        rows: Array = plugin.extract(text, feature_config)
+        return rows
+    if utterance.audio is None:
+        raise SerError(f"'{utterance.id}' has no recording, which the feature '{feature}' needs; its words can be used.")
+    signal = read(
+        root / utterance.audio,
+        sample_rate_hz=feature_config.sample_rate_hz,
+        start_s=utterance.start_s,
+        end_s=utterance.end_s,
+    )
+    return extract_signal(signal, feature, feature_config)
+
+
+def extract_signal(signal: Array, feature: str, feature_config: Any) -> Array:
+    """Level-normalise a signal (n_samples,) at the feature's rate and compute the feature: (T, F) float32."""
+    rows: Array = plugins.load("feature", feature).extract(prepare_signal(signal, feature_config), feature_config)
+    return rows
+
+
+def reads_text(feature: str) -> bool:
+    """Whether a feature is made from words, not from sound."""
+    return bool(plugins.load("feature", feature).INPUT == "text")
+
+
+def has_input(utterance: Utterance, feature: str, *, words: str = "human") -> bool:
+    """Whether an utterance has the sound or the words that a feature is made from."""
+    if reads_text(feature):
+        return words in utterance.texts
+    return utterance.audio is not None
+
+
+def key(feature: str, feature_config: Any) -> str:
+    """Name of the feature's folder: the same name means the same numbers."""
+    plugin = plugins.load("feature", feature)
+    content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": config.to_dict(feature_config)}
+    if hasattr(plugin, "fingerprint"):
+        content["fingerprint"] = plugin.fingerprint(feature_config)
+    return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"
+
+
+def ensure(
+    dataset: Dataset,
+    feature: str,
+    feature_config: Any,
+    *,
+    jobs: int = 1,
+    progress: Step,
+) -> FeatureStore:
+    """Compute what is missing of a feature and open it.
+
+    Utterances without the feature's input are left out; asking the store for one is an error of the caller.
+
+    Raises:
+        SerError: no utterance has what the feature needs, or a recording went missing since `prepare`.
+    """
+    plugin = plugins.load("feature", feature)
+    usable = [u for u in dataset.manifest.utterances if has_input(u, feature)]
+    if not usable:
+        what = "words (no transcripts)" if plugin.INPUT == "text" else "sound (no recordings)"
+        raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
+    folder = dataset.folder / "features" / key(feature, feature_config)
+    tasks = [
+        _Task(folder / f"part-{n:05d}.npy", tuple(usable[n * PART : (n + 1) * PART]), Path(dataset.info.root), feature, feature_config)
+        for n in range((len(usable) + PART - 1) // PART)
+    ]
+    indexes = {task.path: _read_index(task) for task in tasks}
+    missing = [task for task in tasks if indexes[task.path] is None]
+    if missing:
+        write_atomic(folder / "feature.json", msgspec.json.encode({"feature": feature, "config": config.to_dict(feature_config)}))
+        total = sum(len(task.utterances) for task in missing)
+        with progress(f"Computing {feature}", total) as step:
+            for task, index in _run(missing, jobs):
+                indexes[task.path] = index
+                step(len(task.utterances))
+    return FeatureStore(folder, [(path, index) for path, index in indexes.items() if index is not None])
+
+
+@dataclass(frozen=True)
+class _Task:
+    path: Path
+    utterances: tuple[Utterance, ...]
+    root: Path
+    feature: str
+    config: Any
+
+    def digests(self) -> list[str]:
+        text = reads_text(self.feature)
+        return [_text_digest(u) if text else f"{u.digest}:{u.start_s}:{u.end_s}" for u in self.utterances]
+
+
+def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, _Index]]:
+    if jobs == 1 or len(tasks) == 1:
+        for task in tasks:
+            yield task, _make_part(task)
+        return
+    with _single_threaded(), ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+        yield from zip(tasks, pool.map(_make_part, tasks), strict=True)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Processes started inside compute on one core each; libraries' own threads would only fight over them."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def _make_part(task: _Task) -> _Index:
+    """Compute one part under its lock; whoever waited for the lock finds the part done."""
+    with FileLock(task.path.with_name(f".{task.path.stem}.lock")):
+        done = _read_index(task)
+        if done is not None:
+            return done
+        dtype = plugins.load("feature", task.feature).DTYPE
+        rows = [extract(u, task.root, task.feature, task.config).astype(dtype) for u in task.utterances]
+        stacked = np.concatenate(rows)
+        write_atomic(task.path, lambda path: _save(path, stacked))
+        index = _Index([u.id for u in task.utterances], task.digests(), [len(r) for r in rows])
+        write_atomic(task.path.with_suffix(".json"), msgspec.json.encode(index))
+        return index
+
+
+def _save(path: Path, rows: Array) -> None:
+    with path.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+
+
+def _read_index(task: _Task) -> _Index | None:
+    """The index of a part that is there and made from the same sound or words, else None."""
+    try:
+        index = msgspec.json.decode(task.path.with_suffix(".json").read_bytes(), type=_Index)
+    except (OSError, msgspec.DecodeError):
+        return None
+    same = index.ids == [u.id for u in task.utterances] and index.digests == task.digests()
+    return index if same and task.path.is_file() else None
+
+
+def _text_digest(utterance: Utterance) -> str:
+    return hashlib.sha256(utterance.texts["human"].encode()).hexdigest()[:16]

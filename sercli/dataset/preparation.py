@@ -1,0 +1,277 @@
+"""From a corpus on disk to a manifest: read, look at every recording once, choose the labels."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from sercli import config, plugins
+from sercli.dataset import cache, manifest
+from sercli.dataset.audio import AudioFacts, inspect
+from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
+from sercli.errors import AudioError, ConfigError, SerError, no_such
+from sercli.files import write_atomic
+from sercli.types import FOUR, Remark, Step, Utterance
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset with all that a person wants to hear about how it came to be."""
+
+    dataset: Dataset
+    before: dict[str, int]  # class counts as the corpus has them
+    after: dict[str, int]  # class counts of the manifest
+    mapping: dict[str, str | None]  # native label -> label of the dataset; None: left out
+    remarks: tuple[Remark, ...]  # what was skipped or odd, and why
+    duplicates: tuple[tuple[str, ...], ...]  # ids whose recordings are the same to the byte
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One line of scan.jsonl: a recording that was looked at, recognised again by size and time."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+    duration_s: float
+
+
+def prepare(
+    corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: Step
+) -> Prepared:
+    """Read a corpus and choose its labels; nothing is written but the scan of the recordings.
+
+    Args:
+        corpus: name of a corpus plugin.
+        root: where its release lies.
+        out: the prepared dataset's folder.
+        label_set: "four" (the original study's classes) or "native" (all that the corpus has).
+        jobs: processes that look at recordings at the same time.
+        progress: shows what is under way.
+
+    Raises:
+        SerError: unknown corpus, no such folder, nothing usable in it.
+    """
+    plugin = plugins.load("corpus", corpus)
+    root = root.expanduser().resolve()
+    rows, remarks = _read(plugin, root)
+    base = root.parent if root.is_file() else root
+    rows, broken = _scan(rows, base, out, jobs, progress)
+    before = _counts(rows, list(plugin.LABELS))
+    kept, labels, dropped = choose_labels(rows, plugin.LABELS, label_set)
+    if not kept:
+        raise SerError(
+            f"{root}: none of {len(rows)} readable utterances has a label of the set '{label_set}' "
+            f"(found: {', '.join(before) or 'nothing'}); {_hint(label_set, broken)}"
+        )
+    said = (*remarks, *broken, *dropped)
+    made = make_manifest(kept, labels)
+    info = DatasetInfo(
+        corpus=corpus,
+        licence=plugin.LICENCE,
+        root=str(base),
+        label_set=label_set,
+        labels=labels,
+        split=plugin.SPLIT,
+        folds=plugin.FOLDS,
+        manifest_sha256=made.sha256,
+        n_utterances=len(kept),
+        hours=round(sum(u.duration_s or 0.0 for u in kept) / 3600, 4),
+        skipped=dict(Counter(r.reason for r in said if r.kind == "skipped")),
+    )
+    mapping = {label: _common(label, plugin.LABELS) if label_set == "four" else label for label in before}
+    after = {label: sum(u.label == label for u in kept) for label in labels}
+    return Prepared(Dataset(out, info, made), before, after, mapping, said, _duplicates(kept))
+
+
+def choose_labels(
+    rows: Sequence[Utterance], mapping: dict[str, str | None], label_set: str
+) -> tuple[list[Utterance], tuple[str, ...], list[Remark]]:
+    """Keep what has a place in the label set, under its name there.
+
+    Returns:
+        the utterances kept, the ordered labels that occur, and a remark for each utterance left out.
+    """
+    if label_set == "native":
+        present = {u.label for u in rows}
+        ordered = [label for label in mapping if label in present]
+        return list(rows), (*ordered, *sorted(present - set(ordered))), []
+    kept, dropped = [], []
+    for row in rows:
+        common = _common(row.label, mapping)
+        if common is None:
+            dropped.append(Remark("skipped", row.id, f"label '{row.label}' is not among the four"))
+        else:
+            kept.append(replace(row, label=common, attributes={**row.attributes, "native_label": row.label}))
+    return kept, tuple(label for label in FOUR if any(u.label == label for u in kept)), dropped
+
+
+def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
+    """A native label's place among the four; a label that the corpus does not map may bear one of their names."""
+    return mapping.get(label, label if label in FOUR else None)
+
+
+def _read(plugin: ModuleType, root: Path) -> tuple[list[Utterance], list[Remark]]:
+    if not root.exists():
+        raise SerError(f"{root} does not exist; pass the folder where the corpus lies.")
+    rows: list[Utterance] = []
+    remarks: list[Remark] = []
+    for item in plugin.read(root):
+        (remarks if isinstance(item, Remark) else rows).append(item)
+    if not rows:
+        raise SerError(f"{root} holds no utterance of this corpus ({plugin.HOMEPAGE}); pass the folder of its release.")
+    return rows, remarks
+
+
+def _scan(
+    rows: list[Utterance], base: Path, out: Path, jobs: int, progress: Step
+) -> tuple[list[Utterance], list[Remark]]:
+    """Fill in digest and duration; recordings seen before, unchanged since, are not opened again."""
+    names = sorted({u.audio for u in rows if u.audio is not None})
+    known = {s.path: s for s in _read_scan(out / "scan.jsonl")}
+    seen: dict[str, _Seen] = {}
+    new = []
+    for name in names:
+        size, mtime_ns = _signature(base / name)
+        old = known.get(name)
+        if old and (old.size, old.mtime_ns) == (size, mtime_ns):
+            seen[name] = old
+        else:
+            new.append((name, size, mtime_ns))
+    broken: dict[str, str] = {}
+    with progress("Reading recordings", len(new)) as step:
+        for (name, size, mtime_ns), facts in zip(new, _inspect_all([base / n for n, _, _ in new], jobs), strict=True):
+            if isinstance(facts, str):
+                broken[name] = facts
+            else:
+                seen[name] = _Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
+            step(1)
+    if new:
+        lines = b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in names if n in seen)
+        write_atomic(out / "scan.jsonl", lines)
+    return _with_facts(rows, seen, broken)
+
+
+def _with_facts(
+    rows: Iterable[Utterance], seen: dict[str, _Seen], broken: dict[str, str]
+) -> tuple[list[Utterance], list[Remark]]:
+    good, remarks = [], []
+    for row in rows:
+        if row.audio is None:
+            good.append(row)
+        elif row.audio in broken:
+            remarks.append(Remark("skipped", broken[row.audio], "recording cannot be read"))
+        elif (row.start_s or 0.0) >= seen[row.audio].duration_s:
+            remarks.append(Remark("skipped", row.id, "starts after the end of its recording"))
+        else:
+            facts = seen[row.audio]
+            end = min(row.end_s or facts.duration_s, facts.duration_s)
+            good.append(replace(row, digest=facts.digest, duration_s=round(end - (row.start_s or 0.0), 4)))
+    return good, remarks
+
+
+def _inspect_all(paths: list[Path], jobs: int) -> Iterable[AudioFacts | str]:
+    if jobs == 1 or len(paths) < 2 * jobs:
+        yield from map(_inspect, paths)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_inspect, paths, chunksize=16)
+
+
+def _inspect(path: Path) -> AudioFacts | str:
+    try:
+        return inspect(path)
+    except AudioError as error:
+        return str(error)
+
+
+def _read_scan(path: Path) -> list[_Seen]:
+    """What was seen before; a damaged file only costs looking again."""
+    try:
+        return msgspec.json.Decoder(_Seen).decode_lines(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return []
+
+
+def _signature(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _counts(rows: Iterable[Utterance], order: list[str]) -> dict[str, int]:
+    counts = Counter(u.label for u in rows)
+    return {label: counts[label] for label in (*order, *sorted(counts.keys() - set(order))) if counts[label]}
+
+
+def _duplicates(rows: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
+    same: dict[tuple[str | None, float | None, float | None], list[str]] = {}
+    for row in rows:
+        if row.digest is not None:
+            same.setdefault((row.digest, row.start_s, row.end_s), []).append(row.id)
+    return tuple(tuple(ids) for ids in same.values() if len(ids) > 1)
+
+
+def _hint(label_set: str, broken: list[Remark]) -> str:
+    if broken:
+        return f"{len(broken)} recordings cannot be read, the first: {broken[0].source}"
+    return "try --labels native." if label_set == "four" else "check the corpus."
+
+
+def feature_configs(names: str | None, sets: Sequence[str], defaults: Sequence[str]) -> dict[str, Any]:
+    """The features to compute, each with its configuration.
+
+    Args:
+        names: with commas between; None: the defaults.
+        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key.
+        defaults: what is computed when nothing is named.
+
+    Raises:
+        SerError: an unknown feature, or a key that no chosen feature has.
+    """
+    chosen = [name.strip() for name in names.split(",") if name.strip()] if names is not None else list(defaults)
+    if not chosen:
+        raise SerError("--features names none; give for example --features lld,words, or leave it out.")
+    classes = {name: plugins.load("feature", name).Config for name in chosen}
+    fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
+    sections = config.parse_sets(sets)
+    for section in sections:
+        if section != "feature":
+            raise ConfigError(f"--set {section}.… does nothing in `ser prepare`, which takes feature.KEY=VALUE alone.")
+    values = sections.get("feature", {})
+    for key in values:
+        if not any(key in known for known in fields.values()):
+            raise ConfigError(no_such("setting 'feature.' key", key, set().union(*fields.values())))
+    return {
+        name: config.build(cls, {k: v for k, v in values.items() if k in fields[name]}, "feature")
+        for name, cls in classes.items()
+    }
+
+
+def finish(prepared: Prepared, wanted: Mapping[str, Any], *, jobs: int, progress: Step) -> dict[str, bool]:
+    """Write the manifest, then compute the features; a feature whose input no utterance has is passed over.
+
+    Returns:
+        for each feature wanted, whether it was computed.
+    """
+    dataset = prepared.dataset
+    usable = {
+        name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name in wanted
+    }
+    manifest.save(dataset)
+    for name, feature_config in wanted.items():
+        if usable[name]:
+            cache.ensure(dataset, name, feature_config, jobs=jobs, progress=progress)
+    done = tuple(name for name, computed in usable.items() if computed)
+    manifest.save(replace(dataset, info=replace(dataset.info, features=done)))
+    return usable

@@ -1,0 +1,165 @@
+"""Dividing a manifest into train, validation and test part so that nothing leaks between them."""
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from sercli.errors import SerError, no_such
+from sercli.types import Manifest, Split, Utterance
+
+KINDS = ("seed", "loso", "speakers", "prompts", "official")
+_PARTS = ("train", "valid", "test")
+
+
+def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fold: int = 1, seed: int = 0) -> Split:
+    """Make one fold of a split.
+
+    Args:
+        manifest: the utterances.
+        kind: `loso` leaves one session out, `speakers` groups of speakers, `prompts` is either with the test part's
+            prompts dropped from training, `official` takes the corpus' own parts, `seed` repeats the original study's
+            division, which leaks speakers into validation (and, without sessions, into test).
+        n_folds: how many folds; None: one a group.
+        fold: which of them is the test part, counted from 1; the next one is the validation part.
+        seed: of the `seed` split on a corpus without sessions.
+
+    Raises:
+        SerError: unknown kind, a fold that does not exist, or a corpus without what the split needs.
+    """
+    if kind not in KINDS:
+        raise SerError(no_such("split", kind, KINDS))
+    rows = manifest.utterances
+    if kind == "seed":
+        return _check_parts(_seed_split(rows, seed), manifest)
+    if kind == "official":
+        parts = {u.id: _official_part(u) for u in rows}
+        return _check_parts(_assemble(rows, parts, kind, "part", 1, 1, seed), manifest)
+    group_by = _grouping(rows, kind)
+    groups = {u.id: _group(u, group_by, kind) for u in rows}
+    folds = _deal(rows, groups, n_folds)
+    if not 1 <= fold <= len(folds):
+        raise SerError(f"--fold {fold} does not exist: there are {len(folds)} folds, counted from 1.")
+    test, valid = folds[fold - 1], folds[fold % len(folds)]
+    parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
+    if kind == "prompts":
+        parts = _without_test_prompts(rows, parts)
+    split = _assemble(rows, parts, kind, group_by, fold, len(folds), seed)
+    check_groups(split, groups)
+    return _check_parts(split, manifest)
+
+
+def check_groups(split: Split, groups: Mapping[str, str]) -> None:
+    """Refuse a split in which a group spans two parts.
+
+    Raises:
+        SerError: naming the group and the parts.
+    """
+    where: dict[str, str] = {}
+    for part in _PARTS:
+        for utterance_id in getattr(split, part):
+            group = groups[utterance_id]
+            if where.setdefault(group, part) != part:
+                raise SerError(f"{split.group_by} '{group}' is in both the {where[group]} and the {part} part.")
+
+
+def split_hash(split: Split) -> str:
+    """A short name for a division: equal for equal parts, whatever made them."""
+    text = "\n\n".join("\n".join(sorted(getattr(split, part))) for part in _PARTS)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _grouping(rows: Sequence[Utterance], kind: str) -> str:
+    if kind == "loso" or (kind == "prompts" and all(u.session for u in rows)):
+        return "session"
+    return "speaker"
+
+
+def _group(utterance: Utterance, group_by: str, kind: str) -> str:
+    value: str | None = getattr(utterance, group_by)
+    if not value:
+        raise SerError(
+            f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none; "
+            f"{'use --split speakers' if group_by == 'session' else 'add it to the corpus, or use --split seed (leaky)'}."
+        )
+    return value
+
+
+def _deal(rows: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | None) -> list[set[str]]:
+    """Divide the groups into folds: sorted, each sex dealt out in turn, so that each fold gets its share of both."""
+    sexes: dict[str, str] = {}
+    for row in rows:
+        sexes.setdefault(groups[row.id], str(row.attributes.get("sex", "")))
+    n = n_folds or len(sexes)
+    if n < 3:
+        raise SerError(f"{n} folds cannot give a train, a validation and a test part; at least 3 are needed.")
+    if n > len(sexes):
+        raise SerError(f"--folds {n} is more than the {len(sexes)} groups there are ({', '.join(sorted(sexes))}).")
+    folds: list[set[str]] = [set() for _ in range(n)]
+    if n == len(sexes):
+        return [{name} for name in sorted(sexes)]
+    by_sex = sorted(sexes, key=lambda name: (sexes[name], name))
+    for position, name in enumerate(by_sex):
+        folds[position % n].add(name)
+    return folds
+
+
+def _seed_split(rows: Sequence[Utterance], seed: int) -> Split:
+    """The original study's division: the last session is the test part, every 10th of the rest validation."""
+    if all(u.session for u in rows):
+        last = max(u.session or "" for u in rows)
+        test = {u.id for u in rows if u.session == last}
+    else:
+        shuffled = sorted(u.id for u in rows)
+        random.Random(seed).shuffle(shuffled)
+        test = set(shuffled[::5])
+    rest = [u.id for u in rows if u.id not in test]
+    valid = set(rest[::10])
+    parts = {u.id: "test" if u.id in test else "valid" if u.id in valid else "train" for u in rows}
+    return _assemble(rows, parts, "seed", "none", 1, 1, seed, leaky=True)
+
+
+def _official_part(utterance: Utterance) -> str:
+    part = utterance.attributes.get("part")
+    if part not in _PARTS:
+        raise SerError(
+            f"--split official needs a part (train, valid or test) for every utterance, and '{utterance.id}' has "
+            f"{part!r}; use --split speakers or loso."
+        )
+    return str(part)
+
+
+def _without_test_prompts(rows: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, str]:
+    tested = {u.prompt for u in rows if parts[u.id] == "test" and u.prompt is not None}
+    return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in rows}
+
+
+def _assemble(
+    rows: Iterable[Utterance],
+    parts: Mapping[str, str],
+    kind: str,
+    group_by: str,
+    fold: int,
+    n_folds: int,
+    seed: int,
+    *,
+    leaky: bool = False,
+) -> Split:
+    ids: dict[str, list[str]] = {part: [] for part in (*_PARTS, "dropped")}
+    for row in rows:
+        ids[parts[row.id]].append(row.id)
+    return Split(tuple(ids["train"]), tuple(ids["valid"]), tuple(ids["test"]), kind, group_by, fold, n_folds, seed, leaky)
+
+
+def _check_parts(split: Split, manifest: Manifest) -> Split:
+    """Every part has utterances, and the train part every class."""
+    for part in _PARTS:
+        if not getattr(split, part):
+            why = "every utterance shares its prompt with the test part" if split.kind == "prompts" else "nothing falls into it"
+            raise SerError(f"--split {split.kind} fold {split.fold}: the {part} part is empty ({why}); choose another split.")
+    labels = {u.id: u.label for u in manifest.utterances}
+    counts = Counter(labels[i] for i in split.train)
+    missing = [label for label in manifest.labels if not counts[label]]
+    if missing:
+        raise SerError(f"--split {split.kind} fold {split.fold}: the train part has no {', '.join(missing)}; choose another split.")
+    return split

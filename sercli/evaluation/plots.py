@@ -1,0 +1,199 @@
+"""Pictures of results as PNG: drawn by Agg without pyplot's state, written whole or not at all, reproducible."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from sercli.files import write_atomic
+from sercli.types import Array, EpochResult, Report
+
+# Okabe and Ito's colours, which stay apart for every kind of colour vision; lines differ in dash and marker as well.
+_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
+_HEAT = LinearSegmentedColormap.from_list("ser", ["#FFFFFF", "#9CC8E3", "#0072B2", "#00314F"])  # one hue, by lightness
+_DARK = 0.63  # share of a row from which white text has more contrast than black
+_DPI = 110
+
+
+def confusion_picture(report: Report, path: Path) -> None:
+    """Draw the confusion matrix as a heat map of recall: each cell has its count and its share of the row.
+
+    Readable for 2 to 28 classes: the picture grows with them. A class without an utterance has a hatched row.
+
+    Args:
+        report: of one system.
+        path: the PNG to write.
+    """
+    counts = np.array(report.confusion)
+    k = len(report.labels)
+    widest = max(len(label) for label in report.labels)
+    side = 2.2 + 0.075 * widest + max(0.62 * k, 3.0)
+    with _figure((side + 0.7, side), path) as figure:
+        axes = figure.add_subplot()
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        image = axes.imshow(shares, cmap=_HEAT, vmin=0, vmax=1)
+        _write_cells(axes, counts, shares)
+        _name_classes(axes, report, counts)
+        beside = axes.inset_axes((1.03, 0, 0.04 if k < 10 else 0.025, 1))  # exactly as high as the matrix
+        bar = figure.colorbar(image, cax=beside, format=PercentFormatter(1))
+        bar.set_label("Share of the true class")
+        bar.outline.set_visible(False)
+        axes.set_title(f"{report.name}\nWA {report.wa:.3f}   UA {report.ua:.3f}   n {report.n}", fontsize=12, pad=10)
+
+
+def history_picture(history: Sequence[EpochResult], path: Path, best_epoch: int) -> None:
+    """Draw the losses and the validation UA of a training, with the epoch that was kept marked.
+
+    Args:
+        history: at least one epoch.
+        path: the PNG to write.
+        best_epoch: counted from 1, one of the history's.
+    """
+    best = next((result for result in history if result.epoch == best_epoch), None)
+    assert best is not None, f"epoch {best_epoch} is not in the history"
+    epochs = [result.epoch for result in history]
+    with _figure((7.5, 6.0), path) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        marker = "o" if len(epochs) < 30 else ""
+        options = {"marker": marker, "markersize": 3.5}
+        upper.plot(epochs, [r.train_loss for r in history], color=_ORANGE, linestyle="--", label="train", **options)
+        upper.plot(epochs, [r.valid_loss for r in history], color=_BLUE, label="validation", **options)
+        lower.plot(epochs, [r.valid_uar for r in history], color=_BLUE, label="validation", **options)
+        _mark_best(upper, best_epoch, best.valid_loss, f"epoch {best_epoch}: {best.valid_loss:.3f}")
+        _mark_best(lower, best_epoch, best.valid_uar, f"epoch {best_epoch}: {best.valid_uar:.3f}")
+        upper.set_ylabel("Loss")
+        lower.set(ylabel="UA", xlabel="Epoch")
+        _whole_numbers(lower)
+        for axes in (upper, lower):
+            axes.legend(frameon=False)
+
+
+def trials_picture(
+    values: Sequence[float | None],
+    states: Sequence[str],
+    path: Path,
+    *,
+    value_name: str = "Validation UA",
+    direction: Literal["maximize", "minimize"] = "maximize",
+) -> None:
+    """Draw how a search went: the value of each trial and the best so far.
+
+    Args:
+        values: (N,) of the trials in their order; None where a trial gave none.
+        states: (N,) as Optuna names them ("COMPLETE", "PRUNED", "FAIL", ...), in any case.
+        path: the PNG to write.
+        value_name: what the values are.
+        direction: whether a high or a low value is good.
+    """
+    assert len(values) == len(states), f"{len(values)} values and {len(states)} states"
+    y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    complete = np.array([state.lower() == "complete" for state in states], dtype=bool) & np.isfinite(y)
+    pruned = np.array([state.lower() == "pruned" for state in states], dtype=bool)
+    with _figure((7.5, 4.5), path) as figure:
+        axes = figure.add_subplot()
+        _draw_best_so_far(axes, np.where(complete, y, np.nan), direction)
+        _draw_trials(axes, y, complete, "complete", marker="o", color=_BLUE)
+        _draw_trials(axes, y, pruned, "pruned", marker="x", color=_ORANGE)
+        _draw_trials(axes, y, ~complete & ~pruned, "not finished", marker="v", color=_GREY)
+        axes.set(xlabel="Trial", ylabel=value_name)
+        _whole_numbers(axes)
+        if len(values):
+            figure.legend(frameon=False, loc="outside upper center", ncols=4)
+        else:
+            axes.text(0.5, 0.5, "No trial yet", ha="center", transform=axes.transAxes)
+
+
+@contextmanager
+def _figure(inches: tuple[float, float], path: Path) -> Iterator[Figure]:
+    """A figure to draw on, saved at the end.
+
+    A user's own matplotlibrc has no say and the file names neither version nor date, so that its bytes repeat.
+    """
+    with matplotlib.style.context(["default", {"text.parse_math": False, "font.size": 10}]):
+        figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        for axes in figure.axes:
+            axes.spines[["top", "right"]].set_visible(False)
+        png = io.BytesIO()
+        figure.savefig(png, format="png", metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15)
+    write_atomic(path, png.getvalue())
+
+
+def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
+    """Count over percentage; a pale 0 where nobody was put, hatches where a class has no utterance."""
+    k = len(counts)
+    size = float(np.clip(15 - k, 8.5, 12))
+    for row in range(k):
+        if not counts[row].any():
+            axes.axhspan(row - 0.5, row + 0.5, facecolor="#F2F2F2", edgecolor="#CCCCCC", hatch="///", linewidth=0)
+            continue
+        for column in range(k):
+            count, share = counts[row, column], shares[row, column]
+            colour = "white" if share > _DARK else "black" if count else "#B0B0B0"
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row, _cell(count, share), ha="center", va="center", c=colour, size=size, weight=weight)
+
+
+def _cell(count: int, share: float) -> str:
+    """Two lines, where a single utterance of many is not called 0 %."""
+    if not count:
+        return "0"
+    return f"{count}\n{share:.0%}" if share >= 0.005 else f"{count}\n<1%"
+
+
+def _name_classes(axes: Axes, report: Report, counts: Array) -> None:
+    """Label both sides, with the number of utterances at the true one, and draw lines between the cells."""
+    places = np.arange(len(report.labels))
+    rows = [f"{label} ({n or 'none'})" for label, n in zip(report.labels, counts.sum(axis=1).tolist(), strict=True)]
+    axes.set_xticks(places, report.labels)
+    axes.set_yticks(places, rows)
+    if len(places) > 4 or max(len(label) for label in report.labels) > 9:
+        for text in axes.get_xticklabels():
+            text.set(rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_xlabel("Predicted", fontweight="bold")
+    axes.set_ylabel("True", fontweight="bold")
+    axes.set_xticks(places[1:] - 0.5, minor=True)
+    axes.set_yticks(places[1:] - 0.5, minor=True)
+    axes.grid(which="minor", color="#DDDDDD", linewidth=0.8)
+    axes.tick_params(which="both", length=0)
+
+
+def _whole_numbers(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+
+
+def _mark_best(axes: Axes, epoch: int, value: float, text: str) -> None:
+    axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1.2)
+    axes.plot([epoch], [value], marker="*", markersize=13, color=_RED, linestyle="none", label=f"kept, {text}")
+    axes.grid(axis="y", color="#E5E5E5")
+
+
+def _draw_best_so_far(axes: Axes, finished: Array, direction: str) -> None:
+    """A staircase; NaN entries are trials that did not finish, fmax and fmin pass over them."""
+    if np.isfinite(finished).any():
+        best = np.fmax.accumulate(finished) if direction == "maximize" else np.fmin.accumulate(finished)
+        label = f"best so far ({best[-1]:.3f})"
+        axes.step(np.arange(1, len(best) + 1), best, where="post", color=_RED, linewidth=1.8, label=label)
+    axes.grid(axis="y", color="#E5E5E5")
+
+
+def _draw_trials(axes: Axes, y: Array, chosen: Array, label: str, *, marker: str, color: str) -> None:
+    """Points at their values; those without one stand on the lower edge."""
+    if not chosen.any():
+        return
+    numbers = np.arange(1, len(y) + 1)
+    valued, bare = chosen & np.isfinite(y), chosen & ~np.isfinite(y)
+    label = f"{label} ({chosen.sum()})"
+    axes.plot(numbers[valued], y[valued], marker=marker, color=color, linestyle="none", markersize=5, label=label)
+    edge = axes.get_xaxis_transform()
+    axes.plot(numbers[bare], np.full(bare.sum(), 0.02), marker=marker, color=color, linestyle="none", transform=edge)

@@ -1,0 +1,178 @@
+"""What the audio features share: frames, windows, power spectra, mel bands, cosine transform.
+
+Everything is float32 and runs over blocks of frames that fit the processor's cache: that is faster than one large array, and a
+recording of half an hour needs no more memory than one of a second. Tables are made once per configuration and are read-only.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
+from sercli.errors import ConfigError
+from sercli.types import Array
+
+SILENCE = 1e-10
+"""Power below which there is no sound: less than the rounding noise of 16-bit audio leaves in any band."""
+
+# Two arrays of this many float32 stay in the second-level cache, and below the size at which malloc asks the system for new pages.
+_BLOCK_SAMPLES = 32_000
+
+
+def to_samples(seconds: float, sample_rate_hz: int, *, setting: str) -> int:
+    """A length in whole samples.
+
+    Raises:
+        ConfigError: it is less than one sample.
+
+    >>> to_samples(0.025, 16_000, setting="window_s")
+    400
+    """
+    n_samples = round(seconds * sample_rate_hz)
+    if n_samples < 1:
+        need = f"at sample_rate_hz={sample_rate_hz} it must be {1 / sample_rate_hz:.2g} or more"
+        raise ConfigError(f"feature.{setting}={seconds:g} is less than one sample: {need}.")
+    return n_samples
+
+
+def count_frames(n_samples: int, window: int, hop: int) -> int:
+    """How many frames a signal gives: `1 + (n_samples - window) // hop`, and one for a signal shorter than the window.
+
+    A rest at the end that is shorter than a hop is left out, as in pyAudioAnalysis and in librosa with `center=False`.
+
+    >>> count_frames(16_000, 400, 160), count_frames(1, 400, 160)
+    (98, 1)
+    """
+    return 1 + max(0, n_samples - window) // hop
+
+
+def frames(signal: Array, window: int, hop: int) -> Array:
+    """Cut a signal into overlapping frames without copying it; one that is too short for a frame is padded with zeros.
+
+    Args:
+        signal: (n_samples,)
+        window: samples in a frame.
+        hop: samples from one frame's start to the next one's.
+
+    Returns:
+        (T, window) read-only view, T as `count_frames` says.
+    """
+    if signal.size < window:
+        signal = np.pad(signal, (0, window - signal.size))
+    return np.lib.stride_tricks.sliding_window_view(signal, window)[::hop]
+
+
+def cached_rows(window: int) -> int:
+    """How many frames make a block that stays in the processor's cache."""
+    return max(1, _BLOCK_SAMPLES // window)
+
+
+def blocks(signal: Array, window: int, hop: int, *, n_rows: int | None = None) -> Iterator[tuple[slice, Array]]:
+    """Walk a signal in stretches whose frames together are the frames of the whole.
+
+    Args:
+        signal: (n_samples,)
+        window: samples in a frame.
+        hop: samples from one frame's start to the next one's.
+        n_rows: frames in a stretch; None: `cached_rows`.
+
+    Yields:
+        Which rows of the (T, F) result the stretch makes, and the samples of the stretch.
+    """
+    n_frames = count_frames(signal.size, window, hop)
+    n_rows = n_rows or cached_rows(window)
+    for start in range(0, n_frames, n_rows):
+        stop = min(start + n_rows, n_frames)
+        yield slice(start, stop), signal[start * hop : (stop - 1) * hop + window]
+
+
+def power(framed: Array, taper: Array) -> Array:
+    """Power spectrum of each frame, unscaled: `abs(rfft(frame * taper)) ** 2`.
+
+    Args:
+        framed: (T, window)
+        taper: (window,)
+
+    Returns:
+        (T, window // 2 + 1) float32, bins from 0 Hz up.
+    """
+    spectrum = np.fft.rfft(framed * taper)
+    result: Array = spectrum.real**2
+    result += spectrum.imag**2
+    return result
+
+
+@cache
+def hann(n_samples: int) -> Array:
+    """Periodic Hann window, (n_samples,) float32: the one of spectral analysis, equal to librosa's and scipy's default."""
+    return _table(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_samples) / n_samples))
+
+
+@cache
+def dct(n_in: int, n_out: int) -> Array:
+    """The first `n_out` columns of the orthonormal DCT-II as a matrix, (n_in, n_out) float32; `x @ dct(...)` transforms."""
+    angle = np.pi / n_in * np.outer(np.arange(n_in) + 0.5, np.arange(n_out))
+    matrix = np.cos(angle) * np.sqrt(2 / n_in)
+    matrix[:, 0] /= np.sqrt(2)
+    return _table(matrix)
+
+
+@cache
+def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float, fmax_hz: float | None) -> Array:
+    """Triangular filters of equal area, evenly spaced on Slaney's mel scale (Auditory Toolbox, 1998): librosa's default.
+
+    Args:
+        sample_rate_hz: of the signal.
+        window: samples in a frame, which is also the length of its FFT.
+        n_mels: number of bands.
+        fmin_hz: lower edge of the first band.
+        fmax_hz: upper edge of the last band; None: half the sample rate.
+
+    Returns:
+        (window // 2 + 1, n_mels) float32; `power @ filterbank` gives the bands.
+
+    Raises:
+        ConfigError: the edges are not within 0 Hz and half the sample rate, or a band is too narrow to hold a frequency.
+    """
+    nyquist_hz = sample_rate_hz / 2
+    top_hz = nyquist_hz if fmax_hz is None else fmax_hz
+    if not 0 <= fmin_hz < top_hz <= nyquist_hz:
+        need = f"it takes 0 <= fmin_hz < fmax_hz <= {nyquist_hz:g}, half of sample_rate_hz={sample_rate_hz}"
+        raise ConfigError(f"feature.fmin_hz={fmin_hz:g} with fmax_hz={top_hz:g} leaves no mel bands: {need}.")
+    edges = mel_to_hz(np.linspace(hz_to_mel(fmin_hz), hz_to_mel(top_hz), n_mels + 2))
+    bins = np.arange(window // 2 + 1)[:, None] * (sample_rate_hz / window)
+    widths = np.diff(edges)
+    rising = (bins - edges[:-2]) / widths[:-1]
+    falling = (edges[2:] - bins) / widths[1:]
+    filters = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))
+    n_empty = int((filters.max(axis=0) == 0).sum())
+    if n_empty:
+        where = f"a window of {window} samples at {sample_rate_hz} Hz"
+        raise ConfigError(f"{n_empty} of {n_mels} mel bands hold no frequency of {where}: raise feature.window_s or lower n_mels.")
+    return _table(filters)
+
+
+def hz_to_mel(hz: float | Array) -> Array:
+    """Slaney's mel scale: linear up to 1 kHz (15 mel), logarithmic above."""
+    hz = np.asarray(hz, np.float64)
+    return np.where(hz < 1000, hz * 0.015, 15 + np.log(np.maximum(hz, 1000) / 1000) * (27 / np.log(6.4)))
+
+
+def mel_to_hz(mel: float | Array) -> Array:
+    """The inverse of `hz_to_mel`."""
+    mel = np.asarray(mel, np.float64)
+    return np.where(mel < 15, mel / 0.015, 1000 * np.exp((np.maximum(mel, 15) - 15) * (np.log(6.4) / 27)))
+
+
+def decibels(level: Array) -> Array:
+    """`10 log10(power)` in place, with `SILENCE` (-100 dB) as the floor."""
+    np.maximum(level, SILENCE, out=level)
+    np.log10(level, out=level)
+    level *= 10
+    return level
+
+
+def _table(values: Array) -> Array:
+    table = values.astype(np.float32)
+    table.setflags(write=False)
+    return table

@@ -1,0 +1,268 @@
+"""Word vectors on disk: our own .npz, GloVe text, word2vec text and word2vec binary, told apart by what they hold.
+
+Everything is read as a stream and nothing is allocated by what a header says, so memory stays bounded by the file.
+"""
+
+import codecs
+import gzip
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+
+from sercli.errors import SerError
+from sercli.types import Array
+
+BUNDLED = Path(__file__).parent / "glove-6b-50d-60k.npz"
+
+_BLOCK_ROWS = 4096
+_CHUNK_BYTES = 1 << 20
+_SAMPLE_BYTES = 4096
+_MAX_LINE_BYTES = 1 << 22  # a line longer than this is no row of word vectors
+_MAX_DIM = 1 << 16
+_LARGEST = float(np.finfo(np.float16).max)
+
+_Block = tuple[list[str], Array]  # n words, (n, D) float32
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """Words and their vectors: `matrix[index[word]]` is the vector of a word."""
+
+    index: dict[str, int]
+    matrix: Array  # (N, D) float16
+    source: str = ""
+    licence: str = ""
+
+
+def load(path: Path | None, max_words: int) -> WordVectors:
+    """Read word vectors of any of the four formats; .gz is unpacked on the way.
+
+    A word that occurs twice keeps its first vector. Bytes of a word that are not UTF-8 become U+FFFD.
+
+    Args:
+        path: the file; None: the cut of GloVe 6B 50-d that ships with ser.
+        max_words: how many words to read from the file's beginning, where such files hold the frequent ones.
+
+    Raises:
+        SerError: no such file, or its content is damaged; the message names the file, the place and the reason.
+    """
+    file = BUNDLED if path is None else path
+    if not file.is_file():
+        raise SerError(f"{file}: no such file of word vectors; give the path of a GloVe or word2vec file.")
+    try:
+        with file.open("rb") as raw:
+            magic = raw.read(4)
+            raw.seek(0)
+            if magic == b"PK\x03\x04":
+                return _load_npz(raw, file, max_words)
+            if magic[:2] == b"\x1f\x8b":
+                return _collect(_blocks(io.BufferedReader(gzip.GzipFile(fileobj=raw)), file, size=None), max_words)
+            return _collect(_blocks(raw, file, size=file.stat().st_size), max_words)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SerError(f"{file}: cannot be read as word vectors: {error}.") from None
+
+
+def save(vectors: WordVectors, path: Path) -> None:
+    """Write the .npz that `load` reads: the same vectors give the same bytes; it appears whole or not at all."""
+    arrays: dict[str, Array] = {
+        "words": np.frombuffer("\n".join(vectors.index).encode(), np.uint8),
+        "vectors": vectors.matrix.astype(np.float16),
+        "source": np.array(vectors.source),
+        "licence": np.array(vectors.licence),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            _write_npz(stream, arrays)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_npz(stream: BinaryIO, arrays: dict[str, Array]) -> None:
+    """numpy.savez, but with a fixed date and system in each member's header."""
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            archive.writestr(info, member.getvalue())
+
+
+def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
+    try:
+        with np.load(raw, allow_pickle=False) as content:
+            if not {"words", "vectors"} <= set(content.files):
+                _refuse(file, f"an archive that holds {', '.join(content.files[:4])}: unpack it and name a file in it")
+            words = bytes(content["words"]).decode().split("\n")
+            matrix = content["vectors"]
+            about = {name: str(content[name]) for name in ("source", "licence") if name in content.files}
+    except (ValueError, TypeError, zipfile.BadZipFile, MemoryError) as error:
+        _refuse(file, f"a damaged archive ({error})")
+    if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.shape[0] != len(words) or matrix.shape[1] == 0:
+        _refuse(file, f"{len(words)} words, but vectors of shape {matrix.shape} and type {matrix.dtype}")
+    _check_values(matrix, lambda row: f"{file}: word {row + 1}")
+    vectors = _collect([(words, matrix)], max_words)
+    return WordVectors(vectors.index, vectors.matrix, **about)
+
+
+def _collect(blocks: Iterable[_Block], max_words: int) -> WordVectors:
+    """Join blocks up to `max_words` different words; the first of equal words wins."""
+    index: dict[str, int] = {}
+    kept = []
+    for words, values in blocks:
+        rows = []
+        for row, word in enumerate(words):
+            if word not in index and len(index) < max_words:
+                index[word] = len(index)
+                rows.append(row)
+        kept.append(values[rows].astype(np.float16))
+        if len(index) >= max_words:
+            break
+    return WordVectors(index, np.concatenate(kept))
+
+
+def _blocks(stream: BinaryIO, file: Path, size: int | None) -> Iterator[_Block]:
+    """Sniff the format and give blocks of its rows; `size`: of the file in bytes, None where it is packed."""
+    first = stream.readline(_MAX_LINE_BYTES)
+    if not first:
+        _refuse(file, "is empty")
+    fields = first.split()
+    if len(fields) != 2 or not all(field.isdigit() and len(field) < 18 for field in fields):
+        stream.seek(0)
+        return _text_blocks(stream, file, _checked_dim(len(fields) - 1, file), None)
+    n_words, dim = int(fields[0]), _checked_dim(int(fields[1]), file)
+    start = stream.tell()
+    binary = _looks_binary(stream.read(_SAMPLE_BYTES))
+    stream.seek(start)
+    smallest_row = 4 * dim + 2 if binary else 2 * dim + 1
+    if n_words == 0 or (size is not None and n_words * smallest_row > size):
+        _refuse(f"{file}:1", f"the header promises {n_words} words of {dim} numbers, which the file does not hold")
+    return (_binary_blocks if binary else _text_blocks)(stream, file, dim, n_words)
+
+
+def _checked_dim(dim: int, file: Path) -> int:
+    if not 1 <= dim <= _MAX_DIM:
+        _refuse(f"{file}:1", f"vectors of {max(dim, 0)} numbers; there must be 1 to {_MAX_DIM}")
+    return dim
+
+
+def _looks_binary(sample: bytes) -> bool:
+    """Four-byte floats hold control characters or invalid UTF-8 within a few numbers; text never does."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return True
+    return any(character < " " and character not in "\t\n\r" for character in text)
+
+
+def _text_blocks(stream: BinaryIO, file: Path, dim: int, promised: int | None) -> Iterator[_Block]:
+    """Rows `word v1 ... vD`, cut from the right since a word may hold spaces; `promised`: by the header, if any."""
+    lines = enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES), b""), start=1 if promised is None else 2)
+    found = 0
+    while batch := list(islice(lines, _BLOCK_ROWS)):
+        words, tails, numbers = [], [], []
+        for number, line in batch:
+            stripped = line.rstrip()
+            if stripped:
+                word, tail = _cut(stripped, dim, f"{file}:{number}")
+                words.append(word)
+                tails.append(tail)
+                numbers.append(number)
+        if words:
+            found += len(words)
+            yield words, _parse(tails, dim, file, numbers)
+    if promised is not None and found != promised:
+        _refuse(f"{file}:1", f"the header promises {promised} words, the file holds {found}")
+
+
+def _cut(line: bytes, dim: int, place: str) -> tuple[str, bytes]:
+    """`b"at home 0.1 0.2"` with D = 2 -> `("at home", b"0.1 0.2")`."""
+    if line.count(b" ") == dim:
+        word, _, tail = line.partition(b" ")
+    else:
+        parts = line.rsplit(None, dim)
+        if len(parts) != dim + 1:
+            _refuse(place, f"{len(parts) - 1} numbers after the word where line 1 has {dim}")
+        word, tail = parts[0], b" ".join(parts[1:])
+        if _is_number(word.split()[-1]) and b" " in word:
+            _refuse(place, f"more than the {dim} numbers that line 1 has")
+    if not word:
+        _refuse(place, "numbers without a word")
+    return word.decode(errors="replace"), tail
+
+
+def _parse(tails: list[bytes], dim: int, file: Path, numbers: list[int]) -> Array:
+    """The numbers of some lines as (n, D) float32; the slow search for a fault begins only where there is one."""
+    try:
+        values = np.loadtxt(tails, np.float32, comments=None, ndmin=2, encoding="utf-8")
+    except ValueError as error:
+        for number, tail in zip(numbers, tails, strict=True):
+            for part in tail.split():
+                if not _is_number(part):
+                    _refuse(f"{file}:{number}", f"'{part[:40].decode(errors='replace')}' is not a number")
+        _refuse(f"{file}:{numbers[0]}", f"unreadable rows from here ({error})")
+    if values.shape != (len(tails), dim):
+        _refuse(f"{file}:{numbers[0]}", f"rows of {values.shape[1]} numbers from here where line 1 has {dim}")
+    _check_values(values, lambda row: f"{file}:{numbers[row]}")
+    return values
+
+
+def _is_number(part: bytes) -> bool:
+    try:
+        float(part)
+    except ValueError:
+        return False
+    return True
+
+
+def _binary_blocks(stream: BinaryIO, file: Path, dim: int, promised: int) -> Iterator[_Block]:
+    """Rows `word` + blank + D little-endian floats, with or without a line break after each."""
+    words: list[str] = []
+    values = bytearray()
+    first = 0  # row that the block begins with
+    for row, (word, vector) in enumerate(_binary_rows(stream, file, dim, promised)):
+        words.append(word)
+        values += vector
+        if len(words) == _BLOCK_ROWS or row == promised - 1:
+            block = np.frombuffer(bytes(values), "<f4").reshape(-1, dim)
+            _check_values(block, lambda at, first=first: f"{file}: word {first + at + 1}")  # type: ignore[misc]
+            yield words, block
+            words, values, first = [], bytearray(), row + 1
+
+
+def _binary_rows(stream: BinaryIO, file: Path, dim: int, promised: int) -> Iterator[tuple[str, bytes]]:
+    """One word and the bytes of its vector at a time, from a buffer of bounded size."""
+    buffer, at = b"", 0
+    for row in range(promised):
+        while (blank := buffer.find(b" ", at)) < 0 or len(buffer) < blank + 1 + 4 * dim:
+            more = stream.read(_CHUNK_BYTES)
+            if not more or len(buffer) - at > _MAX_LINE_BYTES:
+                _refuse(f"{file}: word {row + 1}", f"truncated: the header promises {promised} words of {dim} numbers")
+            buffer, at = buffer[at:] + more, 0
+        word = buffer[at:blank].replace(b"\n", b"")
+        at = blank + 1 + 4 * dim
+        yield word.decode(errors="replace"), buffer[blank + 1 : at]
+    if (buffer[at:] + stream.read(1)).strip():
+        _refuse(file, f"goes on after the {promised} words that its header promises")
+
+
+def _check_values(values: Array, place: Callable[[int], str]) -> None:
+    """Refuse what float16 cannot hold; the comparison is false for NaN too."""
+    good = (np.abs(values) <= _LARGEST).all(axis=1)
+    if not good.all():
+        row = int(np.argmin(good))
+        _refuse(place(row), f"a number that is not finite or beyond {_LARGEST:.0f}")
+
+
+def _refuse(place: Path | str, reason: str) -> NoReturn:
+    raise SerError(f"{place}: {reason}. Word vectors are GloVe or word2vec files, as text or binary, .gz or not.")

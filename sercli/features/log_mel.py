@@ -1,0 +1,64 @@
+"""Log-mel spectrogram: how loud each of 64 bands of hearing is, every 10 ms."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from sercli.features import _dsp
+from sercli.types import Array, AudioConfig, NonNegative, Positive, PositiveInt
+
+INPUT = "audio"
+VERSION = 1
+DTYPE = "float16"
+
+
+@dataclass(frozen=True)
+class Config(AudioConfig):
+    """Frames and bands."""
+
+    window_s: Positive = 0.025  # length of a frame and of its FFT
+    hop_s: Positive = 0.010  # from one frame to the next
+    n_mels: PositiveInt = 64  # bands (F)
+    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below lies hum, not speech
+    fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
+
+    def __post_init__(self) -> None:
+        """Make the tables now, so that settings that cannot work together are refused before any audio is read."""
+        _tables(self)
+
+
+class _Tables(NamedTuple):
+    window: int  # samples
+    hop: int  # samples
+    filterbank: Array  # (window // 2 + 1, n_mels)
+
+
+@cache
+def _tables(config: Config) -> _Tables:
+    rate = config.sample_rate_hz
+    window = _dsp.to_samples(config.window_s, rate, setting="window_s")
+    hop = _dsp.to_samples(config.hop_s, rate, setting="hop_s")
+    return _Tables(window, hop, _dsp.mel_filterbank(rate, window, config.n_mels, config.fmin_hz, config.fmax_hz))
+
+
+def extract(signal: Array, config: Config) -> Array:
+    """Power in mel bands, in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
+
+    Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is absolute,
+    -100 dB, since the level has been normalised: a floor below the clip's own maximum would make one click change every frame.
+
+    Args:
+        signal: (n_samples,) float32 at `config.sample_rate_hz`.
+        config: see its fields.
+
+    Returns:
+        (T, n_mels) float32, dB; T as `_dsp.count_frames` says.
+    """
+    window, hop, filterbank = _tables(config)
+    taper = _dsp.hann(window)
+    bands = np.empty((_dsp.count_frames(signal.size, window, hop), config.n_mels), np.float32)
+    for rows, stretch in _dsp.blocks(signal, window, hop):
+        np.matmul(_dsp.power(_dsp.frames(stretch, window, hop), taper), filterbank, out=bands[rows])
+    return _dsp.decibels(bands)

@@ -1,0 +1,161 @@
+"""Words as vectors: tokens by NLTK, each mapped to its word vector, unknown words flagged by one more column.
+
+Tokens follow the Penn treebank, as GloVe's own corpus does: "can't" is `ca` `n't`, punctuation stands by itself. A
+marker such as [LAUGHTER] or [BREATHING] is one token, since a laugh is a cue. A token is looked up in this order:
+
+1. a marker as the word between its brackets, in lower case;
+2. the token as it is (already in lower case where `lower` is set), then in lower case;
+3. with a letter three times or more, with one of them: `nooo`, `sooo`;
+4. joined from several words (`well-meant`, `y'know`, the stutter `wh-what`): the mean over those parts that are known.
+
+What is not found has a row of zeros, and 1 in the last column, which is 0 for every known word.
+"""
+
+import dataclasses
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from sercli.errors import SerError
+from sercli.features import _vectors
+from sercli.types import Array, PositiveInt
+
+INPUT = "text"
+VERSION = 1
+DTYPE = "float16"
+
+_EXPORTED = "vectors.npz"
+_MARKER = re.compile(r"(\[[A-Za-z]+\])")
+_MARKER_WORDS = {"garbage": "unintelligible", "lipsmack": "lips"}  # IEMOCAP's misleading and unknown names
+_QUOTES = str.maketrans("‘’‚′`“”„«»", "'''''\"\"\"\"\"")
+# NLTK splits a full stop only from the last word of what it gets; Mr. and U.S. keep theirs.
+_FULL_STOP = re.compile(r"(?<![.\s])(?<!\.\w)(?<!\b[md]r)(?<!\bms)(?<!\bmrs)\.(?=[\"')\]]*(?:\s|$))", re.IGNORECASE)
+_DOTS = re.compile(r"\.{2,}")
+_LONG = re.compile(r"([^\W\d])\1{2,}")
+_JOINTS = re.compile(r"[-'./]+")
+
+
+@dataclass(frozen=True)
+class Config:
+    """How words become vectors."""
+
+    vectors: str | None = None  # path of a GloVe or word2vec file as text, binary or .gz; null: the cut that ships
+    max_words: PositiveInt = 400_000  # words read from that file's beginning; more of them cost memory
+    lower: bool = True  # lower-case the text first; false for vectors that tell "May" from "may"
+    max_tokens: PositiveInt = 128  # tokens from the beginning of the text; the rest is left out
+
+
+def extract(text: str, config: Config) -> Array:
+    """The words of an utterance as vectors.
+
+    Returns:
+        (T, D + 1) float32, T >= 1: D numbers of the word's vector, then 1 where the word is unknown. A text without a
+        token is one unknown word.
+
+    Raises:
+        SerError: the file of vectors is missing or damaged.
+    """
+    known = _load(config)
+    found = [_look_up(token, known) for token in tokens(text, config)] or [None]
+    rows = np.zeros((len(found), known.matrix.shape[1] + 1), np.float32)
+    for row, vector in zip(rows, found, strict=True):
+        if vector is None:
+            row[-1] = 1
+        else:
+            row[:-1] = vector
+    return rows
+
+
+def tokens(text: str, config: Config) -> list[str]:
+    """Cut a text into words, punctuation marks and markers.
+
+    >>> tokens("I can’t. [LAUGHTER] Go!", Config())
+    ['i', 'ca', "n't", '.', '[laughter]', 'go', '!']
+    """
+    plain = _DOTS.sub("...", unicodedata.normalize("NFKC", text)).translate(_QUOTES)
+    if config.lower:
+        plain = plain.lower()
+    cut: list[str] = []
+    for piece in _MARKER.split(plain):
+        cut += [piece] if _MARKER.fullmatch(piece) else _tokenizer()(_FULL_STOP.sub(" .", piece))
+    return [{"``": '"', "''": '"'}.get(token, token) for token in cut[: config.max_tokens]]
+
+
+def n_features(config: Config) -> int:
+    """Columns that `extract` gives: the dimension of the vectors and one."""
+    return int(_load(config).matrix.shape[1]) + 1
+
+
+def fingerprint(config: Config) -> str:
+    """SHA-256 of the file of vectors, "" for the one that ships (VERSION stands for it).
+
+    Raises:
+        SerError: there is no such file.
+    """
+    return "" if config.vectors is None else _sha256(*_state(config.vectors))
+
+
+def export(config: Config, folder: Path) -> Config:
+    """Write the vectors in use beside a model, so that it can move; the Config names them relative to `folder`."""
+    if config.vectors is None:
+        return config
+    _vectors.save(_load(config), folder / _EXPORTED)
+    return dataclasses.replace(config, vectors=_EXPORTED)
+
+
+def localise(config: Config, folder: Path) -> Config:
+    """The reverse of `export`: a relative path becomes one below `folder`."""
+    return config if config.vectors is None else dataclasses.replace(config, vectors=str(folder / config.vectors))
+
+
+def _look_up(token: str, known: _vectors.WordVectors) -> Array | None:
+    if _MARKER.fullmatch(token):
+        token = token[1:-1].lower()
+        token = _MARKER_WORDS.get(token, token)
+    for form in (token, token.lower(), _LONG.sub(r"\1", token.lower())):
+        if form in known.index:
+            return np.asarray(known.matrix[known.index[form]])
+    parts = [known.index[part] for part in _JOINTS.split(token) if part in known.index]
+    return np.asarray(known.matrix[parts].mean(axis=0, dtype=np.float32)) if parts else None
+
+
+def _load(config: Config) -> _vectors.WordVectors:
+    if config.vectors is None:
+        return _load_file(None, 0, 0, config.max_words)
+    return _load_file(*_state(config.vectors), config.max_words)
+
+
+def _state(path: str) -> tuple[str, int, int]:
+    """The path with what changes when the file does: modification time in ns and size in bytes."""
+    try:
+        state = Path(path).expanduser().stat()
+    except OSError:
+        raise SerError(f"{path}: no such file of word vectors; give feature.vectors the path of one.") from None
+    return str(Path(path).expanduser()), state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=2)
+def _load_file(path: str | None, mtime_ns: int, size: int, max_words: int) -> _vectors.WordVectors:
+    """Keep what was read; `mtime_ns` and `size` are there to tell a changed file."""
+    return _vectors.load(None if path is None else Path(path), max_words)
+
+
+@lru_cache(maxsize=2)
+def _sha256(path: str, mtime_ns: int, size: int) -> str:
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def _tokenizer() -> Callable[[str], list[str]]:
+    """NLTK's treebank tokenizer, which needs no download; importing nltk takes seconds, so only where it is used."""
+    from nltk.tokenize import NLTKWordTokenizer
+
+    cut: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+    return cut

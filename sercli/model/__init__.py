@@ -1,0 +1,1 @@
+"""Training a network and asking it: specification, batches, training, inference."""

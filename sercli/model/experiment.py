@@ -1,0 +1,169 @@
+"""One run of training, from a prepared dataset to a run directory with its predictions."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from sercli import plugins, runs
+from sercli.dataset import cache
+from sercli.dataset.manifest import Dataset
+from sercli.dataset.split import split_hash
+from sercli.evaluation.plots import history_picture
+from sercli.files import write_atomic
+from sercli.model import inference
+from sercli.model.batches import Examples, Normaliser
+from sercli.model.spec import Plan
+from sercli.model.training import Trainer
+from sercli.runs import RunInfo
+from sercli.types import EpochResult, ModelSpec, Split
+
+OnEpoch = Callable[[EpochResult, bool], None]
+"""Told of each epoch's result and whether it is the best so far."""
+
+
+def train(
+    dataset: Dataset,
+    plan: Plan,
+    split: Split,
+    out: Path,
+    *,
+    rows: inference.Rows,
+    seed: int,
+    device: torch.device,
+    on_epoch: OnEpoch,
+) -> RunInfo:
+    """Train a model into a run directory, or go on with one that was killed.
+
+    The test part is opened once, after training, to write its predictions.
+
+    Raises:
+        MismatchError: the directory holds a run with other settings.
+        SerError: utterances lack the feature's input, or training diverged.
+    """
+    settings = {**plan.to_dict(), **provenance(dataset, split, seed)}
+    text = cache.reads_text(plan.model.feature)
+    begun = RunInfo(
+        "model",
+        plan.name,
+        "training",
+        dataset.info.labels,
+        "linguistic" if text else "acoustic",
+        settings,
+        str(dataset.folder),
+        train_counts=dict(Counter(u.label for u in dataset.select(split.train))),
+    )
+    info = runs.start(out, begun)
+    if info.status == "finished":
+        return info
+    runs.write_split(out, split)
+    trainer = make_trainer(dataset, plan, split.train, split.valid, rows, seed, device)
+    fit(trainer, out, on_epoch)
+    normaliser = trainer.train.normalisers[0]
+    model = export_feature(plan.model, out)
+    best = trainer.progress.best
+    assert best is not None
+    history_picture(trainer.progress.history, out / "history.png", best.epoch)
+    runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
+    write_weights(out, trainer.module)
+    info = replace(begun, n_features=len(normaliser.mean), best_epoch=best.epoch)
+    trained = inference.Model(out, info, model, trainer.module, normaliser, device)
+    for part, ids in (("valid", split.valid), ("test", split.test)):
+        runs.write_predictions(out, part, trained.predict(dataset.select(ids), rows))
+    info = replace(info, status="finished")
+    runs.write_info(out, info)
+    (out / "resume.safetensors").unlink(missing_ok=True)
+    return info
+
+
+def provenance(dataset: Dataset, split: Split, seed: int) -> dict[str, dict[str, Any]]:
+    """What a run was made on, as its run.json keeps it."""
+    return {
+        "data": {"corpus": dataset.info.corpus, "manifest_sha256": dataset.manifest.sha256},
+        "split": {"kind": split.kind, "fold": split.fold, "n_folds": split.n_folds, "hash": split_hash(split), "leaky": split.leaky},
+        "run": {"seed": seed},
+    }
+
+
+def examples(dataset: Dataset, ids: Sequence[str], model: ModelSpec, rows: inference.Rows, normaliser: Normaliser | None, scale: str) -> Examples:
+    """What the network is fed from for these utterances; without a normaliser one is measured on them."""
+    utterances = dataset.select(ids)
+    inputs = rows(utterances, model.feature, model.feature_config)
+    y = np.array([dataset.info.labels.index(u.label) for u in utterances], np.int64)
+    return Examples((inputs,), (normaliser or Normaliser.of(inputs, scale),), y)
+
+
+def make_trainer(
+    dataset: Dataset, plan: Plan, train_ids: Sequence[str], valid_ids: Sequence[str], rows: inference.Rows, seed: int, device: torch.device
+) -> Trainer:
+    """A network with its train and validation part; the test part has no way in.
+
+    Raises:
+        SerError: utterances lack the feature's input.
+    """
+    train_part = examples(dataset, train_ids, plan.model, rows, None, plan.train.scale)
+    valid_part = examples(dataset, valid_ids, plan.model, rows, train_part.normalisers[0], plan.train.scale)
+    torch.manual_seed(seed)
+    architecture = plugins.load("architecture", plan.model.architecture)
+    n_features = len(train_part.normalisers[0].mean)
+    module = architecture.build(plan.model.architecture_config, n_features, len(dataset.info.labels))
+    return Trainer(module, train_part, valid_part, plan.train, seed=seed, device=device)
+
+
+def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> None:
+    """Train with a resume file after each epoch, taking up the one that is there."""
+    resume = out / "resume.safetensors"
+    if resume.exists():
+        trainer.resume(resume)
+    with _event_log(out) as log:
+        for result in trainer.epochs():
+            trainer.save(resume)
+            write_history(out, trainer.progress.history)
+            log(result)
+            on_epoch(result, trainer.progress.best is result)
+
+
+def write_history(out: Path, history: Sequence[EpochResult]) -> None:
+    """Write history.jsonl, an epoch a line."""
+    write_atomic(out / "history.jsonl", b"".join(msgspec.json.encode(result) + b"\n" for result in history))
+
+
+def write_weights(out: Path, module: torch.nn.Module) -> None:
+    """Write weights.safetensors."""
+    weights = {name: t.detach().cpu().contiguous().clone() for name, t in module.state_dict().items()}
+    write_atomic(out / "weights.safetensors", lambda path: save_file(weights, path))
+
+
+def export_feature(model: ModelSpec, out: Path) -> ModelSpec:
+    """Copy the files that the feature reads (a user's word vectors) into the run directory."""
+    plugin = plugins.load("feature", model.feature)
+    if hasattr(plugin, "export"):
+        plugin.export(model.feature_config, out)
+    return inference.localised(model, out)
+
+
+@contextmanager
+def _event_log(out: Path) -> Iterator[Callable[[EpochResult], None]]:
+    """TensorBoard events where tensorboard is installed; otherwise nothing."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        yield lambda result: None
+        return
+    writer = SummaryWriter(str(out / "tensorboard"))
+
+    def log(result: EpochResult) -> None:
+        for name in ("train_loss", "valid_loss", "valid_uar"):
+            writer.add_scalar(name, getattr(result, name), result.epoch)
+
+    try:
+        yield log
+    finally:
+        writer.close()

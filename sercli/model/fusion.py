@@ -1,0 +1,262 @@
+"""Ensembles: two trained models made one, at decision level or at feature level, and asked like one."""
+
+import copy
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from sercli import config, plugins, runs
+from sercli.dataset.manifest import Dataset
+from sercli.errors import ConfigError, MismatchError, SerError, no_such
+from sercli.model import experiment, inference
+from sercli.model.batches import Examples, Normaliser
+from sercli.model.inference import Model, Rows
+from sercli.model.training import Trainer
+from sercli.runs import RunInfo
+from sercli.types import Array, Predictions, Split, TrainConfig, Utterance
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Two models with a rule; asked like a single model."""
+
+    folder: Path
+    info: RunInfo
+    members: tuple[Model, ...]  # as they were trained: who answers alone where the other has no input
+    encoders: tuple[Model, ...]  # whose answers the rule combines: the members, or their encoders trained on
+    rule: ModuleType
+    state: dict[str, Array]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(K,) in the order of the probabilities."""
+        return self.info.labels
+
+    @property
+    def features(self) -> tuple[tuple[str, Any], ...]:
+        """What the members read: feature names with their configurations."""
+        return tuple(feature for member in self.members for feature in member.features)
+
+    def lacks(self, utterance: Utterance) -> str | None:
+        """`words` or `sound` where the utterance lacks what one of the members reads."""
+        return next((what for member in self.members if (what := member.lacks(utterance))), None)
+
+    def predict(self, utterances: Sequence[Utterance], rows: Rows) -> Predictions:
+        """Probabilities; an utterance without one member's input is answered by the other alone.
+
+        Raises:
+            SerError: an utterance has no member's input.
+        """
+        probs = np.zeros((len(utterances), len(self.labels)))
+        whole = [n for n, u in enumerate(utterances) if self.lacks(u) is None]
+        if whole:
+            chosen = [utterances[n] for n in whole]
+            probs[whole] = self.rule.combine([m.predict(chosen, rows) for m in self.encoders], self.state)
+        for n in sorted(set(range(len(utterances))) - set(whole)):
+            probs[n] = self._alone(utterances[n]).predict([utterances[n]], rows).probs[0]
+        truth = tuple(u.label for u in utterances)
+        return Predictions(tuple(u.id for u in utterances), self.labels, probs, truth if set(truth) <= set(self.labels) else None)
+
+    def _alone(self, utterance: Utterance) -> Model:
+        for member in self.members:
+            if member.lacks(utterance) is None:
+                return member
+        raise SerError(f"'{utterance.id}' has neither the sound nor the words that {self.folder} needs.")
+
+
+System = Model | Ensemble
+
+
+def load_system(folder: Path, device: torch.device) -> System:
+    """Load a finished run, whichever kind it is.
+
+    Raises:
+        SerError: not a run, unfinished, damaged, or made by a newer version.
+    """
+    info = runs.load_finished(folder)
+    if info.kind == "model":
+        return inference.load(folder, device)
+    members = tuple(inference.load(folder / "members" / part, device) for part in ("acoustic", "linguistic"))
+    tuned = folder / "encoders"
+    encoders = tuple(inference.load(tuned / m.info.modality, device) for m in members) if tuned.is_dir() else members
+    return Ensemble(
+        folder, info, members, encoders, plugins.load("ensemble", info.name), runs.read_arrays(folder / "state.npz")
+    )
+
+
+def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[Any, TrainConfig]]:
+    """Each rule's configuration, and how it is trained where it is.
+
+    An `ensemble.KEY` goes to every chosen rule that has the key.
+
+    Raises:
+        SerError: an unknown rule, a key that no chosen rule has, or a section that plays no part.
+    """
+    sections = config.parse_sets(sets)
+    for section in sections.keys() - {"ensemble", "train"}:
+        raise ConfigError(f"--set {section}.… does nothing in `ser ensemble`, which takes ensemble.KEY and train.KEY.")
+    classes = {rule: plugins.load("ensemble", rule).Config for rule in rules}
+    fields = {rule: {f.name for f in dataclasses.fields(cls)} for rule, cls in classes.items()}
+    values = sections.get("ensemble", {})
+    for key in values:
+        if not any(key in known for known in fields.values()):
+            raise ConfigError(no_such("setting 'ensemble.' key", key, set().union(*fields.values())))
+    train_config = config.build(TrainConfig, sections.get("train", {}), "train")
+    return {
+        rule: (config.build(cls, {k: v for k, v in values.items() if k in fields[rule]}, "ensemble"), train_config)
+        for rule, cls in classes.items()
+    }
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What making an ensemble works with."""
+
+    dataset: Dataset
+    rows: Rows
+    seed: int
+    device: torch.device
+    on_epoch: experiment.OnEpoch
+
+
+def fuse(
+    members: tuple[Model, ...], rule: str, out: Path, shop: Workshop, *, rule_config: Any, train_config: TrainConfig
+) -> RunInfo:
+    """Make an ensemble of an acoustic and a linguistic model into a run directory of its own.
+
+    What a rule learns it learns on the validation part (decision level) or on train and validation (feature level).
+
+    Raises:
+        MismatchError: the members differ in labels, split or data, or the directory holds another ensemble.
+    """
+    split = check_members(members, shop.dataset)
+    plugin = plugins.load("ensemble", rule)
+    trained = hasattr(plugin, "build")
+    settings = {
+        "ensemble": {"rule": rule, **config.to_dict(rule_config)},
+        "train": config.to_dict(train_config) if trained else {},
+        "members": {m.info.modality: m.info.settings for m in members},
+        **experiment.provenance(shop.dataset, split, shop.seed),
+    }
+    begun = RunInfo(
+        "ensemble",
+        rule,
+        "training",
+        members[0].labels,
+        "both",
+        settings,
+        str(shop.dataset.folder),
+        train_counts=members[0].info.train_counts,
+    )
+    info = runs.start(out, begun)
+    if info.status == "finished":
+        return info
+    runs.write_split(out, split)
+    for member in members:
+        _copy_member(member, out / "members" / member.info.modality)
+    encoders = members
+    if trained:
+        state, encoders = _train_rule(members, plugin, rule_config, train_config, split, out, shop)
+    else:
+        valid = [m.predict(shop.dataset.select(split.valid), shop.rows) for m in members]
+        state = plugin.fit(valid, _classes(valid[0]), rule_config)
+    runs.write_arrays(out / "state.npz", state)
+    ensemble = Ensemble(out, begun, members, encoders, plugin, state)
+    for part, ids in (("valid", split.valid), ("test", split.test)):
+        runs.write_predictions(out, part, ensemble.predict(shop.dataset.select(ids), shop.rows))
+    info = replace(begun, status="finished")
+    runs.write_info(out, info)
+    (out / "resume.safetensors").unlink(missing_ok=True)
+    return info
+
+
+def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
+    """Refuse members that cannot be combined honestly.
+
+    Returns:
+        the split that they share.
+
+    Raises:
+        MismatchError: other labels, other data, another split, or not one acoustic and one linguistic model.
+    """
+    first, second = members
+    runs.check_labels([m.folder for m in members], [m.info for m in members])
+    for section in ("data", "split"):
+        found = config.differences(first.info.settings[section], second.info.settings[section], f"{section}.")
+        if found:
+            raise MismatchError(
+                f"{first.folder} and {second.folder} were not trained on the same {section}: {'; '.join(found)}. "
+                "Train both with the same --data, --split and --fold."
+            )
+    if [m.info.modality for m in members] != ["acoustic", "linguistic"]:
+        raise MismatchError(
+            f"-a takes an acoustic run and -l a linguistic one; {first.folder} is {first.info.modality}, "
+            f"{second.folder} is {second.info.modality}."
+        )
+    trained_on = first.info.settings["data"]["manifest_sha256"]
+    if trained_on != dataset.manifest.sha256:
+        raise MismatchError(
+            f"{first.folder} was trained on other data than {dataset.folder}: manifest {trained_on[:12]} against "
+            f"{dataset.manifest.sha256[:12]}. Give the --data that the runs were trained on."
+        )
+    return runs.read_split(first.folder)
+
+
+def _classes(predictions: Predictions) -> Array:
+    assert predictions.truth is not None
+    return np.array([predictions.labels.index(label) for label in predictions.truth], np.int64)
+
+
+class _Given(torch.nn.Module):
+    """Stands in for a frozen encoder: its input is the embedding itself, as a sequence of one."""
+
+    def encode(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """(B, 1, E) -> (B, E)."""
+        return x[:, 0]
+
+
+def _train_rule(
+    members: tuple[Model, ...],
+    plugin: ModuleType,
+    rule_config: Any,
+    train_config: TrainConfig,
+    split: Split,
+    out: Path,
+    shop: Workshop,
+) -> tuple[dict[str, Array], tuple[Model, ...]]:
+    """Train the network on top: its state, and the models whose embeddings it reads."""
+    parts = [shop.dataset.select(split.train), shop.dataset.select(split.valid)]
+    answers = [[m.predict(part, shop.rows) for m in members] for part in parts]
+    embedded = [[p.embeddings for p in part if p.embeddings is not None] for part in answers]
+    torch.manual_seed(shop.seed)
+    encoders = members
+    if rule_config.train_encoders:
+        encoders = tuple(replace(m, module=copy.deepcopy(m.module)) for m in members)
+        inputs = [tuple(shop.rows(part, m.spec.feature, m.spec.feature_config) for m in members) for part in parts]
+        normalisers = tuple(m.normaliser for m in members)
+        modules = [m.module for m in encoders]
+    else:
+        inputs = [tuple(list(e[:, None]) for e in part) for part in embedded]
+        normalisers = tuple(Normaliser.of(given, "none") for given in inputs[0])
+        modules = [_Given() for _ in members]
+    network = plugin.build(rule_config, modules, embedded[0], len(members[0].labels))
+    fed = [Examples(given, normalisers, _classes(part[0])) for given, part in zip(inputs, answers, strict=True)]
+    trainer = Trainer(network, fed[0], fed[1], train_config, seed=shop.seed, device=shop.device)
+    experiment.fit(trainer, out, shop.on_epoch)
+    for encoder in encoders if rule_config.train_encoders else ():
+        _copy_member(encoder, out / "encoders" / encoder.info.modality)
+    state: dict[str, Array] = plugin.state_of(trainer.module)
+    return state, encoders
+
+
+def _copy_member(member: Model, folder: Path) -> None:
+    """A member's files into the ensemble's directory, with the weights that its network has now."""
+    runs.copy_files(member.folder, folder, inference.MODEL_FILES, shutil.copyfile)
+    experiment.write_weights(folder, member.module)

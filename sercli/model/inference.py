@@ -1,0 +1,132 @@
+"""Asking a trained network: one function for evaluation and for predict."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from sercli import plugins, runs
+from sercli.dataset import cache
+from sercli.dataset.manifest import Dataset
+from sercli.errors import SerError
+from sercli.model import spec
+from sercli.model.batches import Examples, Normaliser, evaluation_batches
+from sercli.runs import RunInfo
+from sercli.types import Array, ModelSpec, Predictions, Step, Utterance
+
+Rows = Callable[[Sequence[Utterance], str, Any], list[Array]]
+"""Where features come from: (utterances, feature, its Config) -> a (T, F) array for each."""
+
+MODEL_FILES = ("run.json", "split.json", "normaliser.npz", "vectors.npz")  # beside weights.safetensors
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with all that it needs to answer."""
+
+    folder: Path
+    info: RunInfo
+    spec: ModelSpec
+    module: torch.nn.Module
+    normaliser: Normaliser
+    device: torch.device
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(K,) in the order of the probabilities."""
+        return self.info.labels
+
+    @property
+    def features(self) -> tuple[tuple[str, Any], ...]:
+        """What the network reads: feature names with their configurations."""
+        return ((self.spec.feature, self.spec.feature_config),)
+
+    def lacks(self, utterance: Utterance) -> str | None:
+        """`words` or `sound` where the utterance has not what the network reads."""
+        return _lacks(self.spec.feature, utterance)
+
+    def predict(self, utterances: Sequence[Utterance], rows: Rows) -> Predictions:
+        """Probabilities and embeddings for utterances that have the network's input."""
+        inputs = rows(utterances, self.spec.feature, self.spec.feature_config)
+        probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
+        known = set(self.labels)
+        truth = tuple(u.label for u in utterances) if all(u.label in known for u in utterances) else None
+        return Predictions(tuple(u.id for u in utterances), self.labels, probs, truth, embeddings)
+
+
+def load(folder: Path, device: torch.device) -> Model:
+    """Load a finished model run.
+
+    Raises:
+        SerError: not a run, an ensemble, unfinished, damaged, or made by a newer version.
+    """
+    info = runs.load_finished(folder)
+    if info.kind != "model":
+        raise SerError(f"{folder} is an {info.kind}, and a single model is needed here.")
+    model = localised(spec.build(info.name, info.settings).model, folder)
+    arrays = runs.read_arrays(folder / "normaliser.npz")
+    module = plugins.load("architecture", model.architecture).build(model.architecture_config, info.n_features, len(info.labels))
+    try:
+        module.load_state_dict(load_file(folder / "weights.safetensors"))
+        normaliser = Normaliser(arrays["mean"], arrays["scale"])
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+        raise SerError(f"{folder}: the weights cannot be read ({_first_line(error)}); train the run again, or copy it again.") from None
+    return Model(folder, info, model, module.to(device).eval(), normaliser, device)
+
+
+def localised(model: ModelSpec, folder: Path) -> ModelSpec:
+    """The same model with its feature's own files looked for in the run directory."""
+    plugin = plugins.load("feature", model.feature)
+    if not hasattr(plugin, "localise"):
+        return model
+    local = plugin.localise(model.feature_config, folder)
+    return ModelSpec(model.feature, local, model.architecture, model.architecture_config)
+
+
+@torch.inference_mode()
+def run_module(module: torch.nn.Module, examples: Examples, device: torch.device) -> tuple[Array, Array]:
+    """Probabilities (N, K) float64 and embeddings (N, E) float32, in the examples' order."""
+    module.eval()
+    probs: list[Array] = []
+    embeddings: list[Array] = []
+    order: list[Array] = []
+    for batch in evaluation_batches(examples, _BATCH, device):
+        embedding = module.encode(*batch.inputs)  # type: ignore[operator]
+        scores = module.classifier(embedding).double()  # type: ignore[operator]
+        probs.append(torch.softmax(scores, dim=1).cpu().numpy())
+        embeddings.append(embedding.float().cpu().numpy())
+        order.append(batch.rows)
+    back = np.argsort(np.concatenate(order))
+    return np.concatenate(probs)[back], np.concatenate(embeddings)[back]
+
+
+def cached_rows(dataset: Dataset, *, jobs: int, progress: Step) -> Rows:
+    """Features out of a prepared dataset, computed there where they are missing."""
+
+    def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
+        lacking = [u for u in utterances if _lacks(feature, u)]
+        if lacking:
+            raise SerError(
+                f"{len(lacking)} of {len(utterances)} utterances have no {_lacks(feature, lacking[0])}, "
+                f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
+            )
+        store = cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
+        return store.rows([u.id for u in utterances])
+
+    return rows
+
+
+def _lacks(feature: str, utterance: Utterance) -> str | None:
+    if cache.has_input(utterance, feature):
+        return None
+    return "words" if cache.reads_text(feature) else "sound"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,105 @@
+"""From a preset, a configuration file and `--set` to one full specification of a model and its training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from sercli import config, plugins
+from sercli.errors import ConfigError, SerError, no_such
+from sercli.types import ModelSpec, TrainConfig
+
+Sections = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and how."""
+
+    name: str  # of the preset, or "custom"
+    model: ModelSpec
+    train: TrainConfig
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The same as sections of a configuration file, defaults included."""
+        return {
+            "model": {"feature": self.model.feature, "architecture": self.model.architecture},
+            "feature": config.to_dict(self.model.feature_config),
+            "architecture": config.to_dict(self.model.architecture_config),
+            "train": config.to_dict(self.train),
+        }
+
+
+def presets() -> tuple[str, ...]:
+    """Names of the presets that ship: the .toml files in sercli/presets."""
+    folder = files("sercli") / "presets"
+    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def preset_sections(name: str) -> dict[str, dict[str, Any]]:
+    """The settings of a preset.
+
+    Raises:
+        SerError: no such preset; the message lists those that exist.
+    """
+    if name not in presets():
+        raise SerError(no_such("preset", name, presets()))
+    return config.read_file(Path(str(files("sercli") / "presets" / f"{name}.toml")))
+
+
+def preset_features() -> tuple[str, ...]:
+    """The features that the presets use."""
+    return tuple(sorted({str(preset_sections(name)["model"]["feature"]) for name in presets()}))
+
+
+def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:
+    """Lay the sources over each other, the later winning: preset, file, `--set`; then check every key and value.
+
+    Settings of a preset's feature or architecture are dropped when a later source names another one.
+
+    Raises:
+        ConfigError: unknown key, wrong type, out of range, or neither preset nor file names the model.
+    """
+    layers: list[Sections] = [preset_sections(preset)] if preset else []
+    layers += [config.read_file(file)] if file else []
+    merged: dict[str, dict[str, Any]] = {section: {} for section in config.SECTIONS}
+    for layer in [*layers, sets]:
+        _lay_over(merged, layer)
+    if merged["ensemble"]:
+        raise ConfigError(f"ensemble.{next(iter(merged['ensemble']))} is a setting of `ser ensemble`, not of a model.")
+    return build(preset or "custom", merged)
+
+
+def build(name: str, sections: Sections) -> Plan:
+    """Make a plan from full sections, as a run directory keeps them.
+
+    Raises:
+        ConfigError: as `resolve`.
+    """
+    chosen = dict(sections.get("model", {}))
+    for key in chosen:
+        if key not in ("feature", "architecture"):
+            raise ConfigError(no_such("setting 'model.' key", key, ("feature", "architecture")))
+    if len(chosen) < 2:
+        raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
+    feature, architecture = str(chosen["feature"]), str(chosen["architecture"])
+    return Plan(
+        name,
+        ModelSpec(
+            feature,
+            config.build(plugins.load("feature", feature).Config, sections.get("feature", {}), "feature"),
+            architecture,
+            config.build(plugins.load("architecture", architecture).Config, sections.get("architecture", {}), "architecture"),
+        ),
+        config.build(TrainConfig, sections.get("train", {}), "train"),
+    )
+
+
+def _lay_over(merged: dict[str, dict[str, Any]], layer: Sections) -> None:
+    for kind in ("feature", "architecture"):
+        named = layer.get("model", {}).get(kind)
+        if named is not None and named != merged["model"].get(kind, named):
+            merged[kind] = {}
+    for section, values in layer.items():
+        merged[section].update(values)

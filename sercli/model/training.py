@@ -1,0 +1,214 @@
+"""Fitting a network: a generator that yields each epoch's result, so that callers log, save and stop."""
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sercli.errors import DivergedError, SerError
+from sercli.evaluation.metrics import uar
+from sercli.files import write_atomic
+from sercli.model.batches import Batch, Examples, evaluation_batches, training_batches
+from sercli.types import Array, EpochResult, TrainConfig
+
+_EVALUATION_BATCH = 64
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes CUDA, then Apple's MPS, then the CPU; any name that torch knows works.
+
+    Raises:
+        SerError: torch cannot use such a device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise SerError(f"--device {name} cannot be used here ({reason}); use --device cpu or auto.") from None
+    return device
+
+
+@dataclass
+class Progress:
+    """Where training stands."""
+
+    history: list[EpochResult] = field(default_factory=list)
+    best: EpochResult | None = None
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def since_best(self) -> int:
+        """Epochs since the validation loss was last beaten."""
+        return len(self.history) - self.best.epoch if self.best else 0
+
+
+class Trainer:
+    """Adam on cross-entropy with early stopping on the validation loss; afterwards the module has its best weights.
+
+    Each epoch's randomness follows from (seed, epoch) alone, so that a run taken up after a kill goes on exactly as
+    one that was left alone, and no generator's state has to be kept.
+    """
+
+    def __init__(
+        self, module: nn.Module, train: Examples, valid: Examples, config: TrainConfig, *, seed: int, device: torch.device
+    ) -> None:
+        self.module = module.to(device)
+        self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
+        trainable = [p for p in module.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
+        self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
+        self.progress = Progress()
+
+    @property
+    def n_labels(self) -> int:
+        """K, read off the classes that occur and the module's last layer."""
+        classifier = self.module.classifier
+        assert isinstance(classifier, nn.Linear)
+        return classifier.out_features
+
+    def epochs(self) -> Iterator[EpochResult]:
+        """Train until the patience or the epochs run out, yielding after each epoch.
+
+        Raises:
+            DivergedError: the loss is no longer a number.
+        """
+        progress = self.progress
+        while len(progress.history) < self.config.epochs and progress.since_best() < self.config.patience:
+            result = self._epoch(len(progress.history) + 1)
+            progress.history.append(result)
+            if progress.best is None or result.valid_loss < progress.best.valid_loss:
+                progress.best = result
+                progress.best_weights = copy.deepcopy(self.module.state_dict())
+            yield result
+        self.module.load_state_dict(progress.best_weights)
+        self.module.eval()
+
+    def _epoch(self, epoch: int) -> EpochResult:
+        began = time.perf_counter()
+        torch.manual_seed(_mixed(self.seed, epoch))
+        generator = np.random.default_rng([self.seed, epoch])
+        for group in self.optimiser.param_groups:
+            group["lr"] = _step_size(self.config, epoch)
+        self.module.train()
+        total = 0.0
+        for batch in training_batches(self.train, self.config, generator, self.device):
+            total += self._step(batch, generator) * len(batch.rows)
+        train_loss = total / len(self.train)
+        valid_loss, valid_uar = self.validate()
+        if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
+            raise DivergedError(
+                f"Training diverged in epoch {epoch}: the loss is {train_loss} (train), {valid_loss} (validation). "
+                f"Lower train.lr (now {self.config.lr:g}) or train.clip_norm (now {self.config.clip_norm:g})."
+            )
+        return EpochResult(epoch, train_loss, valid_loss, valid_uar, time.perf_counter() - began)
+
+    def _step(self, batch: Batch, generator: np.random.Generator) -> float:
+        assert batch.y is not None
+        targets = nn.functional.one_hot(batch.y, self.n_labels).float()
+        inputs = batch.inputs
+        if self.config.mixup:
+            inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
+        loss = nn.functional.cross_entropy(
+            self.module(*inputs), targets, self.class_weights, label_smoothing=self.config.label_smoothing
+        )
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
+        self.optimiser.step()
+        return float(loss.detach())
+
+    @torch.inference_mode()
+    def validate(self) -> tuple[float, float]:
+        """Cross-entropy (weighted as in training) and unweighted average recall on the validation part."""
+        self.module.eval()
+        losses = torch.zeros(2, dtype=torch.float64)
+        predicted = np.zeros(len(self.valid), np.int64)
+        for batch in evaluation_batches(self.valid, _EVALUATION_BATCH, self.device):
+            assert batch.y is not None
+            scores = self.module(*batch.inputs)
+            predicted[batch.rows] = scores.argmax(dim=1).cpu().numpy()
+            summed = nn.functional.cross_entropy(scores, batch.y, self.class_weights, reduction="sum")
+            weight = len(batch.rows) if self.class_weights is None else self.class_weights[batch.y].sum()
+            losses += torch.tensor([float(summed), float(weight)])
+        return float(losses[0] / losses[1]), uar(self.valid.y, predicted, self.n_labels)
+
+    def save(self, path: Path) -> None:
+        """Write all that is needed to go on: weights, best weights, the optimiser's moments, the history."""
+        tensors = {f"module.{name}": t for name, t in self.module.state_dict().items()}
+        tensors |= {f"best.{name}": t for name, t in self.progress.best_weights.items()}
+        for number, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+        history = msgspec.json.encode(self.progress.history).decode()
+        write_atomic(path, lambda temporary: save_file(plain, temporary, metadata={"history": history}))
+
+    def resume(self, path: Path) -> None:
+        """Take up what `save` wrote.
+
+        Raises:
+            SerError: the file is damaged, or belongs to another network.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                history = msgspec.json.decode(file.metadata()["history"], type=list[EpochResult])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+            self._restore(history, tensors)
+        except (OSError, SafetensorError, msgspec.DecodeError, KeyError, RuntimeError, TypeError) as error:
+            raise SerError(f"{path} cannot be taken up ({error}); delete it to train from the first epoch.") from None
+
+    def _restore(self, history: list[EpochResult], tensors: dict[str, Tensor]) -> None:
+        self.module.load_state_dict(_below("module.", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below("optimiser.", tensors).items():
+            number, _, moment = name.partition(".")
+            state.setdefault(int(number), {})[moment] = tensor
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        best = min(history, key=lambda result: result.valid_loss) if history else None
+        self.progress = Progress(history, best, _below("best.", tensors))
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _mixed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _step_size(config: TrainConfig, epoch: int) -> float:
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
+
+
+def _class_weights(y: Array, n_labels: int) -> Tensor:
+    """(K,) inverse frequencies with mean 1 over the examples; a class that never occurs weighs nothing."""
+    counts = np.bincount(y, minlength=n_labels)
+    weights = np.where(counts > 0, len(y) / np.maximum(counts, 1) / max(1, int((counts > 0).sum())), 0.0)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def _mix(
+    inputs: tuple[Tensor, ...], targets: Tensor, alpha: float, generator: np.random.Generator
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Mix each example with another of its batch (Zhang et al. 2018, "mixup"); the longer length counts."""
+    share = float(generator.beta(alpha, alpha))
+    share = max(share, 1 - share)  # the first stays the louder voice, so that its length is mostly the right one
+    partner = torch.from_numpy(generator.permutation(len(targets))).to(targets.device)
+    mixed = tuple(
+        torch.maximum(tensor, tensor[partner]) if tensor.ndim == 1 else share * tensor + (1 - share) * tensor[partner]
+        for tensor in inputs
+    )
+    return mixed, share * targets + (1 - share) * targets[partner]

@@ -1,0 +1,219 @@
+"""The run directory: all that predict needs, written file by file, each whole or not at all."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sercli import __version__
+from sercli.config import differences
+from sercli.errors import MismatchError, SerError
+from sercli.files import write_atomic, write_json
+from sercli.types import Array, Predictions, Split
+
+SCHEMA = 1
+PARTS = ("valid", "test")
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What run.json says."""
+
+    kind: str  # model | ensemble
+    name: str  # of the preset or the rule
+    status: str  # training | finished
+    labels: tuple[str, ...]
+    modality: str  # acoustic | linguistic | both
+    settings: dict[str, Any]  # all that the command decided: the same settings make the same run
+    data: str  # where the dataset lay; only a hint, nothing of it is needed to predict
+    n_features: int = 0
+    best_epoch: int | None = None
+    train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
+    versions: dict[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+def load_info(folder: Path) -> RunInfo:
+    """Read run.json.
+
+    Raises:
+        SerError: no run there, damaged, or made by a newer version.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise SerError(f"{folder} is not a run directory (no run.json); make one with `ser train` or `ser ensemble`.")
+    try:
+        content: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        schema = content.get("schema", 0)
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise SerError(
+                f"{folder} was made by a newer version of ser (schema {schema}, this one reads up to {SCHEMA}); upgrade ser."
+            )
+        return msgspec.convert(content, RunInfo)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
+
+
+def load_finished(folder: Path) -> RunInfo:
+    """Read run.json of a run that must be complete.
+
+    Raises:
+        SerError: as `load_info`, or the run was not finished.
+    """
+    info = load_info(folder)
+    if info.status != "finished":
+        raise SerError(f"{folder} is not finished (status '{info.status}'); repeat the command that started it, it goes on.")
+    return info
+
+
+def start(folder: Path, info: RunInfo) -> RunInfo:
+    """Begin a run, or take up one that the same settings began.
+
+    Returns:
+        the run's info as it stands: status "finished" when nothing is left to do.
+
+    Raises:
+        MismatchError: the folder holds a run with other settings; the differences are named.
+        SerError: the folder holds something else.
+    """
+    if (folder / "run.json").exists():
+        old = load_info(folder)
+        differing = differences({"kind": old.kind, **old.settings}, {"kind": info.kind, **info.settings})
+        if differing:
+            raise MismatchError(
+                f"{folder} holds a run with other settings: {'; '.join(differing)}. "
+                "Repeat the settings to go on with it, or choose another --out."
+            )
+        return old
+    if folder.exists() and (not folder.is_dir() or any(p.suffix != ".tmp" for p in folder.iterdir())):
+        raise SerError(f"{folder} exists and is not a run directory; choose another --out.")
+    write_info(folder, info)
+    return info
+
+
+def write_info(folder: Path, info: RunInfo) -> None:
+    """Write run.json with the versions of what made it."""
+    write_json(folder / "run.json", replace(info, versions=_versions()))
+
+
+def write_split(folder: Path, split: Split) -> None:
+    """Write split.json."""
+    write_json(folder / "split.json", split)
+
+
+def read_split(folder: Path) -> Split:
+    """Read split.json."""
+    split: Split = read_json(folder / "split.json", Split)
+    return split
+
+
+def read_json(path: Path, cls: Any) -> Any:
+    """Read a JSON file of a run as a dataclass.
+
+    Raises:
+        SerError: missing or damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write named arrays as .npz, without pickle."""
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, **{name: np.asarray(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+
+    write_atomic(path, save)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Read what `write_arrays` wrote.
+
+    Raises:
+        SerError: missing or damaged.
+    """
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
+
+
+def write_predictions(folder: Path, part: str, predictions: Predictions) -> None:
+    """Write predictions/PART.csv: id, truth, prediction, then the probability of each class, unrounded."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "truth", "prediction", *predictions.labels])
+    truth = predictions.truth or ("",) * len(predictions.ids)
+    for name, true, row in zip(predictions.ids, truth, predictions.probs, strict=True):
+        writer.writerow([name, true, predictions.labels[int(row.argmax())], *(repr(float(p)) for p in row)])
+    write_atomic(folder / "predictions" / f"{part}.csv", text.getvalue())
+
+
+def read_predictions(folder: Path, part: str) -> Predictions:
+    """Read what `write_predictions` wrote.
+
+    Raises:
+        SerError: missing or damaged.
+    """
+    import csv
+
+    path = folder / "predictions" / f"{part}.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file))
+        probs = np.array([[float(p) for p in row[3:]] for row in rows], dtype=np.float64)
+        ids, truth = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise SerError(f"{path} cannot be read: {error}. Give --data, or train the run again.") from None
+    return Predictions(ids, tuple(header[3:]), probs.reshape(len(ids), len(header) - 3), truth)
+
+
+def same_utterances(first: Predictions, second: Predictions) -> bool:
+    """Whether two systems answered on the same utterances in the same order."""
+    return first.ids == second.ids and first.truth == second.truth
+
+
+def check_labels(folders: Sequence[Path], infos: Sequence[RunInfo]) -> None:
+    """Refuse runs with different label sets.
+
+    Raises:
+        MismatchError: naming the first two runs that differ.
+    """
+    for folder, info in zip(folders[1:], infos[1:], strict=True):
+        if info.labels != infos[0].labels:
+            raise MismatchError(
+                f"{folders[0]} and {folder} have other labels: {', '.join(infos[0].labels)} against "
+                f"{', '.join(info.labels)}; train both on one prepared dataset."
+            )
+
+
+def copy_files(source: Path, target: Path, names: Sequence[str], copy: Callable[[Path, Path], Any]) -> None:
+    """Copy those of the named files that exist into another run directory."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (source / name).is_file():
+            write_atomic(target / name, lambda path, name=name: copy(source / name, path))  # type: ignore[misc]
+
+
+def _versions() -> dict[str, str]:
+    found = {"ser": __version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "soundfile", "librosa", "nltk"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found

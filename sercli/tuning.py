@@ -1,0 +1,238 @@
+"""Hyperparameter search with Optuna: train and validation part only, several processes or machines on one study."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import MaxTrialsCallback
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sercli import config, plugins
+from sercli.dataset.manifest import Dataset
+from sercli.errors import DivergedError, MismatchError, SerError
+from sercli.files import write_json
+from sercli.model import experiment, inference, spec
+from sercli.model.spec import Plan
+from sercli.model.training import Trainer, pick_device
+from sercli.types import Split
+
+_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
+_HEARTBEAT_S = 60
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched: a plan to start from, and the two parts that may be seen."""
+
+    dataset: Dataset
+    plan: Plan
+    train_ids: tuple[str, ...]
+    valid_ids: tuple[str, ...]
+    identity: dict[str, Any]  # settings that make this study itself
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study found."""
+
+    trials: tuple[FrozenTrial, ...]  # best first, then pruned and failed ones
+    best: FrozenTrial
+    importances: dict[str, float]  # parameter -> share; empty where too few trials finished
+
+
+def search_of(dataset: Dataset, plan: Plan, split: Split, *, seed: int, device: str) -> Search:
+    """Strip a split of its test part, so that no trial can see it."""
+    identity = {**plan.to_dict(), **experiment.provenance(dataset, split, seed)}
+    return Search(dataset, plan, split.train, split.valid, identity, seed, device)
+
+
+def tune(
+    search: Search,
+    out: Path,
+    *,
+    n_trials: int,
+    storage: str | None = None,
+    jobs: int = 1,
+    rows: inference.Rows,
+    on_trial: Callable[[FrozenTrial], None],
+) -> Outcome:
+    """Run trials until the study has `n_trials` that finished or were pruned, then write what it found.
+
+    Args:
+        search: what is searched.
+        out: directory of the study; best.json goes there.
+        n_trials: of the whole study, those of earlier commands and of other machines counted.
+        storage: an Optuna storage URL; None: SQLite in `out`.
+        jobs: processes that share the study.
+        rows: where features come from.
+        on_trial: told of each trial that this process finished (all of them with one job).
+
+    Raises:
+        MismatchError: the study was begun with other settings.
+        SerError: the storage cannot be reached, or no trial finished.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    out.mkdir(parents=True, exist_ok=True)
+    url = storage or f"sqlite:///{(out / 'study.db').resolve()}"
+    study = _open_study(search, url)
+    _check_identity(study, search)
+    rows(search.dataset.select(search.train_ids), search.plan.model.feature, search.plan.model.feature_config)
+    if jobs == 1:
+        _work(study, search, n_trials, rows, on_trial)
+    else:
+        workers = [
+            get_context("spawn").Process(target=_worker, args=(search, url, n_trials, number)) for number in range(jobs)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if any(worker.exitcode for worker in workers):
+            raise SerError("A tuning process failed; its own message stands above. Repeat the command to go on.")
+    outcome = summarise(study)
+    write_json(out / "best.json", best_sections(search.plan, outcome.best))
+    return outcome
+
+
+def best_sections(plan: Plan, trial: FrozenTrial) -> dict[str, dict[str, Any]]:
+    """The best trial as a configuration file for `ser train --config`."""
+    sections = plan.to_dict()
+    for name, value in trial.params.items():
+        section, _, key = name.partition(".")
+        sections[section][key] = value
+    return sections
+
+
+def summarise(study: optuna.Study) -> Outcome:
+    """Order the trials and weigh the parameters.
+
+    Raises:
+        SerError: no trial finished.
+    """
+    trials = study.get_trials()
+    finished = sorted((t for t in trials if t.state == TrialState.COMPLETE), key=lambda t: -(t.value or 0.0))
+    if not finished:
+        raise SerError("No trial finished: all failed or were pruned. Raise --trials or train.epochs.")
+    others = [t for t in trials if t.state != TrialState.COMPLETE]
+    return Outcome((*finished, *others), finished[0], _importances(study, finished))
+
+
+def _open_study(search: Search, url: str) -> optuna.Study:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = _storage(url)
+        return optuna.create_study(
+            study_name=search.plan.name,
+            storage=storage,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+        )
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SerError(f"--storage {url} cannot be opened ({reason}); give an Optuna storage URL, or leave it out.") from None
+
+
+def _storage(url: str) -> Any:
+    """A database whose trials of a dead process are seen and tried once more, or whatever else the URL names."""
+    if "://" in url and not url.startswith(("journal", "redis")):
+        retry = optuna.storages.RetryFailedTrialCallback(max_retry=1)
+        return optuna.storages.RDBStorage(url, heartbeat_interval=_HEARTBEAT_S, failed_trial_callback=retry)
+    return url
+
+
+def _check_identity(study: optuna.Study, search: Search) -> None:
+    begun: dict[str, Any] | None = study.user_attrs.get("settings")
+    if begun is None:
+        study.set_user_attr("settings", search.identity)
+        return
+    differing = config.differences(begun, search.identity)
+    if differing:
+        raise MismatchError(
+            f"The study '{study.study_name}' was begun with other settings: {'; '.join(differing)}. "
+            "Repeat the settings to go on with it, or choose another --out or --storage."
+        )
+
+
+def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
+    """One of several processes on a study; the features are cached by now, so each only opens them."""
+    import torch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    torch.set_num_threads(1)
+    rows = inference.cached_rows(search.dataset, jobs=1, progress=_silent)
+    _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
+
+
+@contextmanager
+def _silent(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    yield lambda n: None
+
+
+def _work(
+    study: optuna.Study,
+    search: Search,
+    n_trials: int,
+    rows: inference.Rows,
+    on_trial: Callable[[FrozenTrial], None],
+    stream: int = 0,
+) -> None:
+    done = len(study.get_trials(states=_COUNTED))
+    if done >= n_trials:
+        return
+    # A fresh sampler for each process and each resumption: the same seed again would repeat the same proposals.
+    study.sampler = optuna.samplers.TPESampler(seed=search.seed + 1000 * stream + done, n_startup_trials=10)
+    study.optimize(
+        lambda trial: _objective(trial, search, rows),
+        callbacks=[MaxTrialsCallback(n_trials, states=_COUNTED), lambda study, trial: on_trial(trial)],
+    )
+
+
+def _objective(trial: Trial, search: Search, rows: inference.Rows) -> float:
+    """Validation UA of the epoch with the lowest validation loss."""
+    plan = propose(trial, search.plan)
+    trainer = experiment.make_trainer(
+        search.dataset, plan, search.train_ids, search.valid_ids, rows, search.seed, pick_device(search.device)
+    )
+    try:
+        for result in trainer.epochs():
+            trial.report(_best_uar(trainer), result.epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+    except DivergedError as error:
+        raise optuna.TrialPruned(str(error)) from None
+    return _best_uar(trainer)
+
+
+def _best_uar(trainer: Trainer) -> float:
+    assert trainer.progress.best is not None
+    return trainer.progress.best.valid_uar
+
+
+def propose(trial: Any, plan: Plan) -> Plan:
+    """The plan with this trial's values: of the architecture's own space, and of training."""
+    architecture = plugins.load("architecture", plan.model.architecture)
+    sections = plan.to_dict()
+    sections["architecture"] |= architecture.search_space(trial)
+    sections["train"] |= {
+        "lr": trial.suggest_float("train.lr", 1e-4, 1e-2, log=True),
+        "weight_decay": trial.suggest_float("train.weight_decay", 1e-6, 1e-1, log=True),
+        "batch_size": trial.suggest_categorical("train.batch_size", [16, 32, 64, 128]),
+    }
+    return spec.build(plan.name, sections)
+
+
+def _importances(study: optuna.Study, finished: Sequence[FrozenTrial]) -> dict[str, float]:
+    if len(finished) < 4 or len({t.value for t in finished}) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.importance.get_param_importances(study, evaluator=optuna.importance.PedAnovaImportanceEvaluator())

@@ -1,0 +1,161 @@
+"""What travels between the rooms: frozen dataclasses, nothing that computes.
+
+Legend of shapes, used in every docstring: B batch, T time, F features, E embedding, K classes, N utterances.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+FOUR = ("neutral", "happiness", "sadness", "anger")
+"""The label set of the original study; `happiness` is happy and excited together."""
+
+# Bounds that a configuration field can carry; config.py checks them and names the value that breaks one.
+PositiveInt = Annotated[int, Meta(ge=1)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Dropout = Annotated[float, Meta(ge=0, lt=1)]
+
+Array = NDArray[Any]
+
+Step = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""How long work tells of itself: called with a description and a total, it gives what is told of each step done."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One turn of speech: where its sound lies, what was said, who said it and how it was labelled."""
+
+    id: str  # unique in its corpus
+    corpus: str
+    label: str  # after `read`: the corpus' own full word; in a manifest: one of Manifest.labels
+    speaker: str | None = None  # unique in its corpus
+    session: str | None = None
+    prompt: str | None = None  # script or sentence id: utterances that share it share their words
+    audio: str | None = None  # path below the corpus root, "/" between folders
+    start_s: float | None = None  # a stretch of the file; None: from its start
+    end_s: float | None = None  # None: to its end
+    texts: dict[str, str] = field(default_factory=dict)  # "human" or a recogniser's name -> transcript
+    attributes: dict[str, Any] = field(default_factory=dict)  # JSON-safe: sex, style, part, valence, votes, ...
+    digest: str | None = None  # of the audio file's bytes; `prepare` fills it in
+    duration_s: float | None = None  # `prepare` fills it in
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a corpus reader has to say beside its utterances."""
+
+    kind: Literal["skipped", "warning"]
+    source: str  # the file, or file:line, or the id that it is about
+    reason: str  # a short sentence, the same for all remarks of one sort so that they can be counted
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The utterances of a prepared dataset with their ordered label set."""
+
+    utterances: tuple[Utterance, ...]
+    labels: tuple[str, ...]
+    sha256: str  # over utterances and labels: two datasets with the same hash are the same
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which utterance is in which part, by id, in manifest order."""
+
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+    kind: str  # seed | loso | speakers | prompts | official
+    group_by: str  # what never spans two parts: session, speaker or part; "none" where the split leaks
+    fold: int  # counted from 1
+    n_folds: int
+    seed: int
+    leaky: bool = False  # True: speakers are shared between parts, so the figures are too good
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """How a recording becomes the signal that an audio feature gets; each such feature's Config extends it."""
+
+    sample_rate_hz: PositiveInt = 16_000
+    level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A feature and an architecture, each with the Config of its own plugin."""
+
+    feature: str
+    feature_config: Any
+    architecture: str
+    architecture_config: Any
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained."""
+
+    epochs: PositiveInt = 200  # upper bound; early stopping usually ends sooner
+    patience: PositiveInt = 30  # epochs without a better validation loss before stopping
+    batch_size: PositiveInt = 32
+    lr: Positive = 1e-3  # Adam's step
+    schedule: Literal["constant", "cosine"] = "constant"  # cosine: down to zero at `epochs`
+    weight_decay: NonNegative = 0.0  # decoupled L2 regularisation (AdamW); 0 is plain Adam
+    clip_norm: NonNegative = 5.0  # upper bound of the gradient's norm; 0: no clipping
+    class_weights: bool = False  # weigh the loss by the inverse class frequency of the train part
+    label_smoothing: Dropout = 0.0
+    scale: Literal["feature", "global", "none"] = "feature"  # standardise each of F, or all by one mean; train part only
+    feature_noise: NonNegative = 0.0  # deviation of Gaussian noise added to the scaled features while training
+    time_masks: NonNegativeInt = 0  # SpecAugment: how many stretches of time are zeroed while training
+    time_mask_fraction: Fraction = 0.1  # longest of them, as a share of the utterance
+    feature_masks: NonNegativeInt = 0  # SpecAugment: how many bands of features are zeroed while training
+    feature_mask_fraction: Fraction = 0.15  # widest of them, as a share of F
+    stretch: Dropout = 0.0  # largest change of tempo while training, as a share (0.15: 0.85 to 1.15)
+    shift: NonNegativeInt = 0  # largest shift along F while training (on a mel axis: of pitch and formants)
+    mixup: NonNegative = 0.0  # alpha of the Beta distribution that mixes pairs of utterances; 0: none
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch of training gave."""
+
+    epoch: int  # counted from 1
+    train_loss: float
+    valid_loss: float
+    valid_uar: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of some utterances: the joint between models, ensembles, evaluation and predict."""
+
+    ids: tuple[str, ...]  # (N,)
+    labels: tuple[str, ...]  # (K,)
+    probs: Array  # (N, K) float64, each row sums to 1
+    truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
+    embeddings: Array | None = None  # (N, E) float32
+
+
+@dataclass(frozen=True)
+class Report:
+    """How good predictions are. An absent class has no recall (None) and is left out of `ua` and `macro_f1`."""
+
+    name: str
+    n: int
+    labels: tuple[str, ...]  # (K,)
+    wa: float  # weighted accuracy: share of utterances that are right
+    ua: float  # unweighted accuracy: mean recall over the classes that occur
+    macro_f1: float
+    weighted_f1: float
+    recall: dict[str, float | None]
+    precision: dict[str, float | None]  # None where the class was never predicted
+    confusion: list[list[int]]  # (K, K) rows truth, columns prediction

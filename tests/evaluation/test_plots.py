@@ -1,0 +1,172 @@
+import os
+import subprocess
+import sys
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sercli.evaluation import plots
+from sercli.evaluation.metrics import report
+from sercli.evaluation.plots import confusion_picture, history_picture, trials_picture
+from sercli.types import EpochResult
+
+REPORT = report("both", ["joy"] * 3 + ["anger"], ["joy", "joy", "anger", "anger"], ("joy", "anger", "fear"))
+HISTORY = [EpochResult(1, 1.5, 1.4, 0.25, 2.0), EpochResult(2, 1.2, 1.1, 0.5, 2.0), EpochResult(3, 1.0, 1.3, 0.4, 2.0)]
+VALUES, STATES = [0.4, 0.7, None, 0.5, 0.6], ["COMPLETE", "PRUNED", "FAIL", "COMPLETE", "COMPLETE"]
+
+DRAW = {
+    "confusion": lambda path: confusion_picture(REPORT, path),
+    "history": lambda path: history_picture(HISTORY, path, best_epoch=2),
+    "trials": lambda path: trials_picture(VALUES, STATES, path),
+}
+each_picture = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW.keys())
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that a picture function has made, in order."""
+    figures = []
+
+    class Recorded(Figure):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            figures.append(self)
+
+    monkeypatch.setattr(plots, "Figure", Recorded)
+    return figures
+
+
+def _texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def _lines(axes):
+    return {line.get_label(): line for line in axes.lines}
+
+
+@each_picture
+def test_a_picture_has_the_same_bytes_each_time_and_in_spite_of_a_users_matplotlibrc(draw, tmp_path):
+    draw(tmp_path / "one.png")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink"}):
+        draw(tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+@each_picture
+def test_a_picture_is_a_png_that_tells_neither_program_nor_date(draw, tmp_path):
+    draw(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG"
+        assert set(image.info) == {"dpi"}
+
+
+@each_picture
+def test_a_picture_replaces_the_old_one_in_one_step(draw, tmp_path, monkeypatch):
+    path, replaced = tmp_path / "new" / "a.png", []
+    monkeypatch.setattr(os, "replace", lambda source, target, swap=os.replace: replaced.append(swap(source, target)))
+    draw(path)
+    draw(path)
+    assert len(replaced) == 2
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_the_old_one_alone(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(plots, "_write_cells", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        confusion_picture(REPORT, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pictures_leave_pyplot_alone():
+    code = "import sys, sercli.evaluation.plots; print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_confusion_picture_shows_counts_and_shares_of_the_true_class(drawn, tmp_path):
+    confusion_picture(REPORT, tmp_path / "a.png")
+    assert _texts(drawn[0].axes[0]) == ["2\n67%", "1\n33%", "0", "0", "1\n100%", "0"]
+
+
+def test_a_confusion_picture_names_the_system_its_accuracies_and_its_axes(drawn, tmp_path):
+    confusion_picture(REPORT, tmp_path / "a.png")
+    axes = drawn[0].axes[0]
+    assert axes.get_title() == "both\nWA 0.750   UA 0.833   n 4"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted", "True")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["joy", "anger", "fear"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["joy (3)", "anger (1)", "fear (none)"]
+
+
+def test_a_few_of_many_are_not_called_zero_percent(drawn, tmp_path):
+    rare = report("a", ["joy"] * 1000, ["joy"] * 999 + ["anger"], ("joy", "anger"))
+    confusion_picture(rare, tmp_path / "a.png")
+    assert _texts(drawn[0].axes[0])[1] == "1\n<1%"
+
+
+@pytest.mark.parametrize("n_labels", [2, 28])
+def test_cells_hold_their_text_for_few_classes_and_for_many(drawn, tmp_path, n_labels):
+    labels = [f"emotion{k:02d}" for k in range(n_labels)]
+    truth = [label for label in labels for _ in range(1000)]
+    confusion_picture(report("a", truth, truth, labels), tmp_path / "a.png")
+    axes = drawn[0].axes[0]
+    widest = max(text.get_window_extent().width for text in axes.texts)
+    assert widest < axes.get_window_extent().width / n_labels
+
+
+def test_a_dollar_in_a_name_is_a_dollar(drawn, tmp_path):
+    odd = report("run $x_", ["$joy$"], ["$joy$"], ("$joy$", "anger"))
+    confusion_picture(odd, tmp_path / "a.png")
+    title = drawn[0].axes[0].title
+    assert title.get_text().startswith("run $x_")
+    assert title.get_parse_math() is False
+
+
+def test_a_history_picture_has_both_losses_and_the_validation_ua(drawn, tmp_path):
+    history_picture(HISTORY, tmp_path / "a.png", best_epoch=2)
+    loss, ua = drawn[0].axes
+    assert list(_lines(loss)["train"].get_ydata()) == [1.5, 1.2, 1.0]
+    assert list(_lines(loss)["validation"].get_ydata()) == [1.4, 1.1, 1.3]
+    assert list(_lines(ua)["validation"].get_ydata()) == [0.25, 0.5, 0.4]
+
+
+def test_a_history_picture_marks_the_epoch_that_was_kept(drawn, tmp_path):
+    history_picture(HISTORY, tmp_path / "a.png", best_epoch=2)
+    loss, ua = drawn[0].axes
+    assert list(_lines(loss)["kept, epoch 2: 1.100"].get_xydata()[0]) == [2, 1.1]
+    assert list(_lines(ua)["kept, epoch 2: 0.500"].get_xydata()[0]) == [2, 0.5]
+
+
+def test_a_best_epoch_outside_the_history_is_a_bug(tmp_path):
+    with pytest.raises(AssertionError, match="epoch 9 is not in the history"):
+        history_picture(HISTORY, tmp_path / "a.png", best_epoch=9)
+
+
+def test_the_best_so_far_counts_complete_trials_only(drawn, tmp_path):
+    trials_picture(VALUES, STATES, tmp_path / "a.png")
+    assert list(_lines(drawn[0].axes[0])["best so far (0.600)"].get_ydata()) == [0.4, 0.4, 0.4, 0.5, 0.6]
+
+
+def test_the_best_so_far_falls_where_low_is_good(drawn, tmp_path):
+    options = {"value_name": "Validation loss", "direction": "minimize"}
+    trials_picture([0.5, 0.7, 0.4], ["complete"] * 3, tmp_path / "a.png", **options)
+    axes = drawn[0].axes[0]
+    assert list(_lines(axes)["best so far (0.400)"].get_ydata()) == [0.5, 0.5, 0.4]
+    assert axes.get_ylabel() == "Validation loss"
+
+
+def test_pruned_and_unfinished_trials_are_told_apart_and_counted(drawn, tmp_path):
+    trials_picture(VALUES, STATES, tmp_path / "a.png")
+    lines = _lines(drawn[0].axes[0])
+    assert list(lines["pruned (1)"].get_xdata()) == [2]
+    assert list(lines["complete (3)"].get_xdata()) == [1, 4, 5]
+    assert "not finished (1)" in lines
+
+
+def test_a_search_without_trials_says_so(drawn, tmp_path):
+    trials_picture([], [], tmp_path / "a.png")
+    assert _texts(drawn[0].axes[0]) == ["No trial yet"]

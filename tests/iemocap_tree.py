@@ -1,0 +1,199 @@
+"""Makes folders that are shaped like IEMOCAP, with all its quirks: a tiny one for tests, a whole one for benchmarks.
+
+Nothing in them is from IEMOCAP but the names of files and how many there are of everything. Sound and words are made up,
+and both tell the emotion, so that a model can learn from them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import soundfile
+
+RATE_HZ = 16_000
+
+# Pitch in Hz, loudness and share of noise of the made-up voices; what they say.
+VOICES = {
+    "neu": (150, 0.10, 0.2),
+    "hap": (260, 0.20, 0.2),
+    "exc": (300, 0.25, 0.3),
+    "sad": (110, 0.04, 0.1),
+    "ang": (220, 0.50, 0.6),
+}
+OTHER_VOICE = (180, 0.15, 0.4)
+WORDS = {
+    "neu": ("I am leaving at noon.", "The form is on the table: the blue one."),
+    "hap": ("[LAUGHTER] What a lovely day.", "I am so glad that you came."),
+    "exc": ("This is great, we won! [laughter]", "[BREATHING] I can't wait!"),
+    "sad": ("[BREATHING] I miss her so much.", "There is nothing left for me."),
+    "ang": ("I have had enough of you!", "Get out. Don't you touch that [LIPSMACK] again!"),
+}
+OTHER_WORDS = ("Well, I don't know.", "[GARBAGE] Fine, as you say [like this]: or not.")
+CATEGORIES = {
+    "neu": "Neutral",
+    "hap": "Happiness",
+    "exc": "Excited",
+    "sad": "Sadness",
+    "ang": "Anger",
+    "fru": "Frustration",
+    "sur": "Surprise",
+    "fea": "Fear",
+    "dis": "Disgust",
+    "oth": "Other",
+}
+
+
+@dataclass(frozen=True)
+class PlannedTurn:
+    """A turn before it has a number."""
+
+    dialog: str  # such as Ses03M_impro05a
+    sex: str  # of the speaker, F or M
+    code: str  # three letters
+
+
+def tiny_plan() -> list[PlannedTurn]:
+    """Two regular dialogs in each of five sessions and three irregular ones; all eleven codes; 156 turns."""
+    dialogs = [f"Ses0{n}{name}" for n in range(1, 6) for name in ("F_impro01", "M_script01_1")]
+    dialogs += ["Ses03M_impro05a", "Ses03M_impro08b", "Ses05M_script01_1b"]
+    rare = ("fru", "sur", "fea", "dis", "oth")
+    plan = []
+    for place, dialog in enumerate(dialogs):
+        plan += [PlannedTurn(dialog, sex, code) for code in ("neu", "hap", "exc", "sad", "ang") for sex in "FM"]
+        plan += [PlannedTurn(dialog, "F", "xxx"), PlannedTurn(dialog, "M", rare[place % len(rare)])]
+    return plan
+
+
+def write_tree(
+    root: Path,
+    plan: Iterable[PlannedTurn],
+    *,
+    seconds: Callable[[Random], float] = lambda random: 0.3,
+    n_unlabelled: int = 4,
+    n_empty_dominance: int = 3,
+    sound: bool = True,
+) -> None:
+    """Write a release: Session1 to Session5 below `root`.
+
+    Args:
+        root: a folder, made if need be.
+        plan: the labelled turns; those of one dialog are numbered per speaker in the order given.
+        seconds: draws the length of a turn.
+        n_unlabelled: lines of transcriptions with an XX id; the first id stands there twice, of more than 4 the first two.
+        n_empty_dominance: raters' lines without a dominance.
+        sound: False leaves the recordings out.
+    """
+    dialogs: dict[str, list[PlannedTurn]] = defaultdict(list)
+    for turn in plan:
+        dialogs[turn.dialog].append(turn)
+    random = Random(0)
+    blanks = count()
+    strays = _unlabelled_ids(sorted(dialogs), n_unlabelled)
+    for place, (dialog, turns) in enumerate(sorted(dialogs.items())):
+        named = _number(dialog, turns)
+        times = _times(random, seconds, len(turns))
+        session = root / f"Session{dialog[4]}"
+        _write_evaluation(session, dialog, _blocks(random, named, times, blanks, n_empty_dominance), place)
+        _write_transcription(session, dialog, _lines(random, named, times, strays[dialog], place), place, len(dialogs))
+        if sound:
+            _write_sounds(session / "sentences" / "wav" / dialog, named, times)
+
+
+def _number(dialog: str, turns: list[PlannedTurn]) -> list[tuple[str, str]]:
+    """Id and code of each turn: F000, F001, ... and M000, M001, ..."""
+    numbers = {"F": count(), "M": count()}
+    return [(f"{dialog}_{turn.sex}{next(numbers[turn.sex]):03d}", turn.code) for turn in turns]
+
+
+def _times(random: Random, seconds: Callable[[Random], float], n: int) -> list[tuple[float, float]]:
+    now, times = 1.0, []
+    for _ in range(n):
+        start = now + random.uniform(0.2, 2.0)
+        now = start + seconds(random)
+        times.append((start, now))
+    return times
+
+
+def _blocks(
+    random: Random, named: list[tuple[str, str]], times: list[tuple[float, float]], blanks: Iterator[int], n_blank: int
+) -> Iterator[str]:
+    """The blocks of an evaluation file: a turn, then four to eight raters' lines."""
+    for place, ((id_, code), (start, end)) in enumerate(zip(named, times, strict=True)):
+        yield f"[{start:.4f} - {end:.4f}]\t{id_}\t{code}\t[{random.uniform(1, 5):.4f}, 2.5000, 3.0000]"
+        names = [CATEGORIES.get(code, word) for word in ("Neutral", "Sadness", "Anger")]  # xxx: all differ
+        yield f"C-E2:\t{names[0]};\t()"
+        yield f"C-E3:\t{names[1]};{' Surprise;' if place % 7 == 3 else ''}\t()"
+        if place % 2:
+            yield f"C-E4:\t{names[2]};\t(tired, and bored)"
+        yield f"C-F1:\t{names[0]};\t(curious)"
+        for rater in ("E3", "E4", "F1", "M1")[: 1 + place % 4]:
+            blank = next(blanks) < n_blank
+            yield f"A-{rater}:\tval {random.randint(1, 5)}; act 2; dom  {'' if blank else 3};\t()"
+        yield ""
+
+
+def _lines(
+    random: Random, named: list[tuple[str, str]], times: list[tuple[float, float]], strays: list[str], place: int
+) -> Iterator[str]:
+    """The lines of a transcription; every other file pads its times with zeros, every third has a line without id."""
+    width = 8 if place % 2 else 1
+    for (id_, code), (start, end) in zip(named, times, strict=True):
+        yield f"{id_} [{start:0{width}.4f}-{end:0{width}.4f}]: {random.choice(WORDS.get(code, OTHER_WORDS))}"
+    for id_ in strays:
+        yield f"{id_} [{times[-1][1]:.4f}-{times[-1][1] + 0.5:.4f}]: [BREATHING]"
+    if place % 3 == 0:
+        yield "M: Hold on [GARBAGE]"
+
+
+def _unlabelled_ids(dialogs: list[str], n: int) -> dict[str, list[str]]:
+    """`n` ids with XX over the dialogs, of which the first one or two stand there twice."""
+    strays: dict[str, list[str]] = {dialog: [] for dialog in dialogs}
+    twice = 0 if n < 2 else 1 if n <= 4 else 2
+    for place in range(n - twice):
+        dialog = dialogs[place % len(dialogs)]
+        id_ = f"{dialog}_{'FM'[place % 2]}XX{place // len(dialogs)}"
+        strays[dialog] += [id_, id_] if place < twice else [id_]
+    return strays
+
+
+def _write_evaluation(session: Path, dialog: str, blocks: Iterable[str], place: int) -> None:
+    folder = session / "dialog" / "EmoEvaluation"
+    text = "\n".join(["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", "", *blocks])
+    _write(folder / f"{dialog}.txt", text.replace("\n", "\r\n" if place % 5 == 4 else "\n").encode())
+    _write(folder / f"._{dialog}.txt", b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ")
+    decoy = f"[1.0000 - 2.0000]\t{dialog}_F999\tdis\t[1.0000, 1.0000, 1.0000]\n"
+    _write(folder / "Categorical" / f"{dialog}_e2_cat.txt", decoy.encode())
+    _write(folder / "Attribute" / f"{dialog}_e3_atr.txt", decoy.encode())
+    _write(folder / "Self-evaluation" / f"{dialog}.txt", decoy.encode())
+    _write(session / "dialog" / "MOCAP_head" / f"{dialog.removesuffix('b')}.txt", b"Frame# Time pitch roll yaw\n")
+
+
+def _write_transcription(session: Path, dialog: str, lines: Iterable[str], place: int, n_dialogs: int) -> None:
+    folder = session / "dialog" / "transcriptions"
+    text = "\n".join(lines) + "\n"
+    if place == n_dialogs - 1:  # one file in Latin-1
+        text = text.replace("the table", "the café table").replace("much.", "much, fiancée.").replace("know.", "café.")
+    _write(folder / f"{dialog}.txt", text.encode("latin-1"))
+    _write(folder / f"._{dialog}.txt", b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ")
+
+
+def _write_sounds(folder: Path, named: list[tuple[str, str]], times: list[tuple[float, float]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).standard_normal(40 * RATE_HZ)
+    for place, ((id_, code), (start, end)) in enumerate(zip(named, times, strict=True)):
+        pitch, level, share = VOICES.get(code, OTHER_VOICE)
+        n = round((end - start) * RATE_HZ)
+        shift = place * 997 % RATE_HZ
+        tone = np.sin(2 * np.pi * (pitch * (1 + place % 9 / 40)) * np.arange(n) / RATE_HZ)
+        signal = level * ((1 - share) * tone + share * 0.3 * noise[shift : shift + n])
+        soundfile.write(folder / f"{id_}.wav", signal, RATE_HZ, subtype="PCM_16")
+    _write(folder / f"._{named[0][0]}.wav", b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
