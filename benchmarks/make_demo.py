@@ -37,9 +37,9 @@ demo.csv: path, label, speaker, session (none), prompt (sentence), text, sex.
 
 @dataclass(frozen=True)
 class Prosody:
-    """How a clip is spoken, as a difference from the voice's own way."""
+    """How a clip is spoken."""
 
-    pitch_st: float  # semitones
+    pitch_st: float  # semitones above the voice's own pitch
     range_pct: float  # of the voice's own pitch range
     rate: float  # factor of the speed
     level_db: float
@@ -54,15 +54,16 @@ EMOTIONS = {
     "sadness": Prosody(-2.0, 40, 0.80, -4.0, -3.2, 3.0, -4),
     "anger": Prosody(1.0, 110, 1.15, 5.0, 4.2, 0.0, -3),
 }
-SPREAD = Prosody(1.2, 25, 0.06, 2.0, 0.8, 0.6, 2)  # deviation from clip to clip
-INTENSITY = (0.5, 1.3)  # share of the way from neutral to the emotion
+SPREAD = Prosody(1.2, 25, 0.06, 2.0, 0.7, 0.6, 1.5)  # deviation from clip to clip
+INTENSITY = (0.6, 1.4)  # share of the way from neutral to the emotion
+# The voices of espeak-ng, and what each adds to every clip.
 VOICES = {
-    "f1": ("en-us+f2", Prosody(0.5, 100, 1.00, 1.0, 0.4, 0, 0)),
-    "f2": ("en-gb-scotland+f5", Prosody(-0.8, 90, 0.95, -2.0, -0.5, 1, 0)),
-    "f3": ("en-gb-x-gbclan+f1", Prosody(0.8, 110, 1.06, 0.0, 0.0, 0, 0)),
-    "m1": ("en-us-nyc+m7", Prosody(0.0, 105, 1.02, 2.0, -0.4, 0, 0)),
-    "m2": ("en-029+m5", Prosody(1.0, 100, 0.97, -1.0, 0.6, 0, 0)),
-    "m3": ("en-gb-x-rp+m3", Prosody(-1.0, 85, 1.03, 0.0, -0.2, 1, 0)),
+    "f1": ("en-us+f2", Prosody(0.5, 5, 0.00, 1.0, 0.4, 0, 0)),
+    "f2": ("en-gb-scotland+f5", Prosody(-0.8, -10, -0.05, -2.0, -0.5, 0.5, 0)),
+    "f3": ("en-gb-x-rp+f3", Prosody(0.8, 10, 0.05, 0.0, 0.0, 0, 0)),
+    "m1": ("en-us-nyc+m4", Prosody(0.0, 5, 0.02, 2.0, -0.4, 0, 0)),
+    "m2": ("en-029+m5", Prosody(1.0, 0, -0.03, -1.0, 0.6, 0, 0)),
+    "m3": ("en-gb-x-rp+m3", Prosody(-1.0, -15, 0.03, 0.0, -0.2, 0.5, 0)),
 }
 
 
@@ -99,10 +100,11 @@ def deal_sentences(random: np.random.Generator) -> dict[str, dict[str, list[tupl
         order = [pool[at] for at in (*order, *random.permutation(order[:half]), *random.permutation(order[half:]))]
         for nth, script in enumerate(scripts.values()):
             script[label] = order[nth * N_OWN : (nth + 1) * N_OWN]
-    for script in scripts.values():
-        order = [(f"any-{at + 1:02d}", ANY[at]) for at in random.permutation(len(ANY))]
-        for nth, label in enumerate(EMOTIONS):
-            script[label] += order[nth * N_ANY : (nth + 1) * N_ANY]
+    pool = [(f"any-{at + 1:02d}", ANY[at]) for at in random.permutation(len(ANY))]
+    for turn, script in enumerate(scripts.values()):
+        for nth, label in enumerate(EMOTIONS):  # going round: each sentence once with each emotion, by four voices
+            first = (turn + nth) * N_ANY % len(pool)
+            script[label] += pool[first : first + N_ANY]
     return scripts
 
 
@@ -112,17 +114,17 @@ def speak(text: str, speaker: str, label: str, random: np.random.Generator) -> n
     neutral, emotion, spread = (np.array(_values(way)) for way in (EMOTIONS["neutral"], EMOTIONS[label], SPREAD))
     mixed = neutral + random.uniform(*INTENSITY) * (emotion - neutral) + random.normal(size=len(spread)) * spread
     way = Prosody(*map(float, mixed + np.array(_values(own))))
+    before, after = (int(RATE_HZ * random.uniform(0.1, 0.2)) for _ in range(2))
     for _ in range(4):
         speech = synthesise(text, voice, way)
-        seconds = len(speech) / RATE_HZ + 0.3
+        seconds = (before + len(speech) + after) / RATE_HZ
         if SHORTEST_S <= seconds <= LONGEST_S:
             break
         limit = np.clip(seconds, SHORTEST_S * 1.08, LONGEST_S / 1.08)
         way = replace(way, rate=way.rate * float(seconds / limit))
     speech = tilt(speech, way.tilt_db)
-    level_db = float(np.clip(-27 + way.level_db, -38, -19))
-    speech *= 10 ** (level_db / 20) / np.sqrt(np.mean(speech**2))
-    before, after = (int(RATE_HZ * random.uniform(0.1, 0.2)) for _ in range(2))
+    level_db = float(np.clip(-27 + way.level_db, -38, -21))
+    speech *= min(10 ** (level_db / 20) / np.sqrt(np.mean(speech**2)), 0.8 / np.abs(speech).max())
     clip = np.pad(speech, (before, after))
     return np.clip(clip + random.normal(size=len(clip)) * 10 ** (-66 / 20), -0.99, 0.99)
 

@@ -13,7 +13,6 @@ from sercli.errors import SerError
 
 app = typer.Typer(
     name="ser",
-    help="Recognise emotion in speech from how it sounds and what is said.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,13 +24,20 @@ for command in (prepare, tune, train, ensemble, evaluate, predict):
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"ser {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Recognise emotion in speech from how it sounds and what is said."""
 
 
 def main() -> NoReturn:
@@ -53,6 +59,8 @@ def main() -> NoReturn:
         # Typer's usage errors share no public base class; all of them can format themselves.
         if not hasattr(error, "format_message"):
             raise
+        if not error.format_message():  # `ser` alone: the help stands above already
+            sys.exit(2)
         _fail(f"{error.format_message().rstrip('.')}. See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
 

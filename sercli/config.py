@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import math
+import tomllib
+import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -14,6 +17,8 @@ T = TypeVar("T")
 
 SECTIONS = ("model", "feature", "architecture", "train", "ensemble")
 
+_WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
 
 def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
     """Make a configuration from a mapping; text is read as the field's type, so `{"lr": "1e-3"}` works.
@@ -21,22 +26,18 @@ def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
     Raises:
         ConfigError: an unknown key (with the nearest known one), a wrong type or a value out of range.
     """
+    hints = typing.get_type_hints(cls, include_extras=True)
     known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
             raise ConfigError(no_such(f"setting '{section}.' key", key, known))
-    for key, value in values.items():
-        hint = _hints(cls)[key]
-        try:
-            msgspec.convert(_literal(value), hint, strict=False)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"{section}.{key}={value}: {str(error).lower()}; see the README's settings.") from None
-    return msgspec.convert({key: _literal(value) for key, value in values.items()}, cls, strict=False)
+    # Made by the class: msgspec.convert leaves defaults out of the instance, and with them out of what is written down.
+    return cls(**{key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()})
 
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The configuration as JSON-safe values, defaults included."""
-    plain = msgspec.to_builtins(config)
+    plain = msgspec.to_builtins(dataclasses.asdict(config))
     assert isinstance(plain, dict)
     return plain
 
@@ -67,7 +68,7 @@ def read_file(path: Path) -> dict[str, dict[str, Any]]:
     """
     try:
         text = path.read_bytes()
-        content = msgspec.json.decode(text) if path.suffix == ".json" else _decode_toml(text)
+        content = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text.decode())
     except (OSError, msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as a configuration: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
@@ -94,10 +95,38 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     return found
 
 
-def _hints(cls: type[Any]) -> dict[str, Any]:
-    import typing
+def _convert(value: Any, hint: Any, name: str) -> Any:
+    """The value as the field's type."""
+    try:
+        converted = msgspec.convert(_literal(value), hint, strict=False)
+    except msgspec.ValidationError:
+        raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise ConfigError(f"{name}={value}: must be {_describe(hint)}, and finite.")
+    return converted
 
-    return typing.get_type_hints(cls, include_extras=True)
+
+def _describe(hint: Any) -> str:
+    """A field's type in words.
+
+    >>> _describe(Annotated[float, msgspec.Meta(ge=0, lt=1)] | None)
+    'a number >= 0 and < 1, or null'
+    """
+    arguments = typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin is Annotated:
+        bounds = [f"{sign} {limit}" for meta in arguments[1:] for sign, limit in _bounds(meta)]
+        return f"{_describe(arguments[0])} {' and '.join(bounds)}"
+    if type(None) in arguments:
+        return f"{', or '.join(_describe(a) for a in arguments if a is not type(None))}, or null"
+    return _WORDS.get(hint, str(hint))
+
+
+def _bounds(meta: msgspec.Meta) -> list[tuple[str, float]]:
+    pairs = ((">=", meta.ge), (">", meta.gt), ("<=", meta.le), ("<", meta.lt))
+    return [(sign, limit) for sign, limit in pairs if limit is not None]
 
 
 def _literal(value: Any) -> Any:
@@ -108,9 +137,3 @@ def _literal(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _decode_toml(text: bytes) -> Any:
-    import tomllib
-
-    return tomllib.loads(text.decode())

@@ -138,7 +138,9 @@ def _open_study(search: Search, url: str) -> optuna.Study:
         )
     except (ValueError, ImportError, OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise SerError(f"--storage {url} cannot be opened ({reason}); give an Optuna storage URL, or leave it out.") from None
+        raise SerError(
+            f"--storage {url} cannot be opened ({reason}); give an Optuna storage URL, or leave it out."
+        ) from None
 
 
 def _storage(url: str) -> Any:

@@ -1,7 +1,7 @@
 """Makes folders that are shaped like IEMOCAP, with all its quirks: a tiny one for tests, a whole one for benchmarks.
 
-Nothing in them is from IEMOCAP but the names of files and how many there are of everything. Sound and words are made up,
-and both tell the emotion, so that a model can learn from them.
+Nothing in them is from IEMOCAP but the names of files and how many there are of everything. Sound and words are made
+up, and both tell the emotion, so that a model can learn from them.
 """
 
 from collections import defaultdict
@@ -83,7 +83,7 @@ def write_tree(
         root: a folder, made if need be.
         plan: the labelled turns; those of one dialog are numbered per speaker in the order given.
         seconds: draws the length of a turn.
-        n_unlabelled: lines of transcriptions with an XX id; the first id stands there twice, of more than 4 the first two.
+        n_unlabelled: lines of transcriptions with an XX id; the first one stands there twice, of more than 4 two.
         n_empty_dominance: raters' lines without a dominance.
         sound: False leaves the recordings out.
     """

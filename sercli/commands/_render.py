@@ -5,6 +5,7 @@ by letter, never read as markup. Each function takes another console where a tes
 """
 
 import os
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,12 @@ from sercli.types import EpochResult, Remark, Report
 
 _MISSING = "–"
 _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a stream that is not UTF-8
-_HEAT = ((0.75, "white on #0068b8"), (0.5, "white on #1f74ad"), (0.25, "white on #3f6f94"), (0.1, "white on #5b6b7a"))
+_HEAT = (
+    (0.75, "#ffffff on #0068b8"),
+    (0.5, "#ffffff on #1f74ad"),
+    (0.25, "#ffffff on #3f6f94"),
+    (0.1, "#ffffff on #5b6b7a"),
+)
 """From which share of a row on a cell has which colour; mid lightness, so that dark and light terminals both do."""
 
 
@@ -57,7 +63,9 @@ def progress(description: str, total: int | None, *, console: Console | None = N
     said = TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), said)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
+    ) as bar:  # redirected, results would go where the bar is: away from the file or pipe that stdout is
         task = bar.add_task(_plain(description).plain, total=total, said="")
 
         def advance(n: int = 1, **fields: object) -> None:
@@ -91,7 +99,8 @@ def training_progress(
 
         yield say
         return
-    with Live(training.panel(), console=console, transient=True, auto_refresh=False) as live:
+    redirect = sys.stdout.isatty()
+    with Live(training.panel(), console=console, transient=True, auto_refresh=False, redirect_stdout=redirect) as live:
 
         def draw(result: EpochResult, best: bool) -> None:
             training.add(result, best)

@@ -29,7 +29,7 @@ def plan_and_split(
     from sercli.dataset.split import make_split
     from sercli.model import spec
 
-    dataset = manifest.load(data)
     plan = spec.resolve(model, config, parse_sets(sets or []))
+    dataset = manifest.load(data)
     kind = split or dataset.info.split
     return plan, dataset, make_split(dataset.manifest, kind, n_folds=folds or dataset.info.folds, fold=fold, seed=seed)

@@ -63,7 +63,7 @@ def find_clips(
         if match:
             fits[path] = match
         elif is_audio(path):
-            yield Remark("skipped", path, f"its name is not that of a {corpus} clip")
+            yield Remark("skipped", path, f"its name is not that of a clip of {corpus}")
     chosen, remarks = one_each(filter(is_audio, fits), key=lambda path: identify(fits[path]))
     unreadable = [path for path in filter(is_unreadable_audio, fits) if identify(fits[path]) not in chosen]
     if not chosen:

@@ -28,13 +28,12 @@ def read_rows(text: str, source: str, *, delimiter: str = ",") -> Iterator[tuple
         raise SerError(f"{source} is empty; its first line must name the columns.")
     twice = [name for name, n in Counter(name.lower() for name in header).items() if n > 1]
     if twice:
-        raise SerError(f"{source}:{line}: column '{twice[0]}' stands there twice; name each column once.")
+        raise SerError(f"{source}:{line}: column '{shown(twice[0])}' stands there twice; name each column once.")
     for line, cells in rows:
         if len(cells) != len(header):
-            first = _short(cells[0])
             raise SerError(
                 f"{source}:{line}: {len(cells)} cells, but there are {len(header)} columns (the row begins with "
-                f"'{first}'); put cells that hold the delimiter into double quotes."
+                f"'{shown(cells[0])}'); put cells that hold the delimiter into double quotes."
             )
         yield line, dict(zip(header, cells, strict=True))
 
@@ -47,7 +46,7 @@ def need_columns(row: dict[str, str], columns: tuple[str, ...], source: str) -> 
     """
     for column in columns:
         if column not in row:
-            raise SerError(f"{source}: {no_such('column', column, row)}")
+            raise SerError(f"{source}: {no_such('column', column, map(shown, row))}")
 
 
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -65,5 +64,11 @@ def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[st
             yield line, [cell.strip() for cell in cells]
 
 
-def _short(text: str, limit: int = 40) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def shown(text: str, limit: int = 60) -> str:
+    r"""A user's value as it can stand in a one-line message.
+
+    >>> shown("two\nlines"), shown("a" * 70, limit=8)
+    ('two lines', 'aaaaa...')
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."

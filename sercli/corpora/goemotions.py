@@ -97,6 +97,9 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
             yield Remark("skipped", source, "comment listed a second time")
             continue
         seen.add(id_)
+        if not words:
+            yield Remark("skipped", source, "comment without words")
+            continue
         label = _agreed(_names(numbers, emotions, f"{path}:{line}"))
         if label is None:
             yield Remark("skipped", source, "several emotions that are not the same one of four")

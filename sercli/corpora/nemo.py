@@ -15,6 +15,7 @@ from sercli.corpora._files import (
     without_ending,
 )
 from sercli.corpora._rows import need_columns, read_rows
+from sercli.errors import SerError
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/amu-cai/nEMO"
@@ -45,7 +46,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     paths = list(walk(root))
     tables = find_files(paths, "data.tsv")
     if not tables:
-        raise not_this_corpus(root, "nEMO", "data.tsv with samples/ beside it")
+        raise not_this_corpus(root, "nEMO", "data.tsv")
     clips, remarks = one_each(filter(is_audio, paths), key=_stem)
     yield from remarks
     text, remarks = read_text(root / tables[0])
@@ -60,6 +61,8 @@ def _join(text: str, source: str, clips: dict[str, str]) -> Iterator[Utterance |
         if rows.setdefault(_stem(row["file_id"]), row) is not row:
             yield Remark("skipped", f"{source}:{line}", "clip listed a second time")
     there = sorted(rows.keys() & clips.keys())
+    if rows and not there:
+        raise SerError(f"{source} lists {len(rows)} clips, none of which is there; put samples/ beside it.")
     if len(there) < len(rows):
         yield Remark(
             "warning", source, f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are not there"

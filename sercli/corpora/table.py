@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sercli.corpora._files import lines_of, list_folder, read_text
-from sercli.corpora._rows import read_rows
+from sercli.corpora._rows import read_rows, shown
 from sercli.errors import SerError, no_such
 from sercli.types import FOUR, Remark, Utterance
 
@@ -64,7 +64,9 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         utterance = _utterance(row, line, path)
         if utterance.id in lines:
             where = f"line {lines[utterance.id]}"
-            raise SerError(f"{path}:{line}: id '{utterance.id}' is that of {where}, too; give each row its own id.")
+            raise SerError(
+                f"{path}:{line}: id '{shown(utterance.id)}' is that of {where}, too; give each row its own id."
+            )
         lines[utterance.id] = line
         yield utterance
     if not lines:
@@ -126,7 +128,7 @@ def _column(name: str) -> str:
 
 
 def _need_columns(cells: Iterable[str], source: str) -> None:
-    names = list(cells)
+    names = [shown(name) for name in cells]
     if "label" not in names:
         raise SerError(f"{source}: {no_such('column', 'label', names[:20])}")
     if "path" not in names and "text" not in names:
@@ -138,7 +140,7 @@ def _cell(name: str, value: Any, source: str) -> Any:
     if name not in _COLUMNS:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise SerError(f"{source}: {name} is {json.dumps(value)}; it must be text or a number.")
+        raise SerError(f"{source}: {name} is {shown(json.dumps(value))}; it must be text or a number.")
     return str(value).strip()
 
 
@@ -173,9 +175,11 @@ def _seconds(row: dict[str, Any], name: str, source: str) -> float | None:
     try:
         seconds = float(row[name])
     except ValueError:
-        raise SerError(f"{source}: {name} is '{row[name]}'; it must be a number of seconds such as 1.5.") from None
+        raise SerError(
+            f"{source}: {name} is '{shown(row[name])}'; it must be a number of seconds such as 1.5."
+        ) from None
     if not math.isfinite(seconds) or seconds < 0:
-        raise SerError(f"{source}: {name} is '{row[name]}'; it must be zero or more seconds.")
+        raise SerError(f"{source}: {name} is '{shown(row[name])}'; it must be zero or more seconds.")
     return seconds
 
 
@@ -186,7 +190,9 @@ def _audio(given: str, folder: Path, source: str) -> str:
     except OSError:  # a name that no file could have, such as a very long one
         there = False
     if not there:
-        raise SerError(f"{source}: path '{given}' is not a file (looked for in {folder}); correct it or drop the row.")
+        raise SerError(
+            f"{source}: path '{shown(given)}' is not a file (looked for in {folder}); correct it or drop the row."
+        )
     return path.as_posix()
 
 
@@ -204,6 +210,6 @@ def _attributes(row: dict[str, Any], source: str) -> dict[str, Any]:
         attributes["sex"] = _SEXES.get(row["sex"].lower(), row["sex"])
     if row.get("part"):
         if row["part"].lower() not in _PARTS:
-            raise SerError(f"{source}: {no_such('part', row['part'], ('train', 'valid', 'test'))}")
+            raise SerError(f"{source}: {no_such('part', shown(row['part']), ('train', 'valid', 'test'))}")
         attributes["part"] = _PARTS[row["part"].lower()]
     return attributes

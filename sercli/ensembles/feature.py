@@ -62,7 +62,12 @@ def build(config: Config, encoders: Sequence[Any], embeddings: Sequence[Array], 
 
 def state_of(module: Any) -> dict[str, Array]:
     """What `combine` needs of a trained network: scaling (E,), weight (K, E) and bias (K,)."""
-    tensors = {"mean": module.mean, "scale": module.scale, "weight": module.classifier.weight, "bias": module.classifier.bias}
+    tensors = {
+        "mean": module.mean,
+        "scale": module.scale,
+        "weight": module.classifier.weight,
+        "bias": module.classifier.bias,
+    }
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
 
 

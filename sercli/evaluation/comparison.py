@@ -37,7 +37,9 @@ def compare(named: Sequence[tuple[str, Predictions]], train_counts: Mapping[str,
     """
     (first_name, first), *others = named
     if first.truth is None:
-        raise SerError(f"{first_name} knows the labels {', '.join(first.labels)}; the dataset's are others. Prepare it with the same --labels.")
+        raise SerError(
+            f"{first_name} knows the labels {', '.join(first.labels)}; the dataset's are others. Prepare it with the same --labels."
+        )
     for name, predictions in others:
         _check_same(first_name, first, name, predictions)
     train_truth = [label for label, count in train_counts.items() for _ in range(count)]

@@ -15,8 +15,9 @@ from sercli.types import Array
 SILENCE = 1e-10
 """Power below which there is no sound: less than the rounding noise of 16-bit audio leaves in any band."""
 
-# Two arrays of this many float32 stay in the second-level cache, and below the size at which malloc asks the system for new pages.
-_BLOCK_SAMPLES = 32_000
+# A block of this many samples stays in the second-level cache, its arrays stay below the size for which malloc asks the system for
+# new pages, and its matrix product below the size that BLAS shares among threads: each of the three has cost a factor of two or more.
+_BLOCK_SAMPLES = 25_600
 
 
 def to_samples(seconds: float, sample_rate_hz: int, *, setting: str) -> int:
@@ -46,6 +47,11 @@ def count_frames(n_samples: int, window: int, hop: int) -> int:
     return 1 + max(0, n_samples - window) // hop
 
 
+def pad(signal: Array, window: int) -> Array:
+    """The signal, with zeros after it if it is too short for one frame."""
+    return signal if signal.size >= window else np.pad(signal, (0, window - signal.size))
+
+
 def frames(signal: Array, window: int, hop: int) -> Array:
     """Cut a signal into overlapping frames without copying it; one that is too short for a frame is padded with zeros.
 
@@ -57,33 +63,32 @@ def frames(signal: Array, window: int, hop: int) -> Array:
     Returns:
         (T, window) read-only view, T as `count_frames` says.
     """
-    if signal.size < window:
-        signal = np.pad(signal, (0, window - signal.size))
-    return np.lib.stride_tricks.sliding_window_view(signal, window)[::hop]
+    return np.lib.stride_tricks.sliding_window_view(pad(signal, window), window)[::hop]
 
 
-def cached_rows(window: int) -> int:
-    """How many frames make a block that stays in the processor's cache."""
-    return max(1, _BLOCK_SAMPLES // window)
-
-
-def blocks(signal: Array, window: int, hop: int, *, n_rows: int | None = None) -> Iterator[tuple[slice, Array]]:
-    """Walk a signal in stretches whose frames together are the frames of the whole.
+def blocks(n_frames: int, window: int, *, multiple_of: int = 1) -> Iterator[slice]:
+    """Walk T frames in blocks that fit the cache.
 
     Args:
-        signal: (n_samples,)
+        n_frames: T.
         window: samples in a frame.
-        hop: samples from one frame's start to the next one's.
-        n_rows: frames in a stretch; None: `cached_rows`.
+        multiple_of: each block but the last has a multiple of this many frames.
 
     Yields:
-        Which rows of the (T, F) result the stretch makes, and the samples of the stretch.
+        The rows of a block, for a (T, anything) array.
     """
-    n_frames = count_frames(signal.size, window, hop)
-    n_rows = n_rows or cached_rows(window)
+    n_rows = multiple_of * max(1, _BLOCK_SAMPLES // (window * multiple_of))
     for start in range(0, n_frames, n_rows):
-        stop = min(start + n_rows, n_frames)
-        yield slice(start, stop), signal[start * hop : (stop - 1) * hop + window]
+        yield slice(start, min(start + n_rows, n_frames))
+
+
+def stretch(rows: slice, window: int, hop: int) -> slice:
+    """The samples that some rows of frames are cut from.
+
+    >>> stretch(slice(2, 4), 400, 160)
+    slice(320, 880, None)
+    """
+    return slice(rows.start * hop, (rows.stop - 1) * hop + window)
 
 
 def power(framed: Array, taper: Array) -> Array:

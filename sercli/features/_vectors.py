@@ -6,7 +6,6 @@ Everything is read as a stream and nothing is allocated by what a header says, s
 import codecs
 import gzip
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from sercli.errors import SerError
+from sercli.files import write_atomic
 from sercli.types import Array
 
 BUNDLED = Path(__file__).parent / "glove-6b-50d-60k.npz"
@@ -78,13 +78,9 @@ def save(vectors: WordVectors, path: Path) -> None:
         "source": np.array(vectors.source),
         "licence": np.array(vectors.licence),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            _write_npz(stream, arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = io.BytesIO()
+    _write_npz(content, arrays)
+    write_atomic(path, content.getvalue())
 
 
 def _write_npz(stream: BinaryIO, arrays: dict[str, Array]) -> None:

@@ -57,8 +57,9 @@ def extract(signal: Array, config: Config) -> Array:
         (T, n_mels) float32, dB; T as `_dsp.count_frames` says.
     """
     window, hop, filterbank = _tables(config)
+    framed = _dsp.frames(signal, window, hop)
     taper = _dsp.hann(window)
-    bands = np.empty((_dsp.count_frames(signal.size, window, hop), config.n_mels), np.float32)
-    for rows, stretch in _dsp.blocks(signal, window, hop):
-        np.matmul(_dsp.power(_dsp.frames(stretch, window, hop), taper), filterbank, out=bands[rows])
+    bands = np.empty((len(framed), config.n_mels), np.float32)
+    for rows in _dsp.blocks(len(framed), window):
+        np.matmul(_dsp.power(framed[rows], taper), filterbank, out=bands[rows])
     return _dsp.decibels(bands)

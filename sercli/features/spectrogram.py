@@ -72,15 +72,14 @@ def extract(signal: Array, config: Config) -> Array:
 
 def _pooled_power(signal: Array, config: Config) -> Array:
     """Mean power of every `pool_frames` frames, (ceil(T / pool_frames), n_bins); the last row is the mean of what is left."""
-    window, hop, pool = config.n_fft_samples, config.hop_samples, config.pool_frames
-    taper = _dsp.hann(window)
-    n_rows = pool * max(1, _dsp.cached_rows(window) // pool)
+    framed = _dsp.frames(signal, config.n_fft_samples, config.hop_samples)
+    taper = _dsp.hann(config.n_fft_samples)
     pooled = []
-    for _, stretch in _dsp.blocks(signal, window, hop, n_rows=n_rows):
-        power = _dsp.power(_dsp.frames(stretch, window, hop), taper)[:, 1:]
-        n_whole = len(power) // pool
-        whole, rest = power[: n_whole * pool], power[n_whole * pool :]
-        pooled.append(whole.reshape(n_whole, pool, config.n_bins).mean(axis=1))
+    for rows in _dsp.blocks(len(framed), config.n_fft_samples, multiple_of=config.pool_frames):
+        power = _dsp.power(framed[rows], taper)
+        n_whole = len(power) // config.pool_frames
+        whole, rest = np.split(power[:, 1:], [n_whole * config.pool_frames])
+        pooled.append(whole.reshape(n_whole, config.pool_frames, config.n_bins).mean(axis=1))
         if len(rest):
             pooled.append(rest.mean(axis=0, keepdims=True))
     return np.concatenate(pooled)

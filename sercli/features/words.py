@@ -132,12 +132,15 @@ def _load(config: Config) -> _vectors.WordVectors:
 
 
 def _state(path: str) -> tuple[str, int, int]:
-    """The path with what changes when the file does: modification time in ns and size in bytes."""
+    """The file's full path with what changes when the file does: modification time in ns and size in bytes."""
     try:
-        state = Path(path).expanduser().stat()
-    except OSError:
-        raise SerError(f"{path}: no such file of word vectors; give feature.vectors the path of one.") from None
-    return str(Path(path).expanduser()), state.st_mtime_ns, state.st_size
+        file = Path(path).expanduser()
+        file.open("rb").close()
+        state = file.stat()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: no possible name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SerError(f"{path}: no file of word vectors ({reason}); give feature.vectors the path of one.") from None
+    return str(file), state.st_mtime_ns, state.st_size
 
 
 @lru_cache(maxsize=2)

@@ -55,7 +55,14 @@ def answer(system: System, path: Path, text: str | None) -> Answer:
     probs = np.mean(rows, axis=0)
     named = {label: float(p) for label, p in zip(system.labels, probs, strict=True)}
     label = max(named, key=named.__getitem__)
-    return Answer(str(path), label, named[label], named, text, "no words: answered from sound alone" if lacking == "words" else None)
+    return Answer(
+        str(path),
+        label,
+        named[label],
+        named,
+        text,
+        "no words: answered from sound alone" if lacking == "words" else None,
+    )
 
 
 class _Signals:

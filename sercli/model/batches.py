@@ -73,7 +73,9 @@ def training_batches(
     order = generator.permutation(len(examples))
     lengths = np.array([len(row) for row in examples.inputs[0]])
     pool = config.batch_size * _POOL
-    near = [block[np.argsort(lengths[block], kind="stable")] for block in np.split(order, range(pool, len(order), pool))]
+    near = [
+        block[np.argsort(lengths[block], kind="stable")] for block in np.split(order, range(pool, len(order), pool))
+    ]
     chunks = [c for block in near for c in np.split(block, range(config.batch_size, len(block), config.batch_size))]
     for number in generator.permutation(len(chunks)):
         if len(chunks[number]):

@@ -87,12 +87,25 @@ def provenance(dataset: Dataset, split: Split, seed: int) -> dict[str, dict[str,
     """What a run was made on, as its run.json keeps it."""
     return {
         "data": {"corpus": dataset.info.corpus, "manifest_sha256": dataset.manifest.sha256},
-        "split": {"kind": split.kind, "fold": split.fold, "n_folds": split.n_folds, "hash": split_hash(split), "leaky": split.leaky},
+        "split": {
+            "kind": split.kind,
+            "fold": split.fold,
+            "n_folds": split.n_folds,
+            "hash": split_hash(split),
+            "leaky": split.leaky,
+        },
         "run": {"seed": seed},
     }
 
 
-def examples(dataset: Dataset, ids: Sequence[str], model: ModelSpec, rows: inference.Rows, normaliser: Normaliser | None, scale: str) -> Examples:
+def examples(
+    dataset: Dataset,
+    ids: Sequence[str],
+    model: ModelSpec,
+    rows: inference.Rows,
+    normaliser: Normaliser | None,
+    scale: str,
+) -> Examples:
     """What the network is fed from for these utterances; without a normaliser one is measured on them."""
     utterances = dataset.select(ids)
     inputs = rows(utterances, model.feature, model.feature_config)
@@ -101,7 +114,13 @@ def examples(dataset: Dataset, ids: Sequence[str], model: ModelSpec, rows: infer
 
 
 def make_trainer(
-    dataset: Dataset, plan: Plan, train_ids: Sequence[str], valid_ids: Sequence[str], rows: inference.Rows, seed: int, device: torch.device
+    dataset: Dataset,
+    plan: Plan,
+    train_ids: Sequence[str],
+    valid_ids: Sequence[str],
+    rows: inference.Rows,
+    seed: int,
+    device: torch.device,
 ) -> Trainer:
     """A network with its train and validation part; the test part has no way in.
 

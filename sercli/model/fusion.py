@@ -62,7 +62,9 @@ class Ensemble:
         for n in sorted(set(range(len(utterances))) - set(whole)):
             probs[n] = self._alone(utterances[n]).predict([utterances[n]], rows).probs[0]
         truth = tuple(u.label for u in utterances)
-        return Predictions(tuple(u.id for u in utterances), self.labels, probs, truth if set(truth) <= set(self.labels) else None)
+        return Predictions(
+            tuple(u.id for u in utterances), self.labels, probs, truth if set(truth) <= set(self.labels) else None
+        )
 
     def _alone(self, utterance: Utterance) -> Model:
         for member in self.members:

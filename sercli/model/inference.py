@@ -71,12 +71,16 @@ def load(folder: Path, device: torch.device) -> Model:
         raise SerError(f"{folder} is an {info.kind}, and a single model is needed here.")
     model = localised(spec.build(info.name, info.settings).model, folder)
     arrays = runs.read_arrays(folder / "normaliser.npz")
-    module = plugins.load("architecture", model.architecture).build(model.architecture_config, info.n_features, len(info.labels))
+    module = plugins.load("architecture", model.architecture).build(
+        model.architecture_config, info.n_features, len(info.labels)
+    )
     try:
         module.load_state_dict(load_file(folder / "weights.safetensors"))
         normaliser = Normaliser(arrays["mean"], arrays["scale"])
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
-        raise SerError(f"{folder}: the weights cannot be read ({_first_line(error)}); train the run again, or copy it again.") from None
+        raise SerError(
+            f"{folder}: the weights cannot be read ({_first_line(error)}); train the run again, or copy it again."
+        ) from None
     return Model(folder, info, model, module.to(device).eval(), normaliser, device)
 
 

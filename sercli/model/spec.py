@@ -90,7 +90,9 @@ def build(name: str, sections: Sections) -> Plan:
             feature,
             config.build(plugins.load("feature", feature).Config, sections.get("feature", {}), "feature"),
             architecture,
-            config.build(plugins.load("architecture", architecture).Config, sections.get("architecture", {}), "architecture"),
+            config.build(
+                plugins.load("architecture", architecture).Config, sections.get("architecture", {}), "architecture"
+            ),
         ),
         config.build(TrainConfig, sections.get("train", {}), "train"),
     )

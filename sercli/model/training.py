@@ -61,7 +61,14 @@ class Trainer:
     """
 
     def __init__(
-        self, module: nn.Module, train: Examples, valid: Examples, config: TrainConfig, *, seed: int, device: torch.device
+        self,
+        module: nn.Module,
+        train: Examples,
+        valid: Examples,
+        config: TrainConfig,
+        *,
+        seed: int,
+        device: torch.device,
     ) -> None:
         self.module = module.to(device)
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device

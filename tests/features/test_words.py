@@ -150,11 +150,16 @@ def test_exported_vectors_move_with_the_folder_and_give_the_same_rows(small, tmp
     assert words.extract(text, words.localise(exported, moved)).tolist() == expected
 
 
-def test_a_missing_file_of_vectors_is_named(tmp_path):
-    config = Config(vectors=str(tmp_path / "none.txt"))
-    for use in (words.fingerprint, words.n_features):
-        with pytest.raises(SerError, match=r"none\.txt: no such file of word vectors; give feature\.vectors the path"):
-            use(config)
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none.txt", "No such file"), (".", "Is a directory"), ("a\0b", "embedded null byte")]
+)
+@pytest.mark.parametrize("use", [words.fingerprint, words.n_features])
+def test_a_path_that_is_no_file_of_vectors_is_named(tmp_path, name, reason, use):
+    path = f"{tmp_path}/{name}"
+    with pytest.raises(SerError) as caught:
+        use(Config(vectors=path))
+    assert str(caught.value).startswith(f"{path}: no file of word vectors ({reason}")
+    assert str(caught.value).endswith("give feature.vectors the path of one.")
 
 
 def test_importing_the_plugin_leaves_nltk_alone():

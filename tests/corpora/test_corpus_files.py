@@ -1,0 +1,81 @@
+import pytest
+
+from sercli.corpora._files import find_files, lines_of, one_each, read_text, walk
+from sercli.corpora._rows import read_rows
+from sercli.errors import SerError
+
+
+def test_files_are_walked_in_order_and_without_the_twins_that_macos_leaves(make_files):
+    root = make_files("b.wav", "a/c.wav", "a/._c.wav", "__MACOSX/a/c.wav", ".git/x.wav", ".DS_Store")
+    assert sorted(walk(root)) == ["a/c.wav", "b.wav"]
+    assert list(walk(root)) == list(walk(root))
+
+
+def test_a_link_that_leads_in_a_circle_ends(make_files):
+    root = make_files("a/b.wav")
+    (root / "a" / "again").symlink_to(root)
+    assert list(walk(root)) == ["a/b.wav"]
+
+
+def test_a_linked_folder_is_read(make_files):
+    root = make_files("elsewhere/b.wav", "corpus/a.wav")
+    (root / "corpus" / "more").symlink_to(root / "elsewhere")
+    assert list(walk(root / "corpus")) == ["a.wav", "more/b.wav"]
+
+
+def test_wav_goes_before_flac_before_the_rest():
+    chosen, remarks = one_each(["x.mp3", "x.flac", "x.WAV", "y.ogg", "y.flac"], key=lambda path: path[0])
+    assert chosen == {"x": "x.WAV", "y": "y.flac"}
+    assert sorted(remark.source for remark in remarks) == ["x.flac", "x.mp3", "y.ogg"]
+
+
+def test_the_file_in_the_fewest_folders_comes_first():
+    assert find_files(["a/data.tsv", "z.tsv", "DATA.TSV"], "data.tsv") == ["DATA.TSV", "a/data.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"caf\xc3\xa9", "café"),
+        (b"\xef\xbb\xbfcaf\xc3\xa9", "café"),
+        ("café".encode("utf-16"), "café"),
+    ],
+)
+def test_unicode_is_read_by_its_mark(write, raw, text):
+    assert read_text(write("x.txt", raw)) == (text, [])
+
+
+def test_only_the_lines_that_are_not_utf8_are_read_as_windows_1252(write):
+    path = write("x.txt", b"caf\xc3\xa9\ncaf\xe9 \x93so\x94\nodd \x81\n")
+    text, remarks = read_text(path)
+    assert text == "café\ncafé “so”\nodd \x81\n"
+    assert [(remark.kind, remark.source) for remark in remarks] == [("warning", str(path))]
+    assert "read as Windows-1252" in remarks[0].reason
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(SerError, match=r"gone\.txt cannot be read: No such file"):
+        read_text(tmp_path / "gone.txt")
+
+
+def test_lines_end_at_line_ends_only():
+    assert list(lines_of("a\r\nb\x85c\rd")) == [(1, "a"), (2, "b\x85c"), (3, "d")]
+
+
+def test_rows_are_counted_by_the_lines_of_the_file():
+    rows = list(read_rows('a,b\n1,"x\ny"\n\n2,z\n', "t.csv"))
+    assert rows == [(2, {"a": "1", "b": "x\ny"}), (5, {"a": "2", "b": "z"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"t\.csv is empty; its first line must name the columns"),
+        ("a,A\n1,2\n", r"t\.csv:1: column 'a' stands there twice"),
+        ("a,b\n1,2\n3\n", r"t\.csv:3: 1 cells, but there are 2 columns \(the row begins with '3'\)"),
+        ('a,b\n1,"2\n3,4\n', r"t\.csv:2: unexpected end of data; inside quotes, write a quote twice"),
+    ],
+)
+def test_broken_tables_are_refused_with_their_line(text, message):
+    with pytest.raises(SerError, match=message):
+        list(read_rows(text, "t.csv"))

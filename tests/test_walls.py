@@ -1,0 +1,111 @@
+"""The walls of the house: imports point down only, and heavy libraries stay behind the doors that wrap them."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "sercli"
+
+# Each room may import rooms below it. The first pattern that a module's name begins with is its room.
+ROOMS = [
+    ("sercli.cli", 7),
+    ("sercli.__main__", 8),
+    ("sercli.commands", 6),
+    ("sercli.tuning", 5),
+    ("sercli.model", 4),
+    ("sercli.dataset", 3),
+    ("sercli.evaluation", 3),
+    ("sercli.runs", 2),
+    ("sercli.plugins", 2),
+    ("sercli.corpora", 2),
+    ("sercli.features", 2),
+    ("sercli.architectures", 2),
+    ("sercli.ensembles", 2),
+    ("sercli.config", 1),
+    ("sercli.files", 0),
+    ("sercli.types", 0),
+    ("sercli.errors", 0),
+    ("sercli", -1),
+]
+PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "sercli.ensembles")
+HOMES = {
+    "torch": ("sercli.architectures", "sercli.model", "sercli.ensembles.feature", "sercli.tuning"),
+    "safetensors": ("sercli.model",),
+    "librosa": ("sercli.features.mfcc",),
+    "nltk": ("sercli.features.words",),
+    "optuna": ("sercli.tuning",),
+    "typer": ("sercli.cli", "sercli.commands"),
+    "rich": ("sercli.commands._render",),
+    "matplotlib": ("sercli.evaluation.plots",),
+    "soundfile": ("sercli.dataset.audio", "sercli.corpora"),
+    "click": (),
+    "pickle": (),
+}
+
+
+def modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(name):
+    return next((level for prefix, level in ROOMS if name == prefix or name.startswith(prefix + ".")), None)
+
+
+def inside(name, homes):
+    return any(name == home or name.startswith(home + ".") for home in homes)
+
+
+@pytest.mark.parametrize(("name", "tree"), list(modules()), ids=[name for name, _ in modules()])
+def test_imports_point_down_only(name, tree):
+    for target in imports(tree):
+        if target.startswith("sercli"):
+            same_room = next(p for p, _ in ROOMS if inside(name, (p,))) == next(p for p, _ in ROOMS if inside(target, (p,)))
+            assert same_room or room(target) < room(name), f"{name} imports {target}"
+
+
+@pytest.mark.parametrize(("name", "tree"), list(modules()), ids=[name for name, _ in modules()])
+def test_libraries_stay_in_the_rooms_that_wrap_them(name, tree):
+    for target in imports(tree):
+        library = target.partition(".")[0]
+        if library in HOMES:
+            assert inside(name, HOMES[library]), f"{name} imports {target}"
+
+
+@pytest.mark.parametrize(("name", "tree"), list(modules()), ids=[name for name, _ in modules()])
+def test_nobody_imports_a_plugin_by_name(name, tree):
+    for target in imports(tree):
+        for plugin_room in PLUGIN_ROOMS:
+            if inside(target, (plugin_room,)) and target != plugin_room:
+                helper = target[len(plugin_room) + 1 :].startswith("_")
+                assert inside(name, (plugin_room,)) and helper, f"{name} imports {target}"
+
+
+def test_the_command_line_starts_without_heavy_libraries():
+    heavy = ["torch", "librosa", "nltk", "optuna", "numpy", "rich", "matplotlib", "soundfile"]
+    code = f"import sys, sercli.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_predict_by_sound_starts_without_librosa_nltk_and_sklearn():
+    heavy = ["librosa", "nltk", "sklearn", "optuna", "matplotlib", "numba"]
+    code = (
+        "import sys, sercli.model.answering; from sercli import plugins; "
+        "[plugins.load('feature', name) for name in ('spectrogram', 'log-mel', 'lld')]; "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
