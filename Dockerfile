@@ -17,7 +17,7 @@ FROM python:3.12-slim
 RUN useradd --create-home --uid 1000 ser && install -d -o ser -g ser /work
 COPY --from=build /opt/ser /opt/ser
 ENV PATH=/opt/ser/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba PYTHONDONTWRITEBYTECODE=1
-USER ser
+USER 1000
 # /corpora: corpora, read only. /work: prepared datasets and runs.
 VOLUME ["/corpora", "/work"]
 WORKDIR /work

@@ -21,8 +21,16 @@ for command in (prepare, tune, train, ensemble, evaluate, predict):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 
 # What a person can do nothing about but make room, or choose another place.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.ENAMETOOLONG}
-
+_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+}
 
 
 def _show_version(wanted: bool) -> None:

@@ -30,16 +30,25 @@ def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
     known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
-            raise ConfigError(no_such(f"setting '{section}.' key", key, known))
+            raise ConfigError(no_such_setting(section, key, known))
     # Made by the class: msgspec.convert leaves defaults out of the instance, and with them out of what is written down.
     return cls(**{key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()})
 
 
 def to_dict(config: Any) -> dict[str, Any]:
     """The configuration as JSON-safe values, defaults included."""
-    plain = msgspec.to_builtins(dataclasses.asdict(config))
+    plain = msgspec.json.decode(msgspec.json.encode(dataclasses.asdict(config)))
     assert isinstance(plain, dict)
     return plain
+
+
+def no_such_setting(section: str, key: str, known: Iterable[str]) -> str:
+    """The message for an unknown key of a section, with the nearest one and all that there are.
+
+    >>> no_such_setting("train", "lrr", ["lr", "epochs"])
+    "No setting called 'train.lrr'. Did you mean 'train.lr'? Available: train.epochs, train.lr."
+    """
+    return no_such("setting", key, known, prefix=f"{section}.")
 
 
 def parse_sets(pairs: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -68,9 +77,11 @@ def read_file(path: Path) -> dict[str, dict[str, Any]]:
     """
     try:
         text = path.read_bytes()
-        content = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text.decode())
-    except (OSError, msgspec.DecodeError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as a configuration: {error}") from None
+        content = msgspec.json.decode(text) if path.suffix.lower() == ".json" else tomllib.loads(text.decode())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as a configuration: {error}; correct it, or give another.") from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ConfigError(f"{path} must hold sections ({', '.join(SECTIONS)}), each with KEY = VALUE lines.")
     for section in content:
@@ -98,7 +109,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 def _convert(value: Any, hint: Any, name: str) -> Any:
     """The value as the field's type."""
     try:
-        converted = msgspec.convert(_literal(value), hint, strict=False)
+        converted = msgspec.convert(_literal(value, hint), hint, strict=False)
     except msgspec.ValidationError:
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
     if isinstance(converted, float) and not math.isfinite(converted):
@@ -129,8 +140,10 @@ def _bounds(meta: msgspec.Meta) -> list[tuple[str, float]]:
     return [(sign, limit) for sign, limit in pairs if limit is not None]
 
 
-def _literal(value: Any) -> Any:
-    """Text that is a JSON list becomes one; every other value is converted by its field's type."""
+def _literal(value: Any, hint: Any) -> Any:
+    """Text that is a JSON list, or null where that is allowed; every other value is converted by its field's type."""
+    if value == "null" and type(None) in typing.get_args(hint):
+        return None
     if isinstance(value, str) and value.startswith("["):
         try:
             return json.loads(value)

@@ -24,13 +24,15 @@ class DivergedError(SerError):
     """Training ran into a loss that is not a number."""
 
 
-def no_such(kind: str, name: str, available: Iterable[str]) -> str:
+def no_such(kind: str, name: str, available: Iterable[str], *, prefix: str = "") -> str:
     """The message for an unknown name, with the nearest one and all that there are.
+
+    What all names begin with is given as the prefix, lest it makes them look alike.
 
     >>> no_such("preset", "linguistc", ["linguistic", "acoustic-lld"])
     "No preset called 'linguistc'. Did you mean 'linguistic'? Available: acoustic-lld, linguistic."
     """
     choices = sorted(available)
     near = difflib.get_close_matches(name, choices, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"No {kind} called '{name}'.{hint} Available: {', '.join(choices)}."
+    hint = f" Did you mean '{prefix}{near[0]}'?" if near else ""
+    return f"No {kind} called '{prefix}{name}'.{hint} Available: {', '.join(prefix + choice for choice in choices)}."

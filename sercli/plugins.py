@@ -1,4 +1,4 @@
-"""The folder is the registry: a plugin is a file in its kind's folder, found by name and imported only when asked for."""
+"""The folder is the registry: a plugin is a file in its kind's folder, found by name, imported only when asked for."""
 
 import importlib
 import pkgutil

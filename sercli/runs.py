@@ -52,10 +52,11 @@ def load_info(folder: Path) -> RunInfo:
         schema = content.get("schema", 0)
         if not isinstance(schema, int) or schema > SCHEMA:
             raise SerError(
-                f"{folder} was made by a newer version of ser (schema {schema}, this one reads up to {SCHEMA}); upgrade ser."
+                f"{folder} was made by a newer version of ser (schema {schema}, this one reads up to {SCHEMA}); "
+                "upgrade ser."
             )
         return msgspec.convert(content, RunInfo)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
 
 
@@ -67,7 +68,9 @@ def load_finished(folder: Path) -> RunInfo:
     """
     info = load_info(folder)
     if info.status != "finished":
-        raise SerError(f"{folder} is not finished (status '{info.status}'); repeat the command that started it, it goes on.")
+        raise SerError(
+            f"{folder} is not finished (status '{info.status}'); repeat the command that started it, it goes on."
+        )
     return info
 
 
@@ -120,7 +123,7 @@ def read_json(path: Path, cls: Any) -> Any:
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=cls)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
 
 
@@ -155,11 +158,12 @@ def write_predictions(folder: Path, part: str, predictions: Predictions) -> None
     import io
 
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # All text in quotes: left to itself, csv writes an id with a carriage return so that it reads as two rows.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["id", "truth", "prediction", *predictions.labels])
     truth = predictions.truth or ("",) * len(predictions.ids)
     for name, true, row in zip(predictions.ids, truth, predictions.probs, strict=True):
-        writer.writerow([name, true, predictions.labels[int(row.argmax())], *(repr(float(p)) for p in row)])
+        writer.writerow([name, true, predictions.labels[int(row.argmax())], *map(float, row)])
     write_atomic(folder / "predictions" / f"{part}.csv", text.getvalue())
 
 
@@ -176,10 +180,11 @@ def read_predictions(folder: Path, part: str) -> Predictions:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = list(csv.reader(file))
         probs = np.array([[float(p) for p in row[3:]] for row in rows], dtype=np.float64)
+        probs = probs.reshape(len(rows), len(header) - 3)
         ids, truth = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
     except (OSError, ValueError, IndexError, csv.Error) as error:
         raise SerError(f"{path} cannot be read: {error}. Give --data, or train the run again.") from None
-    return Predictions(ids, tuple(header[3:]), probs.reshape(len(ids), len(header) - 3), truth)
+    return Predictions(ids, tuple(header[3:]), probs, truth if any(truth) else None)
 
 
 def same_utterances(first: Predictions, second: Predictions) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy.exc  # optuna's own way to a database; it lets these errors through
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -128,7 +129,12 @@ def _open_study(search: Search, url: str) -> optuna.Study:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = _storage(url)
+            # The trials of a process that died are seen by its missing heartbeat, and tried once more.
+            storage = optuna.storages.RDBStorage(
+                url,
+                heartbeat_interval=_HEARTBEAT_S,
+                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),
+            )
         return optuna.create_study(
             study_name=search.plan.name,
             storage=storage,
@@ -136,19 +142,11 @@ def _open_study(search: Search, url: str) -> optuna.Study:
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
         )
-    except (ValueError, ImportError, OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (ValueError, ImportError, OSError, RuntimeError, sqlalchemy.exc.SQLAlchemyError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise SerError(
             f"--storage {url} cannot be opened ({reason}); give an Optuna storage URL, or leave it out."
         ) from None
-
-
-def _storage(url: str) -> Any:
-    """A database whose trials of a dead process are seen and tried once more, or whatever else the URL names."""
-    if "://" in url and not url.startswith(("journal", "redis")):
-        retry = optuna.storages.RetryFailedTrialCallback(max_retry=1)
-        return optuna.storages.RDBStorage(url, heartbeat_interval=_HEARTBEAT_S, failed_trial_callback=retry)
-    return url
 
 
 def _check_identity(study: optuna.Study, search: Search) -> None:

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
@@ -112,7 +111,8 @@ class TrainConfig:
     clip_norm: NonNegative = 5.0  # upper bound of the gradient's norm; 0: no clipping
     class_weights: bool = False  # weigh the loss by the inverse class frequency of the train part
     label_smoothing: Dropout = 0.0
-    scale: Literal["feature", "global", "none"] = "feature"  # standardise each of F, or all by one mean; train part only
+    # Standardise each of F, or all by one mean; measured on the train part only.
+    scale: Literal["feature", "global", "none"] = "feature"
     feature_noise: NonNegative = 0.0  # deviation of Gaussian noise added to the scaled features while training
     time_masks: NonNegativeInt = 0  # SpecAugment: how many stretches of time are zeroed while training
     time_mask_fraction: Fraction = 0.1  # longest of them, as a share of the utterance

@@ -6,8 +6,13 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
 from sercli.dataset import manifest, preparation
+
+# Machines differ and are busy: how long an example takes says nothing about the code.
+settings.register_profile("ser", deadline=None, max_examples=60)
+settings.load_profile("ser")
 
 RATE_HZ = 16_000
 CLIP_S = 0.6

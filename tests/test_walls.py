@@ -72,7 +72,9 @@ def inside(name, homes):
 def test_imports_point_down_only(name, tree):
     for target in imports(tree):
         if target.startswith("sercli"):
-            same_room = next(p for p, _ in ROOMS if inside(name, (p,))) == next(p for p, _ in ROOMS if inside(target, (p,)))
+            same_room = next(p for p, _ in ROOMS if inside(name, (p,))) == next(
+                p for p, _ in ROOMS if inside(target, (p,))
+            )
             assert same_room or room(target) < room(name), f"{name} imports {target}"
 
 

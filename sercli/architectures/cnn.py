@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask
-from sercli.types import Dropout, PositiveInt
+from sercli.types import Dropout, NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Config:
     n_blocks: PositiveInt = 4  # each a convolution, ReLU and a max-pool that halves both sides
     n_filters: PositiveInt = 8  # per convolution
     kernel: PositiveInt = 3  # side of a convolution's square; odd
-    fc_size: int = 0  # width of a fully connected layer before the classifier; 0: none
+    fc_size: NonNegativeInt = 0  # width of a fully connected layer before the classifier; 0: none
     dropout: Dropout = 0.0  # on the flattened picture
 
 

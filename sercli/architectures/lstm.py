@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sercli.architectures._layers import Classifier, SelfAttention, time_mask, weighted_mean
 from sercli.types import Dropout, NonNegativeInt, PositiveInt
@@ -42,20 +42,16 @@ def build(config: Config, n_features: int, n_labels: int) -> Classifier:
 
 
 class Lstm(Classifier):
-    """(B, T, F) -> packed LSTM (B, T, H) -> pooled (B, H) -> fully connected -> linear."""
+    """(B, T, F) -> LSTM layers (B, T, H) -> pooled (B, H) -> fully connected -> linear."""
 
     def __init__(self, config: Config, n_features: int, n_labels: int) -> None:
         n_states = config.hidden_size * (2 if config.bidirectional else 1)
         super().__init__(config.fc_size or n_states, n_labels)
         self.config = config
         self.input_dropout = nn.Dropout(config.input_dropout)
-        self.lstm = nn.LSTM(
-            n_features,
-            config.hidden_size,
-            config.n_layers,
-            batch_first=True,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout if config.n_layers > 1 else 0.0,
+        self.layers = nn.ModuleList(
+            _Layer(n_features if layer == 0 else n_states, config.hidden_size, bidirectional=config.bidirectional)
+            for layer in range(config.n_layers)
         )
         self.attention = SelfAttention(n_states, config.hidden_size) if config.pooling == "attention" else None
         self.dropout = nn.Dropout(config.dropout)
@@ -64,16 +60,10 @@ class Lstm(Classifier):
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F), (B,) -> (B, E)."""
         lengths = lengths.clamp(max=self.config.max_frames)
-        x = self.input_dropout(x[:, : int(lengths.max())])
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, (last, _) = self.lstm(packed)
-        if self.config.pooling == "last":
-            directions = 2 if self.config.bidirectional else 1
-            pooled = last[-directions:].transpose(0, 1).flatten(1)  # (D, B, H) -> (B, D * H)
-        else:
-            padded, _ = pad_packed_sequence(states, batch_first=True)
-            pooled = weighted_mean(padded, self.weights(padded, lengths))
-        embedding: Tensor = self.fc(self.dropout(pooled))
+        states = self.input_dropout(x[:, : int(lengths.max())])
+        for number, layer in enumerate(self.layers):
+            states = layer(self.dropout(states) if number else states, lengths)
+        embedding: Tensor = self.fc(self.dropout(self._pool(states, lengths)))
         return embedding
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
@@ -83,3 +73,40 @@ class Lstm(Classifier):
             return mask / lengths[:, None]
         weights: Tensor = self.attention(states, mask)
         return weights
+
+    def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, H), (B,) -> (B, H)."""
+        if self.config.pooling != "last":
+            return weighted_mean(states, self.weights(states, lengths))
+        size = self.config.hidden_size
+        last = states[torch.arange(len(states), device=states.device), lengths - 1, :size]
+        # The backward direction ends where the utterance begins.
+        return torch.cat([last, states[:, 0, size:]], dim=1)
+
+
+class _Layer(nn.Module):
+    """One LSTM layer over padded sequences, in one or both directions.
+
+    The backward direction reads each sequence turned round within its own length, so that no state behind a length
+    reaches one before it: the same figures as with a packed sequence, which torch computes ten times slower on a CPU.
+    """
+
+    def __init__(self, n_in: int, hidden_size: int, *, bidirectional: bool) -> None:
+        super().__init__()
+        self.forwards = nn.LSTM(n_in, hidden_size, batch_first=True)
+        self.backwards = nn.LSTM(n_in, hidden_size, batch_first=True) if bidirectional else None
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F), (B,) -> (B, T, H), forward states first."""
+        states: Tensor = self.forwards(x)[0]
+        if self.backwards is None:
+            return states
+        turned = _turned(self.backwards(_turned(x, lengths))[0], lengths)
+        return torch.cat([states, turned], dim=2)
+
+
+def _turned(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each sequence within its length; padding stays behind."""
+    steps = torch.arange(x.shape[1], device=x.device)[None]  # (1, T)
+    source = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (B, T)
+    return x.gather(1, source[:, :, None].expand_as(x))

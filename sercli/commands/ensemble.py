@@ -11,10 +11,14 @@ from sercli.commands import _options
 def ensemble(
     *,
     acoustic: Annotated[Path, typer.Option("-a", "--acoustic", help="Acoustic run directory.", show_default=False)],
-    linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.", show_default=False)],
+    linguistic: Annotated[
+        Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.", show_default=False)
+    ],
     data: _options.Data,
     out: _options.Out,
-    rule: Annotated[str, typer.Option("--rule", help="max-confidence, average, weighted, feature, or all (a folder each).")] = "all",
+    rule: Annotated[
+        str, typer.Option("--rule", help="max-confidence, average, weighted, feature, or all (a folder each).")
+    ] = "all",
     seed: _options.Seed = 0,
     device: _options.Device = "auto",
     jobs: _options.Jobs = None,

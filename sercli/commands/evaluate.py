@@ -54,7 +54,9 @@ def evaluate(
         plots.confusion_picture(report, folder / "confusion.png")
         write_json(folder / "report.json", report)
     if any(info.settings["split"]["leaky"] for info in infos):
-        _render.warn("The split shares speakers between parts: these figures are too good, and only repeat the original's.")
+        _render.warn(
+            "The split shares speakers between parts: these figures are too good, and only repeat the original's."
+        )
     if json:
         typer.echo(dumps(result.to_json()))
         return

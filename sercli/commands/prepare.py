@@ -17,12 +17,25 @@ class LabelSet(StrEnum):
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="iemocap, ravdess, emodb, nemo, cremad, tess, savee, meld, goemotions, table or demo.")],
-    root: Annotated[Path | None, typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file).", show_default=False)] = None,
+    corpus: Annotated[
+        str, typer.Argument(help="iemocap, ravdess, emodb, nemo, cremad, tess, savee, meld, goemotions, table or demo.")
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file).", show_default=False),
+    ] = None,
     *,
     out: _options.Out,
-    labels: Annotated[LabelSet, typer.Option("--labels", help="four: neutral, happiness, sadness, anger; native: all that the corpus has.")] = LabelSet.four,
-    features: Annotated[str | None, typer.Option("--features", help="Names with commas between. Default: all that the presets use.", show_default=False)] = None,
+    labels: Annotated[
+        LabelSet,
+        typer.Option("--labels", help="four: neutral, happiness, sadness, anger; native: all that the corpus has."),
+    ] = LabelSet.four,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features", help="Names with commas between. Default: all that the presets use.", show_default=False
+        ),
+    ] = None,
     jobs: _options.Jobs = None,
     sets: _options.Sets = None,
 ) -> None:
@@ -55,8 +68,9 @@ def prepare(
     }
     _render.dataset_summary(facts, prepared.remarks)
     _render.distribution_table(prepared.before, prepared.after, prepared.mapping)
-    for same in prepared.duplicates:
-        _render.warn(f"the same recording under {len(same)} names: {', '.join(same)}")
+    if prepared.duplicates:
+        first, n = ", ".join(prepared.duplicates[0][:3]), len(prepared.duplicates)
+        _render.warn(f"{n} recordings stand under more than one name; the first: {first}")
     for name in (name for name, done in computed.items() if not done):
         _render.note(f"{name} was passed over: no utterance has what it is made from.")
     _render.note(f"next: ser train -m PRESET --data {out} --out RUN")
@@ -65,4 +79,6 @@ def prepare(
 def _missing_root(corpus: str) -> Exception:
     from sercli.errors import SerError
 
-    return SerError(f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR.")
+    return SerError(
+        f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR."
+    )

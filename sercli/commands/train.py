@@ -1,6 +1,5 @@
 """`ser train`: a preset becomes a run directory."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,10 +35,14 @@ def train(
     with _render.training_progress(plan.name, plan.train.epochs) as on_epoch:
         info = experiment.train(dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
     if parts.leaky:
-        _render.warn("This split shares speakers between parts: its figures are too good, and only fit to repeat the original's.")
+        _render.warn(
+            "This split shares speakers between parts: its figures are too good, and only fit to repeat the original's."
+        )
     if not quiet:
         predictions = read_predictions(out, "test")
         truth = [dataset.by_id[i].label for i in parts.train]
         baselines = metrics.baselines(predictions.truth or (), predictions.labels, truth)
         _render.systems_table([metrics.report_from(predictions, info.name)], baselines)
-    _render.note(f"{out}: best epoch {load_info(out).best_epoch}; next: ser evaluate -a {out}  or  ser predict CLIP --model {out}")
+    _render.note(
+        f"{out}: best epoch {load_info(out).best_epoch}; next: ser evaluate -a {out}  or  ser predict CLIP --model {out}"
+    )

@@ -6,7 +6,6 @@ import typer
 
 from sercli.commands import _options
 
-
 _SHOWN = 10  # trials in the table, the best first
 
 
@@ -15,8 +14,15 @@ def tune(
     model: _options.Preset = None,
     data: _options.Data,
     out: _options.Out,
-    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials of the whole study, earlier ones counted.")] = 50,
-    storage: Annotated[str | None, typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out.", show_default=False)] = None,
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="Trials of the whole study, earlier ones counted.")
+    ] = 50,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", help="Optuna storage URL that machines share. Default: SQLite in --out.", show_default=False
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the study.")] = 1,
     split: _options.SplitKind = None,
     folds: _options.Folds = None,
@@ -51,4 +57,6 @@ def tune(
     if outcome.importances:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
         _render.note(f"importance of each parameter: {shares}")
-    _render.note(f"{out / 'best.json'}: next: ser train -m {plan.name} --config {out / 'best.json'} --data {data} --out RUN")
+    _render.note(
+        f"{out / 'best.json'}: next: ser train -m {plan.name} --config {out / 'best.json'} --data {data} --out RUN"
+    )

@@ -24,7 +24,7 @@ from sercli import config, plugins
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
-from sercli.files import write_atomic
+from sercli.files import write_atomic, write_json
 from sercli.types import Array, Step, Utterance
 
 PART = 128  # utterances in one part: small enough to share a corpus of 500 clips between processes
@@ -77,7 +77,9 @@ def extract(utterance: Utterance, root: Path, feature: str, feature_config: Any,
         rows: Array = plugin.extract(text, feature_config)
         return rows
     if utterance.audio is None:
-        raise SerError(f"'{utterance.id}' has no recording, which the feature '{feature}' needs; its words can be used.")
+        raise SerError(
+            f"'{utterance.id}' has no recording, which the feature '{feature}' needs; its words can be used."
+        )
     signal = read(
         root / utterance.audio,
         sample_rate_hz=feature_config.sample_rate_hz,
@@ -135,14 +137,15 @@ def ensure(
         what = "words (no transcripts)" if plugin.INPUT == "text" else "sound (no recordings)"
         raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
     folder = dataset.folder / "features" / key(feature, feature_config)
+    root = Path(dataset.info.root)
     tasks = [
-        _Task(folder / f"part-{n:05d}.npy", tuple(usable[n * PART : (n + 1) * PART]), Path(dataset.info.root), feature, feature_config)
-        for n in range((len(usable) + PART - 1) // PART)
+        _Task(folder / f"part-{n:05d}.npy", tuple(usable[first : first + PART]), root, feature, feature_config)
+        for n, first in enumerate(range(0, len(usable), PART))
     ]
     indexes = {task.path: _read_index(task) for task in tasks}
     missing = [task for task in tasks if indexes[task.path] is None]
     if missing:
-        write_atomic(folder / "feature.json", msgspec.json.encode({"feature": feature, "config": config.to_dict(feature_config)}))
+        write_json(folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
         total = sum(len(task.utterances) for task in missing)
         with progress(f"Computing {feature}", total) as step:
             for task, index in _run(missing, jobs):
@@ -196,9 +199,11 @@ def _make_part(task: _Task) -> _Index:
         dtype = plugins.load("feature", task.feature).DTYPE
         rows = [extract(u, task.root, task.feature, task.config).astype(dtype) for u in task.utterances]
         stacked = np.concatenate(rows)
+        index_path = task.path.with_suffix(".json")
+        index_path.unlink(missing_ok=True)  # an index never stands beside rows that it was not made for
         write_atomic(task.path, lambda path: _save(path, stacked))
         index = _Index([u.id for u in task.utterances], task.digests(), [len(r) for r in rows])
-        write_atomic(task.path.with_suffix(".json"), msgspec.json.encode(index))
+        write_atomic(index_path, msgspec.json.encode(index))
         return index
 
 
@@ -211,10 +216,11 @@ def _read_index(task: _Task) -> _Index | None:
     """The index of a part that is there and made from the same sound or words, else None."""
     try:
         index = msgspec.json.decode(task.path.with_suffix(".json").read_bytes(), type=_Index)
-    except (OSError, msgspec.DecodeError):
+        n_rows = len(np.load(task.path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, msgspec.DecodeError):  # missing or damaged, the index or the rows
         return None
     same = index.ids == [u.id for u in task.utterances] and index.digests == task.digests()
-    return index if same and task.path.is_file() else None
+    return index if same and sum(index.lengths) == n_rows else None
 
 
 def _text_digest(utterance: Utterance) -> str:

@@ -84,7 +84,7 @@ def load(folder: Path) -> Dataset:
     path = folder / "manifest.jsonl"
     try:
         rows = tuple(msgspec.json.Decoder(Utterance).decode_lines(path.read_bytes()))
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
     manifest = make_manifest(rows, info.labels)
     if manifest.sha256 != info.manifest_sha256:
@@ -96,13 +96,20 @@ def load_info(folder: Path) -> DatasetInfo:
     """Read dataset.json alone."""
     path = folder / "dataset.json"
     if not path.is_file():
-        raise SerError(f"{folder} is not a prepared dataset (no dataset.json). Make one with `ser prepare CORPUS ROOT --out {folder}`.")
+        raise SerError(
+            f"{folder} is not a prepared dataset (no dataset.json). "
+            f"Make one with `ser prepare CORPUS ROOT --out {folder}`."
+        )
     try:
         content: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        if content.get("schema", 0) > SCHEMA:
-            raise SerError(f"{folder} was prepared by a newer version of ser (schema {content['schema']}, this one reads {SCHEMA}). Upgrade ser.")
+        schema = content.get("schema", 0)
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise SerError(
+                f"{folder} was prepared by a newer version of ser (schema {schema}, this one reads up to {SCHEMA}); "
+                "upgrade ser."
+            )
         return msgspec.convert(content, DatasetInfo)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
 
 

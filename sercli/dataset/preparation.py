@@ -16,9 +16,12 @@ from sercli import config, plugins
 from sercli.dataset import cache, manifest
 from sercli.dataset.audio import AudioFacts, inspect
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.errors import AudioError, ConfigError, SerError, no_such
+from sercli.errors import AudioError, ConfigError, SerError
 from sercli.files import write_atomic
 from sercli.types import FOUR, Remark, Step, Utterance
+
+_SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
+_ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables give times in tenths
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,7 @@ class _Seen:
     duration_s: float
 
 
-def prepare(
-    corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: Step
-) -> Prepared:
+def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: Step) -> Prepared:
     """Read a corpus and choose its labels; nothing is written but the scan of the recordings.
 
     Args:
@@ -58,9 +59,10 @@ def prepare(
         progress: shows what is under way.
 
     Raises:
-        SerError: unknown corpus, no such folder, nothing usable in it.
+        SerError: unknown corpus, no such folder, nothing usable in it, or `out` holds something else.
     """
     plugin = plugins.load("corpus", corpus)
+    _check_out(out)
     root = root.expanduser().resolve()
     rows, remarks = _read(plugin, root)
     base = root.parent if root.is_file() else root
@@ -119,6 +121,15 @@ def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
     return mapping.get(label, label if label in FOUR else None)
 
 
+def _check_out(out: Path) -> None:
+    """Refuse to write among other things; what an earlier, even killed, `prepare` left is welcome."""
+    if out.exists() and not out.is_dir():
+        raise SerError(f"{out} is not a folder; choose another --out.")
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    if names and not names & {"dataset.json", "manifest.jsonl", "scan.jsonl"}:
+        raise SerError(f"{out} holds something else than a prepared dataset; choose another --out.")
+
+
 def _read(plugin: ModuleType, root: Path) -> tuple[list[Utterance], list[Remark]]:
     if not root.exists():
         raise SerError(f"{root} does not exist; pass the folder where the corpus lies.")
@@ -147,16 +158,18 @@ def _scan(
         else:
             new.append((name, size, mtime_ns))
     broken: dict[str, str] = {}
-    with progress("Reading recordings", len(new)) as step:
-        for (name, size, mtime_ns), facts in zip(new, _inspect_all([base / n for n, _, _ in new], jobs), strict=True):
-            if isinstance(facts, str):
-                broken[name] = facts
-            else:
-                seen[name] = _Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
-            step(1)
-    if new:
-        lines = b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in names if n in seen)
-        write_atomic(out / "scan.jsonl", lines)
+    try:
+        with progress("Reading recordings", len(new)) as step:
+            inspected = _inspect_all([base / name for name, _, _ in new], jobs)
+            for (name, size, mtime_ns), facts in zip(new, inspected, strict=True):
+                if isinstance(facts, str):
+                    broken[name] = facts
+                else:
+                    seen[name] = _Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
+                step(1)
+    finally:  # also after Ctrl-C: what was looked at need not be looked at again
+        if new and seen:
+            write_atomic(out / "scan.jsonl", b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
     return _with_facts(rows, seen, broken)
 
 
@@ -167,14 +180,19 @@ def _with_facts(
     for row in rows:
         if row.audio is None:
             good.append(row)
-        elif row.audio in broken:
+            continue
+        if row.audio in broken:
             remarks.append(Remark("skipped", broken[row.audio], "recording cannot be read"))
-        elif (row.start_s or 0.0) >= seen[row.audio].duration_s:
-            remarks.append(Remark("skipped", row.id, "starts after the end of its recording"))
-        else:
-            facts = seen[row.audio]
-            end = min(row.end_s or facts.duration_s, facts.duration_s)
-            good.append(replace(row, digest=facts.digest, duration_s=round(end - (row.start_s or 0.0), 4)))
+            continue
+        facts = seen[row.audio]
+        start, end = row.start_s or 0.0, facts.duration_s if row.end_s is None else row.end_s
+        length = min(end, facts.duration_s) - start
+        if length < _SHORTEST_S and (row.start_s, row.end_s) != (None, None):
+            remarks.append(Remark("skipped", row.id, "its stretch lies outside its recording"))
+            continue
+        if end > facts.duration_s + _ROUNDING_S:
+            remarks.append(Remark("warning", row.id, "its stretch goes beyond the end of its recording"))
+        good.append(replace(row, digest=facts.digest, duration_s=round(length, 4)))
     return good, remarks
 
 
@@ -251,7 +269,7 @@ def feature_configs(names: str | None, sets: Sequence[str], defaults: Sequence[s
     values = sections.get("feature", {})
     for key in values:
         if not any(key in known for known in fields.values()):
-            raise ConfigError(no_such("setting 'feature.' key", key, set().union(*fields.values())))
+            raise ConfigError(config.no_such_setting("feature", key, set().union(*fields.values())))
     return {
         name: config.build(cls, {k: v for k, v in values.items() if k in fields[name]}, "feature")
         for name, cls in classes.items()
@@ -265,9 +283,7 @@ def finish(prepared: Prepared, wanted: Mapping[str, Any], *, jobs: int, progress
         for each feature wanted, whether it was computed.
     """
     dataset = prepared.dataset
-    usable = {
-        name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name in wanted
-    }
+    usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name in wanted}
     manifest.save(dataset)
     for name, feature_config in wanted.items():
         if usable[name]:

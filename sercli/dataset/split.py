@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,21 +31,18 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
     if kind not in KINDS:
         raise SerError(no_such("split", kind, KINDS))
     rows = manifest.utterances
-    if kind == "seed":
-        return _check_parts(_seed_split(rows, seed), manifest)
-    if kind == "official":
-        parts = {u.id: _official_part(u) for u in rows}
-        return _check_parts(_assemble(rows, parts, kind, "part", 1, 1, seed), manifest)
+    if kind in ("seed", "official"):
+        _check_fold(fold, 1, kind)
+        return _check_parts(_seed_split(rows, seed) if kind == "seed" else _official_split(rows, seed), manifest)
     group_by = _grouping(rows, kind)
     groups = {u.id: _group(u, group_by, kind) for u in rows}
-    folds = _deal(rows, groups, n_folds)
-    if not 1 <= fold <= len(folds):
-        raise SerError(f"--fold {fold} does not exist: there are {len(folds)} folds, counted from 1.")
+    folds = _deal(rows, groups, n_folds, group_by)
+    _check_fold(fold, len(folds), kind)
     test, valid = folds[fold - 1], folds[fold % len(folds)]
     parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
     if kind == "prompts":
         parts = _without_test_prompts(rows, parts)
-    split = _assemble(rows, parts, kind, group_by, fold, len(folds), seed)
+    split = _assemble(rows, parts, kind, group_by, fold, len(folds), seed, leaky=_shares_speakers(rows, parts))
     check_groups(split, groups)
     return _check_parts(split, manifest)
 
@@ -78,36 +76,64 @@ def _grouping(rows: Sequence[Utterance], kind: str) -> str:
 def _group(utterance: Utterance, group_by: str, kind: str) -> str:
     value: str | None = getattr(utterance, group_by)
     if not value:
+        instead = (
+            "use --split speakers" if group_by == "session" else "add it to the corpus, or use --split seed (leaky)"
+        )
         raise SerError(
-            f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none; "
-            f"{'use --split speakers' if group_by == 'session' else 'add it to the corpus, or use --split seed (leaky)'}."
+            f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none; {instead}."
         )
     return value
 
 
-def _deal(rows: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | None) -> list[set[str]]:
+def _check_fold(fold: int, n_folds: int, kind: str) -> None:
+    if not 1 <= fold <= n_folds:
+        has = "one fold" if n_folds == 1 else f"{n_folds} folds, counted from 1"
+        raise SerError(f"--fold {fold} does not exist: --split {kind} has {has}.")
+
+
+def _deal(rows: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | None, group_by: str) -> list[set[str]]:
     """Divide the groups into folds: sorted, each sex dealt out in turn, so that each fold gets its share of both."""
     sexes: dict[str, str] = {}
     for row in rows:
         sexes.setdefault(groups[row.id], str(row.attributes.get("sex", "")))
-    n = n_folds or len(sexes)
+    names = sorted(sexes, key=_natural)
+    if len(names) < 3:
+        instead = "--split speakers" if group_by == "session" else "--split seed (leaky)"
+        raise SerError(
+            f"A train, a validation and a test part need at least 3 {group_by}s, and there are {len(names)} "
+            f"({', '.join(names)}); use {instead}."
+        )
+    n = len(names) if n_folds is None else n_folds
     if n < 3:
-        raise SerError(f"{n} folds cannot give a train, a validation and a test part; at least 3 are needed.")
-    if n > len(sexes):
-        raise SerError(f"--folds {n} is more than the {len(sexes)} groups there are ({', '.join(sorted(sexes))}).")
+        raise SerError(f"{n} folds cannot give a train, a validation and a test part; give --folds 3 or more.")
+    if n > len(names):
+        raise SerError(
+            f"{n} folds are more than the {len(names)} {group_by}s there are; give --folds {len(names)} or fewer."
+        )
+    if n == len(names):
+        return [{name} for name in names]
     folds: list[set[str]] = [set() for _ in range(n)]
-    if n == len(sexes):
-        return [{name} for name in sorted(sexes)]
-    by_sex = sorted(sexes, key=lambda name: (sexes[name], name))
+    by_sex = sorted(names, key=lambda name: sexes[name])
     for position, name in enumerate(by_sex):
         folds[position % n].add(name)
     return folds
 
 
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """Sort key by which "2" comes before "10"."""
+    return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"(\d+)", name))], name
+
+
+def _shares_speakers(rows: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
+    """Whether one speaker is in two parts, as where sessions are days and not pairs of people."""
+    seen = {(u.speaker, parts[u.id]) for u in rows if u.speaker and parts[u.id] in _PARTS}
+    return len(seen) > len({speaker for speaker, _ in seen})
+
+
 def _seed_split(rows: Sequence[Utterance], seed: int) -> Split:
     """The original study's division: the last session is the test part, every 10th of the rest validation."""
     if all(u.session for u in rows):
-        last = max(u.session or "" for u in rows)
+        last = max((u.session or "" for u in rows), key=_natural)
         test = {u.id for u in rows if u.session == last}
     else:
         shuffled = sorted(u.id for u in rows)
@@ -117,6 +143,10 @@ def _seed_split(rows: Sequence[Utterance], seed: int) -> Split:
     valid = set(rest[::10])
     parts = {u.id: "test" if u.id in test else "valid" if u.id in valid else "train" for u in rows}
     return _assemble(rows, parts, "seed", "none", 1, 1, seed, leaky=True)
+
+
+def _official_split(rows: Sequence[Utterance], seed: int) -> Split:
+    return _assemble(rows, {u.id: _official_part(u) for u in rows}, "official", "part", 1, 1, seed)
 
 
 def _official_part(utterance: Utterance) -> str:
@@ -130,7 +160,9 @@ def _official_part(utterance: Utterance) -> str:
 
 
 def _without_test_prompts(rows: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, str]:
-    tested = {u.prompt for u in rows if parts[u.id] == "test" and u.prompt is not None}
+    if not any(u.prompt for u in rows):
+        raise SerError("--split prompts needs prompts, and no utterance has one; use --split loso or speakers.")
+    tested = {u.prompt for u in rows if parts[u.id] == "test" and u.prompt}
     return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in rows}
 
 
@@ -148,18 +180,21 @@ def _assemble(
     ids: dict[str, list[str]] = {part: [] for part in (*_PARTS, "dropped")}
     for row in rows:
         ids[parts[row.id]].append(row.id)
-    return Split(tuple(ids["train"]), tuple(ids["valid"]), tuple(ids["test"]), kind, group_by, fold, n_folds, seed, leaky)
+    train, valid, test = (tuple(ids[part]) for part in _PARTS)
+    return Split(train, valid, test, kind, group_by, fold, n_folds, seed, leaky)
 
 
 def _check_parts(split: Split, manifest: Manifest) -> Split:
     """Every part has utterances, and the train part every class."""
+    where = f"--split {split.kind} fold {split.fold}"
     for part in _PARTS:
         if not getattr(split, part):
-            why = "every utterance shares its prompt with the test part" if split.kind == "prompts" else "nothing falls into it"
-            raise SerError(f"--split {split.kind} fold {split.fold}: the {part} part is empty ({why}); choose another split.")
+            shared = split.kind == "prompts" and part == "train"
+            why = "every utterance shares its prompt with the test part" if shared else "nothing falls into it"
+            raise SerError(f"{where}: the {part} part is empty ({why}); choose another split.")
     labels = {u.id: u.label for u in manifest.utterances}
     counts = Counter(labels[i] for i in split.train)
     missing = [label for label in manifest.labels if not counts[label]]
     if missing:
-        raise SerError(f"--split {split.kind} fold {split.fold}: the train part has no {', '.join(missing)}; choose another split.")
+        raise SerError(f"{where}: the train part has no {', '.join(missing)}; choose another split.")
     return split

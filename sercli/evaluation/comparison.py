@@ -32,13 +32,14 @@ def compare(named: Sequence[tuple[str, Predictions]], train_counts: Mapping[str,
         train_counts: class counts of the train part, from which the majority baseline takes its class.
 
     Raises:
-        MismatchError: the systems answered on different utterances, or with other labels.
+        MismatchError: the systems answered on different utterances, with other labels, or know another truth.
         SerError: the utterances' labels are not the systems'.
     """
     (first_name, first), *others = named
     if first.truth is None:
         raise SerError(
-            f"{first_name} knows the labels {', '.join(first.labels)}; the dataset's are others. Prepare it with the same --labels."
+            f"{first_name} knows the labels {', '.join(first.labels)}; the dataset's are others. "
+            "Prepare it with the same --labels."
         )
     for name, predictions in others:
         _check_same(first_name, first, name, predictions)
@@ -57,7 +58,15 @@ def _check_same(first_name: str, first: Predictions, name: str, other: Predictio
         )
     if first.ids != other.ids:
         odd = sorted(set(first.ids) ^ set(other.ids))
+        what = f"only one has '{odd[0]}'" if odd else "in another order"
         raise MismatchError(
-            f"{first_name} and {name} answered on different utterances ({len(first.ids)} and {len(other.ids)}; "
-            f"only one has '{odd[0] if odd else first.ids[0]}'); evaluate runs of one split and fold, or one at a time."
+            f"{first_name} and {name} answered on different utterances ({len(first.ids)} and {len(other.ids)}; {what});"
+            " evaluate runs of one split and fold, or one at a time."
+        )
+    if first.truth is not None and other.truth is not None and first.truth != other.truth:
+        pairs = zip(first.ids, first.truth, other.truth, strict=True)
+        odd_id, one, another = next(pair for pair in pairs if pair[1] != pair[2])
+        raise MismatchError(
+            f"{first_name} and {name} know the same utterances by other labels ('{odd_id}' is {one} for one, "
+            f"{another} for the other); evaluate them on one dataset with --data."
         )

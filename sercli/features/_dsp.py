@@ -1,7 +1,7 @@
 """What the audio features share: frames, windows, power spectra, mel bands, cosine transform.
 
-Everything is float32 and runs over blocks of frames that fit the processor's cache: that is faster than one large array, and a
-recording of half an hour needs no more memory than one of a second. Tables are made once per configuration and are read-only.
+Everything is float32 and runs over blocks of frames that fit the processor's cache: that is faster than one large
+array, and half an hour of sound needs no more memory than a second. Tables are made once and are read-only.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,13 @@ from sercli.types import Array
 SILENCE = 1e-10
 """Power below which there is no sound: less than the rounding noise of 16-bit audio leaves in any band."""
 
-# A block of this many samples stays in the second-level cache, its arrays stay below the size for which malloc asks the system for
-# new pages, and its matrix product below the size that BLAS shares among threads: each of the three has cost a factor of two or more.
-_BLOCK_SAMPLES = 25_600
+# A block of this many samples, its spectra and what is made of them stay in the second-level cache, and malloc hands
+# the same memory out again for the next block instead of fetching new pages from the system.
+_BLOCK_SAMPLES = 48_000
+
+# A matrix product of up to this many multiplications is done by BLAS on the calling thread. Sharing a larger one gains
+# little at these sizes, and where another process is busy it has been seen to cost a hundred times the product itself.
+_ONE_THREAD_PRODUCT = 1_000_000
 
 
 def to_samples(seconds: float, sample_rate_hz: int, *, setting: str) -> int:
@@ -63,7 +67,10 @@ def frames(signal: Array, window: int, hop: int) -> Array:
     Returns:
         (T, window) read-only view, T as `count_frames` says.
     """
-    return np.lib.stride_tricks.sliding_window_view(pad(signal, window), window)[::hop]
+    signal = pad(signal, window)
+    shape = (count_frames(signal.size, window, hop), window)
+    strides = (signal.itemsize * hop, signal.itemsize)
+    return np.lib.stride_tricks.as_strided(np.ascontiguousarray(signal), shape, strides, writeable=False)
 
 
 def blocks(n_frames: int, window: int, *, multiple_of: int = 1) -> Iterator[slice]:
@@ -91,40 +98,62 @@ def stretch(rows: slice, window: int, hop: int) -> slice:
     return slice(rows.start * hop, (rows.stop - 1) * hop + window)
 
 
-def power(framed: Array, taper: Array) -> Array:
-    """Power spectrum of each frame, unscaled: `abs(rfft(frame * taper)) ** 2`.
+def spectrum(framed: Array, taper: Array) -> Array:
+    """Fourier transform of each frame, unscaled: `rfft(frame * taper)`.
 
     Args:
         framed: (T, window)
         taper: (window,)
 
     Returns:
-        (T, window // 2 + 1) float32, bins from 0 Hz up.
+        (T, window // 2 + 1) complex64, bins from 0 Hz up.
     """
-    spectrum = np.fft.rfft(framed * taper)
-    result: Array = spectrum.real**2
-    result += spectrum.imag**2
-    return result
+    bins: Array = np.fft.rfft(framed * taper)
+    return bins
+
+
+def power(framed: Array, taper: Array) -> Array:
+    """Power spectrum of each frame, (T, window // 2 + 1) float32.
+
+    The square of the absolute value, not the sum of two squares: one of those can be too small for the processor's full
+    speed, as in a stretch of digital silence.
+    """
+    level: Array = np.abs(spectrum(framed, taper))
+    level *= level
+    return level
+
+
+def multiply(values: Array, matrix: Array, *, out: Array) -> None:
+    """`np.matmul(values, matrix, out=out)`, in pieces that need no second thread.
+
+    Args:
+        values: (T, n)
+        matrix: (n, m)
+        out: (T, m), overwritten.
+    """
+    n_rows = max(1, _ONE_THREAD_PRODUCT // matrix.size)
+    for start in range(0, len(values), n_rows):
+        np.matmul(values[start : start + n_rows], matrix, out=out[start : start + n_rows])
 
 
 @cache
 def hann(n_samples: int) -> Array:
-    """Periodic Hann window, (n_samples,) float32: the one of spectral analysis, equal to librosa's and scipy's default."""
-    return _table(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_samples) / n_samples))
+    """Periodic Hann window, (n_samples,) float32, as librosa and scipy make it for spectra."""
+    return table(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_samples) / n_samples))
 
 
 @cache
 def dct(n_in: int, n_out: int) -> Array:
-    """The first `n_out` columns of the orthonormal DCT-II as a matrix, (n_in, n_out) float32; `x @ dct(...)` transforms."""
+    """First columns of the orthonormal DCT-II as a matrix, (n_in, n_out) float32: `x @ matrix` transforms rows."""
     angle = np.pi / n_in * np.outer(np.arange(n_in) + 0.5, np.arange(n_out))
     matrix = np.cos(angle) * np.sqrt(2 / n_in)
     matrix[:, 0] /= np.sqrt(2)
-    return _table(matrix)
+    return table(matrix)
 
 
 @cache
 def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float, fmax_hz: float | None) -> Array:
-    """Triangular filters of equal area, evenly spaced on Slaney's mel scale (Auditory Toolbox, 1998): librosa's default.
+    """Triangular filters of equal area, evenly spaced on Slaney's mel scale (Auditory Toolbox, 1998), as librosa's.
 
     Args:
         sample_rate_hz: of the signal.
@@ -137,7 +166,7 @@ def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float
         (window // 2 + 1, n_mels) float32; `power @ filterbank` gives the bands.
 
     Raises:
-        ConfigError: the edges are not within 0 Hz and half the sample rate, or a band is too narrow to hold a frequency.
+        ConfigError: the edges are not within 0 Hz and half the sample rate, or a band holds no frequency.
     """
     nyquist_hz = sample_rate_hz / 2
     top_hz = nyquist_hz if fmax_hz is None else fmax_hz
@@ -152,9 +181,11 @@ def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float
     filters = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))
     n_empty = int((filters.max(axis=0) == 0).sum())
     if n_empty:
-        where = f"a window of {window} samples at {sample_rate_hz} Hz"
-        raise ConfigError(f"{n_empty} of {n_mels} mel bands hold no frequency of {where}: raise feature.window_s or lower n_mels.")
-    return _table(filters)
+        which = (
+            f"{n_empty} of {n_mels} mel bands hold no frequency of a window of {window} samples at {sample_rate_hz} Hz"
+        )
+        raise ConfigError(f"{which}: raise feature.window_s, or lower n_mels.")
+    return table(filters)
 
 
 def hz_to_mel(hz: float | Array) -> Array:
@@ -177,7 +208,8 @@ def decibels(level: Array) -> Array:
     return level
 
 
-def _table(values: Array) -> Array:
-    table = values.astype(np.float32)
-    table.setflags(write=False)
-    return table
+def table(values: Array) -> Array:
+    """A constant to be shared: float32 and read-only."""
+    values = values.astype(np.float32)
+    values.setflags(write=False)
+    return values

@@ -1,17 +1,17 @@
-"""The 34 short-term descriptors of pyAudioAnalysis, in its order and by its names: what the original study's recurrent nets heard.
+"""The 34 short-term descriptors of pyAudioAnalysis, in its order and by its names, as the original study used them.
 
-Definitions are those of Giannakopoulos & Pikrakis, Introduction to Audio Analysis (2014), chapter 4. Frequencies are fractions of half
-the sample rate. Where this file differs from pyAudioAnalysis 0.3, it does so on purpose:
+Definitions are those of Giannakopoulos & Pikrakis, Introduction to Audio Analysis (2014), chapter 4; frequencies are
+fractions of half the sample rate. Where this file differs from pyAudioAnalysis 0.3, it does so on purpose:
 
-- Spectra are taken through a Hann window. A bare cut smears loud vowels over the bands of the quiet consonants' frequencies.
-- Bin k is the frequency k * rate / window. There it is one bin too high for centroid and chroma, and an octave too low for the mel
-  filters. (In the original study's copy 13 of the 34 columns were always zero; a test holds all 34 alive here.)
-- Mel filters are Slaney's, 40 from 65 Hz up to half the sample rate, on power, as librosa's; MFCC are the DCT of log10, not of dB.
-- Chroma adds up the energy of all bins of a pitch class. There each bin overwrites the one before.
-- The clip's mean is taken off, as there, but its peak is left: the level was normalised before, and by speech, not by one click.
+- Spectra are taken through a Hann window: a bare cut smears loud vowels over the whole spectrum.
+- Bin k is the frequency k * rate / window. There it is one bin too high for centroid, spread and chroma, and mel
+  filters sit an octave too low. (In the original study's copy 13 of the 34 columns were always zero.)
+- Mel filters are Slaney's, 40 from 65 Hz up to half the sample rate, on power; MFCC are the DCT of its log10.
+- Chroma sums the energy of all bins of a pitch class. There each bin overwrites the one before.
+- The clip's mean is taken off, as there, but its peak is left alone: the level was normalised before.
 - Silence gives zeros (MFCC: the floor) and never a division by next to nothing.
 
-Energy stays linear, as defined; the logarithm of it is in the first MFCC.
+Energy stays linear, as defined; its logarithm is in the first MFCC.
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,8 @@ PARTS = 10  # pieces of a frame, and of its spectrum, over which the entropies a
 ROLLOFF = 0.90  # share of the energy that lies below the roll-off frequency
 LOWEST_HZ = 65.0  # of mel bands and chroma: below lies hum, no voice
 LOWEST_A_HZ = 27.5  # chroma_1 is the pitch class of this note
+_FAINT = _dsp.SILENCE**0.5  # a sum of magnitudes below which there is no sound
+_TINY = np.float32(1e-12)  # keeps the logarithm of an empty share finite
 
 NAMES = (
     *("zcr", "energy", "energy_entropy", "spectral_centroid", "spectral_spread"),
@@ -62,7 +64,17 @@ class _Tables(NamedTuple):
     window: int  # samples
     hop: int  # samples
     frequencies: Array  # (n_bins,) fractions of half the sample rate
-    bands: Array  # (n_bins, N_MELS + PITCH_CLASSES + PARTS): one product sums power into mel bands, pitch classes, equal parts
+    moments: Array  # (n_bins, 3): the magnitudes' sum, first and second moment
+    bands: Array  # (n_bins, N_MELS + PITCH_CLASSES + PARTS + 1): power in mel bands, pitch classes, equal parts, in all
+
+
+class _Sums(NamedTuple):
+    """What whole frames and spectra are reduced to, T rows each; all columns but two follow from it."""
+
+    parts: Array  # (T, PARTS) energy of the frame's pieces
+    moments: Array  # (T, 3) as in `_Tables`
+    bands: Array  # (T, N_MELS + PITCH_CLASSES + PARTS + 1) as in `_Tables`
+    overlap: Array  # (T, 1) scalar product of the magnitudes with those of the frame before; 0 in the first
 
 
 @cache
@@ -71,23 +83,27 @@ def _tables(config: Config) -> _Tables:
     window = _dsp.to_samples(config.window_s, rate, setting="window_s")
     hop = _dsp.to_samples(config.hop_s, rate, setting="hop_s")
     mel = _dsp.mel_filterbank(rate, window, N_MELS, LOWEST_HZ, None)
-    frequencies = np.arange(len(mel)) * (2 / window)
-    bands = np.hstack([mel, _pitch_classes(frequencies * rate / 2), _equal_parts(len(mel))])
-    return _Tables(window, hop, frequencies.astype(np.float32), bands.astype(np.float32))
+    n_bins = len(mel)
+    frequencies = np.arange(n_bins) * (2 / window)
+    moments = frequencies[:, None] ** np.arange(3)
+    bands = [mel, _pitch_classes(frequencies * rate / 2), _equal_parts(n_bins), np.ones((n_bins, 1))]
+    return _Tables(window, hop, *(_dsp.table(array) for array in (frequencies, moments, np.hstack(bands))))
 
 
 def _pitch_classes(hz: Array) -> Array:
     """(n_bins, 12) of 0 and 1: each bin from `LOWEST_HZ` up belongs to the nearest semitone, whatever its octave."""
     heard = hz >= LOWEST_HZ
     semitone = np.round(12 * np.log2(np.where(heard, hz, LOWEST_A_HZ) / LOWEST_A_HZ)).astype(int)
-    return (np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES]) * heard[:, None]
+    classes: Array = np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES] * heard[:, None]
+    return classes
 
 
 def _equal_parts(n_bins: int) -> Array:
     """(n_bins, PARTS) of 0 and 1: the bins above 0 Hz in parts of equal width; a rest at the top belongs to none."""
     width = (n_bins - 1) // PARTS
     part = (np.arange(n_bins) - 1) // width
-    return (part[:, None] == np.arange(PARTS)).astype(np.float64)
+    parts: Array = (part[:, None] == np.arange(PARTS)).astype(np.float32)
+    return parts
 
 
 def extract(signal: Array, config: Config) -> Array:
@@ -104,96 +120,118 @@ def extract(signal: Array, config: Config) -> Array:
     n_frames = _dsp.count_frames(signal.size, table.window, table.hop)
     features = np.zeros((n_frames, len(NAMES) * (2 if config.deltas else 1)), np.float32)
     described = features[:, : len(NAMES)]
-    mean = np.float32(signal.mean(dtype=np.float64))
-    before = None
+    widths = (PARTS, table.moments.shape[1], table.bands.shape[1], 1)
+    sums = _Sums(*(np.empty((n_frames, width), np.float32) for width in widths))
+    mean = signal.mean()
+    before = np.zeros((1, table.frequencies.size), np.float32)
     for rows in _dsp.blocks(n_frames, table.window):
         samples = signal[_dsp.stretch(rows, table.window, table.hop)] - mean
-        before = _describe(samples, table, before, out=described[rows])
+        before = _analyse(samples, table, before, out=described[rows], sums=_Sums(*(array[rows] for array in sums)))
+    _summarise(sums, out=described)
     if config.deltas:
         np.subtract(described[1:], described[:-1], out=features[1:, len(NAMES) :])
     return features
 
 
-def _describe(samples: Array, table: _Tables, before: Array | None, *, out: Array) -> Array:
-    """Fill a block's (T, 34) from its samples.
+def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums: _Sums) -> Array:
+    """Reduce one block's frames and spectra to their sums, and fill the columns that sums don't give.
 
     Args:
-        samples: the stretch that the block's frames are cut from, without the clip's mean.
+        samples: the stretch that the block's T frames are cut from, without the clip's mean.
         table: of the configuration.
-        before: (1, n_bins) spectral shape of the frame before the block; None: there is none.
-        out: (T, 34), overwritten.
+        before: (1, n_bins) magnitudes of the frame before the block.
+        out: (T, 34), columns zcr, energy and spectral_rolloff are written.
+        sums: T rows, written.
 
     Returns:
-        (1, n_bins) spectral shape of the block's last frame.
+        (1, n_bins) magnitudes of the block's last frame.
     """
     framed = _dsp.frames(samples, table.window, table.hop)
-    power = _dsp.power(framed, _dsp.hann(table.window))
-    mel, chroma, parts = np.split(power @ table.bands, (N_MELS, N_MELS + PITCH_CLASSES), axis=1)
+    magnitude = np.abs(_dsp.spectrum(framed, _dsp.hann(table.window)))
+    power = magnitude * magnitude
+    _part_energies(framed, out=sums.parts)
+    _dsp.multiply(magnitude, table.moments, out=sums.moments)
+    _dsp.multiply(power, table.bands, out=sums.bands)
+    np.einsum("tk,tk->t", before, magnitude[:1], out=sums.overlap[:1, 0])
+    np.einsum("tk,tk->t", magnitude[:-1], magnitude[1:], out=sums.overlap[1:, 0])
     out[:, 0] = _zero_crossing_rate(samples, table.window, table.hop)
     out[:, 1] = np.einsum("tn,tn->t", framed, framed) / table.window
-    out[:, 2] = _entropy(_part_energies(framed))
-    out[:, 5] = _entropy(parts)
     out[:, 7] = _rolloff(power, table.frequencies)
-    out[:, 8:21] = np.log10(np.maximum(mel, _dsp.SILENCE)) @ _dsp.dct(N_MELS, N_MFCC)
-    out[:, 21:33] = _shares(chroma, least=_dsp.SILENCE)
+    return magnitude[-1:]
+
+
+def _summarise(sums: _Sums, *, out: Array) -> None:
+    """Fill the other columns, for all frames of the clip at once."""
+    mel, chroma, parts, total = np.split(sums.bands, np.cumsum((N_MELS, PITCH_CLASSES, PARTS)), axis=1)
+    out[:, 2] = _entropy(sums.parts)
+    out[:, 3], out[:, 4] = _centroid_and_spread(sums.moments)
+    out[:, 5] = _entropy(parts)
+    out[:, 6] = _flux(sums.moments[:, 0], total[:, 0], sums.overlap[:, 0])
+    np.maximum(mel, _dsp.SILENCE, out=mel)
+    out[:, 8:21] = np.log10(mel, out=mel) @ _dsp.dct(N_MELS, N_MFCC)
+    out[:, 21:33] = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), _dsp.SILENCE)
     out[:, 33] = out[:, 21:33].std(axis=1)
-    shape = _shares(np.sqrt(power), least=_dsp.SILENCE**0.5)
-    out[:, 3], out[:, 4] = _centroid_and_spread(shape, table.frequencies)
-    out[:, 6] = _flux(shape, before)
-    return shape[-1:]
 
 
 def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
     """Changes of sign per pair of neighbours, (T,); zero counts as positive.
 
-    Crossings are counted once, running over the stretch: those of a frame are the count at its end less that at its start.
+    Crossings are found once for the whole stretch and then counted in each frame.
     """
     negative = _dsp.pad(samples, window) < 0
-    count = np.zeros(negative.size, np.int32)
-    np.cumsum(negative[1:] != negative[:-1], out=count[1:])
-    at_end = count[window - 1 :: hop]
-    crossings: Array = at_end - count[::hop][: at_end.size]
-    return crossings / np.float32(window - 1)
+    crossings = (negative[1:] != negative[:-1]).view(np.uint8)
+    count: Array = _dsp.frames(crossings, window - 1, hop).sum(axis=1, dtype=np.uint32)
+    return count / np.float32(window - 1)
 
 
-def _part_energies(framed: Array) -> Array:
+def _part_energies(framed: Array, *, out: Array) -> None:
     """Energy of ten equal pieces of each frame, (T, PARTS); a rest at the end belongs to none."""
     width = framed.shape[1] // PARTS
     parts = framed[:, : PARTS * width].reshape(len(framed), PARTS, width)
-    energies: Array = np.einsum("tpn,tpn->tp", parts, parts)
-    return energies
+    np.einsum("tpn,tpn->tp", parts, parts, out=out)
 
 
 def _entropy(energies: Array) -> Array:
     """Entropy in bits of how energy is spread over its parts, (T,): 0 all in one (or silence), log2(PARTS) evenly."""
-    shares = _shares(energies, least=_dsp.SILENCE)
-    bits: Array = np.einsum("tp,tp->t", shares, np.log2(shares + np.float32(1e-12)))
+    shares = energies / np.maximum(energies.sum(axis=1, keepdims=True), _dsp.SILENCE)
+    bits: Array = np.einsum("tp,tp->t", shares, np.log2(shares + _TINY))
     return np.maximum(-bits, 0)
 
 
-def _shares(values: Array, *, least: float) -> Array:
-    """Each row divided by its sum; by `least` where that is larger, so that silence is a row of zeros."""
-    result: Array = values / np.maximum(values.sum(axis=1, keepdims=True), np.float32(least))
-    return result
-
-
-def _centroid_and_spread(shape: Array, frequencies: Array) -> tuple[Array, Array]:
+def _centroid_and_spread(moments: Array) -> tuple[Array, Array]:
     """Centre of gravity of the magnitude spectrum, and the deviation around it, (T,) each."""
-    centroid = np.einsum("tk,k->t", shape, frequencies)
-    distance = frequencies - centroid[:, None]
-    distance *= distance
-    return centroid, np.sqrt(np.einsum("tk,tk->t", shape, distance))
+    total = np.maximum(moments[:, 0], _FAINT)
+    centroid, square = moments[:, 1] / total, moments[:, 2] / total
+    return centroid, np.sqrt(np.maximum(square - centroid * centroid, 0))
 
 
-def _flux(shape: Array, before: Array | None) -> Array:
-    """Squared distance of each magnitude spectrum, as shares, from the one before, (T,); 0 in the first frame of all."""
-    steps = np.diff(shape, axis=0, prepend=shape[:1] if before is None else before)
-    distances: Array = np.einsum("tk,tk->t", steps, steps)
-    return distances
+def _flux(total: Array, energy: Array, overlap: Array) -> Array:
+    """Squared distance of each magnitude spectrum from the one before, both made to sum to 1, (T,); 0 in the first.
+
+    |a - b|^2 is |a|^2 + |b|^2 - 2 ab, of which all three are known.
+    """
+    total = np.maximum(total, _FAINT)
+    length = energy / (total * total)
+    distance = np.zeros_like(total)
+    distance[1:] = length[1:] + length[:-1] - 2 * overlap[1:] / (total[1:] * total[:-1])
+    return np.maximum(distance, 0)
 
 
 def _rolloff(power: Array, frequencies: Array) -> Array:
-    """Lowest frequency up to which `ROLLOFF` of the energy lies, (T,)."""
-    below = np.cumsum(power, axis=1)
-    first: Array = np.argmax(below >= np.float32(ROLLOFF) * below[:, -1:], axis=1)
+    """Lowest frequency up to which `ROLLOFF` of the energy lies, (T,).
+
+    A running sum is slow, for each step waits for the one before; so there are two short ones: over groups of bins, to
+    find the group that holds the bin, then within this group.
+    """
+    width = 20
+    every_frame = np.arange(len(power))
+    groups = np.add.reduceat(power, np.arange(0, frequencies.size, width), axis=1)
+    running = np.cumsum(groups, axis=1)
+    needed = np.float32(ROLLOFF) * running[:, -1:]
+    group = np.argmax(running >= needed, axis=1)
+    needed -= (running - groups)[every_frame, group, None]
+    bins = np.minimum(group[:, None] * width + np.arange(width), frequencies.size - 1)
+    within = np.cumsum(power[every_frame[:, None], bins], axis=1)
+    within[:, -1] = np.inf  # rounding can leave a hair missing: then it is the last bin of the group
+    first: Array = bins[every_frame, np.argmax(within >= needed, axis=1)]
     return frequencies[first]

@@ -46,8 +46,8 @@ def _tables(config: Config) -> _Tables:
 def extract(signal: Array, config: Config) -> Array:
     """Power in mel bands, in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
 
-    Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is absolute,
-    -100 dB, since the level has been normalised: a floor below the clip's own maximum would make one click change every frame.
+    Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is
+    absolute, -100 dB: one below the clip's own maximum would let a click change every frame.
 
     Args:
         signal: (n_samples,) float32 at `config.sample_rate_hz`.
@@ -61,5 +61,5 @@ def extract(signal: Array, config: Config) -> Array:
     taper = _dsp.hann(window)
     bands = np.empty((len(framed), config.n_mels), np.float32)
     for rows in _dsp.blocks(len(framed), window):
-        np.matmul(_dsp.power(framed[rows], taper), filterbank, out=bands[rows])
+        _dsp.multiply(_dsp.power(framed[rows], taper), filterbank, out=bands[rows])
     return _dsp.decibels(bands)

@@ -1,8 +1,8 @@
 """The picture of the original study: a log power spectrogram of 128 x 128, eight seconds, the same size for every clip.
 
-Short FFTs (256 samples) show the pitch pulses; the mean over eight of them shows the shape of the spectrum. What lies above the
-clip is its loudest cell: values run from 0 (`floor_db` below it, or no sound) to 1, so that a quiet room, silence and the padding
-after a short clip are all 0, and float16 keeps them to 0.02 dB.
+Power in frames of 256 samples, the mean of every eight, in decibels. Values run from 0 (`floor_db` below the loudest
+cell, or no sound) to 1 (the loudest), so that silence and the rest after a short clip are 0, no clip's level matters,
+and float16 keeps them to 0.02 dB.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Config(AudioConfig):
     def __post_init__(self) -> None:
         """Refuse what no single field can tell."""
         if self.floor_db >= 0:
-            raise ConfigError(f"feature.floor_db={self.floor_db:g} must lie below 0, the loudest cell; for example -80.")
+            raise ConfigError(f"feature.floor_db={self.floor_db:g} must be below 0, the loudest cell; for example -80.")
         if self.n_fft_samples < 2:
             raise ConfigError(f"feature.n_fft_samples={self.n_fft_samples} has no frequency but 0 Hz; take 2 or more.")
 
@@ -56,7 +56,7 @@ def extract(signal: Array, config: Config) -> Array:
         config: see its fields.
 
     Returns:
-        (n_frames, n_bins) float32 in [0, 1], time downwards; 128 x 128 unless configured otherwise, whatever the clip's length.
+        (n_frames, n_bins) float32 in [0, 1], rows are time; 128 x 128 by default, whatever the clip's length.
     """
     picture = np.zeros((config.n_frames, config.n_bins), np.float32)
     levels = _pooled_power(signal[: config.n_samples], config)
@@ -66,20 +66,29 @@ def extract(signal: Array, config: Config) -> Array:
     np.log10(levels, out=levels)
     levels *= 10 / -config.floor_db
     levels += 1
-    picture[: len(levels)] = levels
+    picture[: len(levels)] = np.maximum(levels, 0)
     return picture
 
 
 def _pooled_power(signal: Array, config: Config) -> Array:
-    """Mean power of every `pool_frames` frames, (ceil(T / pool_frames), n_bins); the last row is the mean of what is left."""
-    framed = _dsp.frames(signal, config.n_fft_samples, config.hop_samples)
-    taper = _dsp.hann(config.n_fft_samples)
+    """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of what is left."""
+    window, pool = config.n_fft_samples, config.pool_frames
+    framed = _dsp.frames(signal, window, config.hop_samples)
+    taper = _dsp.hann(window)
     pooled = []
-    for rows in _dsp.blocks(len(framed), config.n_fft_samples, multiple_of=config.pool_frames):
-        power = _dsp.power(framed[rows], taper)
-        n_whole = len(power) // config.pool_frames
-        whole, rest = np.split(power[:, 1:], [n_whole * config.pool_frames])
-        pooled.append(whole.reshape(n_whole, config.pool_frames, config.n_bins).mean(axis=1))
-        if len(rest):
-            pooled.append(rest.mean(axis=0, keepdims=True))
+    for rows in _dsp.blocks(len(framed), window, multiple_of=pool):
+        parts = _dsp.spectrum(framed[rows], taper)[:, 1:].view(np.float32)  # (t, 2 n_bins): real, imaginary, real, ...
+        n_rows, n_left = divmod(len(parts), pool)
+        if n_rows:
+            pooled.append(_mean_power(parts[: n_rows * pool].reshape(n_rows, pool, -1)))
+        if n_left:
+            pooled.append(_mean_power(parts[None, n_rows * pool :]))
     return np.concatenate(pooled)
+
+
+def _mean_power(parts: Array) -> Array:
+    """(rows, frames, 2 n_bins) real and imaginary parts to (rows, n_bins), squared and summed in one pass."""
+    squares = np.einsum("rfk,rfk->rk", parts, parts)
+    power: Array = squares[:, ::2] + squares[:, 1::2]
+    power /= parts.shape[1]
+    return power

@@ -110,8 +110,8 @@ def export(config: Config, folder: Path) -> Config:
 
 
 def localise(config: Config, folder: Path) -> Config:
-    """The reverse of `export`: a relative path becomes one below `folder`."""
-    return config if config.vectors is None else dataclasses.replace(config, vectors=str(folder / config.vectors))
+    """The Config that reads what `export` wrote into `folder`, wherever the vectors lay when it was made."""
+    return config if config.vectors is None else dataclasses.replace(config, vectors=str(folder / _EXPORTED))
 
 
 def _look_up(token: str, known: _vectors.WordVectors) -> Array | None:

@@ -1,6 +1,6 @@
 """One recording in, one answer out: what `ser predict` asks a model or an ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,13 @@ def answer(system: System, path: Path, text: str | None) -> Answer:
         AudioError: the recording cannot be read.
         SerError: the model reads words alone, and there are none.
     """
-    name = str(path.resolve())
-    whole = Utterance(str(path), "", "", audio=name, texts={} if text is None else {"human": text})
+    texts = {"human": text} if text is not None and text.strip() else {}
+    whole = Utterance(str(path), "", "", audio=str(path.resolve()), texts=texts)
     lacking = system.lacks(whole)
     if lacking == "words" and len(system.features) == 1:
         raise SerError(
-            f'{system.folder} reads words alone, and there are none for {path}; add --text "...", or use an acoustic run.'
+            f"{system.folder} reads words alone, and there are none for {path}; "
+            'add --text "...", or use an acoustic run.'
         )
     rows = []
     for stretch in _stretches(whole, audio.duration_s(path)):
@@ -55,14 +56,8 @@ def answer(system: System, path: Path, text: str | None) -> Answer:
     probs = np.mean(rows, axis=0)
     named = {label: float(p) for label, p in zip(system.labels, probs, strict=True)}
     label = max(named, key=named.__getitem__)
-    return Answer(
-        str(path),
-        label,
-        named[label],
-        named,
-        text,
-        "no words: answered from sound alone" if lacking == "words" else None,
-    )
+    reason = "no words: answered from sound alone" if lacking == "words" else None
+    return Answer(str(path), label, named[label], named, text, reason)
 
 
 class _Signals:
@@ -88,11 +83,12 @@ class _Signals:
         return [cache.extract_signal(self.at(config.sample_rate_hz), feature, config) for _ in utterances]
 
 
-def _stretches(whole: Utterance, duration_s: float) -> list[Utterance]:
+def _stretches(whole: Utterance, duration_s: float) -> Iterator[Utterance]:
+    """One after the other: a header that lies about the length must not ask for memory before a read finds out."""
     if duration_s < 1.5 * WINDOW_S:
-        return [whole]
-    edges = np.linspace(0.0, duration_s, round(duration_s / WINDOW_S) + 1)
-    return [
-        replace(whole, id=f"{whole.id}#{n}", start_s=float(start), end_s=float(end))
-        for n, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True))
-    ]
+        yield whole
+        return
+    n_stretches = round(duration_s / WINDOW_S)
+    for n in range(n_stretches):
+        start_s, end_s = duration_s * n / n_stretches, duration_s * (n + 1) / n_stretches
+        yield replace(whole, id=f"{whole.id}#{n}", start_s=start_s, end_s=end_s)

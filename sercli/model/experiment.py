@@ -48,6 +48,8 @@ def train(
         MismatchError: the directory holds a run with other settings.
         SerError: utterances lack the feature's input, or training diverged.
     """
+    # All three parts now: what the test part lacks must not come to light after an hour of training.
+    inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), plan.model.feature)
     settings = {**plan.to_dict(), **provenance(dataset, split, seed)}
     text = cache.reads_text(plan.model.feature)
     begun = RunInfo(
@@ -67,14 +69,14 @@ def train(
     trainer = make_trainer(dataset, plan, split.train, split.valid, rows, seed, device)
     fit(trainer, out, on_epoch)
     normaliser = trainer.train.normalisers[0]
-    model = export_feature(plan.model, out)
+    export_feature(plan.model, out)
     best = trainer.progress.best
     assert best is not None
     history_picture(trainer.progress.history, out / "history.png", best.epoch)
     runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
     write_weights(out, trainer.module)
     info = replace(begun, n_features=len(normaliser.mean), best_epoch=best.epoch)
-    trained = inference.Model(out, info, model, trainer.module, normaliser, device)
+    trained = inference.Model(out, info, plan.model, trainer.module, normaliser, device)
     for part, ids in (("valid", split.valid), ("test", split.test)):
         runs.write_predictions(out, part, trained.predict(dataset.select(ids), rows))
     info = replace(info, status="finished")
@@ -160,12 +162,11 @@ def write_weights(out: Path, module: torch.nn.Module) -> None:
     write_atomic(out / "weights.safetensors", lambda path: save_file(weights, path))
 
 
-def export_feature(model: ModelSpec, out: Path) -> ModelSpec:
+def export_feature(model: ModelSpec, out: Path) -> None:
     """Copy the files that the feature reads (a user's word vectors) into the run directory."""
     plugin = plugins.load("feature", model.feature)
     if hasattr(plugin, "export"):
         plugin.export(model.feature_config, out)
-    return inference.localised(model, out)
 
 
 @contextmanager

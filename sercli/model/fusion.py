@@ -14,7 +14,7 @@ import torch
 
 from sercli import config, plugins, runs
 from sercli.dataset.manifest import Dataset
-from sercli.errors import ConfigError, MismatchError, SerError, no_such
+from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.model import experiment, inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.inference import Model, Rows
@@ -104,12 +104,15 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[A
     sections = config.parse_sets(sets)
     for section in sections.keys() - {"ensemble", "train"}:
         raise ConfigError(f"--set {section}.… does nothing in `ser ensemble`, which takes ensemble.KEY and train.KEY.")
-    classes = {rule: plugins.load("ensemble", rule).Config for rule in rules}
+    loaded = {rule: plugins.load("ensemble", rule) for rule in rules}
+    if "train" in sections and not any(hasattr(plugin, "build") for plugin in loaded.values()):
+        raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
+    classes = {rule: plugin.Config for rule, plugin in loaded.items()}
     fields = {rule: {f.name for f in dataclasses.fields(cls)} for rule, cls in classes.items()}
     values = sections.get("ensemble", {})
     for key in values:
         if not any(key in known for known in fields.values()):
-            raise ConfigError(no_such("setting 'ensemble.' key", key, set().union(*fields.values())))
+            raise ConfigError(config.no_such_setting("ensemble", key, set().union(*fields.values())))
     train_config = config.build(TrainConfig, sections.get("train", {}), "train")
     return {
         rule: (config.build(cls, {k: v for k, v in values.items() if k in fields[rule]}, "ensemble"), train_config)

@@ -114,16 +114,25 @@ def cached_rows(dataset: Dataset, *, jobs: int, progress: Step) -> Rows:
     """Features out of a prepared dataset, computed there where they are missing."""
 
     def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        lacking = [u for u in utterances if _lacks(feature, u)]
-        if lacking:
-            raise SerError(
-                f"{len(lacking)} of {len(utterances)} utterances have no {_lacks(feature, lacking[0])}, "
-                f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
-            )
+        check_inputs(utterances, feature)
         store = cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
         return store.rows([u.id for u in utterances])
 
     return rows
+
+
+def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
+    """Refuse utterances without the sound or the words that a feature is made from.
+
+    Raises:
+        SerError: counting them and naming the first.
+    """
+    lacking = [u for u in utterances if _lacks(feature, u)]
+    if lacking:
+        raise SerError(
+            f"{len(lacking)} of {len(utterances)} utterances have no {_lacks(feature, lacking[0])}, "
+            f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
+        )
 
 
 def _lacks(feature: str, utterance: Utterance) -> str | None:

@@ -80,7 +80,7 @@ def build(name: str, sections: Sections) -> Plan:
     chosen = dict(sections.get("model", {}))
     for key in chosen:
         if key not in ("feature", "architecture"):
-            raise ConfigError(no_such("setting 'model.' key", key, ("feature", "architecture")))
+            raise ConfigError(config.no_such_setting("model", key, ("feature", "architecture")))
     if len(chosen) < 2:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
     feature, architecture = str(chosen["feature"]), str(chosen["architecture"])

@@ -33,8 +33,8 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).item()  # torch's `meta` device makes tensors, and holds no values
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise SerError(f"--device {name} cannot be used here ({reason}); use --device cpu or auto.") from None
     return device
@@ -79,7 +79,7 @@ class Trainer:
 
     @property
     def n_labels(self) -> int:
-        """K, read off the classes that occur and the module's last layer."""
+        """K, read off the module's last layer."""
         classifier = self.module.classifier
         assert isinstance(classifier, nn.Linear)
         return classifier.out_features
@@ -172,7 +172,7 @@ class Trainer:
                 history = msgspec.json.decode(file.metadata()["history"], type=list[EpochResult])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
             self._restore(history, tensors)
-        except (OSError, SafetensorError, msgspec.DecodeError, KeyError, RuntimeError, TypeError) as error:
+        except (OSError, SafetensorError, msgspec.DecodeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise SerError(f"{path} cannot be taken up ({error}); delete it to train from the first epoch.") from None
 
     def _restore(self, history: list[EpochResult], tensors: dict[str, Tensor]) -> None:

@@ -1,11 +1,6 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for iemocap_tree, which other tests use, too
 
 
 @pytest.fixture

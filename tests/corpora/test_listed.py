@@ -123,6 +123,11 @@ def test_meld_takes_clips_from_the_folders_of_the_release(meld_root, make_files)
     assert reasons(items, "warning") == {str(meld_root): "2 utterances have no clip: only their words are used"}
 
 
+def test_meld_goes_by_the_nearest_folder_that_names_a_part(meld_root, make_files):
+    make_files("meld_test_copy/train_splits/dia2_utt0.wav")
+    assert [item.id for item in utterances(meld.read(meld_root)) if item.audio] == ["train_dia2_utt0"]
+
+
 def test_meld_reads_a_release_whose_tables_lie_in_subfolders(write):
     path = write("MELD.Raw/train/train_sent_emo.csv", MELD + meld_row(0, 0))
     items = list(meld.read(path.parents[2]))

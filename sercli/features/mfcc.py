@@ -1,0 +1,94 @@
+"""Mel-frequency cepstral coefficients by librosa, with their deltas: 80 numbers every 10 ms."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import librosa
+import numpy as np
+
+from sercli.errors import ConfigError
+from sercli.features import _dsp
+from sercli.types import Array, AudioConfig, NonNegative, Positive, PositiveInt
+
+INPUT = "audio"
+VERSION = 1
+DTYPE = "float16"
+
+DELTA_FRAMES = 9  # over which the slope is fitted
+_BLOCK_FRAMES = 4096  # bounds the memory that a long recording takes; librosa makes its tables anew for each block
+
+
+@dataclass(frozen=True)
+class Config(AudioConfig):
+    """Frames, bands and coefficients."""
+
+    window_s: Positive = 0.025  # length of a frame and of its FFT
+    hop_s: Positive = 0.010  # from one frame to the next
+    n_mfcc: PositiveInt = 40  # coefficients, the first of which is the loudness; at most n_mels
+    n_mels: PositiveInt = 64  # mel bands that they are made from
+    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below lies hum, not speech
+    fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
+    deltas: bool = True  # as many columns more: each coefficient's slope
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work together before any audio is read."""
+        if self.n_mfcc > self.n_mels:
+            raise ConfigError(
+                f"feature.n_mfcc={self.n_mfcc} is more than n_mels={self.n_mels}, of which they are made."
+            )
+        window, _ = _frame_samples(self)
+        _dsp.mel_filterbank(self.sample_rate_hz, window, self.n_mels, self.fmin_hz, self.fmax_hz)
+
+
+@cache
+def _frame_samples(config: Config) -> tuple[int, int]:
+    rate = config.sample_rate_hz
+    window = _dsp.to_samples(config.window_s, rate, setting="window_s")
+    return window, _dsp.to_samples(config.hop_s, rate, setting="hop_s")
+
+
+def extract(signal: Array, config: Config) -> Array:
+    """Describe a clip frame by frame.
+
+    Frames start at the first sample (librosa's `center=False`). The floor of the mel bands is absolute, -100 dB: one
+    below the clip's own maximum would let a click change every frame. Before the first and after the last frame the
+    deltas see that frame again, so that a clip shorter than their width has some.
+
+    Args:
+        signal: (n_samples,) float32 at `config.sample_rate_hz`.
+        config: see its fields.
+
+    Returns:
+        (T, 80) float32, coefficients and then their slopes per frame, or (T, 40) without; T as `_dsp.count_frames`
+        says.
+    """
+    window, hop = _frame_samples(config)
+    signal = _dsp.pad(signal, window)
+    n_frames = _dsp.count_frames(signal.size, window, hop)
+    features = np.empty((n_frames, config.n_mfcc * (2 if config.deltas else 1)), np.float32)
+    coefficients = features[:, : config.n_mfcc]
+    for start in range(0, n_frames, _BLOCK_FRAMES):
+        rows = slice(start, min(start + _BLOCK_FRAMES, n_frames))
+        coefficients[rows] = _coefficients(signal[_dsp.stretch(rows, window, hop)], config).T
+    if config.deltas:
+        slopes = librosa.feature.delta(coefficients.T, width=DELTA_FRAMES, mode="nearest")
+        features[:, config.n_mfcc :] = slopes.T
+    return features
+
+
+def _coefficients(samples: Array, config: Config) -> Any:
+    """(n_mfcc, T) of one stretch."""
+    window, hop = _frame_samples(config)
+    bands = librosa.feature.melspectrogram(
+        y=samples,
+        sr=config.sample_rate_hz,
+        n_fft=window,
+        hop_length=hop,
+        center=False,
+        n_mels=config.n_mels,
+        fmin=config.fmin_hz,
+        fmax=config.fmax_hz,
+    )
+    levels = librosa.power_to_db(bands, amin=_dsp.SILENCE, top_db=None)
+    return librosa.feature.mfcc(S=levels, n_mfcc=config.n_mfcc)

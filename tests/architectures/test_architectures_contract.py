@@ -1,0 +1,133 @@
+"""What every file in sercli/architectures promises, whichever it is."""
+
+import pytest
+import torch
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import RandomSampler
+from optuna.study import create_study
+
+from sercli import config, plugins
+
+NAMES = plugins.names("architecture")
+LENGTHS = (1, 2, 3, 7, 16, 33, 50, 131)
+
+
+def built(name, n_features=34, n_labels=4, **values):
+    plugin = plugins.load("architecture", name)
+    torch.manual_seed(0)
+    return plugin.build(config.build(plugin.Config, values, "architecture"), n_features, n_labels)
+
+
+def settled(module, n_features=34):
+    """The module in evaluation mode, with statistics (where it keeps any) that it has seen in training."""
+    for _ in range(3):
+        module(2 * torch.randn(4, 20, n_features) + 1, torch.tensor([20, 17, 20, 9]))
+    return module.eval()
+
+
+def in_a_batch(rows, n_frames):
+    """The rows side by side, with garbage behind each one's length."""
+    x = 100 * torch.randn(len(rows), n_frames, rows[0].shape[1])
+    for position, row in enumerate(rows):
+        x[position, : len(row)] = row
+    return x, torch.tensor([len(row) for row in rows])
+
+
+def choices(distribution):
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    return distribution.low, distribution.high
+
+
+def size(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("n_features", "n_labels"), [(34, 4), (51, 7), (64, 2), (128, 4)])
+def test_the_default_configuration_fits_any_number_of_features_and_labels(name, n_features, n_labels):
+    module = built(name, n_features, n_labels)
+    x, lengths = torch.randn(3, 20, n_features), torch.tensor([20, 1, 13])
+    embedding = module.encode(x, lengths)
+    assert embedding.shape == (3, module.n_embedding)
+    assert module(x, lengths).shape == (3, n_labels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_are_the_classifier_of_the_embedding(name):
+    module = settled(built(name))
+    x, lengths = torch.randn(2, 9, 34), torch.tensor([9, 4])
+    torch.testing.assert_close(module(x, lengths), module.classifier(module.encode(x, lengths)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_an_utterance_scores_the_same_alone_and_before_garbage_in_a_longer_batch(name):
+    module = settled(built(name))
+    rows = [torch.randn(length, 34) for length in LENGTHS]
+    together = module(*in_a_batch(rows, n_frames=140))
+    alone = torch.cat([module(row[None], torch.tensor([len(row)])) for row in rows])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    assert together.std(dim=0).min() > 1e-3, "scores that never change would pass anything"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_frame_is_enough(name):
+    module = built(name).train()
+    scores = module(torch.randn(1, 1, 34), torch.tensor([1]))
+    scores.sum().backward()
+    assert scores.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gradient_reaches_every_parameter(name):
+    module = built(name)
+    scores = module(torch.randn(8, 40, 34), torch.tensor([40, 3, 25, 9, 31, 40, 18, 12]))
+    torch.nn.functional.cross_entropy(scores, torch.arange(8) % 4).backward()
+    idle = [key for key, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_silence_and_padding_alike_give_finite_scores(name):
+    module = settled(built(name))
+    assert module(torch.zeros(2, 12, 34), torch.tensor([12, 5])).isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_move_to_another_module_of_the_same_configuration(name):
+    first = settled(built(name))
+    torch.manual_seed(99)
+    plugin = plugins.load("architecture", name)
+    second = plugin.build(plugin.Config(), 34, 4).eval()
+    x, lengths = torch.randn(2, 9, 34), torch.tensor([9, 4])
+    assert not torch.equal(first(x, lengths), second(x, lengths))
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(x, lengths), second(x, lengths))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_draw_from_the_search_space_is_a_network(name):
+    plugin = plugins.load("architecture", name)
+    study = create_study(sampler=RandomSampler(seed=0))
+    for _ in range(8):
+        trial = study.ask()
+        values = plugin.search_space(trial)
+        # `ser tune` writes best.json by the trial's names, so that they must be those of the configuration.
+        assert trial.params == {f"architecture.{key}": value for key, value in values.items()}
+        module = built(name, **values)
+        assert module(torch.randn(2, 5, 34), torch.tensor([5, 3])).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_searched_parameter_acts_on_the_network(name):
+    plugin = plugins.load("architecture", name)
+    trial = create_study(sampler=RandomSampler(seed=0)).ask()
+    plugin.search_space(trial)
+    for key, distribution in trial.distributions.items():
+        first, *others = choices(distribution)
+        was = built(name, **{key.removeprefix("architecture."): first})
+        for value in others:
+            now = built(name, **{key.removeprefix("architecture."): value})
+            assert (size(now), repr(now)) != (size(was), repr(was)), f"{key} at {first} and {value} make one network"

@@ -1,0 +1,52 @@
+import torch
+
+from sercli.architectures import conv_attention
+from sercli.architectures._layers import SelfAttention, time_mask, weighted_mean, weighted_std
+
+
+def network(**values):
+    torch.manual_seed(0)
+    return conv_attention.build(conv_attention.Config(n_filters=4, **values), n_features=34, n_labels=4).eval()
+
+
+def test_each_block_doubles_the_filters_and_the_embedding_is_mean_and_deviation_of_the_last():
+    module = network(n_blocks=3)
+    assert [block[0].out_channels for block in module.blocks] == [4, 8, 16]
+    assert module.encode(torch.randn(2, 20, 34), torch.tensor([20, 9])).shape == (2, 2 * 16)
+
+
+def test_frames_beyond_the_limit_are_cut():
+    module = network(max_frames=6)
+    x = torch.randn(2, 20, 34)
+    torch.testing.assert_close(module(x, torch.tensor([20, 3])), module(x[:, :6], torch.tensor([6, 3])))
+
+
+def test_a_recording_may_be_shorter_than_the_blocks_halve_it():
+    module = network(n_blocks=5)
+    assert module(torch.randn(2, 3, 34), torch.tensor([3, 1])).isfinite().all()
+
+
+def test_the_statistics_of_equal_weights_are_those_of_the_real_frames():
+    states = torch.randn(2, 7, 3, dtype=torch.float64)
+    lengths = torch.tensor([7, 4])
+    weights = time_mask(lengths, 7).double() / lengths[:, None]
+    mean = weighted_mean(states, weights)
+    deviation = weighted_std(states, weights, mean)
+    for row, length in enumerate(lengths):
+        real = states[row, :length]
+        torch.testing.assert_close(mean[row], real.mean(dim=0))
+        torch.testing.assert_close(deviation[row], real.std(dim=0, correction=0), rtol=1e-4, atol=1e-4)
+
+
+def test_the_deviation_of_a_single_frame_has_a_finite_gradient():
+    states = torch.randn(1, 1, 3, requires_grad=True)
+    weights = torch.ones(1, 1)
+    weighted_std(states, weights, weighted_mean(states, weights)).sum().backward()
+    assert states.grad.isfinite().all()
+
+
+def test_attention_gives_padding_no_weight():
+    mask = time_mask(torch.tensor([5, 2]), 5)
+    weights = SelfAttention(3, 4)(torch.randn(2, 5, 3), mask)
+    assert (weights[~mask] == 0).all()
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))

@@ -1,0 +1,236 @@
+"""The six commands from end to end, as a user runs them: in one process, to keep them quick."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from iemocap_tree import tiny_plan, write_tree
+
+from sercli import cli
+
+QUICK = ["--set", "train.epochs=3", "--set", "train.lr=0.01"]
+
+
+@pytest.fixture
+def ser(monkeypatch, capsys):
+    """Runs `ser WORDS ...` and gives its exit code, stdout and stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["ser", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=exit_.value.code, out=out, err=err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def iemocap(tmp_path_factory):
+    """A tiny release with every quirk of the whole one, prepared, with a run of each modality and all ensembles."""
+    base = tmp_path_factory.mktemp("iemocap")
+    write_tree(base / "IEMOCAP_full_release", tiny_plan())
+    folders = SimpleNamespace(
+        root=base / "IEMOCAP_full_release",
+        data=base / "data",
+        acoustic=base / "acoustic",
+        linguistic=base / "linguistic",
+        ensembles=base / "ensembles",
+    )
+    run_quietly("prepare", "iemocap", folders.root, "--out", folders.data, "--jobs", 1)
+    run_quietly("train", "-m", "acoustic-lld", "--data", folders.data, "--out", folders.acoustic, *QUICK)
+    run_quietly("train", "-m", "linguistic", "--data", folders.data, "--out", folders.linguistic, *QUICK)
+    sides = ["-a", folders.acoustic, "-l", folders.linguistic]
+    run_quietly("ensemble", *sides, "--data", folders.data, "--out", folders.ensembles, *QUICK[:2])
+    return folders
+
+
+def run_quietly(*words):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as exit_:
+        patch.setattr(sys, "argv", ["ser", *map(str, words)])
+        cli.main()
+    assert exit_.value.code == 0, words
+
+
+def test_version_and_help(ser):
+    assert ser("--version").out.startswith("ser 0.")
+    assert ser("--help").code == 0
+
+
+def test_prepare_shows_what_it_found(ser, iemocap, tmp_path):
+    shown = ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words")
+    assert shown.code == 0
+    for expected in ("frustration", "happiness", "loso", "Before the choice", "After it", "without a majority"):
+        assert expected in shown.out
+    assert "ser train" in shown.err
+
+
+def test_a_second_prepare_gives_the_same_manifest(ser, iemocap, tmp_path):
+    ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words")
+    first = (tmp_path / "data" / "manifest.jsonl").read_bytes()
+    assert ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words").code == 0
+    assert (tmp_path / "data" / "manifest.jsonl").read_bytes() == first
+
+
+def test_train_scores_the_test_part_beside_chance_and_majority(ser, iemocap, tmp_path):
+    shown = ser("train", "-m", "linguistic-lstm", "--data", iemocap.data, "--out", tmp_path / "run", *QUICK)
+    assert shown.code == 0
+    for expected in ("linguistic-lstm", "chance", "majority", "UA"):
+        assert expected in shown.out
+
+
+def test_the_leaky_split_is_named_as_such(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run", "--split", "seed"]
+    assert "shares speakers" in ser(*words, *QUICK).err
+
+
+def test_other_settings_on_one_run_are_refused_with_the_difference(ser, iemocap):
+    words = ["train", "-m", "acoustic-lld", "--data", iemocap.data, "--out", iemocap.acoustic, *QUICK]
+    refused = ser(*words, "--set", "train.lr=0.5", "--seed", 7)
+    assert refused.code == 2
+    assert "train.lr was 0.01, now 0.5" in refused.err
+    assert "run.seed was 0, now 7" in refused.err
+
+
+def test_evaluate_scores_models_and_ensembles_side_by_side(ser, iemocap):
+    members = ["-a", iemocap.acoustic, "-l", iemocap.linguistic]
+    rules = [word for folder in sorted(iemocap.ensembles.iterdir()) for word in ("-e", folder)]
+    shown = ser("evaluate", *members, *rules, "--json")
+    found = json.loads(shown.out)
+    names = ["acoustic-lld", "linguistic", "average", "feature", "max-confidence", "weighted"]
+    assert [system["name"] for system in found["systems"]] == names
+    assert [system["name"] for system in found["baselines"]] == ["chance", "majority"]
+    for system in found["systems"]:
+        assert sum(map(sum, system["confusion"])) == system["n"]
+        assert set(system) >= {"name", "n", "wa", "ua", "macro_f1", "weighted_f1", "recall", "confusion", "labels"}
+    assert (iemocap.acoustic / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluating_anew_gives_the_stored_figures(ser, iemocap):
+    stored = ser("evaluate", "-e", iemocap.ensembles / "feature", "--json")
+    anew = ser("evaluate", "-e", iemocap.ensembles / "feature", "--data", iemocap.data, "--json")
+    assert json.loads(anew.out) == json.loads(stored.out)
+
+
+def test_evaluate_shows_the_confusion_matrix(ser, iemocap):
+    shown = ser("evaluate", "-l", iemocap.linguistic)
+    assert shown.code == 0
+    for expected in ("neutral", "recall", "precision", "chance"):
+        assert expected in shown.out
+
+
+def test_predict_gives_json_lines_whose_probabilities_sum_to_one(ser, iemocap, tmp_path):
+    clips = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[:2]
+    shown = ser("predict", *clips, "--model", iemocap.acoustic, "--json")
+    rows = [json.loads(line) for line in shown.out.splitlines()]
+    assert [row["path"] for row in rows] == list(map(str, clips))
+    for row in rows:
+        assert sum(row["probs"].values()) == pytest.approx(1.0, abs=1e-9)
+        assert row["confidence"] == max(row["probs"].values()) == row["probs"][row["label"]]
+
+
+def test_predict_gives_csv(ser, iemocap):
+    folder = sorted(iemocap.root.glob("Session1/sentences/wav/*"))[0]
+    rows = list(csv.DictReader(io.StringIO(ser("predict", folder, "--model", iemocap.acoustic, "--csv").out)))
+    assert len(rows) == len([path for path in folder.glob("*.wav") if not path.name.startswith("._")])
+    assert sum(float(rows[0][label]) for label in ("neutral", "happiness", "sadness", "anger")) == pytest.approx(1.0)
+
+
+def test_words_change_the_answer_of_an_ensemble_and_their_absence_is_said(ser, iemocap):
+    clip = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[0]
+    words = ["predict", clip, "--model", iemocap.ensembles / "average", "--json"]
+    mute, spoken = json.loads(ser(*words).out), json.loads(ser(*words, "--text", "i hate this").out)
+    alone = json.loads(ser("predict", clip, "--model", iemocap.acoustic, "--json").out)
+    assert mute["probs"] == alone["probs"] != spoken["probs"]
+    assert "sound alone" in mute["reason"]
+
+
+def test_silence_is_no_speech(ser, iemocap, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 16_000)
+    shown = ser("predict", tmp_path / "silence.wav", "--model", iemocap.acoustic, "--json")
+    assert shown.code == 0
+    found = json.loads(shown.out)
+    assert (found["label"], found["probs"], found["reason"]) == (None, {}, "no speech")
+
+
+def test_a_broken_file_among_good_ones_is_named_and_the_rest_answered(ser, iemocap, tmp_path):
+    clip = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[0]
+    shutil.copy(clip, tmp_path / "good.wav")
+    (tmp_path / "bad.wav").write_text("not audio")
+    shown = ser("predict", tmp_path, "--model", iemocap.acoustic, "--json")
+    assert shown.code == 2
+    assert [json.loads(line)["path"] for line in shown.out.splitlines()] == [str(tmp_path / "good.wav")]
+    assert "bad.wav" in shown.err
+    assert "1 of 2" in shown.err
+
+
+def test_a_moved_run_directory_gives_equal_probabilities(ser, iemocap, tmp_path):
+    clip = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[0]
+    words = ["predict", clip, "--text", "so happy", "--json", "--model"]
+    before = ser(*words, iemocap.ensembles / "feature").out
+    shutil.copytree(iemocap.ensembles / "feature", tmp_path / "moved")
+    assert ser(*words, tmp_path / "moved").out == before
+
+
+def test_tune_ends_with_a_file_that_train_takes(ser, iemocap, tmp_path):
+    study = ["tune", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "study", "--trials", 2]
+    shown = ser(*study, "--set", "train.epochs=2")
+    assert shown.code == 0
+    assert "train.lr" in shown.out
+    assert (tmp_path / "study" / "trials.png").exists()
+    words = ["train", "-m", "linguistic", "--config", tmp_path / "study" / "best.json", "--data", iemocap.data]
+    assert ser(*words, "--out", tmp_path / "run").code == 0
+
+
+def test_the_demo_corpus_needs_no_path(ser, tmp_path):
+    shown = ser("prepare", "demo", "--out", tmp_path / "demo", "--features", "words")
+    assert shown.code == 0
+    assert "192" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["prepare", "ravdes", "x", "--out", "y"], "Did you mean 'ravdess'?"),
+        (["prepare", "ravdess", "nowhere", "--out", "y"], "nowhere"),
+        (["prepare", "ravdess", "--out", "y"], "needs the folder where the corpus lies"),
+        (["train", "-m", "linguistc", "--data", "x", "--out", "y"], "Did you mean 'linguistic'?"),
+        (["train", "-m", "linguistic", "--data", "nowhere", "--out", "y"], "not a prepared dataset"),
+        (["train", "-m", "linguistic", "--set", "train.lr=-1", "--data", "x", "--out", "y"], "train.lr"),
+        (
+            ["train", "-m", "linguistic", "--set", "train.lrr=1", "--data", "x", "--out", "y"],
+            "Did you mean 'train.lr'?",
+        ),
+        (["train", "-m", "linguistic", "--fold", "0", "--data", "x", "--out", "y"], "--fold"),
+        (["train", "--data", "x", "--out", "y"], "No model chosen"),
+        (["evaluate"], "Nothing to evaluate"),
+        (["evaluate", "-a", "nowhere"], "not a run directory"),
+        (["predict", "nowhere.wav", "--model", "nowhere"], "nowhere.wav does not exist"),
+        (["predict"], "Missing"),
+        (["nonsense"], "No such command"),
+        (["train", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(ser, tmp_path, monkeypatch, words, expected):
+    monkeypatch.chdir(tmp_path)
+    shown = ser(*words)
+    assert shown.code == 2
+    assert shown.out == ""
+    assert expected in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_is_refused(ser, iemocap, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "holds no audio files" in ser("predict", tmp_path / "empty", "--model", iemocap.acoustic).err
+    refused = ser("prepare", "ravdess", tmp_path / "empty", "--out", tmp_path / "data")
+    assert refused.code == 2
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,331 @@
+import os
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+
+from sercli.dataset import audio
+from sercli.errors import AudioError
+from sercli.types import AudioConfig
+
+RATE_HZ = 16_000
+
+
+def tone(n_samples, rate_hz=RATE_HZ, peak=0.3):
+    return peak * np.sin(2 * np.pi * 220 * np.arange(n_samples) / rate_hz)
+
+
+def write(path, signal=None, rate_hz=RATE_HZ, **kwargs):
+    soundfile.write(path, tone(RATE_HZ) if signal is None else signal, rate_hz, **kwargs)
+    return path
+
+
+def wav_bytes(claimed_bytes, content, rate_hz=RATE_HZ):
+    """A 16-bit mono WAV whose header claims some number of bytes."""
+    form = struct.pack("<IHHIIHH", 16, 1, 1, rate_hz, 2 * rate_hz, 2, 16)
+    riff = min(claimed_bytes + 36, 0xFFFFFFFF)
+    return b"RIFF%bWAVEfmt %bdata%b%b" % (struct.pack("<I", riff), form, struct.pack("<I", claimed_bytes), content)
+
+
+def cut(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
+def test_every_sample_format_gives_the_same_sound(tmp_path, subtype):
+    signal = audio.read(write(tmp_path / "a.wav", subtype=subtype), sample_rate_hz=RATE_HZ)
+    assert signal.dtype == np.float32
+    np.testing.assert_allclose(signal, tone(RATE_HZ), atol=0.01)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3", "aiff", "au", "caf", "w64"])
+def test_every_container_gives_the_same_sound(tmp_path, suffix):
+    signal = audio.read(write(tmp_path / f"a.{suffix}"), sample_rate_hz=RATE_HZ)
+    np.testing.assert_allclose(signal[800:-800], tone(RATE_HZ)[800:-800], atol=0.03)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
+def test_every_rate_is_resampled_to_the_one_asked_for(tmp_path, rate_hz):
+    path = write(tmp_path / "a.wav", tone(rate_hz, rate_hz), rate_hz)
+    signal = audio.read(path, sample_rate_hz=RATE_HZ)
+    assert signal.shape == (RATE_HZ,)
+    np.testing.assert_allclose(signal[800:-800], tone(RATE_HZ)[800:-800], atol=0.005)
+
+
+def test_channels_are_averaged(tmp_path):
+    path = write(tmp_path / "a.wav", np.stack([tone(800), -tone(800) / 2], axis=1))
+    np.testing.assert_allclose(audio.read(path, sample_rate_hz=RATE_HZ), tone(800) / 4, atol=1e-4)
+
+
+def test_a_clip_of_a_twentieth_of_a_second_is_read(tmp_path):
+    assert audio.read(write(tmp_path / "a.wav", tone(800)), sample_rate_hz=RATE_HZ).shape == (800,)
+
+
+def test_a_single_sample_at_a_high_rate_stays_one_sample(tmp_path):
+    path = write(tmp_path / "a.wav", np.array([0.5]), 96_000)
+    assert audio.read(path, sample_rate_hz=8_000).shape == (1,)
+
+
+def test_a_recording_longer_than_a_block_is_read_whole(tmp_path):
+    path = write(tmp_path / "a.wav", tone(50 * 8_000, 8_000), 8_000)
+    np.testing.assert_allclose(audio.read(path, sample_rate_hz=8_000), tone(50 * 8_000, 8_000), atol=1e-4)
+
+
+def test_a_recording_is_described_by_content_length_rate_and_channels(tmp_path):
+    first = audio.inspect(write(tmp_path / "a.wav", np.zeros((4_000, 2)), 8_000))
+    second = audio.inspect(write(tmp_path / "b.wav", np.zeros((4_000, 2)), 8_000))
+    other = audio.inspect(write(tmp_path / "c.wav", np.ones((4_000, 2)), 8_000))
+    assert (first.duration_s, first.sample_rate_hz, first.n_channels) == (0.5, 8_000, 2)
+    assert first.digest == second.digest != other.digest
+
+
+def test_the_length_is_told_without_decoding(tmp_path):
+    assert audio.duration_s(write(tmp_path / "a.flac", tone(12_000))) == 0.75
+
+
+def test_a_stretch_is_cut_out(tmp_path):
+    signal = audio.read(write(tmp_path / "a.wav"), sample_rate_hz=RATE_HZ, start_s=0.25, end_s=0.5)
+    np.testing.assert_allclose(signal, tone(RATE_HZ)[4_000:8_000], atol=1e-4)
+
+
+def test_a_stretch_without_an_end_goes_to_the_end(tmp_path):
+    assert audio.read(write(tmp_path / "a.wav"), sample_rate_hz=RATE_HZ, start_s=0.75).shape == (4_000,)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "between"),
+    [
+        (2.0, None, "2 s and its end"),
+        (1.0, 1.5, "1 s and 1.5 s"),
+        (0.5, 0.5, "0.5 s and 0.5 s"),
+        (0.6, 0.5, "0.6 s and 0.5 s"),
+        (None, 0.0, "0 s and 0 s"),
+        (-1.0, None, "-1 s and its end"),
+    ],
+)
+def test_a_stretch_outside_of_the_recording_is_refused_with_its_length(tmp_path, start_s, end_s, between):
+    path = write(tmp_path / "a.wav")
+    with pytest.raises(AudioError) as caught:
+        audio.read(path, sample_rate_hz=RATE_HZ, start_s=start_s, end_s=end_s)
+    expected = f"{path} holds no samples between {between}, it is 1.00 s long; correct start_s and end_s."
+    assert str(caught.value) == expected
+
+
+def nothing(path):
+    return path
+
+
+def folder(path):
+    path.mkdir()
+    return path
+
+
+def empty(path):
+    path.touch()
+    return path
+
+
+def header_only(path):
+    return write(path, np.zeros(0))
+
+
+def truncated(path):
+    return cut(write(path), 0.6)
+
+
+def truncated_by_a_byte(path):
+    path.write_bytes(write(path).read_bytes()[:-1])
+    return path
+
+
+def text(path):
+    path.write_text("This is not a recording.\n" * 50)
+    return path
+
+
+def not_a_number(path):
+    return write(path, np.where(np.arange(RATE_HZ) == 5, np.nan, tone(RATE_HZ)), subtype="FLOAT")
+
+
+def infinite(path):
+    return write(path, np.where(np.arange(RATE_HZ) == 5, np.inf, tone(RATE_HZ)), subtype="FLOAT")
+
+
+def one_sample_a_second(path):
+    path.write_bytes(wav_bytes(2_000, bytes(2_000), rate_hz=1))
+    return path
+
+
+def of_unknown_length(path):
+    """A FLAC as written to a pipe: the number of samples in its header is 0, for "unknown"."""
+    content = bytearray(write(path, format="FLAC").read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    return path
+
+
+BAD = [
+    (nothing, "wav", "cannot be read: No such file or directory; check the path."),
+    (folder, "wav", "is a folder; give a recording."),
+    (empty, "wav", "is empty (0 bytes); record or export it again."),
+    (header_only, "wav", "holds no samples (length 0 s); record or export it again."),
+    (
+        truncated,
+        "wav",
+        "is truncated: its header promises 32000 bytes, the file holds 19182; copy or export it again.",
+    ),
+    (
+        truncated_by_a_byte,
+        "wav",
+        "is truncated: its header promises 32000 bytes, the file holds 31999; copy or export it again.",
+    ),
+    (
+        truncated,
+        "aiff",
+        "is truncated: its header promises 32008 bytes, the file holds 19186; copy or export it again.",
+    ),
+    (truncated, "au", "is truncated: its header promises 32000 bytes, the file holds 19190; copy or export it again."),
+    (truncated, "flac", "is damaged or truncated (flac decoder lost sync); copy or export it again."),
+    (text, "wav", "is not audio that can be read (Format not recognised); convert it to WAV or FLAC."),
+    (not_a_number, "wav", "holds samples that are not numbers (NaN or infinite); export it again."),
+    (infinite, "wav", "holds samples that are not numbers (NaN or infinite); export it again."),
+    (one_sample_a_second, "wav", "is damaged: its header says 1 samples a second; copy or export it again."),
+    (of_unknown_length, "flac", "does not tell its length, as if written to a pipe; convert it to WAV."),
+]
+
+
+@pytest.mark.parametrize(("make", "suffix", "message"), BAD, ids=lambda value: getattr(value, "__name__", None))
+def test_a_bad_recording_is_refused_by_name_with_reason_and_advice(tmp_path, make, suffix, message):
+    path = make(tmp_path / f"clip.{suffix}")
+    with pytest.raises(AudioError) as inspected:
+        audio.inspect(path)
+    with pytest.raises(AudioError) as read:
+        audio.read(path, sample_rate_hz=RATE_HZ)
+    assert str(inspected.value) == str(read.value) == f"{path} {message}"
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "mp3"])
+def test_a_truncated_lossy_recording_is_refused(tmp_path, suffix):
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 5 * RATE_HZ)
+    path = cut(write(tmp_path / f"a.{suffix}", noise), 0.6)
+    with pytest.raises(AudioError, match=r"is truncated: .* copy or export it again\.$"):
+        audio.inspect(path)
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.wav")
+    try:
+        path.write_bytes(wav_bytes(1_600, bytes(1_600)))
+    except OSError:
+        pytest.skip("this file system knows no such names")
+    with pytest.raises(AudioError, match=r"has a name that is not UTF-8; rename it\.$"):
+        audio.inspect(path)
+
+
+@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 0xFFFFFFFF - 36, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_wav_from_a_pipe_whose_size_is_unknown_is_read(tmp_path, claimed):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(claimed, (tone(RATE_HZ) * 32767).astype("<i2").tobytes()))
+    np.testing.assert_allclose(audio.read(path, sample_rate_hz=RATE_HZ), tone(RATE_HZ), atol=1e-4)
+    assert audio.inspect(path).duration_s == 1.0
+
+
+def test_a_small_file_that_claims_gigabytes_asks_for_no_memory(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(4_000_000_000, bytes(56)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(AudioError, match="its header promises 4000000000 bytes, the file holds 56;"):
+            audio.read(path, sample_rate_hz=RATE_HZ)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def speech(rate_hz=RATE_HZ):
+    """Half a second of sound between two of near silence."""
+    quiet = np.full(rate_hz // 2, 1e-5)
+    return np.concatenate([quiet, tone(rate_hz // 2, rate_hz), quiet]).astype(np.float32)
+
+
+@pytest.mark.parametrize("gain", [0.02, 0.5, 3.0])
+def test_the_level_is_the_same_whatever_the_gain_was(gain):
+    expected = audio.prepare_signal(speech(), AudioConfig())
+    np.testing.assert_allclose(audio.prepare_signal(speech() * np.float32(gain), AudioConfig()), expected, rtol=1e-4)
+
+
+def test_speech_comes_to_the_level_asked_for():
+    normalised = audio.prepare_signal(speech(), AudioConfig(level_dbfs=-20.0))
+    assert audio.speech_level_dbfs(normalised) == pytest.approx(-20.0, abs=1e-4)
+
+
+def test_the_level_is_left_as_recorded_where_none_is_asked_for():
+    np.testing.assert_array_equal(audio.prepare_signal(speech(), AudioConfig(level_dbfs=None)), speech())
+
+
+@pytest.mark.parametrize("signal", [np.zeros(RATE_HZ, np.float32), np.full(RATE_HZ, 5e-4, np.float32)])
+def test_silence_is_not_amplified(signal):
+    np.testing.assert_array_equal(audio.prepare_signal(signal, AudioConfig()), signal)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+def test_pauses_do_not_lower_the_level_of_speech(rate_hz):
+    level = audio.speech_level_dbfs(speech(rate_hz), sample_rate_hz=rate_hz)
+    assert level == pytest.approx(20 * np.log10(0.3 / np.sqrt(2)), abs=0.02)
+
+
+def test_the_level_is_measured_on_frames_of_50_ms_at_every_rate():
+    click = np.zeros(8_000, np.float32)
+    click[:400] = 1.0  # the first 50 ms of a second at 8 kHz
+    assert audio.speech_level_dbfs(click, sample_rate_hz=8_000) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_clip_shorter_than_a_frame_has_a_level():
+    assert audio.speech_level_dbfs(np.ones(3, np.float32)) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("peak", "silent"), [(0.0, True), (0.0009, True), (0.0011, False), (0.5, False)], ids=["zeros", "-61", "-59", "-6"]
+)
+def test_what_stays_below_60_db_under_full_scale_is_silent(peak, silent):
+    assert audio.is_silent(np.full(RATE_HZ, peak, np.float32)) is silent
+
+
+def test_one_loud_stretch_is_not_silence():
+    signal = np.zeros(10 * RATE_HZ, np.float32)
+    signal[RATE_HZ : RATE_HZ + 1600] = 0.1
+    assert not audio.is_silent(signal)
+
+
+def test_a_folder_gives_all_recordings_below_it_in_order(tmp_path):
+    for name in ("b/deep/2.FLAC", "b/1.wav", "a.mp3", "b/._1.wav", "notes.txt", "b/table.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.wav").mkdir()
+    names = [path.relative_to(tmp_path).as_posix() for path in audio.find([tmp_path])]
+    assert names == ["a.mp3", "b/1.wav", "b/deep/2.FLAC"]
+
+
+def test_a_file_that_is_named_is_taken_whatever_its_ending_and_only_once(tmp_path):
+    odd, clip = tmp_path / "odd.data", tmp_path / "clip.wav"
+    odd.touch()
+    clip.touch()
+    assert audio.find([odd, clip, tmp_path, odd]) == [odd, clip]
+
+
+def test_a_folder_without_recordings_is_refused(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(AudioError) as caught:
+        audio.find([tmp_path])
+    assert str(caught.value).startswith(f"{tmp_path} holds no audio files (.aif, .aifc, .aiff, ")
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(AudioError) as caught:
+        audio.find([tmp_path / "gone"])
+    assert str(caught.value) == f"{tmp_path / 'gone'} does not exist; check the path."

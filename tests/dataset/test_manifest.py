@@ -1,0 +1,139 @@
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sercli.dataset import manifest
+from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
+from sercli.errors import SerError
+from sercli.types import Utterance
+
+LABELS = ("neutral", "anger")
+ROWS = (
+    Utterance(
+        "a", "table", "anger", speaker="Zoë", texts={"human": 'say "no"\nnow, 谢谢'}, attributes={"votes": [1, 0.5]}
+    ),
+    Utterance("b", "table", "neutral", audio="x/b.wav", start_s=0.1, end_s=1 / 3, digest="00", duration_s=0.2333),
+)
+
+
+def make_dataset(folder: Path, rows=ROWS) -> Dataset:
+    made = make_manifest(rows, LABELS)
+    info = DatasetInfo("table", "none", "/corpus", "four", LABELS, "speakers", None, made.sha256, len(rows), 0.1)
+    return Dataset(folder, info, made)
+
+
+def edit_info(folder, **changes):
+    path = folder / "dataset.json"
+    path.write_bytes(msgspec.json.encode({**msgspec.json.decode(path.read_bytes()), **changes}))
+
+
+def test_what_is_saved_is_loaded_again(tmp_path):
+    dataset = make_dataset(tmp_path / "new" / "folder")
+    manifest.save(dataset)
+    assert manifest.load(dataset.folder) == dataset
+
+
+def test_each_line_of_the_manifest_is_one_utterance_by_its_field_names(tmp_path):
+    manifest.save(make_dataset(tmp_path))
+    lines = [msgspec.json.decode(line) for line in (tmp_path / "manifest.jsonl").read_bytes().splitlines()]
+    assert [line["id"] for line in lines] == ["a", "b"]
+    assert lines[1]["end_s"] == 1 / 3
+    assert lines[0]["texts"] == {"human": 'say "no"\nnow, 谢谢'}
+
+
+def test_nothing_but_the_two_files_is_left_in_the_folder(tmp_path):
+    manifest.save(make_dataset(tmp_path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset.json", "manifest.jsonl"]
+
+
+def test_utterances_are_found_by_id_in_the_order_asked_for(tmp_path):
+    dataset = make_dataset(tmp_path)
+    assert dataset.select(["b", "a"]) == [ROWS[1], ROWS[0]]
+    assert dataset.by_id["a"] is ROWS[0]
+
+
+def test_the_hash_is_that_of_utterances_and_labels():
+    same = make_manifest(ROWS, LABELS).sha256
+    assert make_manifest(iter(ROWS), LABELS).sha256 == same
+    assert make_manifest(ROWS, LABELS[::-1]).sha256 != same
+    assert make_manifest(ROWS[::-1], LABELS).sha256 != same
+    assert make_manifest([ROWS[0], replace(ROWS[1], digest="01")], LABELS).sha256 != same
+
+
+def test_two_utterances_with_one_id_are_refused():
+    with pytest.raises(SerError) as caught:
+        make_manifest([ROWS[0], ROWS[1], ROWS[0]], LABELS)
+    assert str(caught.value) == "Two utterances are called 'a'; ids must be unique in a corpus."
+
+
+@pytest.mark.parametrize("name", ["", "missing"])
+def test_a_folder_that_was_not_prepared_is_refused(tmp_path, name):
+    folder = tmp_path / name
+    with pytest.raises(SerError) as caught:
+        manifest.load(folder)
+    expected = (
+        f"{folder} is not a prepared dataset (no dataset.json). Make one with `ser prepare CORPUS ROOT --out {folder}`."
+    )
+    assert str(caught.value) == expected
+
+
+def test_a_dataset_of_a_newer_version_is_refused(tmp_path):
+    manifest.save(make_dataset(tmp_path))
+    edit_info(tmp_path, schema=2, unheard_of="field")
+    with pytest.raises(SerError) as caught:
+        manifest.load(tmp_path)
+    expected = f"{tmp_path} was prepared by a newer version of ser (schema 2, this one reads up to 1); upgrade ser."
+    assert str(caught.value) == expected
+
+
+def test_a_schema_that_is_no_number_is_refused(tmp_path):
+    manifest.save(make_dataset(tmp_path))
+    edit_info(tmp_path, schema="2b")
+    with pytest.raises(SerError, match=r"newer version of ser \(schema 2b, "):
+        manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"corpus": "tab', b"[]", b"\xff\xfe", b'{"corpus": "\xff"}', b'{"corpus": 1}']
+)
+def test_a_damaged_dataset_json_is_refused(tmp_path, content):
+    manifest.save(make_dataset(tmp_path))
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(SerError) as caught:
+        manifest.load(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'dataset.json'} cannot be read: ")
+    assert str(caught.value).endswith(". Run `ser prepare` again.")
+
+
+@pytest.mark.parametrize("content", [None, b'{"id": "a"', b'{"id": "a"}\n', b"\xff\xfe", b'{"id": "\xff"}\n'])
+def test_a_missing_or_damaged_manifest_is_refused(tmp_path, content):
+    manifest.save(make_dataset(tmp_path))
+    path = tmp_path / "manifest.jsonl"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SerError) as caught:
+        manifest.load(tmp_path)
+    assert str(caught.value).startswith(f"{path} cannot be read: ")
+    assert str(caught.value).endswith(". Run `ser prepare` again.")
+
+
+def test_a_manifest_that_was_edited_by_hand_is_refused(tmp_path):
+    manifest.save(make_dataset(tmp_path))
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("anger", "neutral"), encoding="utf-8")
+    with pytest.raises(SerError) as caught:
+        manifest.load(tmp_path)
+    expected = f"{path} was changed after `ser prepare` wrote it (its hash differs). Run `ser prepare` again."
+    assert str(caught.value) == expected
+
+
+def test_a_prepare_killed_between_its_two_files_is_seen(tmp_path):
+    manifest.save(make_dataset(tmp_path))
+    old = (tmp_path / "dataset.json").read_bytes()
+    manifest.save(make_dataset(tmp_path, ROWS[:1]))
+    (tmp_path / "dataset.json").write_bytes(old)
+    with pytest.raises(SerError, match=r"its hash differs\). Run `ser prepare` again\.$"):
+        manifest.load(tmp_path)

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+
+from sercli.ensembles import average, feature, max_confidence, weighted
+from sercli.types import Predictions
+
+
+def member(probs, embeddings=None):
+    probs = np.array(probs, np.float64)
+    return Predictions(tuple(map(str, range(len(probs)))), ("a", "b"), probs, embeddings=embeddings)
+
+
+def sure_of(y, confidence):
+    """(N, 2) probabilities that give the truth this confidence."""
+    probs = np.full((len(y), 2), 1 - np.asarray(confidence)[:, None])
+    probs[np.arange(len(y)), y] = confidence
+    return probs
+
+
+def test_max_confidence_takes_each_utterance_from_the_surest_member():
+    first, second = member([[0.6, 0.4], [0.1, 0.9]]), member([[0.3, 0.7], [0.8, 0.2]])
+    assert max_confidence.combine([first, second], {}).tolist() == [[0.3, 0.7], [0.1, 0.9]]
+
+
+def test_max_confidence_gives_a_tie_to_the_first_member():
+    first, second = member([[0.7, 0.3]]), member([[0.3, 0.7]])
+    assert max_confidence.combine([first, second], {}).tolist() == [[0.7, 0.3]]
+
+
+def test_the_average_is_the_mean_of_the_members():
+    first, second = member([[0.6, 0.4]]), member([[0.2, 0.8]])
+    np.testing.assert_allclose(average.combine([first, second], {}), [[0.4, 0.6]])
+
+
+def test_the_weight_is_that_of_the_lowest_cross_entropy():
+    # One member is right on 80 of 100 with .9, the other on the rest: by derivative of the cross-entropy,
+    # .8 log(.1 + .8 w) + .2 log(.9 - .8 w) is highest at w = .875.
+    y = np.zeros(100, np.int64)
+    right = np.arange(100) < 80
+    members = [member(sure_of(y, np.where(right, 0.9, 0.1))), member(sure_of(y, np.where(right, 0.1, 0.9)))]
+    state = weighted.fit(members, y, weighted.Config(steps=200))
+    assert state["weights"] == pytest.approx([0.875, 0.125])
+
+
+def test_a_member_that_only_guesses_gets_no_weight():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    knows, guesses = member(sure_of(y, np.full(200, 0.95))), member(rng.dirichlet([1, 1], 200))
+    assert weighted.fit([knows, guesses], y, weighted.Config())["weights"].tolist() == [1, 0]
+    assert weighted.fit([guesses, knows], y, weighted.Config())["weights"].tolist() == [0, 1]
+
+
+def test_a_probability_of_zero_for_the_truth_does_not_break_the_search():
+    y = np.array([0, 1])
+    wrong = member([[0.0, 1.0], [1.0, 0.0]])
+    right = member([[1.0, 0.0], [0.0, 1.0]])
+    assert weighted.fit([wrong, right], y, weighted.Config())["weights"].tolist() == [0, 1]
+
+
+def test_the_weighted_mean_mixes_by_the_weights():
+    first, second = member([[1.0, 0.0]]), member([[0.0, 1.0]])
+    state = {"weights": np.array([0.3, 0.7])}
+    np.testing.assert_allclose(weighted.combine([first, second], state), [[0.3, 0.7]])
+
+
+class Given(torch.nn.Module):
+    """An encoder whose embedding is the first frame."""
+
+    def encode(self, x, lengths):
+        return x[:, 0]
+
+
+def fusion(embeddings, **values):
+    torch.manual_seed(0)
+    return feature.build(feature.Config(**values), [Given(), Given()], embeddings, n_labels=2)
+
+
+EMBEDDINGS = [
+    np.random.default_rng(0).normal(3, 5, (30, 4)).astype(np.float32),
+    np.random.default_rng(1).normal(-1, 0.1, (30, 2)).astype(np.float32),
+]
+
+
+def test_feature_level_fusion_in_numpy_gives_what_its_network_gives():
+    network = fusion(EMBEDDINGS).eval()
+    inputs = [t for e in EMBEDDINGS for t in (torch.from_numpy(e)[:, None], torch.ones(30, dtype=torch.int64))]
+    expected = torch.softmax(network(*inputs).double(), dim=1).detach().numpy()
+    members = [member(np.full((30, 2), 0.5), e) for e in EMBEDDINGS]
+    np.testing.assert_allclose(feature.combine(members, feature.state_of(network)), expected, atol=1e-6)
+
+
+def test_joined_embeddings_are_standardised_by_the_train_part():
+    network = fusion(EMBEDDINGS).eval()
+    inputs = [t for e in EMBEDDINGS for t in (torch.from_numpy(e)[:, None], torch.ones(30, dtype=torch.int64))]
+    joined = network.encode(*inputs).detach().numpy()
+    np.testing.assert_allclose(joined.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(joined.std(axis=0), 1, atol=1e-5)
+
+
+def test_an_embedding_that_never_changes_says_nothing():
+    constant = [EMBEDDINGS[0], np.full((30, 2), 7, np.float32)]
+    state = feature.state_of(fusion(constant))
+    assert state["scale"][-2:].tolist() == [0, 0]
+    assert (state["scale"][:-2] > 0).all()
+
+
+def test_feature_level_fusion_survives_scores_too_large_for_exp():
+    state = {"mean": np.zeros(6), "scale": np.ones(6), "weight": np.full((2, 6), 1e4), "bias": np.array([0.0, 1.0])}
+    state["weight"][1] *= -1
+    probs = feature.combine([member(np.full((30, 2), 0.5), e) for e in EMBEDDINGS], state)
+    assert np.isfinite(probs).all()
+    np.testing.assert_allclose(probs.sum(axis=1), 1)

@@ -1,0 +1,108 @@
+"""What every audio feature keeps to, so that a new file in the folder is tested as soon as it lies there."""
+
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from sercli import config as configuration
+from sercli import plugins
+from sercli.types import AudioConfig
+
+AUDIO = [name for name in plugins.names("feature") if plugins.load("feature", name).INPUT == "audio"]
+LENGTHS = [1, 160, 800, 16_000, 5 * 16_000]
+SOUNDS = {
+    "silence": np.zeros,
+    "impulse": lambda n: np.eye(1, n, n // 2)[0],
+    "full-scale square": lambda n: np.where(np.arange(n) // 50 % 2, 1.0, -1.0),
+    "white noise": lambda n: np.random.default_rng(0).standard_normal(n),
+    "constant": lambda n: np.full(n, 0.3),
+}
+
+every_feature = pytest.mark.parametrize("name", AUDIO)
+
+
+def extract(name, signal, **settings):
+    """The features of a signal; a division by zero or the like on the way is a failure."""
+    plugin = plugins.load("feature", name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return plugin.extract(np.asarray(signal, np.float32), plugin.Config(**settings))
+
+
+def voice(seconds, rate_hz=16_000):
+    """Harmonics that glide and swell, noise over them."""
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    phase = 2 * np.pi * (150 * t + 10 * np.sin(2 * np.pi * t))
+    tones = sum(np.sin(k * phase) / k for k in range(1, 15)) * np.sin(2 * np.pi * 1.5 * t) ** 2
+    return 0.05 * (tones + 0.05 * np.random.default_rng(0).standard_normal(t.size))
+
+
+def test_the_four_audio_features_of_the_presets_are_there():
+    assert {"spectrogram", "log-mel", "lld", "mfcc"} <= set(AUDIO)
+
+
+@every_feature
+def test_it_declares_what_the_cache_needs(name):
+    plugin = plugins.load("feature", name)
+    assert isinstance(plugin.VERSION, int)
+    assert plugin.DTYPE in ("float16", "float32")
+
+
+@every_feature
+def test_its_configuration_is_frozen_hashable_audio_and_survives_json(name):
+    plugin = plugins.load("feature", name)
+    config = plugin.Config()
+    assert isinstance(config, AudioConfig)
+    assert plugin.Config.__dataclass_params__.frozen
+    assert {config: 1}[configuration.build(plugin.Config, configuration.to_dict(config), "feature")] == 1
+
+
+@every_feature
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_any_sound_of_any_length_gives_finite_rows_of_one_width(name, sound, rate_hz):
+    rows = [extract(name, SOUNDS[sound](n), sample_rate_hz=rate_hz) for n in LENGTHS]
+    assert {(r.dtype, r.ndim, r.shape[1]) for r in rows} == {(np.dtype(np.float32), 2, rows[0].shape[1])}
+    assert all(len(r) >= 1 and np.isfinite(r).all() for r in rows)
+
+
+@every_feature
+@given(signal=arrays(np.float32, st.integers(1, 2000), elements=st.floats(-1, 1, width=32)))
+def test_any_signal_gives_finite_numbers(name, signal):
+    assert np.isfinite(extract(name, signal)).all()
+
+
+@every_feature
+def test_the_same_sound_gives_the_same_numbers_and_is_left_as_it_was(name):
+    signal = voice(2).astype(np.float32)
+    before = signal.copy()
+    np.testing.assert_array_equal(extract(name, signal), extract(name, signal))
+    np.testing.assert_array_equal(signal, before)
+
+
+@every_feature
+def test_no_column_is_constant_on_a_voice(name):
+    assert (np.ptp(extract(name, voice(5)), axis=0) > 0).all()
+
+
+@every_feature
+def test_storing_it_as_it_says_costs_less_than_a_hundredth_of_each_columns_deviation(name):
+    rows = extract(name, voice(5)).astype(np.float64)
+    stored = rows.astype(plugins.load("feature", name).DTYPE).astype(np.float64)
+    assert (np.abs(stored - rows).max(axis=0) < 0.01 * rows.std(axis=0)).all()
+
+
+@every_feature
+def test_ten_minutes_need_little_more_memory_than_their_features(name):
+    signal = np.tile(voice(10), 60).astype(np.float32)
+    extract(name, signal[:16_000])  # tables and libraries are loaded
+    tracemalloc.start()
+    rows = extract(name, signal)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - rows.nbytes < 40e6

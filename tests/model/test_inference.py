@@ -1,0 +1,121 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sercli.dataset.manifest import Dataset, make_manifest
+from sercli.errors import SerError
+from sercli.model import inference
+
+CPU = torch.device("cpu")
+
+
+def without_words(dataset, utterance_id, folder):
+    """The dataset with one utterance's transcript gone."""
+    changed = [replace(u, texts={}) if u.id == utterance_id else u for u in dataset.manifest.utterances]
+    return Dataset(folder, dataset.info, make_manifest(changed, dataset.info.labels))
+
+
+def test_predictions_keep_the_order_they_were_asked_in(members, tiny_dataset, rows):
+    linguistic = members[1]
+    asked = list(reversed(tiny_dataset.manifest.utterances))
+    together = linguistic.predict(asked, rows)
+    assert together.ids == tuple(u.id for u in asked)
+    assert together.truth == tuple(u.label for u in asked)
+    alone = np.concatenate([linguistic.predict([u], rows).probs for u in asked])
+    np.testing.assert_allclose(together.probs, alone, atol=1e-6)
+    assert len({len(row) for row in rows(asked, "words", linguistic.spec.feature_config)}) > 1
+
+
+def test_each_row_is_a_distribution_with_an_embedding_beside_it(members, tiny_dataset, rows):
+    for member in members:
+        predictions = member.predict(tiny_dataset.manifest.utterances, rows)
+        assert predictions.probs.dtype == np.float64
+        np.testing.assert_allclose(predictions.probs.sum(axis=1), 1, atol=1e-12)
+        assert predictions.embeddings.shape == (48, member.module.n_embedding)
+        assert predictions.embeddings.dtype == np.float32
+
+
+def test_an_unknown_label_leaves_predictions_without_truth(members, tiny_dataset, rows):
+    known, odd = tiny_dataset.manifest.utterances[:2]
+    predictions = members[0].predict([known, replace(odd, label="boredom")], rows)
+    assert predictions.truth is None
+    assert len(predictions.probs) == 2
+
+
+def test_a_model_says_what_an_utterance_lacks(members, tiny_dataset):
+    acoustic, linguistic = members
+    utterance = tiny_dataset.manifest.utterances[0]
+    assert (acoustic.lacks(utterance), linguistic.lacks(utterance)) == (None, None)
+    mute, silent = replace(utterance, texts={}), replace(utterance, audio=None)
+    assert (acoustic.lacks(mute), linguistic.lacks(mute)) == (None, "words")
+    assert (acoustic.lacks(silent), linguistic.lacks(silent)) == ("sound", None)
+
+
+def test_utterances_without_the_features_input_are_counted_and_the_first_is_named(tiny_dataset, tmp_path, no_progress):
+    gone = tiny_dataset.manifest.utterances[5].id
+    dataset = without_words(tiny_dataset, gone, tmp_path)
+    rows = inference.cached_rows(dataset, jobs=1, progress=no_progress)
+    with pytest.raises(
+        SerError, match=rf"1 of 48 utterances have no words, which .*'words' needs; the first: '{gone}'"
+    ):
+        rows(dataset.manifest.utterances, "words", None)
+
+
+def test_a_run_moved_to_another_folder_gives_equal_probabilities(runs_made, tiny_dataset, rows, tmp_path):
+    for folder in (runs_made.acoustic, runs_made.linguistic):
+        before = inference.load(folder, CPU).predict(tiny_dataset.manifest.utterances, rows)
+        moved = tmp_path / "elsewhere" / folder.name
+        shutil.copytree(folder, moved)
+        after = inference.load(moved, CPU).predict(tiny_dataset.manifest.utterances, rows)
+        assert np.array_equal(before.probs, after.probs)
+        assert np.array_equal(before.embeddings, after.embeddings)
+
+
+def test_a_run_takes_its_users_word_vectors_along(train, plans, tiny_dataset, rows, split, tmp_path):
+    vectors = tmp_path / "mine.txt"
+    rng = np.random.default_rng(0)
+    words = sorted({w for u in tiny_dataset.manifest.utterances for w in u.texts["human"].split()})
+    vectors.write_text("".join(f"{w} {' '.join(f'{x:.4f}' for x in rng.standard_normal(4))}\n" for w in words))
+    config = replace(plans.linguistic.model.feature_config, vectors=str(vectors))
+    plan = replace(plans.linguistic, model=replace(plans.linguistic.model, feature_config=config))
+    train(plan, tmp_path / "run")
+    test_part = tiny_dataset.select(split.test)
+    before = inference.load(tmp_path / "run", CPU).predict(test_part, rows)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    vectors.unlink()
+    moved = inference.load(tmp_path / "moved", CPU)
+    assert moved.spec.feature_config.vectors == str(tmp_path / "moved" / "vectors.npz")
+    assert np.array_equal(moved.predict(test_part, rows).probs, before.probs)
+
+
+def test_an_ensemble_is_no_single_model(runs_made, tmp_path):
+    shutil.copytree(runs_made.acoustic, tmp_path / "run")
+    info = tmp_path / "run" / "run.json"
+    info.write_text(info.read_text().replace('"kind": "model"', '"kind": "ensemble"'))
+    with pytest.raises(SerError, match="is an ensemble, and a single model is needed here"):
+        inference.load(tmp_path / "run", CPU)
+
+
+def test_an_unfinished_run_is_refused_with_the_way_to_finish_it(runs_made, tmp_path):
+    shutil.copytree(runs_made.acoustic, tmp_path / "run")
+    info = tmp_path / "run" / "run.json"
+    info.write_text(info.read_text().replace('"finished"', '"training"'))
+    with pytest.raises(SerError, match=r"is not finished .* repeat the command that started it"):
+        inference.load(tmp_path / "run", CPU)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_damaged_weights_are_refused_by_the_runs_name(damage, runs_made, tmp_path):
+    shutil.copytree(runs_made.acoustic, tmp_path / "run")
+    weights = tmp_path / "run" / "weights.safetensors"
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:-50])
+    else:
+        weights.write_bytes((runs_made.linguistic / "weights.safetensors").read_bytes())
+    with pytest.raises(SerError, match=r"run: the weights cannot be read \(.+\); train the run again"):
+        inference.load(tmp_path / "run", CPU)

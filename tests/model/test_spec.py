@@ -1,0 +1,119 @@
+import json
+
+import pytest
+
+from sercli import config, plugins
+from sercli.errors import ConfigError, SerError
+from sercli.model import spec
+from sercli.types import TrainConfig
+
+
+@pytest.fixture
+def settings_file(tmp_path):
+    def write(**sections):
+        path = tmp_path / "settings.json"
+        path.write_text(json.dumps(sections))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", spec.presets())
+def test_every_preset_is_a_model_that_can_be_trained(name):
+    plan = spec.resolve(name, None, {})
+    assert plan.name == name
+    assert plan.model.feature in plugins.names("feature")
+    assert spec.build(name, plan.to_dict()) == plan
+
+
+def test_the_presets_of_the_original_study_are_there():
+    originals = {"acoustic-spectrogram", "acoustic-lld", "linguistic", "linguistic-lstm", "linguistic-bilstm"}
+    assert originals <= set(spec.presets())
+
+
+def test_each_preset_stays_with_the_study_in_direction_and_pooling():
+    chosen = {name: spec.resolve(name, None, {}).model.architecture_config for name in spec.presets()}
+    assert (chosen["linguistic-lstm"].bidirectional, chosen["linguistic-lstm"].pooling) == (False, "last")
+    assert (chosen["linguistic-bilstm"].bidirectional, chosen["linguistic-bilstm"].pooling) == (True, "last")
+    assert (chosen["linguistic"].bidirectional, chosen["linguistic"].pooling) == (True, "attention")
+    assert (chosen["acoustic-lld"].bidirectional, chosen["acoustic-lld"].pooling) == (True, "attention")
+
+
+def test_the_features_to_prepare_are_those_of_the_presets():
+    assert set(spec.preset_features()) == {spec.resolve(n, None, {}).model.feature for n in spec.presets()}
+
+
+def test_a_file_wins_over_the_preset_and_set_over_the_file(settings_file):
+    file = settings_file(train={"lr": 0.02, "epochs": 7})
+    plan = spec.resolve("linguistic", file, config.parse_sets(["train.epochs=9"]))
+    assert spec.resolve("linguistic", None, {}).train.lr == 1e-3
+    assert (plan.train.lr, plan.train.epochs) == (0.02, 9)
+    assert plan.train.batch_size == 64, "what only the preset says stands"
+
+
+def test_what_nobody_sets_is_the_dataclass_default():
+    assert spec.resolve("linguistic", None, {}).train.patience == TrainConfig().patience
+
+
+def test_another_architecture_drops_the_settings_of_the_presets_own():
+    plan = spec.resolve("linguistic", None, config.parse_sets(["model.architecture=cnn", "architecture.n_filters=4"]))
+    expected = plugins.load("architecture", "cnn").Config(n_filters=4)
+    assert plan.model.architecture_config == expected
+    assert plan.model.feature == "words"
+
+
+def test_another_feature_drops_the_settings_of_the_files_own(settings_file):
+    file = settings_file(model={"feature": "words", "architecture": "lstm"}, feature={"max_tokens": 5})
+    plan = spec.resolve(None, file, config.parse_sets(["model.feature=log-mel"]))
+    assert plan.model.feature_config == plugins.load("feature", "log-mel").Config()
+
+
+def test_the_same_name_again_keeps_the_settings():
+    plan = spec.resolve("linguistic-lstm", None, config.parse_sets(["model.architecture=lstm"]))
+    assert plan.model.architecture_config.bidirectional is False
+
+
+def test_a_model_without_a_preset_is_called_custom():
+    plan = spec.resolve(None, None, config.parse_sets(["model.feature=words", "model.architecture=cnn"]))
+    assert plan.name == "custom"
+
+
+def test_what_a_plan_writes_it_reads_again(settings_file):
+    plan = spec.resolve("acoustic-log-mel", None, config.parse_sets(["feature.n_mels=40", "train.mixup=0.2"]))
+    assert spec.resolve("acoustic-log-mel", settings_file(**plan.to_dict()), {}) == plan
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["train.lrr=1"], r"No setting called 'train\.lrr'\. Did you mean 'train\.lr'\?"),
+        (["train.lr=fast"], r"train\.lr=fast: must be a number"),
+        (["train.lr=0"], r"train\.lr=0: .*> 0"),
+        (["train.epochs=0"], r"train\.epochs=0: .*>= 1"),
+        (["architecture.pooling=max"], r"architecture\.pooling=max: must be one of attention, mean, last"),
+        (["architecture.hiden_size=3"], r"Did you mean 'architecture\.hidden_size'\?"),
+        (["model.archtecture=lstm"], r"No setting called 'model\.archtecture'\. Did you mean 'model\.architecture'\?"),
+        (["ensemble.dropout=0.1"], r"ensemble\.dropout is a setting of `ser ensemble`"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(sets, message):
+    with pytest.raises(ConfigError, match=message):
+        spec.resolve("linguistic", None, config.parse_sets(sets))
+
+
+def test_an_unknown_architecture_is_refused_with_the_nearest():
+    with pytest.raises(SerError, match=r"No architecture called 'ltsm'\. Did you mean 'lstm'\? Available: cnn"):
+        spec.resolve("linguistic", None, config.parse_sets(["model.architecture=ltsm"]))
+
+
+def test_an_unknown_preset_is_refused_with_all_that_there_are():
+    with pytest.raises(
+        SerError, match=r"No preset called 'linguistc'\. Did you mean 'linguistic'\? Available: acoustic"
+    ):
+        spec.resolve("linguistc", None, {})
+
+
+@pytest.mark.parametrize("sets", [[], ["model.feature=words"], ["model.architecture=lstm"]])
+def test_half_a_model_is_refused(sets):
+    with pytest.raises(ConfigError, match=r"No model chosen: give a preset with -m, or model\.feature and model\.arch"):
+        spec.resolve(None, None, config.parse_sets(sets))

@@ -1,0 +1,68 @@
+"""Real corpora, where the variable SER_CORPORA names a folder that holds them; skipped, and said so, where it does not."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sercli import plugins
+from sercli.dataset.manifest import make_manifest
+from sercli.dataset.split import make_split
+from sercli.types import Remark, Utterance
+
+CORPORA = os.environ.get("SER_CORPORA")
+pytestmark = pytest.mark.skipif(not CORPORA, reason="SER_CORPORA names no folder of real corpora")
+
+
+def read(corpus, folder):
+    root = Path(CORPORA) / folder
+    if not root.is_dir():
+        pytest.skip(f"{root} is not there")
+    items = list(plugins.load("corpus", corpus).read(root))
+    return [i for i in items if isinstance(i, Utterance)], [i for i in items if isinstance(i, Remark)]
+
+
+def test_ravdess_has_its_published_counts():
+    rows, _ = read("ravdess", "RAVDESS")
+    assert Counter(u.label for u in rows) == {"neutral": 96} | dict.fromkeys(
+        ("calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise"), 192
+    )
+    assert len({u.speaker for u in rows}) == 24
+
+
+def test_ravdess_folds_have_two_women_and_two_men_each():
+    rows, _ = read("ravdess", "RAVDESS")
+    manifest = make_manifest(rows, tuple(sorted({u.label for u in rows})))
+    sexes = {u.speaker: u.attributes["sex"] for u in rows}
+    by_id = {u.id: u.speaker for u in rows}
+    tested = []
+    for fold in range(1, 7):
+        speakers = {by_id[i] for i in make_split(manifest, "speakers", n_folds=6, fold=fold).test}
+        assert Counter(sexes[s] for s in speakers) == {"female": 2, "male": 2}
+        tested += speakers
+    assert sorted(tested) == sorted(sexes)
+
+
+def test_emodb_has_its_published_counts():
+    rows, _ = read("emodb", "EmoDB")
+    assert Counter(u.label for u in rows) == {
+        "anger": 127,
+        "boredom": 81,
+        "disgust": 46,
+        "fear": 69,
+        "happiness": 71,
+        "neutral": 79,
+        "sadness": 62,
+    }
+
+
+def test_every_nemo_clip_has_its_words():
+    rows, _ = read("nemo", "nEMO")
+    assert len({u.speaker for u in rows}) == 9
+    assert all(u.texts["human"] for u in rows)
+
+
+def test_meld_has_its_official_parts():
+    rows, _ = read("meld", "MELD")
+    assert Counter(u.attributes["part"] for u in rows) == {"train": 9989, "valid": 1109, "test": 2610}
