@@ -1,10 +1,10 @@
 """Accuracy over all folds of a split: trains each fold with `ser train`, pools the test parts, prints WA and UA.
 
-    python benchmarks/accuracy.py DATA OUT -m acoustic-lld [-m linguistic] [--rule all] [--jobs 2] [-- --set train.lr=0.002]
+    python benchmarks/accuracy.py DATA OUT -m acoustic-lld [-m linguistic] [--rule all] [--jobs 2] [-- --set K=V]
 
-Each fold is an ordinary run directory below OUT/PRESET/fold-N, so a killed benchmark goes on where it was. With --rule,
-the ensembles of the first preset (acoustic) and the second (linguistic) are made and scored as well. What stands
-behind `--` goes to every `ser train`.
+Each fold is an ordinary run directory below OUT/PRESET/fold-N: a killed benchmark goes on where it was. With --rule,
+the ensembles of the first preset (acoustic) and the second (linguistic) are made and scored as well. What stands behind
+`--` goes to every `ser train`.
 """
 
 import argparse

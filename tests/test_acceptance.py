@@ -1,4 +1,4 @@
-"""Real corpora, where the variable SER_CORPORA names a folder that holds them; skipped, and said so, where it does not."""
+"""Real corpora below the folder that SER_CORPORA names; skipped where it is not set."""
 
 import os
 from collections import Counter

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-Preset = Annotated[
-    str | None, typer.Option("-m", "--model", help="Preset, such as acoustic-lld or linguistic.", show_default=False)
-]
-Data = Annotated[Path, typer.Option("--data", help="Folder that `ser prepare` made.", show_default=False)]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write to.", show_default=False)]
+Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset, such as acoustic-lld or linguistic.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder that `ser prepare` made.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
 SplitKind = Annotated[
     str | None,
     typer.Option(
@@ -21,24 +19,22 @@ SplitKind = Annotated[
 ]
 Folds = Annotated[
     int | None,
-    typer.Option("--folds", min=3, help="How many folds. Default: as the corpus suggests.", show_default=False),
+    typer.Option("--folds", min=3, help="How many folds. Default: as the corpus suggests."),
 ]
 Fold = Annotated[int, typer.Option("--fold", min=1, help="Which fold is the test part, counted from 1.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML or JSON file of settings, as `ser tune` writes it.", show_default=False),
+    typer.Option("--config", help="TOML or JSON file of settings, as `ser tune` writes it."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="One setting, such as train.lr=0.001; repeat for more.", show_default=False
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.lr=0.001; repeat for more."),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Processes at the same time. Default: one a core.", show_default=False),
+    typer.Option("--jobs", min=1, help="Processes at the same time. Default: one a core."),
 ]
 
 

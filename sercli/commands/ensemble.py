@@ -10,10 +10,8 @@ from sercli.commands import _options
 
 def ensemble(
     *,
-    acoustic: Annotated[Path, typer.Option("-a", "--acoustic", help="Acoustic run directory.", show_default=False)],
-    linguistic: Annotated[
-        Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.", show_default=False)
-    ],
+    acoustic: Annotated[Path, typer.Option("-a", "--acoustic", help="Acoustic run directory.")],
+    linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.")],
     data: _options.Data,
     out: _options.Out,
     rule: Annotated[

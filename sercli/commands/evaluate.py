@@ -16,15 +16,9 @@ Runs = list[Path] | None
 
 def evaluate(
     *,
-    acoustic: Annotated[
-        Runs, typer.Option("-a", "--acoustic", help="Acoustic run; may be repeated.", show_default=False)
-    ] = None,
-    linguistic: Annotated[
-        Runs, typer.Option("-l", "--linguistic", help="Linguistic run; may be repeated.", show_default=False)
-    ] = None,
-    ensemble: Annotated[
-        Runs, typer.Option("-e", "--ensemble", help="Ensemble run; may be repeated.", show_default=False)
-    ] = None,
+    acoustic: Annotated[Runs, typer.Option("-a", "--acoustic", help="Acoustic run; may be repeated.")] = None,
+    linguistic: Annotated[Runs, typer.Option("-l", "--linguistic", help="Linguistic run; may be repeated.")] = None,
+    ensemble: Annotated[Runs, typer.Option("-e", "--ensemble", help="Ensemble run; may be repeated.")] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Answer anew on a prepared dataset: the runs' own test part, or all of another."),
@@ -54,9 +48,7 @@ def evaluate(
         plots.confusion_picture(report, folder / "confusion.png")
         write_json(folder / "report.json", report)
     if any(info.settings["split"]["leaky"] for info in infos):
-        _render.warn(
-            "The split shares speakers between parts: these figures are too good, and only repeat the original's."
-        )
+        _render.warn("The split shares speakers between parts: these figures are too good.")
     if json:
         typer.echo(dumps(result.to_json()))
         return

@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
     *,
-    model: Annotated[
-        Path, typer.Option("--model", "-m", help="Run directory, of a model or an ensemble.", show_default=False)
-    ],
-    text: Annotated[
-        str | None, typer.Option("--text", help="What is said in the recording.", show_default=False)
-    ] = None,
+    model: Annotated[Path, typer.Option("--model", "-m", help="Run directory, of a model or an ensemble.")],
+    text: Annotated[str | None, typer.Option("--text", help="What is said in the recording.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
     device: _options.Device = "auto",

@@ -22,7 +22,7 @@ def prepare(
     ],
     root: Annotated[
         Path | None,
-        typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file).", show_default=False),
+        typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file)."),
     ] = None,
     *,
     out: _options.Out,
@@ -32,9 +32,7 @@ def prepare(
     ] = LabelSet.four,
     features: Annotated[
         str | None,
-        typer.Option(
-            "--features", help="Names with commas between. Default: all that the presets use.", show_default=False
-        ),
+        typer.Option("--features", help="Names with commas between. Default: all that the presets use."),
     ] = None,
     jobs: _options.Jobs = None,
     sets: _options.Sets = None,

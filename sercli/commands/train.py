@@ -35,14 +35,11 @@ def train(
     with _render.training_progress(plan.name, plan.train.epochs) as on_epoch:
         info = experiment.train(dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
     if parts.leaky:
-        _render.warn(
-            "This split shares speakers between parts: its figures are too good, and only fit to repeat the original's."
-        )
+        _render.warn("The split shares speakers between parts: its figures are too good.")
     if not quiet:
         predictions = read_predictions(out, "test")
         truth = [dataset.by_id[i].label for i in parts.train]
         baselines = metrics.baselines(predictions.truth or (), predictions.labels, truth)
         _render.systems_table([metrics.report_from(predictions, info.name)], baselines)
-    _render.note(
-        f"{out}: best epoch {load_info(out).best_epoch}; next: ser evaluate -a {out}  or  ser predict CLIP --model {out}"
-    )
+    best = load_info(out).best_epoch
+    _render.note(f"Best epoch {best}. Next: ser evaluate -a {out}, or ser predict CLIP --model {out}")

@@ -19,9 +19,7 @@ def tune(
     ] = 50,
     storage: Annotated[
         str | None,
-        typer.Option(
-            "--storage", help="Optuna storage URL that machines share. Default: SQLite in --out.", show_default=False
-        ),
+        typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the study.")] = 1,
     split: _options.SplitKind = None,
@@ -57,6 +55,4 @@ def tune(
     if outcome.importances:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
         _render.note(f"importance of each parameter: {shares}")
-    _render.note(
-        f"{out / 'best.json'}: next: ser train -m {plan.name} --config {out / 'best.json'} --data {data} --out RUN"
-    )
+    _render.note(f"Next: ser train -m {plan.name} --config {out / 'best.json'} --data {data} --out RUN")

@@ -76,6 +76,11 @@ def test_zero_crossings_are_librosas(features, framed):
     np.testing.assert_allclose(column(features, "zcr"), crossings / (WINDOW - 1), rtol=1e-6)
 
 
+def test_zero_is_on_the_positive_side():
+    features = lld.extract(np.tile(np.float32([0.1, 0.0, 0.1, -0.2]), 200), CONFIG)
+    assert column(features, "zcr")[0] == pytest.approx(399 / 799)
+
+
 def test_energy_is_the_square_of_librosas_rms(features, centred):
     rms = librosa.feature.rms(y=centred, frame_length=WINDOW, hop_length=HOP, center=False)[0]
     np.testing.assert_allclose(column(features, "energy"), rms**2, rtol=1e-4)
@@ -110,6 +115,16 @@ def test_the_flux_is_the_squared_distance_of_normalised_spectra(features, magnit
 def test_the_rolloff_is_librosas_on_power(features, magnitude):
     expected = librosa.feature.spectral_rolloff(S=magnitude**2, sr=RATE_HZ, roll_percent=0.90)[0] / (RATE_HZ / 2)
     np.testing.assert_allclose(column(features, "spectral_rolloff"), expected, atol=1e-6)
+
+
+def test_the_rolloff_is_right_where_the_share_is_reached_at_the_very_end_of_a_group():
+    rng = np.random.default_rng(0)
+    power = np.zeros((2000, 401))
+    power[:, :60] = rng.random((2000, 60))
+    power[:, 61] = power.sum(axis=1) / 9  # so that bins 0 to 59, three groups, hold nine tenths
+    frequencies = np.arange(401, dtype=np.float32)
+    found = lld._rolloff(power.astype(np.float32), frequencies)
+    assert set(found.tolist()) <= {59.0, 60.0, 61.0}  # rounding decides which of the neighbours
 
 
 def test_the_mfcc_are_librosas_in_bels(features, magnitude):

@@ -14,7 +14,8 @@ CONFIG = mfcc.Config()
 
 
 def noise(n_samples):
-    swell = np.linspace(0.001, 0.1, n_samples)
+    """Digital silence, then swelling noise."""
+    swell = np.linspace(-0.05, 0.1, n_samples).clip(0)
     return (swell * np.random.default_rng(0).standard_normal(n_samples)).astype(np.float32)
 
 
