@@ -185,11 +185,12 @@ def _work(
     on_trial: Callable[[FrozenTrial], None],
     stream: int = 0,
 ) -> None:
-    done = len(study.get_trials(states=_COUNTED))
-    if done >= n_trials:
+    if len(study.get_trials(states=_COUNTED)) >= n_trials:
         return
-    # A fresh sampler for each process and each resumption: the same seed again would repeat the same proposals.
-    study.sampler = optuna.samplers.TPESampler(seed=search.seed + 1000 * stream + done, n_startup_trials=10)
+    # A fresh sampler for each process and each resumption: the same seed again would repeat the same proposals. All
+    # trials count here, those of a killed process and of another machine at work too.
+    seed = search.seed + 1000 * stream + len(study.get_trials())
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
     study.optimize(
         lambda trial: _objective(trial, search, rows),
         callbacks=[MaxTrialsCallback(n_trials, states=_COUNTED), lambda study, trial: on_trial(trial)],

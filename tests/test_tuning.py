@@ -63,12 +63,14 @@ def test_no_trial_opens_the_test_part(search, split, rows, tmp_path):
 
 
 def test_a_study_ends_with_its_trials_best_first(studied):
-    _, outcome = studied
+    out, outcome = studied
     values = [t.value for t in outcome.trials if t.state == TrialState.COMPLETE]
     assert len(outcome.trials) == 3
     assert values == sorted(values, reverse=True)
     assert outcome.best.value == values[0]
     assert all(0 <= value <= 1 for value in values)
+    study = optuna.load_study(study_name="linguistic", storage=f"sqlite:///{out / 'study.db'}")
+    assert study.best_value == outcome.best.value, "the sampler looks for what the table puts first"
 
 
 def test_a_trials_value_is_the_validation_recall_of_its_best_epoch(studied, search, rows):
@@ -109,6 +111,20 @@ def test_a_study_taken_up_counts_what_is_done(search, rows, tmp_path):
         run(search, tmp_path, rows, n_trials=2, on_trial=lambda trial: told.append(trial.number)).best == outcome.best
     )
     assert told == [0, 1, 2], "nothing is left to do"
+
+
+def test_a_study_taken_up_after_a_kill_does_not_propose_the_same_again(search, rows, tmp_path, monkeypatch):
+    def interrupted(trial, search, rows):
+        tuning.propose(trial, search.plan)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "_objective", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(search, tmp_path, rows, n_trials=1)
+    killed, finished = sorted(run(search, tmp_path, rows, n_trials=1).trials, key=lambda trial: trial.number)
+    assert (killed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
+    assert killed.params != finished.params
 
 
 def test_other_settings_are_refused_with_the_difference(studied, tiny_dataset, split, rows):

@@ -26,6 +26,13 @@ def test_a_recording_may_be_shorter_than_the_blocks_halve_it():
     assert module(torch.randn(2, 3, 34), torch.tensor([3, 1])).isfinite().all()
 
 
+def test_the_last_frame_of_an_odd_length_counts():
+    module, masks = network(n_blocks=2), []
+    module.attention.register_forward_hook(lambda attention, given, weights: masks.append(given[1]))
+    module(torch.randn(4, 9, 34), torch.tensor([9, 5, 4, 1]))
+    assert masks[0].sum(dim=1).tolist() == [3, 2, 1, 1]  # 9 -> 5 -> 3, 5 -> 3 -> 2, 4 -> 2 -> 1, 1 -> 1 -> 1
+
+
 def test_the_statistics_of_equal_weights_are_those_of_the_real_frames():
     states = torch.randn(2, 7, 3, dtype=torch.float64)
     lengths = torch.tensor([7, 4])

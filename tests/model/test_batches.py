@@ -106,10 +106,11 @@ def test_a_column_far_from_zero_keeps_its_small_deviation():
     np.testing.assert_allclose(1 / normaliser.scale, column.std(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e6])
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 123.456, 1e6])
 def test_a_column_that_never_changes_becomes_zero(value):
     rows = [np.full((n, 1), value, np.float32) for n in (3, 1000, 7)]
     examples = Examples((rows,), (Normaliser.of(rows, "feature"),))
+    assert examples.normalisers[0].scale.tolist() == [0]
     assert not any(b.inputs[0].any() for b in evaluation_batches(examples, 2, CPU))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from sercli import runs
@@ -153,6 +154,26 @@ def test_training_has_no_way_in_for_the_test_part():
     parameters = inspect.signature(experiment.make_trainer).parameters
     assert {"train_ids", "valid_ids"} <= parameters.keys()
     assert not parameters.keys() & {"test_ids", "split"}
+
+
+@pytest.fixture
+def make_trainer(plans, tiny_dataset, split, rows):
+    def call(seed):
+        cpu = torch.device("cpu")
+        return experiment.make_trainer(tiny_dataset, plans.linguistic, split.train, split.valid, rows, seed, cpu)
+
+    return call
+
+
+def test_the_validation_part_is_scaled_by_the_train_part(make_trainer):
+    trainer = make_trainer(seed=0)
+    assert trainer.valid.normalisers == trainer.train.normalisers
+
+
+def test_the_seed_decides_the_first_weights(make_trainer):
+    first, again, other = (make_trainer(seed).module.classifier.weight for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_the_test_part_is_opened_after_the_last_epoch(train, plans, split, rows, tmp_path):

@@ -98,6 +98,16 @@ def test_randomness_does_not_hang_on_what_was_drawn_before():
     assert figures(second.epochs()) == before
 
 
+def test_each_epoch_is_augmented_otherwise():
+    torch.manual_seed(0)
+    plugin = plugins.load("architecture", "lstm")
+    module = plugin.build(plugin.Config(hidden_size=4, dropout=0), N_FEATURES, N_LABELS)
+    still = TrainConfig(epochs=3, batch_size=8, lr=1e-12, feature_noise=1.0)
+    history = list(Trainer(module, toy(24, 1), toy(12, 2), still, seed=0, device=CPU).epochs())
+    assert len({result.train_loss for result in history}) == 3
+    assert history[0].train_loss != pytest.approx(history[1].train_loss, abs=1e-4)
+
+
 @pytest.mark.parametrize("architecture", NETWORKS)
 @pytest.mark.parametrize("killed_after", [1, 3, 5])
 def test_a_run_taken_up_ends_like_one_left_alone(architecture, killed_after, tmp_path):
@@ -134,8 +144,8 @@ def test_training_stops_when_the_validation_loss_has_not_fallen_for_the_patience
 
 def test_a_stopped_run_that_is_taken_up_stays_stopped(tmp_path):
     learner = trainer(valid=shuffled(toy(12, 2)), epochs=200, patience=2, lr=0.05)
-    list(learner.epochs())
-    learner.save(tmp_path / "resume.safetensors")
+    for _ in learner.epochs():
+        learner.save(tmp_path / "resume.safetensors")
     again = trainer(valid=shuffled(toy(12, 2)), epochs=200, patience=2, lr=0.05)
     again.resume(tmp_path / "resume.safetensors")
     assert list(again.epochs()) == []
