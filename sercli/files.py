@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 
-def write_atomic(path: Path, content: bytes | str | Callable[[Path], None]) -> None:
+def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:
     """Write under a temporary name in the same folder, then rename: a reader sees the old file or the new one.
 
     Args:

@@ -1,8 +1,10 @@
 """The run directory: all that predict needs, written file by file, each whole or not at all."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -187,11 +189,6 @@ def read_predictions(folder: Path, part: str) -> Predictions:
     return Predictions(ids, tuple(header[3:]), probs, truth if any(truth) else None)
 
 
-def same_utterances(first: Predictions, second: Predictions) -> bool:
-    """Whether two systems answered on the same utterances in the same order."""
-    return first.ids == second.ids and first.truth == second.truth
-
-
 def check_labels(folders: Sequence[Path], infos: Sequence[RunInfo]) -> None:
     """Refuse runs with different label sets.
 
@@ -206,12 +203,12 @@ def check_labels(folders: Sequence[Path], infos: Sequence[RunInfo]) -> None:
             )
 
 
-def copy_files(source: Path, target: Path, names: Sequence[str], copy: Callable[[Path, Path], Any]) -> None:
+def copy_files(source: Path, target: Path, names: Sequence[str]) -> None:
     """Copy those of the named files that exist into another run directory."""
     target.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (source / name).is_file():
-            write_atomic(target / name, lambda path, name=name: copy(source / name, path))  # type: ignore[misc]
+            write_atomic(target / name, partial(shutil.copyfile, source / name))
 
 
 def _versions() -> dict[str, str]:

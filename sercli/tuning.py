@@ -1,10 +1,11 @@
 """Hyperparameter search with Optuna: train and validation part only, several processes or machines on one study."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sercli import config, plugins
 from sercli.dataset.manifest import Dataset
-from sercli.errors import DivergedError, MismatchError, SerError
+from sercli.errors import ConfigError, DivergedError, MismatchError, SerError
 from sercli.files import write_json
 from sercli.model import experiment, inference, spec
 from sercli.model.spec import Plan
 from sercli.model.training import Trainer, pick_device
 from sercli.types import Split
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # its progress is shown by the commands
+
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _HEARTBEAT_S = 60
+_LOOK_S = 1.0  # how often other processes' trials are looked for
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,33 @@ class Outcome:
     importances: dict[str, float]  # parameter -> share; empty where too few trials finished
 
 
-def search_of(dataset: Dataset, plan: Plan, split: Split, *, seed: int, device: str) -> Search:
-    """Strip a split of its test part, so that no trial can see it."""
+def search_of(
+    dataset: Dataset, plan: Plan, split: Split, *, seed: int, device: str, given: Iterable[str] = ()
+) -> Search:
+    """Strip a split of its test part, so that no trial can see it.
+
+    Args:
+        dataset: what is trained on.
+        plan: where the search begins.
+        split: of the dataset.
+        seed: of the search and of each training.
+        device: as `--device` has it.
+        given: settings (`train.lr`) that the command fixes.
+
+    Raises:
+        ConfigError: a given setting is one that the search chooses.
+    """
+    for name in sorted(set(given) & searched(plan)):
+        raise ConfigError(f"--set {name} does nothing in `ser tune`, which searches that setting itself; leave it out.")
     identity = {**plan.to_dict(), **experiment.provenance(dataset, split, seed)}
     return Search(dataset, plan, split.train, split.valid, identity, seed, device)
+
+
+def searched(plan: Plan) -> set[str]:
+    """Names of the settings that a study of this plan chooses."""
+    trial = optuna.create_study().ask()
+    propose(trial, plan)
+    return set(trial.params)
 
 
 def tune(
@@ -73,13 +100,12 @@ def tune(
         storage: an Optuna storage URL; None: SQLite in `out`.
         jobs: processes that share the study.
         rows: where features come from.
-        on_trial: told of each trial that this process finished (all of them with one job).
+        on_trial: told of each trial that ends.
 
     Raises:
         MismatchError: the study was begun with other settings.
         SerError: the storage cannot be reached, or no trial finished.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     out.mkdir(parents=True, exist_ok=True)
     url = storage or f"sqlite:///{(out / 'study.db').resolve()}"
     study = _open_study(search, url)
@@ -93,13 +119,25 @@ def tune(
         ]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
+        _watch(study, workers, on_trial)
         if any(worker.exitcode for worker in workers):
             raise SerError("A tuning process failed; its own message stands above. Repeat the command to go on.")
     outcome = summarise(study)
     write_json(out / "best.json", best_sections(search.plan, outcome.best))
     return outcome
+
+
+def _watch(study: optuna.Study, workers: Sequence[SpawnProcess], on_trial: Callable[[FrozenTrial], None]) -> None:
+    """Wait for processes, telling of each trial that one of them ended."""
+    told = len(study.get_trials(deepcopy=False, states=_COUNTED))
+    while any(worker.is_alive() for worker in workers):
+        workers[0].join(_LOOK_S)
+        ended = study.get_trials(deepcopy=False, states=_COUNTED)
+        for trial in ended[told:]:
+            on_trial(trial)
+        told = len(ended)
+    for worker in workers:
+        worker.join()
 
 
 def best_sections(plan: Plan, trial: FrozenTrial) -> dict[str, dict[str, Any]]:
@@ -166,7 +204,6 @@ def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
     """One of several processes on a study; the features are cached by now, so each only opens them."""
     import torch
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
     rows = inference.cached_rows(search.dataset, jobs=1, progress=_silent)
     _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)

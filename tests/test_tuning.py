@@ -9,7 +9,7 @@ from optuna.trial import FixedTrial, TrialState
 
 from sercli import tuning
 from sercli.dataset.split import make_split
-from sercli.errors import MismatchError, SerError
+from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.model import experiment, inference, spec
 
 torch.set_num_threads(1)  # networks this small only lose by sharing
@@ -203,3 +203,9 @@ def test_several_presets_share_one_storage(search, split, tiny_dataset, rows, tm
     other = tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu")
     assert len(run(other, tmp_path / "second", rows, n_trials=1, storage=url).trials) == 1
     assert not (tmp_path / "first" / "study.db").exists()
+
+
+def test_a_setting_that_the_search_chooses_cannot_be_given(search, split):
+    given = ["train.epochs", "train.lr"]
+    with pytest.raises(ConfigError, match=r"--set train\.lr does nothing in `ser tune`"):
+        tuning.search_of(search.dataset, search.plan, split, seed=0, device="cpu", given=given)

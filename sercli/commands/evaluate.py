@@ -63,14 +63,14 @@ def _answer_anew(folders: list[Path], data: Path, device: str, jobs: int) -> "li
     from sercli import runs
     from sercli.commands import _render
     from sercli.dataset import manifest
-    from sercli.model import fusion, inference, training
+    from sercli.model import inference, systems, training
 
     dataset = manifest.load(data)
     chosen = training.pick_device(device)
     rows = inference.cached_rows(dataset, jobs=jobs, progress=_render.progress)
     answers = []
     for folder in folders:
-        system = fusion.load_system(folder, chosen)
+        system = systems.load(folder, chosen)
         own = system.info.settings["data"]["manifest_sha256"] == dataset.manifest.sha256
         ids = runs.read_split(folder).test if own else [u.id for u in dataset.manifest.utterances]
         answers.append(system.predict(dataset.select(ids), rows))

@@ -35,9 +35,9 @@ def predict(
     found = audio.find(paths)
     if text is not None and len(found) > 1:
         raise SerError(f"--text says what one recording holds, and there are {len(found)}; give one recording.")
-    from sercli.model import answering, fusion, training
+    from sercli.model import answering, systems, training
 
-    system = fusion.load_system(model, training.pick_device(device))
+    system = systems.load(model, training.pick_device(device))
     if csv:
         typer.echo(_csv_line(["path", "label", "confidence", *system.labels, "text", "reason"]))
     answers: list[Answer] = []

@@ -68,7 +68,7 @@ def prepare(
     _render.distribution_table(prepared.before, prepared.after, prepared.mapping)
     if prepared.duplicates:
         first, n = ", ".join(prepared.duplicates[0][:3]), len(prepared.duplicates)
-        _render.warn(f"{n} recordings stand under more than one name; the first: {first}")
+        _render.warn(f"recordings under more than one name: {n}; the first: {first}")
     for name in (name for name, done in computed.items() if not done):
         _render.note(f"{name} was passed over: no utterance has what it is made from.")
     _render.note(f"next: ser train -m PRESET --data {out} --out RUN")

@@ -38,7 +38,8 @@ def tune(
     from sercli.evaluation.plots import trials_picture
     from sercli.model import inference
 
-    search = tuning.search_of(dataset, plan, parts, seed=seed, device=device)
+    given = [pair.partition("=")[0] for pair in sets or []]
+    search = tuning.search_of(dataset, plan, parts, seed=seed, device=device, given=given)
     rows = inference.cached_rows(dataset, jobs=_options.n_jobs(None), progress=_render.progress)
     with _render.progress("Tuning", trials) as advance:
         outcome = tuning.tune(

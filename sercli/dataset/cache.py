@@ -110,9 +110,8 @@ def has_input(utterance: Utterance, feature: str, *, words: str = "human") -> bo
 def key(feature: str, feature_config: Any) -> str:
     """Name of the feature's folder: the same name means the same numbers."""
     plugin = plugins.load("feature", feature)
-    content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": config.to_dict(feature_config)}
-    if hasattr(plugin, "fingerprint"):
-        content["fingerprint"] = plugin.fingerprint(feature_config)
+    settings = plugin.identity(feature_config) if hasattr(plugin, "identity") else config.to_dict(feature_config)
+    content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
     return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ INPUT = "text"
 VERSION = 1
 DTYPE = "float16"
 
-_EXPORTED = "vectors.npz"
+FILES = ("vectors.npz",)  # what `export` writes into a run directory
 _MARKER = re.compile(r"(\[[A-Za-z]+\])")
 _MARKER_WORDS = {"garbage": "unintelligible", "lipsmack": "lips"}  # IEMOCAP's misleading and unknown names
 _QUOTES = str.maketrans("‘’‚′`“”„«»", "'''''\"\"\"\"\"")
@@ -92,26 +93,26 @@ def n_features(config: Config) -> int:
     return int(_load(config).matrix.shape[1]) + 1
 
 
-def fingerprint(config: Config) -> str:
-    """SHA-256 of the file of vectors, "" for the one that ships (VERSION stands for it).
+def identity(config: Config) -> dict[str, Any]:
+    """What the numbers depend on: the vectors by their content, wherever the file lies, and how a text is cut.
 
     Raises:
         SerError: there is no such file.
     """
-    return "" if config.vectors is None else _sha256(*_state(config.vectors))
+    return {"vectors": _digest(config), "lower": config.lower, "max_tokens": config.max_tokens}
 
 
 def export(config: Config, folder: Path) -> Config:
     """Write the vectors in use beside a model, so that it can move; the Config names them relative to `folder`."""
     if config.vectors is None:
         return config
-    _vectors.save(_load(config), folder / _EXPORTED)
-    return dataclasses.replace(config, vectors=_EXPORTED)
+    _vectors.save(_load(config), folder / FILES[0])
+    return dataclasses.replace(config, vectors=FILES[0])
 
 
 def localise(config: Config, folder: Path) -> Config:
     """The Config that reads what `export` wrote into `folder`, wherever the vectors lay when it was made."""
-    return config if config.vectors is None else dataclasses.replace(config, vectors=str(folder / _EXPORTED))
+    return config if config.vectors is None else dataclasses.replace(config, vectors=str(folder / FILES[0]))
 
 
 def _look_up(token: str, known: _vectors.WordVectors) -> Array | None:
@@ -123,6 +124,14 @@ def _look_up(token: str, known: _vectors.WordVectors) -> Array | None:
             return np.asarray(known.matrix[known.index[form]])
     parts = [known.index[part] for part in _JOINTS.split(token) if part in known.index]
     return np.asarray(known.matrix[parts].mean(axis=0, dtype=np.float32)) if parts else None
+
+
+def _digest(config: Config) -> str:
+    """SHA-256 over words and vectors; "" for those that ship, which VERSION stands for."""
+    if config.vectors is None:
+        return ""
+    known = _load(config)
+    return hashlib.sha256("\n".join(known.index).encode() + known.matrix.tobytes()).hexdigest()
 
 
 def _load(config: Config) -> _vectors.WordVectors:
@@ -147,12 +156,6 @@ def _state(path: str) -> tuple[str, int, int]:
 def _load_file(path: str | None, mtime_ns: int, size: int, max_words: int) -> _vectors.WordVectors:
     """Keep what was read; `mtime_ns` and `size` are there to tell a changed file."""
     return _vectors.load(None if path is None else Path(path), max_words)
-
-
-@lru_cache(maxsize=2)
-def _sha256(path: str, mtime_ns: int, size: int) -> str:
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @cache

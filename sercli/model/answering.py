@@ -9,7 +9,7 @@ import numpy as np
 
 from sercli.dataset import audio, cache
 from sercli.errors import SerError
-from sercli.model.fusion import System
+from sercli.model.systems import System
 from sercli.types import Array, Utterance
 
 WINDOW_S = 10.0  # a recording half as long again, or longer, is answered as stretches of about this length

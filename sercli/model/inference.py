@@ -22,7 +22,6 @@ from sercli.types import Array, ModelSpec, Predictions, Step, Utterance
 Rows = Callable[[Sequence[Utterance], str, Any], list[Array]]
 """Where features come from: (utterances, feature, its Config) -> a (T, F) array for each."""
 
-MODEL_FILES = ("run.json", "split.json", "normaliser.npz", "vectors.npz")  # beside weights.safetensors
 _BATCH = 32
 
 
@@ -82,6 +81,11 @@ def load(folder: Path, device: torch.device) -> Model:
             f"{folder}: the weights cannot be read ({_first_line(error)}); train the run again, or copy it again."
         ) from None
     return Model(folder, info, model, module.to(device).eval(), normaliser, device)
+
+
+def files_of(model: ModelSpec) -> tuple[str, ...]:
+    """What a run directory holds beside its weights so that its model can answer."""
+    return ("run.json", "split.json", "normaliser.npz", *getattr(plugins.load("feature", model.feature), "FILES", ()))
 
 
 def localised(model: ModelSpec, folder: Path) -> ModelSpec:

@@ -123,18 +123,22 @@ def test_a_changed_file_is_read_again(small):
     assert (before, words.extract("sun", small).tolist()) == ([[1, 2, 0]], [[5, 5, 0]])
 
 
-def test_the_fingerprint_follows_the_content_and_not_the_path(small, tmp_path):
+def test_the_identity_follows_the_content_and_not_the_path(small, tmp_path):
     copy = tmp_path / "copy.txt"
     copy.write_bytes((tmp_path / "small.txt").read_bytes())
     other = tmp_path / "other.txt"
     other.write_text("sun 1 2\n", encoding="utf-8")
-    prints = [words.fingerprint(Config(vectors=str(path))) for path in (small.vectors, copy, other)]
-    assert prints[0] == prints[1] != prints[2]
-    assert len(prints[0]) == 64
+    first, second, third = (words.identity(Config(vectors=str(path))) for path in (small.vectors, copy, other))
+    assert first == second != third
 
 
-def test_the_vectors_that_ship_need_no_fingerprint_and_no_export(tmp_path):
-    assert words.fingerprint(DEFAULT) == ""
+def test_exported_vectors_have_the_identity_of_the_file_that_they_came_from(small, tmp_path):
+    exported = words.localise(words.export(small, tmp_path), tmp_path)
+    assert words.identity(exported) == words.identity(small)
+
+
+def test_the_vectors_that_ship_need_no_digest_and_no_export(tmp_path):
+    assert words.identity(DEFAULT)["vectors"] == ""
     assert words.export(DEFAULT, tmp_path) == DEFAULT == words.localise(DEFAULT, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -153,7 +157,7 @@ def test_exported_vectors_move_with_the_folder_and_give_the_same_rows(small, tmp
 @pytest.mark.parametrize(
     ("name", "reason"), [("none.txt", "No such file"), (".", "Is a directory"), ("a\0b", "embedded null byte")]
 )
-@pytest.mark.parametrize("use", [words.fingerprint, words.n_features])
+@pytest.mark.parametrize("use", [words.identity, words.n_features])
 def test_a_path_that_is_no_file_of_vectors_is_named(tmp_path, name, reason, use):
     path = f"{tmp_path}/{name}"
     with pytest.raises(SerError) as caught:

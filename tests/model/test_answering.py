@@ -9,6 +9,7 @@ from sercli import plugins
 from sercli.errors import AudioError, SerError
 from sercli.model import fusion
 from sercli.model.answering import answer
+from sercli.model.systems import load as load_system
 from sercli.types import Predictions, TrainConfig
 
 CPU = torch.device("cpu")
@@ -57,11 +58,11 @@ def clip(tiny_corpus):
 def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
     """An acoustic and a linguistic model, and their average."""
     out = tmp_path_factory.mktemp("answering") / "average"
-    acoustic, linguistic = (fusion.load_system(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
+    acoustic, linguistic = (load_system(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
     shop = fusion.Workshop(tiny_dataset, rows, 0, CPU, lambda result, best: None)
     rule = plugins.load("ensemble", "average").Config()
     fusion.fuse((acoustic, linguistic), "average", out, shop, rule_config=rule, train_config=TrainConfig())
-    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, ensemble=fusion.load_system(out, CPU))
+    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, ensemble=load_system(out, CPU))
 
 
 def test_a_recording_is_answered_as_the_dataset_would_be(systems, tiny_dataset, rows, clip):

@@ -11,7 +11,7 @@ from sercli.dataset.manifest import make_manifest
 from sercli.dataset.split import make_split
 from sercli.ensembles import average
 from sercli.errors import ConfigError, MismatchError, SerError
-from sercli.model import fusion
+from sercli.model import fusion, systems
 from sercli.types import TrainConfig
 
 CPU = torch.device("cpu")
@@ -59,7 +59,7 @@ def test_an_ensemble_answers_what_its_run_directory_says_wherever_it_lies(
     assert (info.kind, info.name, info.status, info.modality) == ("ensemble", rule, "finished", "both")
     (tmp_path / "far").mkdir()
     shutil.move(tmp_path / "run", tmp_path / "far" / "moved")
-    system = fusion.load_system(tmp_path / "far" / "moved", CPU)
+    system = systems.load(tmp_path / "far" / "moved", CPU)
     for part in ("valid", "test"):
         written = runs.read_predictions(tmp_path / "far" / "moved", part)
         answered = system.predict(tiny_dataset.select(getattr(split, part)), rows)
@@ -115,10 +115,10 @@ def test_encoders_trained_on_lie_beside_members_that_stay_as_they_were(fuse, mem
 def test_an_ensemble_with_encoders_of_its_own_moves_with_them(fuse, tiny_dataset, rows, split, tmp_path):
     fuse("feature", tmp_path / "run", train_encoders=True)
     (tmp_path / "run").rename(tmp_path / "moved")
-    answered = fusion.load_system(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
+    answered = systems.load(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
     assert np.array_equal(answered.probs, runs.read_predictions(tmp_path / "moved", "test").probs)
     shutil.rmtree(tmp_path / "moved" / "encoders")
-    with_members = fusion.load_system(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
+    with_members = systems.load(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
     assert not np.array_equal(with_members.probs, answered.probs), "the encoders' own weights play a part"
 
 
@@ -132,7 +132,7 @@ def test_the_same_command_after_a_kill_ends_like_one_left_alone(train_encoders, 
     with pytest.raises(KilledError):
         fuse("feature", tmp_path / "run", on_epoch=kill, train_encoders=train_encoders)
     with pytest.raises(SerError, match="is not finished"):
-        fusion.load_system(tmp_path / "run", CPU)
+        systems.load(tmp_path / "run", CPU)
     seen = []
     fuse(
         "feature",
@@ -171,7 +171,7 @@ def test_other_members_are_refused_with_the_difference(fuse, members, tmp_path):
 
 def test_an_utterance_without_words_is_answered_by_sound_alone(fuse, members, tiny_dataset, rows, tmp_path):
     fuse("average", tmp_path / "run")
-    system = fusion.load_system(tmp_path / "run", CPU)
+    system = systems.load(tmp_path / "run", CPU)
     first, second = tiny_dataset.manifest.utterances[:2]
     mute = replace(first, texts={})
     assert system.lacks(mute) == "words"
@@ -185,7 +185,7 @@ def test_an_utterance_without_words_is_answered_by_sound_alone(fuse, members, ti
 def test_an_utterance_without_sound_is_answered_by_its_words(fuse, members, tiny_dataset, rows, tmp_path):
     fuse("weighted", tmp_path / "run")
     utterance = tiny_dataset.manifest.utterances[0]
-    answered = fusion.load_system(tmp_path / "run", CPU).predict([replace(utterance, audio=None)], rows)
+    answered = systems.load(tmp_path / "run", CPU).predict([replace(utterance, audio=None)], rows)
     np.testing.assert_allclose(answered.probs, members[1].predict([utterance], rows).probs, atol=1e-6)
 
 
@@ -193,7 +193,7 @@ def test_an_utterance_with_neither_is_refused_by_name(fuse, tiny_dataset, rows, 
     fuse("average", tmp_path / "run")
     empty = replace(tiny_dataset.manifest.utterances[0], audio=None, texts={})
     with pytest.raises(SerError, match=f"'{empty.id}' has neither the sound nor the words"):
-        fusion.load_system(tmp_path / "run", CPU).predict([empty], rows)
+        systems.load(tmp_path / "run", CPU).predict([empty], rows)
 
 
 def test_members_with_other_labels_are_refused(members, tiny_dataset):
@@ -204,7 +204,7 @@ def test_members_with_other_labels_are_refused(members, tiny_dataset):
 
 def test_members_of_another_fold_are_refused_with_the_difference(members, tiny_dataset, train, plans, tmp_path):
     train(plans.linguistic, tmp_path / "fold2", split=make_split(tiny_dataset.manifest, "loso", fold=2))
-    other = fusion.load_system(tmp_path / "fold2", CPU)
+    other = systems.load(tmp_path / "fold2", CPU)
     with pytest.raises(
         MismatchError, match=r"not trained on the same split: split\.fold was 1, now 2; .*Train both with"
     ):
