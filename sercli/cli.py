@@ -28,6 +28,8 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
     errno.EIO,
+    errno.EEXIST,  # a folder is to be made where a dangling link stands
+    errno.ELOOP,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
 }
@@ -56,21 +58,44 @@ def main() -> NoReturn:
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as error:
+        # Typer and rich turn a broken pipe into exit 1, which is a bug's code here.
+        if not _is_broken_pipe(error.__context__):
+            raise
+        _end_quietly()
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of our output has gone, `ser ... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+        if _is_broken_pipe(error):
+            _end_quietly()
         if error.errno not in _DISK:
             raise
-        _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror}. Choose another place, or make room.")
+        _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror}. {_remedy(error.errno)}")
     except Exception as error:
         # Typer's usage errors share no public base class; all of them can format themselves.
         if not hasattr(error, "format_message"):
             raise
         if not error.format_message():  # `ser` alone: the help stands above already
             sys.exit(2)
-        _fail(f"{error.format_message().rstrip('.')}. See `ser {_subcommand()}--help`.")
+        said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
+        _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _end_quietly() -> NoReturn:
+    """The reader of our output has gone, as in `ser ... | head`: nothing is left to be said, not even at exit."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the end, as stdout is
+    sys.exit(0)
+
+
+def _remedy(number: int | None) -> str:
+    if number in (errno.EACCES, errno.EPERM):
+        return "Change its permissions, or choose another place."
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room, or choose another place."
+    return "Choose another place."
 
 
 def _subcommand() -> str:

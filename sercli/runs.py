@@ -95,10 +95,19 @@ def start(folder: Path, info: RunInfo) -> RunInfo:
                 "Repeat the settings to go on with it, or choose another --out."
             )
         return old
-    if folder.exists() and (not folder.is_dir() or any(p.suffix != ".tmp" for p in folder.iterdir())):
-        raise SerError(f"{folder} exists and is not a run directory; choose another --out.")
+    check_free(folder)
     write_info(folder, info)
     return info
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a place for a new run that holds something.
+
+    Raises:
+        SerError: it does.
+    """
+    if folder.exists() and (not folder.is_dir() or any(p.suffix != ".tmp" for p in folder.iterdir())):
+        raise SerError(f"{folder} exists and is not a run directory; choose another --out.")
 
 
 def write_info(folder: Path, info: RunInfo) -> None:
@@ -151,7 +160,9 @@ def read_arrays(path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
+        # numpy takes what it does not know for a pickle, and would have the reader load it "unsafely"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, no arrays in it"
+        raise SerError(f"{path} cannot be read: {reason}. Train the run again, or copy it again.") from None
 
 
 def write_predictions(folder: Path, part: str, predictions: Predictions) -> None:
@@ -181,6 +192,8 @@ def read_predictions(folder: Path, part: str) -> Predictions:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = list(csv.reader(file))
+        if header[:3] != ["id", "truth", "prediction"] or any(len(row) != len(header) for row in rows):
+            raise ValueError("not a table of predictions")
         probs = np.array([[float(p) for p in row[3:]] for row in rows], dtype=np.float64)
         probs = probs.reshape(len(rows), len(header) - 3)
         ids, truth = tuple(row[0] for row in rows), tuple(row[1] for row in rows)

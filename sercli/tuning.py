@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,8 @@ def tune(
 ) -> Outcome:
     """Run trials until the study has `n_trials` that finished or were pruned, then write what it found.
 
+    Processes and machines that share a study each end the trial that they are at.
+
     Args:
         search: what is searched.
         out: directory of the study; best.json goes there.
@@ -114,30 +116,43 @@ def tune(
     if jobs == 1:
         _work(study, search, n_trials, rows, on_trial)
     else:
-        workers = [
-            get_context("spawn").Process(target=_worker, args=(search, url, n_trials, number)) for number in range(jobs)
-        ]
-        for worker in workers:
-            worker.start()
-        _watch(study, workers, on_trial)
-        if any(worker.exitcode for worker in workers):
-            raise SerError("A tuning process failed; its own message stands above. Repeat the command to go on.")
+        _work_together(study, search, url, n_trials, jobs, on_trial)
     outcome = summarise(study)
     write_json(out / "best.json", best_sections(search.plan, outcome.best))
     return outcome
 
 
-def _watch(study: optuna.Study, workers: Sequence[SpawnProcess], on_trial: Callable[[FrozenTrial], None]) -> None:
-    """Wait for processes, telling of each trial that one of them ended."""
-    told = len(study.get_trials(deepcopy=False, states=_COUNTED))
-    while any(worker.is_alive() for worker in workers):
-        workers[0].join(_LOOK_S)
-        ended = study.get_trials(deepcopy=False, states=_COUNTED)
-        for trial in ended[told:]:
-            on_trial(trial)
-        told = len(ended)
+def _work_together(
+    study: optuna.Study, search: Search, url: str, n_trials: int, jobs: int, on_trial: Callable[[FrozenTrial], None]
+) -> None:
+    """Share the study among processes, telling of each trial that one of them ends.
+
+    Each looks at the whole study before it begins another trial, so that at most `jobs` - 1 are too many.
+    """
+    told = {trial.number for trial in _counted(study)}
+    jobs = min(jobs, max(n_trials - len(told), 0))
+    start = get_context("spawn").Process
+    workers = [start(target=_worker, args=(search, url, n_trials, number)) for number in range(jobs)]
     for worker in workers:
-        worker.join()
+        worker.start()
+    while running := [worker.sentinel for worker in workers if worker.is_alive()]:
+        wait(running, _LOOK_S)
+        _tell(study, told, on_trial)
+    _tell(study, told, on_trial)
+    if any(worker.exitcode for worker in workers):
+        raise SerError("A tuning process failed; its own message stands above. Repeat the command to go on.")
+
+
+def _tell(study: optuna.Study, told: set[int], on_trial: Callable[[FrozenTrial], None]) -> None:
+    """Tell of the trials that ended since the last look; they need not end in the order of their numbers."""
+    for trial in _counted(study):
+        if trial.number not in told:
+            told.add(trial.number)
+            on_trial(trial)
+
+
+def _counted(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=_COUNTED)
 
 
 def best_sections(plan: Plan, trial: FrozenTrial) -> dict[str, dict[str, Any]]:
@@ -222,7 +237,7 @@ def _work(
     on_trial: Callable[[FrozenTrial], None],
     stream: int = 0,
 ) -> None:
-    if len(study.get_trials(states=_COUNTED)) >= n_trials:
+    if len(_counted(study)) >= n_trials:
         return
     # A fresh sampler for each process and each resumption: the same seed again would repeat the same proposals. All
     # trials count here, those of a killed process and of another machine at work too.

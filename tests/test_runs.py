@@ -270,3 +270,21 @@ def test_those_of_the_files_that_exist_are_copied(tmp_path):
     (source / "c.txt").write_text("c")
     runs.copy_files(source, target, ["a.txt", "b.txt"])
     assert {p.name: p.read_text() for p in target.iterdir()} == {"a.txt": "a"}
+
+
+@pytest.mark.parametrize(
+    "content", ["a,b\n1\n", "id,truth,prediction,neutral,anger\na,anger,anger,1.0\n", "x,y,z,neutral\n"]
+)
+def test_a_table_of_something_else_is_not_read_as_predictions(tmp_path, content):
+    (tmp_path / "predictions").mkdir()
+    (tmp_path / "predictions" / "test.csv").write_text(content)
+    message = message_of(runs.read_predictions, tmp_path, "test")
+    assert "not a table of predictions" in message
+
+
+def test_damaged_arrays_are_told_without_talk_of_loading_them_unsafely(tmp_path):
+    path = tmp_path / "state.npz"
+    path.write_bytes(b"PK")
+    assert message_of(runs.read_arrays, path) == (
+        f"{path} cannot be read: damaged, no arrays in it. Train the run again, or copy it again."
+    )

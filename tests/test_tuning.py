@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -142,11 +143,48 @@ def test_another_fold_is_refused_with_the_difference(studied, search, tiny_datas
 
 
 def test_two_processes_share_one_study(search, rows, tmp_path):
-    outcome = run(search, tmp_path, rows, n_trials=3, jobs=2)
-    assert len(outcome.trials) >= 3
+    told = []
+    outcome = run(search, tmp_path, rows, n_trials=3, jobs=2, on_trial=lambda trial: told.append(trial.number))
+    assert len(outcome.trials) in (3, 4), "each process ends at most the trial that it is at"
+    assert sorted(told) == [t.number for t in sorted(outcome.trials, key=lambda t: t.number)]
     assert {t.state for t in outcome.trials} == {TrialState.COMPLETE}
     assert len({json.dumps(t.params, sort_keys=True) for t in outcome.trials}) == len(outcome.trials)
     assert spec.resolve("linguistic", tmp_path / "best.json", {}).train.lr == outcome.best.params["train.lr"]
+
+
+def test_no_more_processes_start_than_trials_are_left(search, rows, tmp_path, monkeypatch):
+    started = []
+
+    class Idle:
+        sentinel, exitcode = 0, 0
+
+        def __init__(self, *, target, args):
+            started.append(args)
+
+        def start(self):
+            pass
+
+        def is_alive(self):
+            return False
+
+    run(search, tmp_path, rows, n_trials=2)
+    monkeypatch.setattr(tuning, "get_context", lambda kind: SimpleNamespace(Process=Idle))
+    run(search, tmp_path, rows, n_trials=2, jobs=4)
+    assert started == [], "the study is done"
+    run(search, tmp_path, rows, n_trials=4, jobs=4)
+    assert len(started) == 2
+
+
+def test_trials_are_told_of_once_each_as_they_end_whatever_their_numbers():
+    study, told, heard = optuna.create_study(), set(), []
+    first, second, third = study.ask(), study.ask(), study.ask()
+    study.tell(second, 0.5)
+    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    study.tell(first, 0.4)
+    study.tell(third, state=TrialState.FAIL)
+    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    assert heard == [1, 0]
 
 
 def test_a_diverged_trial_is_pruned_and_the_study_goes_on(search, rows, tmp_path, monkeypatch):

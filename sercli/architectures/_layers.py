@@ -1,4 +1,4 @@
-"""Pieces that networks share: the base class, masks and pooling over time that ignores padding."""
+"""Pieces that networks share: the base class, and masks, normalisation and pooling over time that ignore padding."""
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,23 @@ class Classifier(nn.Module):
 def time_mask(lengths: Tensor, n_frames: int) -> Tensor:
     """(B,) -> (B, T) bool, True on real frames."""
     return torch.arange(n_frames, device=lengths.device)[None] < lengths[:, None]
+
+
+class MaskedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation whose statistics are those of real frames alone; in evaluation as `nn.BatchNorm2d`.
+
+    Padding would pull them towards zero, the more the longer the longest utterance of a batch is.
+    """
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]  # torch's own takes no mask
+        """(B, C, T, F), (B, T) True on real frames, which come first -> (B, C, T, F), zero on padding."""
+        if not self.training:
+            return super().forward(x) * mask[:, None, :, None]
+        lengths = mask.sum(dim=1).tolist()
+        # One utterance behind the other, (1, C, real frames of the batch, F): what torch's own may see.
+        real = super().forward(torch.cat([row[:, :n] for row, n in zip(x, lengths, strict=True)], dim=1)[None])[0]
+        rows = torch.split(real, lengths, dim=1)
+        return torch.stack([nn.functional.pad(row, (0, 0, 0, x.shape[2] - row.shape[1])) for row in rows])
 
 
 class SelfAttention(nn.Module):

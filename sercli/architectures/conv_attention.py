@@ -11,7 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, SelfAttention, time_mask, weighted_mean, weighted_std
+from sercli.architectures._layers import (
+    Classifier,
+    MaskedBatchNorm2d,
+    SelfAttention,
+    time_mask,
+    weighted_mean,
+    weighted_std,
+)
 from sercli.types import Dropout, PositiveInt
 
 
@@ -49,7 +56,7 @@ class ConvAttention(Classifier):
         widths = [config.n_filters * 2**block for block in range(config.n_blocks)]
         super().__init__(2 * widths[-1], n_labels)
         self.config = config
-        self.blocks = nn.ModuleList(_block(n_in, n_out) for n_in, n_out in zip([1, *widths], widths, strict=False))
+        self.blocks = nn.ModuleList(_Block(n_in, n_out) for n_in, n_out in zip([1, *widths], widths, strict=False))
         self.pool = nn.MaxPool2d(2, ceil_mode=True)
         self.block_dropout = nn.Dropout2d(config.block_dropout)
         self.attention = SelfAttention(widths[-1], config.n_attention)
@@ -60,9 +67,7 @@ class ConvAttention(Classifier):
         x, lengths = x[:, : self.config.max_frames], lengths.clamp(max=self.config.max_frames)
         picture = (x * time_mask(lengths, x.shape[1])[:, :, None])[:, None]
         for block in self.blocks:
-            # Zero behind the true length again: the pool and the next convolution must see there what they see
-            # at an edge (no value after a ReLU is below zero, so a zero never wins a maximum).
-            picture = block(picture) * time_mask(lengths, picture.shape[2])[:, None, :, None]
+            picture = block(picture, time_mask(lengths, picture.shape[2]))
             picture = self.block_dropout(self.pool(picture))
             lengths = (lengths + 1) // 2
         states = picture.mean(dim=3).transpose(1, 2)  # (B, C, T', F') -> (B, T', C)
@@ -71,9 +76,18 @@ class ConvAttention(Classifier):
         return torch.cat([self.dropout(mean), self.dropout(weighted_std(states, weights, mean))], dim=1)
 
 
-def _block(n_in: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(n_out),
-        nn.ReLU(),
-    )
+class _Block(nn.Module):
+    """Convolution, normalisation, ReLU; zero behind each true length.
+
+    The pool and the next convolution must see there what they see at an edge (no value after a ReLU is below zero, so a
+    zero never wins a maximum).
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+        self.norm = MaskedBatchNorm2d(n_out)
+
+    def forward(self, picture: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T, F), (B, T) -> (B, C', T, F)."""
+        return torch.relu(self.norm(self.convolution(picture), mask))

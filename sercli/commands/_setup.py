@@ -27,9 +27,12 @@ def plan_and_split(
     from sercli.config import parse_sets
     from sercli.dataset import manifest
     from sercli.dataset.split import make_split
+    from sercli.errors import SerError
     from sercli.model import spec
 
     plan = spec.resolve(model, config, parse_sets(sets or []))
     dataset = manifest.load(data)
     kind = split or dataset.info.split
+    if folds is not None and kind in ("seed", "official"):
+        raise SerError(f"--folds does nothing with --split {kind}, which has one fold; leave it out.")
     return plan, dataset, make_split(dataset.manifest, kind, n_folds=folds or dataset.info.folds, fold=fold, seed=seed)

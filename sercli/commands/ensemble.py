@@ -1,5 +1,6 @@
 """`ser ensemble`: two runs become one that hears and reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,19 +32,30 @@ def ensemble(
 
     rules = plugins.names("ensemble") if rule == "all" else (rule,)
     configs = fusion.rule_configs(rules, sets or [])
+    if rule == "all":
+        _check_out(out, rules)
     dataset = manifest.load(data)
     chosen = training.pick_device(device)
     members = (inference.load(acoustic, chosen), inference.load(linguistic, chosen))
     rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
     fusion.check_members(members, dataset)
+    answers = [runs.read_predictions(folder, "test") for folder in (acoustic, linguistic)]
     folders = [out / name if rule == "all" else out for name in rules]
     for name, folder in zip(rules, folders, strict=True):
         rule_config, train_config = configs[name]
         with _render.training_progress(name, train_config.epochs) as on_epoch:
             shop = fusion.Workshop(dataset, rows, seed, chosen, on_epoch)
             fusion.fuse(members, name, folder, shop, rule_config=rule_config, train_config=train_config)
-    shown = [acoustic, linguistic, *folders]
     names = [*(member.info.name for member in members), *rules]
-    answers = [runs.read_predictions(folder, "test") for folder in shown]
+    answers += [runs.read_predictions(folder, "test") for folder in folders]
     result = comparison.compare(list(zip(names, answers, strict=True)), members[0].info.train_counts)
     _render.systems_table(result.systems, result.baselines)
+
+
+def _check_out(out: Path, rules: Sequence[str]) -> None:
+    """Refuse to put a folder for each rule among other things, such as a dataset or a single run."""
+    from sercli.errors import SerError
+
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.is_dir() else set()
+    if (out.exists() and not out.is_dir()) or names - set(rules):
+        raise SerError(f"{out} holds something else than ensembles; choose another --out, or give one --rule.")

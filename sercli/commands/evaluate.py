@@ -1,5 +1,6 @@
 """`ser evaluate`: how good runs are on their test part, or on another dataset."""
 
+import errno
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from sercli.commands import _options
 
 if TYPE_CHECKING:
+    from sercli.runs import RunInfo
     from sercli.types import Predictions
 
 Runs = list[Path] | None
@@ -38,15 +40,23 @@ def evaluate(
     if not folders:
         raise SerError("Nothing to evaluate: give run directories with -a, -l or -e.")
     infos = [runs.load_finished(folder) for folder in folders]
+    _check_sides(folders, infos, [*"a" * len(acoustic or []), *"l" * len(linguistic or []), *"e" * len(ensemble or [])])
     if data is None:
         answers = [runs.read_predictions(folder, "test") for folder in folders]
     else:
         answers = _answer_anew(folders, data, device, _options.n_jobs(jobs))
     named = list(zip(_names(folders, [info.name for info in infos]), answers, strict=True))
     result = comparison.compare(named, infos[0].train_counts)
+    suffix = _suffix(infos, data)
     for folder, report in zip(folders, result.systems, strict=True):
-        plots.confusion_picture(report, folder / "confusion.png")
-        write_json(folder / "report.json", report)
+        try:
+            plots.confusion_picture(report, folder / f"confusion{suffix}.png")
+            write_json(folder / f"report{suffix}.json", report)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            # somebody else's run, or a read-only volume; its figures can be read all the same
+            _render.warn(f"{folder} may not be written to: no picture and no report are kept there.")
     if any(info.settings["split"]["leaky"] for info in infos):
         _render.warn("The split shares speakers between parts: these figures are too good.")
     if json:
@@ -56,6 +66,28 @@ def evaluate(
     for report in result.systems:
         _render.class_table(report)
         _render.confusion_table(report)
+
+
+def _check_sides(folders: list[Path], infos: "list[RunInfo]", sides: list[str]) -> None:
+    """Refuse a run that is given as what it is not: its figures would stand for another kind of system."""
+    from sercli.errors import SerError
+
+    for folder, info, side in zip(folders, infos, sides, strict=True):
+        right = {"acoustic": "a", "linguistic": "l"}.get(info.modality, "e")
+        if right != side:
+            what = f"an {info.kind}" if info.kind == "ensemble" else info.modality
+            raise SerError(f"-{side} {folder}: this run is {what}; give it with -{right}.")
+
+
+def _suffix(infos: "list[RunInfo]", data: Path | None) -> str:
+    """What the files of an evaluation on another dataset have in their names, to leave the run's own alone."""
+    from sercli.dataset import manifest
+
+    if data is None:
+        return ""
+    sha256 = manifest.load_info(data).manifest_sha256
+    own = all(info.settings["data"]["manifest_sha256"] == sha256 for info in infos)
+    return "" if own else f"-{data.resolve().name}"
 
 
 def _answer_anew(folders: list[Path], data: Path, device: str, jobs: int) -> "list[Predictions]":

@@ -28,10 +28,14 @@ def train(
     plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, split, folds, fold, seed)
     from sercli.evaluation import metrics
     from sercli.model import experiment, inference, training
-    from sercli.runs import load_info, read_predictions
+    from sercli.runs import check_free, load_info, read_predictions
 
     chosen = training.pick_device(device)
     rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    if not (out / "run.json").exists():  # features first: what cannot be computed must not leave a run behind
+        check_free(out)
+        everything = dataset.select([*parts.train, *parts.valid, *parts.test])
+        rows(everything, plan.model.feature, plan.model.feature_config)
     with _render.training_progress(plan.name, plan.train.epochs) as on_epoch:
         info = experiment.train(dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
     if parts.leaky:
@@ -41,5 +45,7 @@ def train(
         truth = [dataset.by_id[i].label for i in parts.train]
         baselines = metrics.baselines(predictions.truth or (), predictions.labels, truth)
         _render.systems_table([metrics.report_from(predictions, info.name)], baselines)
+    reads = info.modality == "linguistic"
+    side, words = ("-l", ' --text "..."') if reads else ("-a", "")
     best = load_info(out).best_epoch
-    _render.note(f"Best epoch {best}. Next: ser evaluate -a {out}, or ser predict CLIP --model {out}")
+    _render.note(f"Best epoch {best}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}")

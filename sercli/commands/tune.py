@@ -1,5 +1,6 @@
 """`ser tune`: search a preset's hyperparameters on train and validation part."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,7 @@ def tune(
     """Search hyperparameters with Optuna; the same command again goes on with the study."""
     from sercli.commands import _render, _setup
 
+    _check_out(out)
     plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, split, folds, fold, seed)
     from sercli import tuning
     from sercli.evaluation.plots import trials_picture
@@ -57,3 +59,12 @@ def tune(
         shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
         _render.note(f"importance of each parameter: {shares}")
     _render.note(f"Next: ser train -m {plan.name} --config {out / 'best.json'} --data {data} --out RUN")
+
+
+def _check_out(out: Path) -> None:
+    """Refuse to put a study among other things, such as a dataset; its own files may have others beside them."""
+    from sercli.errors import SerError
+
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.is_dir() else set()
+    if (out.exists() and not out.is_dir()) or (names and not names & {"study.db", "best.json", "trials.png"}):
+        raise SerError(f"{out} holds something else than a study; choose another --out.")

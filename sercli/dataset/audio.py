@@ -122,8 +122,11 @@ def speech_level_dbfs(signal: Array, *, sample_rate_hz: int = 16_000) -> float:
 
 
 def is_silent(signal: Array, *, sample_rate_hz: int = 16_000) -> bool:
-    """Whether the loudest stretch is too faint to be speech."""
-    return speech_level_dbfs(signal, sample_rate_hz=sample_rate_hz) < NO_SPEECH_DBFS
+    """Whether the loudest stretch is too faint to be speech.
+
+    A constant offset is no sound: many sound cards add one, and 8-bit silence at 127 of 255 is one of -42 dB.
+    """
+    return speech_level_dbfs(signal - signal.mean(), sample_rate_hz=sample_rate_hz) < NO_SPEECH_DBFS
 
 
 def find(paths: list[Path]) -> list[Path]:
@@ -156,10 +159,13 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
     """Open a file for reading, with each way to fail named."""
     try:
         size = path.stat().st_size
+        if not path.is_file():
+            raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; give a recording.")
+        path.open("rb").close()  # libsndfile would say "System error" of a file that may not be read
+    except PermissionError:
+        raise AudioError(f"{path} cannot be read: Permission denied; change its permissions.") from None
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
-    if not path.is_file():
-        raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; give a recording.")
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes); record or export it again.")
     try:

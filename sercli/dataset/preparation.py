@@ -16,11 +16,12 @@ from sercli import config, plugins
 from sercli.dataset import cache, manifest
 from sercli.dataset.audio import AudioFacts, inspect
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.errors import AudioError, ConfigError, SerError
+from sercli.errors import AudioError, ConfigError, MismatchError, SerError
 from sercli.files import write_atomic
 from sercli.types import FOUR, Remark, Step, Utterance
 
 _SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
+_UNREADABLE = "recording cannot be read"
 _ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables give times in tenths
 
 
@@ -59,10 +60,11 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
         progress: shows what is under way.
 
     Raises:
-        SerError: unknown corpus, no such folder, nothing usable in it, or `out` holds something else.
+        SerError: unknown corpus, no such folder, nothing usable in it, or `out` holds something else, such as a
+            dataset of another corpus or with other labels.
     """
     plugin = plugins.load("corpus", corpus)
-    _check_out(out)
+    _check_out(out, corpus, label_set)
     root = root.expanduser().resolve()
     rows, remarks = _read(plugin, root)
     base = root.parent if root.is_file() else root
@@ -121,13 +123,21 @@ def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
     return mapping.get(label, label if label in FOUR else None)
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, corpus: str, label_set: str) -> None:
     """Refuse to write among other things; what an earlier, even killed, `prepare` left is welcome."""
     if out.exists() and not out.is_dir():
         raise SerError(f"{out} is not a folder; choose another --out.")
     names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
     if names and not names & {"dataset.json", "manifest.jsonl", "scan.jsonl"}:
         raise SerError(f"{out} holds something else than a prepared dataset; choose another --out.")
+    try:
+        old = manifest.load_info(out)
+    except SerError:  # none yet, or one that only `prepare` can mend
+        return
+    now = {"corpus": corpus, "labels": label_set}
+    differing = config.differences({"corpus": old.corpus, "labels": old.label_set}, now)
+    if differing:  # runs stand on it: made anew from something else, it would no longer be theirs
+        raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 
 
 def _read(plugin: ModuleType, root: Path) -> tuple[list[Utterance], list[Remark]]:
@@ -182,7 +192,7 @@ def _with_facts(
             good.append(row)
             continue
         if row.audio in broken:
-            remarks.append(Remark("skipped", broken[row.audio], "recording cannot be read"))
+            remarks.append(Remark("skipped", broken[row.audio], _UNREADABLE))
             continue
         facts = seen[row.audio]
         start, end = row.start_s or 0.0, facts.duration_s if row.end_s is None else row.end_s
@@ -242,7 +252,10 @@ def _duplicates(rows: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
 
 def _hint(label_set: str, broken: list[Remark]) -> str:
     if broken:
-        return f"{len(broken)} recordings cannot be read, the first: {broken[0].source}"
+        n, first = len(broken), broken[0]
+        if first.reason == _UNREADABLE:  # here the source is the whole message
+            return f"{n} recordings cannot be read, the first: {first.source}"
+        return f"the first of {n} left out: {first.source}, {first.reason}; correct start_s and end_s."
     return "try --labels native." if label_set == "four" else "check the corpus."
 
 

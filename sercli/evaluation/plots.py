@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import matplotlib.style
 import numpy as np
@@ -77,22 +76,13 @@ def history_picture(history: Sequence[EpochResult], path: Path, best_epoch: int)
             axes.legend(frameon=False)
 
 
-def trials_picture(
-    values: Sequence[float | None],
-    states: Sequence[str],
-    path: Path,
-    *,
-    value_name: str = "Validation UA",
-    direction: Literal["maximize", "minimize"] = "maximize",
-) -> None:
-    """Draw how a search went: the value of each trial and the best so far.
+def trials_picture(values: Sequence[float | None], states: Sequence[str], path: Path) -> None:
+    """Draw how a search went: the validation UA of each trial and the best so far.
 
     Args:
         values: (N,) of the trials in their order; None where a trial gave none.
         states: (N,) as Optuna names them ("COMPLETE", "PRUNED", "FAIL", ...), in any case.
         path: the PNG to write.
-        value_name: what the values are.
-        direction: whether a high or a low value is good.
     """
     assert len(values) == len(states), f"{len(values)} values and {len(states)} states"
     y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
@@ -100,11 +90,11 @@ def trials_picture(
     pruned = np.array([state.lower() == "pruned" for state in states], dtype=bool)
     with _figure((7.5, 4.5), path) as figure:
         axes = figure.add_subplot()
-        _draw_best_so_far(axes, np.where(complete, y, np.nan), direction)
+        _draw_best_so_far(axes, np.where(complete, y, np.nan))
         _draw_trials(axes, y, complete, "complete", marker="o", color=_BLUE)
         _draw_trials(axes, y, pruned, "pruned", marker="x", color=_ORANGE)
         _draw_trials(axes, y, ~complete & ~pruned, "not finished", marker="v", color=_GREY)
-        axes.set(xlabel="Trial", ylabel=value_name)
+        axes.set(xlabel="Trial", ylabel="Validation UA")
         _whole_numbers(axes)
         if len(values):
             figure.legend(frameon=False, loc="outside upper center", ncols=4)
@@ -178,10 +168,10 @@ def _mark_best(axes: Axes, epoch: int, value: float, text: str) -> None:
     axes.grid(axis="y", color="#E5E5E5")
 
 
-def _draw_best_so_far(axes: Axes, finished: Array, direction: str) -> None:
-    """A staircase; NaN entries are trials that did not finish, fmax and fmin pass over them."""
+def _draw_best_so_far(axes: Axes, finished: Array) -> None:
+    """A staircase; NaN entries are trials that did not finish, which fmax passes over."""
     if np.isfinite(finished).any():
-        best = np.fmax.accumulate(finished) if direction == "maximize" else np.fmin.accumulate(finished)
+        best = np.fmax.accumulate(finished)
         label = f"best so far ({best[-1]:.3f})"
         axes.step(np.arange(1, len(best) + 1), best, where="post", color=_RED, linewidth=1.8, label=label)
     axes.grid(axis="y", color="#E5E5E5")

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -106,7 +107,7 @@ def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
         _refuse(file, f"a damaged archive ({error})")
     if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.shape[0] != len(words) or matrix.shape[1] == 0:
         _refuse(file, f"{len(words)} words, but vectors of shape {matrix.shape} and type {matrix.dtype}")
-    _check_values(matrix, lambda row: f"{file}: word {row + 1}")
+    _check_values(matrix, partial(_word_place, file, 0))
     vectors = _collect([(words, matrix)], max_words)
     return WordVectors(vectors.index, vectors.matrix, **about)
 
@@ -231,7 +232,7 @@ def _binary_blocks(stream: BinaryIO, file: Path, dim: int, promised: int) -> Ite
         values += vector
         if len(words) == _BLOCK_ROWS or row == promised - 1:
             block = np.frombuffer(bytes(values), "<f4").reshape(-1, dim)
-            _check_values(block, lambda at, first=first: f"{file}: word {first + at + 1}")  # type: ignore[misc]
+            _check_values(block, partial(_word_place, file, first))
             yield words, block
             words, values, first = [], bytearray(), row + 1
 
@@ -258,6 +259,11 @@ def _check_values(values: Array, place: Callable[[int], str]) -> None:
     if not good.all():
         row = int(np.argmin(good))
         _refuse(place(row), f"a number that is not finite or beyond {_LARGEST:.0f}")
+
+
+def _word_place(file: Path, first: int, row: int) -> str:
+    """Where a word stands, counted from 1: in which row of a block that begins with word `first`."""
+    return f"{file}: word {first + row + 1}"
 
 
 def _refuse(place: Path | str, reason: str) -> NoReturn:

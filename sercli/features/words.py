@@ -88,11 +88,6 @@ def tokens(text: str, config: Config) -> list[str]:
     return [{"``": '"', "''": '"'}.get(token, token) for token in cut[: config.max_tokens]]
 
 
-def n_features(config: Config) -> int:
-    """Columns that `extract` gives: the dimension of the vectors and one."""
-    return int(_load(config).matrix.shape[1]) + 1
-
-
 def identity(config: Config) -> dict[str, Any]:
     """What the numbers depend on: the vectors by their content, wherever the file lies, and how a text is cut.
 

@@ -21,9 +21,10 @@ from sercli.files import write_atomic
 from sercli.model import inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.spec import Plan
+from sercli.model.systems import System
 from sercli.model.training import Trainer
 from sercli.runs import RunInfo
-from sercli.types import EpochResult, ModelSpec, Split
+from sercli.types import Array, EpochResult, ModelSpec, Split, Utterance
 
 OnEpoch = Callable[[EpochResult, bool], None]
 """Told of each epoch's result and whether it is the best so far."""
@@ -50,38 +51,42 @@ def train(
     """
     # All three parts now: what the test part lacks must not come to light after an hour of training.
     inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), plan.model.feature)
-    settings = {**plan.to_dict(), **provenance(dataset, split, seed)}
-    text = cache.reads_text(plan.model.feature)
-    begun = RunInfo(
-        "model",
-        plan.name,
-        "training",
-        dataset.info.labels,
-        "linguistic" if text else "acoustic",
-        settings,
-        str(dataset.folder),
-        train_counts=dict(Counter(u.label for u in dataset.select(split.train))),
-    )
+    begun = _begun(dataset, plan, split, seed)
     info = runs.start(out, begun)
     if info.status == "finished":
         return info
     runs.write_split(out, split)
     trainer = make_trainer(dataset, plan, split.train, split.valid, rows, seed, device)
-    fit(trainer, out, on_epoch)
+    best = fit(trainer, out, on_epoch)
     normaliser = trainer.train.normalisers[0]
     export_feature(plan.model, out)
-    best = trainer.progress.best
-    assert best is not None
-    history_picture(trainer.progress.history, out / "history.png", best.epoch)
     runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
     write_weights(out, trainer.module)
     info = replace(begun, n_features=len(normaliser.mean), best_epoch=best.epoch)
-    trained = inference.Model(out, info, plan.model, trainer.module, normaliser, device)
+    return finish(inference.Model(out, info, plan.model, trainer.module, normaliser, device), dataset, split, rows)
+
+
+def _begun(dataset: Dataset, plan: Plan, split: Split, seed: int) -> RunInfo:
+    """What run.json says before there is a network."""
+    return RunInfo(
+        kind="model",
+        name=plan.name,
+        status="training",
+        labels=dataset.info.labels,
+        modality="linguistic" if cache.reads_text(plan.model.feature) else "acoustic",
+        settings={**plan.to_dict(), **provenance(dataset, split, seed)},
+        data=str(dataset.folder),
+        train_counts=dict(Counter(u.label for u in dataset.select(split.train))),
+    )
+
+
+def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows) -> RunInfo:
+    """Write the answers on the validation and, this once, on the test part; then the run is finished."""
     for part, ids in (("valid", split.valid), ("test", split.test)):
-        runs.write_predictions(out, part, trained.predict(dataset.select(ids), rows))
-    info = replace(info, status="finished")
-    runs.write_info(out, info)
-    (out / "resume.safetensors").unlink(missing_ok=True)
+        runs.write_predictions(system.folder, part, system.predict(dataset.select(ids), rows))
+    info = replace(system.info, status="finished")
+    runs.write_info(system.folder, info)
+    (system.folder / "resume.safetensors").unlink(missing_ok=True)
     return info
 
 
@@ -111,8 +116,12 @@ def examples(
     """What the network is fed from for these utterances; without a normaliser one is measured on them."""
     utterances = dataset.select(ids)
     inputs = rows(utterances, model.feature, model.feature_config)
-    y = np.array([dataset.info.labels.index(u.label) for u in utterances], np.int64)
-    return Examples((inputs,), (normaliser or Normaliser.of(inputs, scale),), y)
+    return Examples((inputs,), (normaliser or Normaliser.of(inputs, scale),), classes(dataset, utterances))
+
+
+def classes(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
+    """(N,) int64: each utterance's label by its place in the dataset's order."""
+    return np.array([dataset.info.labels.index(u.label) for u in utterances], np.int64)
 
 
 def make_trainer(
@@ -138,8 +147,12 @@ def make_trainer(
     return Trainer(module, train_part, valid_part, plan.train, seed=seed, device=device)
 
 
-def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> None:
-    """Train with a resume file after each epoch, taking up the one that is there."""
+def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
+    """Train with a resume file after each epoch, taking up the one that is there, and draw the history.
+
+    Returns:
+        the epoch whose weights the module now has.
+    """
     resume = out / "resume.safetensors"
     if resume.exists():
         trainer.resume(resume)
@@ -149,6 +162,10 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> None:
             write_history(out, trainer.progress.history)
             log(result)
             on_epoch(result, trainer.progress.best is result)
+    best = trainer.progress.best
+    assert best is not None
+    history_picture(trainer.progress.history, out / "history.png", best.epoch)
+    return best
 
 
 def write_history(out: Path, history: Sequence[EpochResult]) -> None:

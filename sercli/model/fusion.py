@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 
 from sercli import config, plugins, runs
@@ -20,7 +19,7 @@ from sercli.model.inference import Model, Rows
 from sercli.model.systems import Ensemble
 from sercli.model.training import Trainer
 from sercli.runs import RunInfo
-from sercli.types import Array, Predictions, Split, TrainConfig
+from sercli.types import Array, Split, TrainConfig, Utterance
 
 
 def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[Any, TrainConfig]]:
@@ -32,7 +31,7 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[A
         SerError: an unknown rule, a key that no chosen rule has, or a section that plays no part.
     """
     sections = config.parse_sets(sets)
-    for section in sections.keys() - {"ensemble", "train"}:
+    for section in sorted(sections.keys() - {"ensemble", "train"}):
         raise ConfigError(f"--set {section}.… does nothing in `ser ensemble`, which takes ensemble.KEY and train.KEY.")
     loaded = {rule: plugins.load("ensemble", rule) for rule in rules}
     if "train" in sections and not any(hasattr(plugin, "build") for plugin in loaded.values()):
@@ -74,20 +73,19 @@ def fuse(
     split = check_members(members, shop.dataset)
     plugin = plugins.load("ensemble", rule)
     trained = hasattr(plugin, "build")
-    settings = {
-        "ensemble": {"rule": rule, **config.to_dict(rule_config)},
-        "train": config.to_dict(train_config) if trained else {},
-        "members": {m.info.modality: m.info.settings for m in members},
-        **experiment.provenance(shop.dataset, split, shop.seed),
-    }
     begun = RunInfo(
-        "ensemble",
-        rule,
-        "training",
-        members[0].labels,
-        "both",
-        settings,
-        str(shop.dataset.folder),
+        kind="ensemble",
+        name=rule,
+        status="training",
+        labels=members[0].labels,
+        modality="both",
+        settings={
+            "ensemble": {"rule": rule, **config.to_dict(rule_config)},
+            "train": config.to_dict(train_config) if trained else {},
+            "members": {m.info.modality: m.info.settings for m in members},
+            **experiment.provenance(shop.dataset, split, shop.seed),
+        },
+        data=str(shop.dataset.folder),
         train_counts=members[0].info.train_counts,
     )
     info = runs.start(out, begun)
@@ -100,16 +98,11 @@ def fuse(
     if trained:
         state, encoders = _train_rule(members, plugin, rule_config, train_config, split, out, shop)
     else:
-        valid = [m.predict(shop.dataset.select(split.valid), shop.rows) for m in members]
-        state = plugin.fit(valid, _classes(valid[0]), rule_config)
+        valid = shop.dataset.select(split.valid)
+        answers = [m.predict(valid, shop.rows) for m in members]
+        state = plugin.fit(answers, experiment.classes(shop.dataset, valid), rule_config)
     runs.write_arrays(out / "state.npz", state)
-    ensemble = Ensemble(out, begun, members, encoders, plugin, state)
-    for part, ids in (("valid", split.valid), ("test", split.test)):
-        runs.write_predictions(out, part, ensemble.predict(shop.dataset.select(ids), shop.rows))
-    info = replace(begun, status="finished")
-    runs.write_info(out, info)
-    (out / "resume.safetensors").unlink(missing_ok=True)
-    return info
+    return experiment.finish(Ensemble(out, begun, members, encoders, plugin, state), shop.dataset, split, shop.rows)
 
 
 def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
@@ -144,11 +137,6 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
     return runs.read_split(first.folder)
 
 
-def _classes(predictions: Predictions) -> Array:
-    assert predictions.truth is not None
-    return np.array([predictions.labels.index(label) for label in predictions.truth], np.int64)
-
-
 class _Given(torch.nn.Module):
     """Stands in for a frozen encoder: its input is the embedding itself, as a sequence of one."""
 
@@ -167,28 +155,45 @@ def _train_rule(
     shop: Workshop,
 ) -> tuple[dict[str, Array], tuple[Model, ...]]:
     """Train the network on top: its state, and the models whose embeddings it reads."""
-    parts = [shop.dataset.select(split.train), shop.dataset.select(split.valid)]
-    answers = [[m.predict(part, shop.rows) for m in members] for part in parts]
-    embedded = [[p.embeddings for p in part if p.embeddings is not None] for part in answers]
-    torch.manual_seed(shop.seed)
-    encoders = members
+    train, valid = shop.dataset.select(split.train), shop.dataset.select(split.valid)
+    embedded = _embeddings(members, train, shop)
     if rule_config.train_encoders:
         encoders = tuple(replace(m, module=copy.deepcopy(m.module)) for m in members)
-        inputs = [tuple(shop.rows(part, m.spec.feature, m.spec.feature_config) for m in members) for part in parts]
-        normalisers = tuple(m.normaliser for m in members)
         modules = [m.module for m in encoders]
+        fed, checked = (_whole(members, part, shop) for part in (train, valid))
     else:
-        inputs = [tuple(list(e[:, None]) for e in part) for part in embedded]
-        normalisers = tuple(Normaliser.of(given, "none") for given in inputs[0])
+        encoders = members
         modules = [_Given() for _ in members]
-    network = plugin.build(rule_config, modules, embedded[0], len(members[0].labels))
-    fed = [Examples(given, normalisers, _classes(part[0])) for given, part in zip(inputs, answers, strict=True)]
-    trainer = Trainer(network, fed[0], fed[1], train_config, seed=shop.seed, device=shop.device)
+        fed = _given(embedded, train, shop)
+        checked = _given(_embeddings(members, valid, shop), valid, shop)
+    torch.manual_seed(shop.seed)
+    network = plugin.build(rule_config, modules, embedded, len(members[0].labels))
+    trainer = Trainer(network, fed, checked, train_config, seed=shop.seed, device=shop.device)
     experiment.fit(trainer, out, shop.on_epoch)
-    for encoder in encoders if rule_config.train_encoders else ():
-        _copy_member(encoder, out / "encoders" / encoder.info.modality)
+    if rule_config.train_encoders:
+        for encoder in encoders:
+            _copy_member(encoder, out / "encoders" / encoder.info.modality)
     state: dict[str, Array] = plugin.state_of(trainer.module)
     return state, encoders
+
+
+def _embeddings(members: Sequence[Model], part: Sequence[Utterance], shop: Workshop) -> list[Array]:
+    """(N, E) of each member."""
+    found = [m.predict(part, shop.rows).embeddings for m in members]
+    return [embeddings for embeddings in found if embeddings is not None]
+
+
+def _given(embedded: Sequence[Array], part: Sequence[Utterance], shop: Workshop) -> Examples:
+    """What a network on frozen encoders is fed from: embeddings (N, E), each a sequence of one."""
+    inputs = tuple(list(embeddings[:, None]) for embeddings in embedded)
+    normalisers = tuple(Normaliser.of(rows, "none") for rows in inputs)
+    return Examples(inputs, normalisers, experiment.classes(shop.dataset, part))
+
+
+def _whole(members: Sequence[Model], part: Sequence[Utterance], shop: Workshop) -> Examples:
+    """What encoders that are trained on are fed from: the members' own features, scaled as they were."""
+    inputs = tuple(shop.rows(part, m.spec.feature, m.spec.feature_config) for m in members)
+    return Examples(inputs, tuple(m.normaliser for m in members), experiment.classes(shop.dataset, part))
 
 
 def _copy_member(member: Model, folder: Path) -> None:

@@ -53,8 +53,11 @@ class Ensemble:
         if whole:
             chosen = [utterances[n] for n in whole]
             probs[whole] = self.rule.combine([m.predict(chosen, rows) for m in self.encoders], self.state)
-        for n in sorted(set(range(len(utterances))) - set(whole)):
-            probs[n] = self._alone(utterances[n]).predict([utterances[n]], rows).probs[0]
+        others = {n: self._alone(u) for n, u in enumerate(utterances) if self.lacks(u) is not None}
+        for member in self.members:
+            own = [n for n, who in others.items() if who is member]
+            if own:
+                probs[own] = member.predict([utterances[n] for n in own], rows).probs
         truth = tuple(u.label for u in utterances)
         return Predictions(
             tuple(u.id for u in utterances), self.labels, probs, truth if set(truth) <= set(self.labels) else None

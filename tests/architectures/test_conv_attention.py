@@ -1,7 +1,7 @@
 import torch
 
 from sercli.architectures import conv_attention
-from sercli.architectures._layers import SelfAttention, time_mask, weighted_mean, weighted_std
+from sercli.architectures._layers import MaskedBatchNorm2d, SelfAttention, time_mask, weighted_mean, weighted_std
 
 
 def network(**values):
@@ -11,7 +11,7 @@ def network(**values):
 
 def test_each_block_doubles_the_filters_and_the_embedding_is_mean_and_deviation_of_the_last():
     module = network(n_blocks=3)
-    assert [block[0].out_channels for block in module.blocks] == [4, 8, 16]
+    assert [block.convolution.out_channels for block in module.blocks] == [4, 8, 16]
     assert module.encode(torch.randn(2, 20, 34), torch.tensor([20, 9])).shape == (2, 2 * 16)
 
 
@@ -57,3 +57,35 @@ def test_attention_gives_padding_no_weight():
     weights = SelfAttention(3, 4)(torch.randn(2, 5, 3), mask)
     assert (weights[~mask] == 0).all()
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
+
+
+def test_normalising_in_training_is_torchs_over_the_real_frames_of_all_utterances():
+    ours, torchs = MaskedBatchNorm2d(3).train(), torch.nn.BatchNorm2d(3).train()
+    x, lengths = 5 * torch.randn(3, 3, 9, 4) + 2, torch.tensor([9, 2, 5])
+    mask = time_mask(lengths, 9)
+    together = torch.cat([row[:, :length] for row, length in zip(x, lengths, strict=True)], dim=1)  # (C, 16, F)
+    expected = torchs(together[None])[0]
+    normal = ours(x, mask)
+    found = torch.cat([row[:, :length] for row, length in zip(normal, lengths, strict=True)], dim=1)
+    torch.testing.assert_close(found, expected)
+    assert (normal.transpose(1, 2)[~mask] == 0).all()
+    torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+
+
+def test_normalising_in_evaluation_is_torchs_with_the_same_running_statistics():
+    ours, torchs = MaskedBatchNorm2d(3), torch.nn.BatchNorm2d(3)
+    x, mask = 5 * torch.randn(2, 3, 9, 4) + 2, time_mask(torch.tensor([9, 4]), 9)
+    ours(x, mask)
+    torchs.load_state_dict(ours.state_dict())
+    expected = torchs.eval()(x).transpose(1, 2)
+    assert torch.equal(ours.eval()(x, mask).transpose(1, 2)[mask], expected[mask])
+
+
+def test_padding_plays_no_part_in_training():
+    close, wide = network(block_dropout=0.0, dropout=0.0).train(), network(block_dropout=0.0, dropout=0.0).train()
+    x, lengths = torch.randn(4, 21, 34), torch.tensor([21, 3, 16, 9])
+    padded = torch.cat([x, 100 * torch.randn(4, 50, 34)], dim=1)
+    torch.testing.assert_close(wide(padded, lengths), close(x, lengths), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(wide.state_dict(), close.state_dict())
+    (statistics,) = {int(block.norm.num_batches_tracked) for block in wide.blocks}
+    assert statistics == 1, "the statistics that were compared were measured"

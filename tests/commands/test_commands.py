@@ -1,9 +1,12 @@
 """The six commands from end to end, as a user runs them: in one process, to keep them quick."""
 
 import csv
+import errno
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -209,6 +212,7 @@ def test_the_demo_corpus_needs_no_path(ser, tmp_path):
             ["train", "-m", "linguistic", "--set", "train.lrr=1", "--data", "x", "--out", "y"],
             "Did you mean 'train.lr'?",
         ),
+        (["prepare", "demo", "--labels", "five", "--out", "y"], "for '--labels': 'five' is not one of"),
         (["train", "-m", "linguistic", "--fold", "0", "--data", "x", "--out", "y"], "--fold"),
         (["train", "--data", "x", "--out", "y"], "No model chosen"),
         (["evaluate"], "Nothing to evaluate"),
@@ -216,6 +220,7 @@ def test_the_demo_corpus_needs_no_path(ser, tmp_path):
         (["predict", "nowhere.wav", "--model", "nowhere"], "nowhere.wav does not exist"),
         (["predict"], "Missing"),
         (["nonsense"], "No such command"),
+        (["preditc"], "Did you mean 'predict'? See `ser --help`."),
         (["train", "--nonsense"], "--nonsense"),
     ],
 )
@@ -227,6 +232,108 @@ def test_bad_input_is_one_clear_line_and_exit_2(ser, tmp_path, monkeypatch, word
     assert expected in shown.err
     assert len(shown.err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_error(iemocap, tmp_path):
+    clip = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[0]
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "sercli", "predict", clip, "--model", iemocap.acoustic, "--json"]
+    left = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (left.returncode, left.stderr) == (0, b"")
+
+
+def test_ensembles_are_not_strewn_among_other_things(ser, iemocap):
+    before = sorted(iemocap.data.iterdir())
+    words = ["ensemble", "-a", iemocap.acoustic, "-l", iemocap.linguistic, "--data", iemocap.data]
+    refused = ser(*words, "--out", iemocap.data)
+    assert refused.code == 2
+    assert "holds something else than ensembles" in refused.err
+    assert sorted(iemocap.data.iterdir()) == before
+
+
+def test_an_ensemble_of_a_member_without_predictions_is_refused_before_any_work(ser, iemocap, tmp_path):
+    shutil.copytree(iemocap.acoustic, tmp_path / "member")
+    (tmp_path / "member" / "predictions" / "test.csv").unlink()
+    words = ["ensemble", "-a", tmp_path / "member", "-l", iemocap.linguistic, "--data", iemocap.data]
+    refused = ser(*words, "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert "test.csv cannot be read" in refused.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_is_not_put_into_a_dataset(ser, iemocap):
+    before = sorted(iemocap.data.iterdir())
+    refused = ser("tune", "-m", "linguistic", "--data", iemocap.data, "--out", iemocap.data, "--trials", 1)
+    assert refused.code == 2
+    assert "holds something else than a study" in refused.err
+    assert sorted(iemocap.data.iterdir()) == before
+
+
+def test_a_training_that_cannot_begin_leaves_no_run_behind(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run"]
+    refused = ser(*words, "--set", f"feature.vectors={tmp_path / 'none.txt'}")
+    assert refused.code == 2
+    assert "none.txt" in refused.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run"]
+    assert "--folds does nothing with --split seed" in ser(*words, "--split", "seed", "--folds", 5).err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "expected"),
+    [("-a", "linguistic", "is linguistic; give it with -l"), ("-e", "acoustic", "is acoustic; give it with -a")],
+)
+def test_a_run_is_evaluated_as_what_it_is(ser, iemocap, side, kind, expected):
+    refused = ser("evaluate", side, getattr(iemocap, kind))
+    assert refused.code == 2
+    assert expected in refused.err
+
+
+def test_an_evaluation_on_other_data_leaves_the_runs_own_report_alone(ser, iemocap, tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(iemocap.acoustic, run)
+    ser("evaluate", "-a", run)
+    own = (run / "report.json").read_bytes()
+    smaller = tmp_path / "table.csv"
+    clips = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[:4]
+    labels = ("neutral", "happiness", "sadness", "anger")
+    smaller.write_text("path,label\n" + "".join(f"{clip},{label}\n" for clip, label in zip(clips, labels, strict=True)))
+    assert ser("prepare", "table", smaller, "--out", other, "--features", "lld", "--jobs", 1).code == 0
+    assert ser("evaluate", "-a", run, "--data", other).code == 0
+    assert (run / "report.json").read_bytes() == own
+    assert json.loads((run / "report-other.json").read_bytes())["n"] == 4
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS], ids=["somebody else's", "read-only"])
+def test_a_run_is_scored_though_nothing_can_be_kept_there(ser, iemocap, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("sercli.evaluation.plots.confusion_picture", refuse)
+    shown = ser("evaluate", "-a", iemocap.acoustic)
+    assert shown.code == 0
+    assert "may not be written to" in shown.err
+    assert "recall" in shown.out
+
+
+def test_what_comes_next_names_the_side_that_the_run_is_of(ser, iemocap):
+    words = ["--data", iemocap.data, *QUICK, "--out"]
+    assert f"ser evaluate -l {iemocap.linguistic}" in ser("train", "-m", "linguistic", *words, iemocap.linguistic).err
+    assert f"ser evaluate -a {iemocap.acoustic}" in ser("train", "-m", "acoustic-lld", *words, iemocap.acoustic).err
+
+
+def test_a_dangling_link_is_no_place_to_write_to(ser, iemocap, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "link", *QUICK]
+    refused = ser(*words)
+    assert refused.code == 2
+    assert f"{tmp_path / 'link'} cannot be used" in refused.err
 
 
 def test_an_empty_folder_is_refused(ser, iemocap, tmp_path):

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from sercli.commands import _render
+from sercli.commands._render import text as measures
 from sercli.evaluation.metrics import baselines, report
 from sercli.types import EpochResult, Remark
 
@@ -288,12 +289,12 @@ def test_eight_classes_fit_80_columns_in_one_table_with_short_names():
 
 def test_short_names_stay_apart():
     labels = ["disappointment", "disapproval", "disgust", "joy", "joyful", "no"]
-    assert _render._short(labels) == ["disappo", "disappr", "disg", "joy", "joyf", "no"]
+    assert measures.short_names(labels) == ["disappo", "disappr", "disg", "joy", "joyf", "no"]
 
 
 @given(st.lists(st.text(min_size=1, max_size=6, alphabet="abc"), unique=True, max_size=8))
 def test_short_names_are_beginnings_and_all_different(labels):
-    short = _render._short(labels)
+    short = measures.short_names(labels)
     assert len(set(short)) == len(labels)
     assert all(label.startswith(name) for label, name in zip(labels, short, strict=True))
 
@@ -352,22 +353,22 @@ def test_with_28_classes_the_next_likeliest_are_written_out():
 
 
 def test_paths_are_cut_in_the_middle():
-    assert _render.shorten(["corpus/actor/clip-01.wav"], 15) == ["corpu…ip-01.wav"]
+    assert measures.shorten(["corpus/actor/clip-01.wav"], 15) == ["corpu…ip-01.wav"]
 
 
 def test_paths_that_would_look_alike_when_cut_stay_whole():
     paths = ["corpus/actor01/clip.wav", "corpus/actor02/clip.wav", "corpus/actor/other.wav"]
-    assert _render.shorten(paths, 15) == [*paths[:2], "corpu…other.wav"]
+    assert measures.shorten(paths, 15) == [*paths[:2], "corpu…other.wav"]
 
 
 def test_a_path_that_equals_another_ones_cut_makes_that_one_stay_whole():
     paths = ["corpu…ip-01.wav", "corpus/actor/clip-01.wav"]
-    assert _render.shorten(paths, 15) == paths
+    assert measures.shorten(paths, 15) == paths
 
 
 @given(st.lists(st.text(alphabet="ab/…字", max_size=12), max_size=8), st.integers(0, 10))
 def test_different_paths_never_look_the_same(paths, width):
-    assert len(set(_render.shorten(paths, width))) == len(set(paths))
+    assert len(set(measures.shorten(paths, width))) == len(set(paths))
 
 
 def test_trials_are_ranked_in_the_given_order_with_value_state_and_parameters():

@@ -1,6 +1,7 @@
 import os
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -293,13 +294,31 @@ def test_a_clip_shorter_than_a_frame_has_a_level():
     ("peak", "silent"), [(0.0, True), (0.0009, True), (0.0011, False), (0.5, False)], ids=["zeros", "-61", "-59", "-6"]
 )
 def test_what_stays_below_60_db_under_full_scale_is_silent(peak, silent):
-    assert audio.is_silent(np.full(RATE_HZ, peak, np.float32)) is silent
+    hum = np.resize(np.array([peak, -peak], np.float32), RATE_HZ)
+    assert audio.is_silent(hum) is silent
+
+
+@pytest.mark.parametrize("offset", [-1 / 128, 0.3], ids=["8-bit silence at 127", "loud"])
+def test_a_constant_offset_is_silent(offset):
+    assert audio.is_silent(np.full(RATE_HZ, offset, np.float32))
 
 
 def test_one_loud_stretch_is_not_silence():
     signal = np.zeros(10 * RATE_HZ, np.float32)
     signal[RATE_HZ : RATE_HZ + 1600] = 0.1
     assert not audio.is_silent(signal)
+
+
+def test_a_recording_that_may_not_be_read_is_told_as_such(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "secret.wav", np.zeros(100), RATE_HZ)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(AudioError) as caught:
+        audio.read(tmp_path / "secret.wav", sample_rate_hz=RATE_HZ)
+    assert str(caught.value) == f"{tmp_path / 'secret.wav'} cannot be read: Permission denied; change its permissions."
 
 
 def test_a_folder_gives_all_recordings_below_it_in_order(tmp_path):

@@ -8,7 +8,7 @@ import soundfile
 
 from sercli.dataset import manifest, preparation
 from sercli.dataset.preparation import choose_labels
-from sercli.errors import SerError
+from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
 
 RATE_HZ = 8_000
@@ -319,6 +319,38 @@ def test_a_corpus_without_a_readable_recording_is_refused_with_the_first_reason(
         f"{root}: none of 0 readable utterances has a label of the set 'four' (found: nothing); 2 recordings cannot be "
         f"read, the first: {root / '1.wav'} is empty (0 bytes); record or export it again."
     )
+
+
+def test_a_corpus_whose_stretches_all_lie_outside_is_refused_with_that_reason(corpus, prepare):
+    root = corpus({"path": "1.wav", "label": "sad", "start_s": 5, "end_s": 6})
+    with pytest.raises(SerError) as caught:
+        prepare(root)
+    assert str(caught.value).endswith(
+        "the first of 1 left out: 1.wav@5-6, its stretch lies outside its recording; correct start_s and end_s."
+    )
+
+
+def test_a_dataset_of_another_corpus_or_of_other_labels_is_not_overwritten(corpus, prepare, no_progress, tmp_path):
+    root = corpus({"path": "1.wav", "label": "sad", "text": "oh"})
+    preparation.finish(prepare(root), {}, jobs=1, progress=no_progress)
+    before = (tmp_path / "out" / "dataset.json").read_bytes()
+    with pytest.raises(MismatchError) as caught:
+        prepare(root, label_set="native")
+    assert str(caught.value) == (
+        f'{tmp_path / "out"} holds another dataset: labels was "four", now "native". '
+        "Choose another --out, or delete it."
+    )
+    with pytest.raises(MismatchError, match='corpus was "table", now "ravdess"'):
+        preparation.prepare("ravdess", root, tmp_path / "out", label_set="four", progress=no_progress)
+    assert (tmp_path / "out" / "dataset.json").read_bytes() == before
+
+
+def test_a_damaged_dataset_is_prepared_anew(corpus, prepare, no_progress, tmp_path):
+    root = corpus({"path": "1.wav", "label": "sad"})
+    preparation.finish(prepare(root), {}, jobs=1, progress=no_progress)
+    (tmp_path / "out" / "dataset.json").write_text("{")
+    preparation.finish(prepare(root), {}, jobs=1, progress=no_progress)
+    assert manifest.load(tmp_path / "out").info.n_utterances == 1
 
 
 def test_a_folder_that_does_not_exist_is_refused(prepare, tmp_path):

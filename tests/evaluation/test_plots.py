@@ -151,14 +151,6 @@ def test_the_best_so_far_counts_complete_trials_only(drawn, tmp_path):
     assert list(_lines(drawn[0].axes[0])["best so far (0.600)"].get_ydata()) == [0.4, 0.4, 0.4, 0.5, 0.6]
 
 
-def test_the_best_so_far_falls_where_low_is_good(drawn, tmp_path):
-    options = {"value_name": "Validation loss", "direction": "minimize"}
-    trials_picture([0.5, 0.7, 0.4], ["complete"] * 3, tmp_path / "a.png", **options)
-    axes = drawn[0].axes[0]
-    assert list(_lines(axes)["best so far (0.400)"].get_ydata()) == [0.5, 0.5, 0.4]
-    assert axes.get_ylabel() == "Validation loss"
-
-
 def test_pruned_and_unfinished_trials_are_told_apart_and_counted(drawn, tmp_path):
     trials_picture(VALUES, STATES, tmp_path / "a.png")
     lines = _lines(drawn[0].axes[0])

@@ -112,8 +112,8 @@ def test_only_the_first_max_tokens_count(small):
     assert words.extract("sun rain sun rain", config).tolist() == [[1, 2, 0], [3, 4, 0]]
 
 
-def test_n_features_is_the_dimension_and_one(small):
-    assert (words.n_features(DEFAULT), words.n_features(small)) == (51, 3)
+def test_a_row_is_as_wide_as_the_vectors_and_one(small):
+    assert (words.extract("sun", DEFAULT).shape, words.extract("sun", small).shape) == ((1, 51), (1, 3))
 
 
 def test_a_changed_file_is_read_again(small):
@@ -157,7 +157,7 @@ def test_exported_vectors_move_with_the_folder_and_give_the_same_rows(small, tmp
 @pytest.mark.parametrize(
     ("name", "reason"), [("none.txt", "No such file"), (".", "Is a directory"), ("a\0b", "embedded null byte")]
 )
-@pytest.mark.parametrize("use", [words.identity, words.n_features])
+@pytest.mark.parametrize("use", [words.identity, lambda config: words.extract("sun", config)])
 def test_a_path_that_is_no_file_of_vectors_is_named(tmp_path, name, reason, use):
     path = f"{tmp_path}/{name}"
     with pytest.raises(SerError) as caught:

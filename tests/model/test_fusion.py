@@ -76,6 +76,13 @@ def test_the_average_of_the_run_is_that_of_its_members(fuse, members, tiny_datas
     np.testing.assert_allclose(runs.read_predictions(tmp_path / "run", "test").probs, expected)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_the_history_of_a_training_is_drawn_where_there_was_one(rule, fuse, tmp_path):
+    fuse(rule, tmp_path / "run")
+    drawn = {p.name for p in (tmp_path / "run").glob("history.*")}
+    assert drawn == ({"history.jsonl", "history.png"} if rule == "feature" else set())
+
+
 @pytest.mark.parametrize("rule", ["weighted", "feature"])
 def test_what_a_rule_learns_it_learns_before_the_test_part_is_opened(rule, fuse, rows, split, tmp_path, monkeypatch):
     opened, at_state = [], []
@@ -187,6 +194,15 @@ def test_an_utterance_without_sound_is_answered_by_its_words(fuse, members, tiny
     utterance = tiny_dataset.manifest.utterances[0]
     answered = systems.load(tmp_path / "run", CPU).predict([replace(utterance, audio=None)], rows)
     np.testing.assert_allclose(answered.probs, members[1].predict([utterance], rows).probs, atol=1e-6)
+
+
+def test_each_utterance_gets_its_own_answer_whatever_its_neighbours_lack(fuse, tiny_dataset, rows, tmp_path):
+    fuse("average", tmp_path / "run")
+    system = systems.load(tmp_path / "run", CPU)
+    first, second, third, fourth, fifth = tiny_dataset.manifest.utterances[:5]
+    mixed = [replace(first, texts={}), second, replace(third, audio=None), replace(fourth, texts={}), fifth]
+    alone = np.concatenate([system.predict([utterance], rows).probs for utterance in mixed])
+    np.testing.assert_allclose(system.predict(mixed, rows).probs, alone, atol=1e-6)
 
 
 def test_an_utterance_with_neither_is_refused_by_name(fuse, tiny_dataset, rows, tmp_path):

@@ -1,0 +1,31 @@
+"""Everything that people see: notes and progress on stderr, results as tables on stdout.
+
+The only room that imports rich; commands import it inside their functions. Names, paths and labels are shown letter by
+letter, never read as markup. Each function takes another console where a test or a caller has one.
+"""
+
+from sercli.commands._render.console import note, warn
+from sercli.commands._render.predictions import prediction_rows
+from sercli.commands._render.progress import progress, training_progress
+from sercli.commands._render.tables import (
+    class_table,
+    confusion_table,
+    dataset_summary,
+    distribution_table,
+    systems_table,
+    trials_table,
+)
+
+__all__ = [
+    "class_table",
+    "confusion_table",
+    "dataset_summary",
+    "distribution_table",
+    "note",
+    "prediction_rows",
+    "progress",
+    "systems_table",
+    "training_progress",
+    "trials_table",
+    "warn",
+]

@@ -1,0 +1,81 @@
+"""What `ser predict` found, a row a recording."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from sercli.commands._render.console import plain, show, stdout
+from sercli.commands._render.tables import new_table
+from sercli.commands._render.text import MISSING, blocks, escaped, figure, folder_of, short_names, shorten
+
+
+def prediction_rows(rows: Sequence[Mapping[str, Any]], *, console: Console | None = None) -> None:
+    """Show what `ser predict` found: path, emotion, confidence and a bar for each class.
+
+    With too many classes for the terminal's width the next three are written instead of bars.
+
+    Args:
+        rows: objects as of `--json`: "path", "label" (None: no answer), "confidence", "probs" (class -> probability)
+            and, where there is something to say, "reason".
+        console: instead of stdout.
+    """
+    console = console or stdout()
+    labels = list(dict.fromkeys(label for row in rows for label in row["probs"]))
+    paths = [escaped(str(row["path"])) for row in rows]
+    widest = max(len("emotion"), *(cell_len(row["label"] or "") for row in rows), 0)
+    layout = _Layout.of(paths, labels, room=console.width - widest - len("0.000") - 3 * 2)  # two blanks per gap
+    table = new_table("file", "emotion", "conf.", layout.head, left=2)
+    table.columns[-1].justify, table.columns[-1].max_width = "left", layout.scores
+    for row, path in zip(rows, shorten([path.removeprefix(layout.folder) for path in paths], layout.path), strict=True):
+        found = _bars(row, labels, layout.bar) if layout.bar else _likeliest(row)
+        table.add_row(Text(path), plain(row["label"] or MISSING), figure(row.get("confidence")), found)
+    show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the width of a prediction table is shared between paths and scores, in characters."""
+
+    path: int
+    scores: int
+    bar: int  # width of one class's bar; 0: words instead of bars
+    head: str
+    folder: str  # what all paths begin with and the table leaves out; "" while paths fit
+
+    @classmethod
+    def of(cls, paths: Sequence[str], labels: Sequence[str], room: int) -> "_Layout":
+        """Paths come first, while bars keep 24 characters together and each the width of its class's short name."""
+        short, longest = short_names(labels), max(map(cell_len, paths), default=0)
+        least = max(24 // max(len(labels), 3), *map(cell_len, short), 3)
+        bar = max(least, min(10, (room - longest + 1) // max(len(labels), 1) - 1))
+        scores = len(labels) * (bar + 1) - 1
+        if not labels or room - scores < min(longest, 20):
+            bar, scores, head = 0, room - min(longest, room // 2), "next likeliest" if labels else ""
+        else:
+            head = " ".join(set_cell_size(name, bar) for name in short)
+        folder = folder_of(paths) if longest > room - scores else ""
+        return cls(path=room - scores, scores=scores, bar=bar, head=head, folder=folder)
+
+
+def _bars(row: Mapping[str, Any], labels: Sequence[str], width: int) -> Text:
+    """A bar for each class, the answer's in another colour; then the reason, if one is given."""
+    bars = []
+    for label in labels if row["probs"] else ():
+        style = "bold green" if label == row["label"] else "blue"
+        bars.append(Text(blocks(row["probs"].get(label, 0.0), width).ljust(width), style))
+    return _with_reason(Text(" ").join(bars), row)
+
+
+def _likeliest(row: Mapping[str, Any]) -> Text:
+    """The three likeliest classes after the answer, in words."""
+    others = sorted((-p, label) for label, p in row["probs"].items() if label != row["label"])
+    return _with_reason(plain(", ".join(f"{label} {figure(-p)}" for p, label in others[:3])), row)
+
+
+def _with_reason(found: Text, row: Mapping[str, Any]) -> Text:
+    reason = plain(row.get("reason") or "", "dim")
+    return Text("\n" if found and reason else "").join([found, reason])
