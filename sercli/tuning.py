@@ -1,5 +1,6 @@
 """Hyperparameter search with Optuna: train and validation part only, several processes or machines on one study."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from sercli.model.spec import Plan
 from sercli.model.training import Trainer, pick_device
 from sercli.types import Split
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # its progress is shown by the commands
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands tell of trials, cli.py of errors
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _HEARTBEAT_S = 60
@@ -108,7 +109,8 @@ def tune(
         MismatchError: the study was begun with other settings.
         SerError: the storage cannot be reached, or no trial finished.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    if storage is None:
+        out.mkdir(parents=True, exist_ok=True)
     url = storage or f"sqlite:///{(out / 'study.db').resolve()}"
     study = _open_study(search, url)
     _check_identity(study, search)
@@ -221,7 +223,10 @@ def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
 
     torch.set_num_threads(1)
     rows = inference.cached_rows(search.dataset, jobs=1, progress=_silent)
-    _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
+    try:
+        _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
+    except KeyboardInterrupt:  # the first process got it as well, and speaks for all
+        sys.exit(130)
 
 
 @contextmanager

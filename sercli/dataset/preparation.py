@@ -3,26 +3,17 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import msgspec
-
 from sercli import config, plugins
 from sercli.dataset import cache, manifest
-from sercli.dataset.audio import AudioFacts, inspect
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.errors import AudioError, ConfigError, MismatchError, SerError
-from sercli.files import write_atomic
+from sercli.dataset.scan import UNREADABLE, scan
+from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.types import FOUR, Remark, Step, Utterance
-
-_SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
-_UNREADABLE = "recording cannot be read"
-_ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables give times in tenths
 
 
 @dataclass(frozen=True)
@@ -35,17 +26,6 @@ class Prepared:
     mapping: dict[str, str | None]  # native label -> label of the dataset; None: left out
     remarks: tuple[Remark, ...]  # what was skipped or odd, and why
     duplicates: tuple[tuple[str, ...], ...]  # ids whose recordings are the same to the byte
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """One line of scan.jsonl: a recording that was looked at, recognised again by size and time."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    digest: str
-    duration_s: float
 
 
 def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: Step) -> Prepared:
@@ -68,7 +48,7 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
     root = root.expanduser().resolve()
     rows, remarks = _read(plugin, root)
     base = root.parent if root.is_file() else root
-    rows, broken = _scan(rows, base, out, jobs, progress)
+    rows, broken = scan(rows, base, out, jobs, progress)
     before = _counts(rows, list(plugin.LABELS))
     kept, labels, dropped = choose_labels(rows, plugin.LABELS, label_set)
     if not kept:
@@ -152,91 +132,6 @@ def _read(plugin: ModuleType, root: Path) -> tuple[list[Utterance], list[Remark]
     return rows, remarks
 
 
-def _scan(
-    rows: list[Utterance], base: Path, out: Path, jobs: int, progress: Step
-) -> tuple[list[Utterance], list[Remark]]:
-    """Fill in digest and duration; recordings seen before, unchanged since, are not opened again."""
-    names = sorted({u.audio for u in rows if u.audio is not None})
-    known = {s.path: s for s in _read_scan(out / "scan.jsonl")}
-    seen: dict[str, _Seen] = {}
-    new = []
-    for name in names:
-        size, mtime_ns = _signature(base / name)
-        old = known.get(name)
-        if old and (old.size, old.mtime_ns) == (size, mtime_ns):
-            seen[name] = old
-        else:
-            new.append((name, size, mtime_ns))
-    broken: dict[str, str] = {}
-    try:
-        with progress("Reading recordings", len(new)) as step:
-            inspected = _inspect_all([base / name for name, _, _ in new], jobs)
-            for (name, size, mtime_ns), facts in zip(new, inspected, strict=True):
-                if isinstance(facts, str):
-                    broken[name] = facts
-                else:
-                    seen[name] = _Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
-                step(1)
-    finally:  # also after Ctrl-C: what was looked at need not be looked at again
-        if new and seen:
-            write_atomic(out / "scan.jsonl", b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
-    return _with_facts(rows, seen, broken)
-
-
-def _with_facts(
-    rows: Iterable[Utterance], seen: dict[str, _Seen], broken: dict[str, str]
-) -> tuple[list[Utterance], list[Remark]]:
-    good, remarks = [], []
-    for row in rows:
-        if row.audio is None:
-            good.append(row)
-            continue
-        if row.audio in broken:
-            remarks.append(Remark("skipped", broken[row.audio], _UNREADABLE))
-            continue
-        facts = seen[row.audio]
-        start, end = row.start_s or 0.0, facts.duration_s if row.end_s is None else row.end_s
-        length = min(end, facts.duration_s) - start
-        if length < _SHORTEST_S and (row.start_s, row.end_s) != (None, None):
-            remarks.append(Remark("skipped", row.id, "its stretch lies outside its recording"))
-            continue
-        if end > facts.duration_s + _ROUNDING_S:
-            remarks.append(Remark("warning", row.id, "its stretch goes beyond the end of its recording"))
-        good.append(replace(row, digest=facts.digest, duration_s=round(length, 4)))
-    return good, remarks
-
-
-def _inspect_all(paths: list[Path], jobs: int) -> Iterable[AudioFacts | str]:
-    if jobs == 1 or len(paths) < 2 * jobs:
-        yield from map(_inspect, paths)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_inspect, paths, chunksize=16)
-
-
-def _inspect(path: Path) -> AudioFacts | str:
-    try:
-        return inspect(path)
-    except AudioError as error:
-        return str(error)
-
-
-def _read_scan(path: Path) -> list[_Seen]:
-    """What was seen before; a damaged file only costs looking again."""
-    try:
-        return msgspec.json.Decoder(_Seen).decode_lines(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        return []
-
-
-def _signature(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0, 0
-    return stat.st_size, stat.st_mtime_ns
-
-
 def _counts(rows: Iterable[Utterance], order: list[str]) -> dict[str, int]:
     counts = Counter(u.label for u in rows)
     return {label: counts[label] for label in (*order, *sorted(counts.keys() - set(order))) if counts[label]}
@@ -253,27 +148,33 @@ def _duplicates(rows: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
 def _hint(label_set: str, broken: list[Remark]) -> str:
     if broken:
         n, first = len(broken), broken[0]
-        if first.reason == _UNREADABLE:  # here the source is the whole message
+        if first.reason == UNREADABLE:  # here the source is the whole message
             return f"{n} recordings cannot be read, the first: {first.source}"
         return f"the first of {n} left out: {first.source}, {first.reason}; correct start_s and end_s."
     return "try --labels native." if label_set == "four" else "check the corpus."
 
 
-def feature_configs(names: str | None, sets: Sequence[str], defaults: Sequence[str]) -> dict[str, Any]:
+Wanted = Sequence[tuple[str, Any]]
+"""Features to compute, each with its Config."""
+
+
+def feature_configs(
+    names: str | None, sets: Sequence[str], defaults: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Wanted:
     """The features to compute, each with its configuration.
 
     Args:
         names: with commas between; None: the defaults.
         sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key.
-        defaults: what is computed when nothing is named.
+        defaults: what is computed when nothing is named: features with their settings.
 
     Raises:
         SerError: an unknown feature, or a key that no chosen feature has.
     """
-    chosen = [name.strip() for name in names.split(",") if name.strip()] if names is not None else list(defaults)
+    chosen = defaults if names is None else [(name.strip(), {}) for name in names.split(",") if name.strip()]
     if not chosen:
         raise SerError("--features names none; give for example --features lld,words, or leave it out.")
-    classes = {name: plugins.load("feature", name).Config for name in chosen}
+    classes = {name: plugins.load("feature", name).Config for name, _ in chosen}
     fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
     sections = config.parse_sets(sets)
     for section in sections:
@@ -283,22 +184,25 @@ def feature_configs(names: str | None, sets: Sequence[str], defaults: Sequence[s
     for key in values:
         if not any(key in known for known in fields.values()):
             raise ConfigError(config.no_such_setting("feature", key, set().union(*fields.values())))
-    return {
-        name: config.build(cls, {k: v for k, v in values.items() if k in fields[name]}, "feature")
-        for name, cls in classes.items()
-    }
+    return [
+        (
+            name,
+            config.build(classes[name], {**own, **{k: v for k, v in values.items() if k in fields[name]}}, "feature"),
+        )
+        for name, own in chosen
+    ]
 
 
-def finish(prepared: Prepared, wanted: Mapping[str, Any], *, jobs: int, progress: Step) -> dict[str, bool]:
+def finish(prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step) -> dict[str, bool]:
     """Write the manifest, then compute the features; a feature whose input no utterance has is passed over.
 
     Returns:
         for each feature wanted, whether it was computed.
     """
     dataset = prepared.dataset
-    usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name in wanted}
+    usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in wanted}
     manifest.save(dataset)
-    for name, feature_config in wanted.items():
+    for name, feature_config in wanted:
         if usable[name]:
             cache.ensure(dataset, name, feature_config, jobs=jobs, progress=progress)
     done = tuple(name for name, computed in usable.items() if computed)

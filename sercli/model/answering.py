@@ -39,7 +39,7 @@ def answer(system: System, path: Path, text: str | None) -> Answer:
         SerError: the model reads words alone, and there are none.
     """
     texts = {"human": text} if text is not None and text.strip() else {}
-    whole = Utterance(str(path), "", "", audio=str(path.resolve()), texts=texts)
+    whole = Utterance(str(path), "", "", audio=str(path), texts=texts)
     lacking = system.lacks(whole)
     if lacking == "words" and len(system.features) == 1:
         raise SerError(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from sercli import plugins, runs
 from sercli.dataset import cache
@@ -176,7 +176,7 @@ def write_history(out: Path, history: Sequence[EpochResult]) -> None:
 def write_weights(out: Path, module: torch.nn.Module) -> None:
     """Write weights.safetensors."""
     weights = {name: t.detach().cpu().contiguous().clone() for name, t in module.state_dict().items()}
-    write_atomic(out / "weights.safetensors", lambda path: save_file(weights, path))
+    write_atomic(out / "weights.safetensors", save(weights))
 
 
 def export_feature(model: ModelSpec, out: Path) -> None:

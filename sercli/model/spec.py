@@ -48,9 +48,15 @@ def preset_sections(name: str) -> dict[str, dict[str, Any]]:
     return config.read_file(Path(str(files("sercli") / "presets" / f"{name}.toml")))
 
 
-def preset_features() -> tuple[str, ...]:
-    """The features that the presets use."""
-    return tuple(sorted({str(preset_sections(name)["model"]["feature"]) for name in presets()}))
+def preset_features() -> list[tuple[str, dict[str, Any]]]:
+    """The features that the presets use, each with its settings; none twice."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in presets():
+        sections = preset_sections(name)
+        used = (str(sections["model"]["feature"]), sections.get("feature", {}))
+        if used not in found:
+            found.append(used)
+    return found
 
 
 def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:

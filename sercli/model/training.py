@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from sercli.errors import DivergedError, SerError
@@ -159,7 +159,7 @@ class Trainer:
             tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
         plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
         history = msgspec.json.encode(self.progress.history).decode()
-        write_atomic(path, lambda temporary: save_file(plain, temporary, metadata={"history": history}))
+        write_atomic(path, save(plain, metadata={"history": history}))
 
     def resume(self, path: Path) -> None:
         """Take up what `save` wrote.

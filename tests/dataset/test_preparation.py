@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercli.dataset import manifest, preparation
+from sercli.dataset import manifest, preparation, scan
 from sercli.dataset.preparation import choose_labels
 from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
@@ -48,13 +48,13 @@ def prepare(tmp_path, no_progress):
 def inspected(monkeypatch):
     """The names of the recordings that are opened, as it happens."""
     names = []
-    inspect = preparation.inspect
+    inspect = scan.inspect
 
     def spy(path):
         names.append(path.name)
         return inspect(path)
 
-    monkeypatch.setattr(preparation, "inspect", spy)
+    monkeypatch.setattr(scan, "inspect", spy)
     return names
 
 
@@ -247,7 +247,7 @@ def test_what_was_looked_at_before_an_interruption_is_not_opened_again(
     corpus, prepare, inspected, monkeypatch, tmp_path
 ):
     root = corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"})
-    look = preparation.inspect
+    look = scan.inspect
 
     def interrupted(path):
         if path.name == "2.wav":
@@ -255,7 +255,7 @@ def test_what_was_looked_at_before_an_interruption_is_not_opened_again(
         return look(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "inspect", interrupted)
+        patch.setattr(scan, "inspect", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare(root)
     inspected.clear()
@@ -381,14 +381,15 @@ def test_a_file_is_not_taken_for_the_folder_to_write_to(corpus, prepare):
 
 def test_each_feature_gets_the_settings_that_it_has():
     sets = ["feature.n_mels=20", "feature.level_dbfs=null", "feature.max_tokens=9"]
-    configs = preparation.feature_configs("log-mel, words", sets, [])
+    configs = dict(preparation.feature_configs("log-mel, words", sets, []))
     assert list(configs) == ["log-mel", "words"]
     assert (configs["log-mel"].n_mels, configs["log-mel"].level_dbfs) == (20, None)
     assert configs["words"].max_tokens == 9
 
 
 def test_without_names_the_defaults_are_computed():
-    assert list(preparation.feature_configs(None, [], ["words"])) == ["words"]
+    defaults = [("lld", {}), ("lld", {"deltas": True})]
+    assert [config.deltas for _, config in preparation.feature_configs(None, [], defaults)] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ def test_each_preset_stays_with_the_study_in_direction_and_pooling():
 
 
 def test_the_features_to_prepare_are_those_of_the_presets():
-    assert set(spec.preset_features()) == {spec.resolve(n, None, {}).model.feature for n in spec.presets()}
+    found = [(name, spec.plugins.load("feature", name).Config(**own)) for name, own in spec.preset_features()]
+    assert len(found) == len(set(found))
+    used = [spec.resolve(name, None, {}).model for name in spec.presets()]
+    assert set(found) == {(model.feature, model.feature_config) for model in used}
 
 
 def test_a_file_wins_over_the_preset_and_set_over_the_file(settings_file):
