@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sercli.commands import _options
+
+if TYPE_CHECKING:
+    from sercli.dataset.preparation import Prepared
 
 
 class LabelSet(StrEnum):
@@ -53,6 +56,14 @@ def prepare(
         corpus, root, out, label_set=labels.value, jobs=_options.n_jobs(jobs), progress=_render.progress
     )
     computed = preparation.finish(prepared, wanted, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    _show(prepared, computed)
+    _render.note(f"Next: ser train -m PRESET --data {out} --out RUN")
+
+
+def _show(prepared: "Prepared", computed: dict[str, bool]) -> None:
+    """What was found, what was skipped and why, and the classes before and after the choice of labels."""
+    from sercli.commands import _render
+
     info = prepared.dataset.info
     rows = prepared.dataset.manifest.utterances
     facts: dict[str, str | int | float | None] = {
@@ -71,7 +82,6 @@ def prepare(
         _render.warn(f"recordings under more than one name: {n}; the first: {first}")
     for name in (name for name, done in computed.items() if not done):
         _render.note(f"{name} was passed over: no utterance has what it is made from.")
-    _render.note(f"next: ser train -m PRESET --data {out} --out RUN")
 
 
 def _missing_root(corpus: str) -> Exception:
