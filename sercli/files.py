@@ -9,6 +9,11 @@ from typing import Any
 import msgspec
 
 
+def visible_names(folder: Path) -> set[str]:
+    """What lies in a folder, hidden files aside; nothing where there is no folder."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
+
+
 def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:
     """Write under a temporary name in the same folder, then rename: a reader sees the old file or the new one.
 

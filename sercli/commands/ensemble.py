@@ -55,7 +55,7 @@ def ensemble(
 def _check_out(out: Path, rules: Sequence[str]) -> None:
     """Refuse to put a folder for each rule among other things, such as a dataset or a single run."""
     from sercli.errors import SerError
+    from sercli.files import visible_names
 
-    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.is_dir() else set()
-    if (out.exists() and not out.is_dir()) or names - set(rules):
+    if (out.exists() and not out.is_dir()) or visible_names(out) - set(rules):
         raise SerError(f"{out} holds something else than ensembles; choose another --out, or give one --rule.")

@@ -26,13 +26,14 @@ def train(
     from sercli.commands import _render, _setup
 
     plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, split, folds, fold, seed)
-    from sercli.evaluation import metrics
+    from sercli.evaluation import comparison
     from sercli.model import experiment, inference, training
-    from sercli.runs import check_free, load_info, read_predictions
+    from sercli.runs import check_free, read_predictions
 
     chosen = training.pick_device(device)
     rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
-    if not (out / "run.json").exists():  # features first: what cannot be computed must not leave a run behind
+    # Features first: what cannot be computed must leave no run behind, and their bar must not share training's display.
+    if not (out / "run.json").exists():
         check_free(out)
         everything = dataset.select([*parts.train, *parts.valid, *parts.test])
         rows(everything, plan.model.feature, plan.model.feature_config)
@@ -41,11 +42,10 @@ def train(
     if parts.leaky:
         _render.warn("The split shares speakers between parts: its figures are too good.")
     if not quiet:
-        predictions = read_predictions(out, "test")
-        truth = [dataset.by_id[i].label for i in parts.train]
-        baselines = metrics.baselines(predictions.truth or (), predictions.labels, truth)
-        _render.systems_table([metrics.report_from(predictions, info.name)], baselines)
+        result = comparison.compare([(info.name, read_predictions(out, "test"))], info.train_counts)
+        _render.systems_table(result.systems, result.baselines)
     reads = info.modality == "linguistic"
     side, words = ("-l", ' --text "..."') if reads else ("-a", "")
-    best = load_info(out).best_epoch
-    _render.note(f"Best epoch {best}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}")
+    _render.note(
+        f"Best epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}"
+    )

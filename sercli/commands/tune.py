@@ -51,8 +51,8 @@ def tune(
     trials_picture([t.value for t in in_order], [t.state.name for t in in_order], out / "trials.png")
     _render.trials_table(
         [
-            {"rank": rank, "value": trial.value, "state": trial.state.name.lower(), "params": trial.params}
-            for rank, trial in enumerate(outcome.trials[:_SHOWN], 1)
+            {"value": trial.value, "state": trial.state.name.lower(), "params": trial.params}
+            for trial in outcome.trials[:_SHOWN]
         ]
     )
     if outcome.importances:
@@ -64,7 +64,8 @@ def tune(
 def _check_out(out: Path) -> None:
     """Refuse to put a study among other things, such as a dataset; its own files may have others beside them."""
     from sercli.errors import SerError
+    from sercli.files import visible_names
 
-    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.is_dir() else set()
+    names = visible_names(out)
     if (out.exists() and not out.is_dir()) or (names and not names & {"study.db", "best.json", "trials.png"}):
         raise SerError(f"{out} holds something else than a study; choose another --out.")

@@ -13,6 +13,7 @@ from sercli.dataset import cache, manifest
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.scan import UNREADABLE, scan
 from sercli.errors import ConfigError, MismatchError, SerError
+from sercli.files import visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
 
 
@@ -107,7 +108,7 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
     """Refuse to write among other things; what an earlier, even killed, `prepare` left is welcome."""
     if out.exists() and not out.is_dir():
         raise SerError(f"{out} is not a folder; choose another --out.")
-    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    names = visible_names(out)
     if names and not names & {"dataset.json", "manifest.jsonl", "scan.jsonl"}:
         raise SerError(f"{out} holds something else than a prepared dataset; choose another --out.")
     try:

@@ -115,12 +115,15 @@ def run_module(module: torch.nn.Module, examples: Examples, device: torch.device
 
 
 def cached_rows(dataset: Dataset, *, jobs: int, progress: Step) -> Rows:
-    """Features out of a prepared dataset, computed there where they are missing."""
+    """Features out of a prepared dataset, computed there where they are missing; each is opened once."""
+    stores: dict[str, cache.FeatureStore] = {}
 
     def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
         check_inputs(utterances, feature)
-        store = cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
-        return store.rows([u.id for u in utterances])
+        key = cache.key(feature, config)
+        if key not in stores:
+            stores[key] = cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
+        return stores[key].rows([u.id for u in utterances])
 
     return rows
 
