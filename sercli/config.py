@@ -15,7 +15,7 @@ from sercli.errors import ConfigError, no_such
 
 T = TypeVar("T")
 
-SECTIONS = ("model", "feature", "architecture", "train", "ensemble")
+SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr")
 
 _WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 

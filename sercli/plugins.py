@@ -13,6 +13,7 @@ _FOLDERS = {
     "feature": "features",
     "architecture": "architectures",
     "ensemble": "ensembles",
+    "asr": "asr",
 }
 
 

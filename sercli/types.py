@@ -48,6 +48,26 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word that a recogniser heard."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a recogniser heard in a stretch of sound."""
+
+    text: str  # "" where it heard no words
+    words: tuple[Word, ...] = ()  # empty where the engine gives no times
+    confidence: float = 1.0  # in [0, 1]: how surely it heard these words, in a language that it knows
+    no_speech: float = 0.0  # probability that nobody speaks
+
+
+@dataclass(frozen=True)
 class Remark:
     """What a corpus reader has to say beside its utterances."""
 

@@ -24,16 +24,29 @@ ROOMS = [
     ("sercli.features", 2),
     ("sercli.architectures", 2),
     ("sercli.ensembles", 2),
+    ("sercli.asr", 2),
+    ("sercli.whisper", 1),
     ("sercli.config", 1),
     ("sercli.files", 0),
     ("sercli.types", 0),
     ("sercli.errors", 0),
     ("sercli", -1),
 ]
-PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "sercli.ensembles")
+PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "sercli.ensembles", "sercli.asr")
 HOMES = {
-    "torch": ("sercli.architectures", "sercli.model", "sercli.ensembles.feature", "sercli.tuning"),
-    "safetensors": ("sercli.model",),
+    "torch": (
+        *("sercli.architectures", "sercli.model", "sercli.ensembles.feature", "sercli.tuning", "sercli.whisper"),
+        *("sercli.dataset.speech", "sercli.features.whisper_encoder", "sercli.features.sentence"),
+        *("sercli.features.wav2vec2",),
+    ),
+    "safetensors": ("sercli.model", "sercli.whisper", "sercli.features.sentence"),
+    "transformers": ("sercli.features.wav2vec2",),
+    "tokenizers": ("sercli.features.sentence",),
+    "faster_whisper": ("sercli.asr.whisper",),
+    "moonshine_voice": ("sercli.asr.moonshine",),
+    "huggingface_hub": ("sercli.whisper",),
+    "av": ("sercli.dataset.audio", "sercli.dataset.decoding"),
+    "silero_vad": ("sercli.dataset.speech",),
     "librosa": ("sercli.features.mfcc",),
     "nltk": ("sercli.features.words",),
     "optuna": ("sercli.tuning",),

@@ -1,0 +1,37 @@
+"""The log-mel spectrogram that Whisper hears."""
+
+import numpy as np
+
+from sercli.features import _dsp
+from sercli.types import Array
+
+SAMPLE_RATE_HZ = 16_000
+HOP = 160  # samples from one frame to the next: 100 frames a second
+_WINDOW = 400  # samples in a frame
+_RANGE = 8.0  # decades below the clip's loudest band that are kept
+
+
+def log_mel(signal: Array, n_mels: int) -> Array:
+    """Log-mel spectrogram as Whisper's own code makes it, but without padding to 30 s.
+
+    Args:
+        signal: (n_samples,) float32 at 16 kHz.
+        n_mels: bands, as the weights want them: 80, or 128 for large-v3.
+
+    Returns:
+        (T, n_mels) float32, T = n_samples // 160, at least 1.
+    """
+    signal = _dsp.pad(signal, _WINDOW)
+    padded = np.pad(signal, _WINDOW // 2, mode="reflect")
+    framed = _dsp.frames(padded, _WINDOW, HOP)[: max(1, signal.size // HOP)]
+    filterbank = _dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
+    taper = _dsp.hann(_WINDOW)
+    bands = np.empty((len(framed), n_mels), np.float32)
+    for rows in _dsp.blocks(len(framed), _WINDOW):
+        _dsp.multiply(_dsp.power(framed[rows], taper), filterbank, out=bands[rows])
+    np.maximum(bands, _dsp.SILENCE, out=bands)
+    np.log10(bands, out=bands)
+    np.maximum(bands, bands.max() - _RANGE, out=bands)
+    bands += 4
+    bands /= 4
+    return bands

@@ -1,0 +1,120 @@
+"""Whisper's encoder in plain torch, for input of any length, with the states of every layer.
+
+Source: Radford et al. 2022, "Robust speech recognition via large-scale weak supervision"; weights as weights.py reads
+them. Checked against CTranslate2's own encoder in a test.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sercli.errors import SerError
+from sercli.types import Array
+from sercli.whisper import weights
+
+MAX_FRAMES = 3000
+"""Frames of the mel spectrogram, at 100 Hz, that the position encodings reach for: 30 s."""
+
+
+class Encoder(nn.Module):
+    """(B, T, M) log-mel at 100 Hz -> convolutions -> layers of self-attention at 50 Hz."""
+
+    positions: Tensor
+
+    def __init__(self, n_mels: int, n_states: int, n_heads: int, n_layers: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(n_mels, n_states, 3, padding=1)
+        self.conv2 = nn.Conv1d(n_states, n_states, 3, stride=2, padding=1)
+        self.register_buffer("positions", torch.zeros(MAX_FRAMES // 2, n_states), persistent=False)
+        self.layers = nn.ModuleList(_Layer(n_states, n_heads) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(n_states)
+
+    def forward(self, mel: Tensor, lengths: Tensor, n_layers: int | None = None) -> list[Tensor]:
+        """The states behind each layer; those of an utterance are the same alone and in a padded batch.
+
+        Args:
+            mel: (B, T, M), T at most `MAX_FRAMES`.
+            lengths: (B,) frames of each utterance.
+            n_layers: how many layers to run; None: all. Only the last one of all is followed by the final norm.
+
+        Returns:
+            n_layers tensors (B, ceil(T / 2), E); what lies behind ceil(length / 2) has no meaning.
+        """
+        steps = torch.arange(mel.shape[1], device=mel.device)
+        mask = steps[None] < lengths[:, None]  # (B, T)
+        mask_halved = mask[:, ::2]
+        x = nn.functional.gelu(self.conv1((mel * mask[:, :, None]).transpose(1, 2)))
+        x = nn.functional.gelu(self.conv2(x * mask[:, None])).transpose(1, 2)
+        x = x + self.positions[: x.shape[1]]
+        keys = None if bool(mask_halved.all()) else mask_halved[:, None, None]  # (B, 1, 1, T / 2)
+        states: list[Tensor] = []
+        for layer in self.layers[:n_layers]:
+            x = layer(x, keys)
+            states.append(x)
+        if len(states) == len(self.layers):
+            states[-1] = self.norm(states[-1])
+        return states
+
+
+class _Layer(nn.Module):
+    """Self-attention and a feed-forward network, each behind a norm and around a shortcut."""
+
+    def __init__(self, n_states: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.attention_norm = nn.LayerNorm(n_states)
+        self.qkv = nn.Linear(n_states, 3 * n_states)
+        self.out = nn.Linear(n_states, n_states)
+        self.feed_norm = nn.LayerNorm(n_states)
+        self.feed_in = nn.Linear(n_states, 4 * n_states)
+        self.feed_out = nn.Linear(4 * n_states, n_states)
+
+    def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
+        """(B, T, E), True where a key may be looked at (B, 1, 1, T) -> (B, T, E)."""
+        n_batch, n_steps, n_states = x.shape
+        heads = self.qkv(self.attention_norm(x)).view(n_batch, n_steps, 3, self.n_heads, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # each (B, heads, T, E / heads)
+        found = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=keys)
+        x = x + self.out(found.transpose(1, 2).reshape(n_batch, n_steps, n_states))
+        fed: Tensor = x + self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x))))
+        return fed
+
+
+def load(model: str | None) -> Encoder:
+    """Make the encoder with a model's weights, ready to be asked.
+
+    Args:
+        model: as `weights.find` takes it.
+
+    Raises:
+        SerError: there is no such model, or it is damaged.
+    """
+    folder = weights.find(model)
+    arrays = weights.read_encoder(folder)
+    try:
+        return _filled(arrays)
+    except (KeyError, RuntimeError, IndexError) as error:
+        raise SerError(f"{folder} cannot be read as a Whisper model ({error}); copy or install it again.") from None
+
+
+def _filled(arrays: dict[str, Array]) -> Encoder:
+    n_states, n_mels, _ = arrays["conv1/weight"].shape
+    n_layers = len({name.split("/")[0] for name in arrays if name.startswith("layer_") and name[6].isdigit()})
+    encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_layers)
+    names = {"conv1": "conv1", "conv2": "conv2", "norm": "layer_norm"}
+    for layer in range(n_layers):
+        names |= {
+            f"layers.{layer}.attention_norm": f"layer_{layer}/self_attention/layer_norm",
+            f"layers.{layer}.qkv": f"layer_{layer}/self_attention/linear_0",
+            f"layers.{layer}.out": f"layer_{layer}/self_attention/linear_1",
+            f"layers.{layer}.feed_norm": f"layer_{layer}/ffn/layer_norm",
+            f"layers.{layer}.feed_in": f"layer_{layer}/ffn/linear_0",
+            f"layers.{layer}.feed_out": f"layer_{layer}/ffn/linear_1",
+        }
+    state = {}
+    for ours, theirs in names.items():
+        weight, bias = ("gamma", "beta") if "norm" in ours else ("weight", "bias")
+        state[f"{ours}.weight"] = torch.from_numpy(arrays[f"{theirs}/{weight}"])
+        state[f"{ours}.bias"] = torch.from_numpy(arrays[f"{theirs}/{bias}"])
+    encoder.load_state_dict(state)
+    encoder.positions = torch.from_numpy(arrays["position_encodings/encodings"])
+    return encoder.eval()

