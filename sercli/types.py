@@ -76,6 +76,10 @@ class Remark:
     reason: str  # a short sentence, the same for all remarks of one sort so that they can be counted
 
 
+TRUST = "trust"
+"""The attribute of an utterance that says, in [0, 1], how far its transcript can be relied on; absent: fully."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The utterances of a prepared dataset with their ordered label set."""
@@ -163,6 +167,8 @@ class Predictions:
     probs: Array  # (N, K) float64, each row sums to 1
     truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
     embeddings: Array | None = None  # (N, E) float32
+    trust: Array | None = None  # (N,) in [0, 1]: how far what was read can be relied on; None: fully
+    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> (N, K) that member's own
 
 
 @dataclass(frozen=True)
