@@ -3,20 +3,33 @@ import subprocess
 import sys
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from sercli.evaluation import plots
 from sercli.evaluation.metrics import report
-from sercli.evaluation.plots import confusion_picture, history_picture, trials_picture
+from sercli.evaluation.plots import confusion_picture, history_picture, timeline_picture, trials_picture
 from sercli.types import EpochResult
 
 REPORT = report("both", ["joy"] * 3 + ["anger"], ["joy", "joy", "anger", "anger"], ("joy", "anger", "fear"))
 HISTORY = [EpochResult(1, 1.5, 1.4, 0.25, 2.0), EpochResult(2, 1.2, 1.1, 0.5, 2.0), EpochResult(3, 1.0, 1.3, 0.4, 2.0)]
 VALUES, STATES = [0.4, 0.7, None, 0.5, 0.6], ["COMPLETE", "PRUNED", "FAIL", "COMPLETE", "COMPLETE"]
+RATE_HZ = 8_000
+FOUR = ("neutral", "happiness", "sadness", "anger")
+TALK = [np.zeros(2 * RATE_HZ), 0.5 * np.ones(3 * RATE_HZ + 7), np.zeros(2 * RATE_HZ), 0.1 * np.ones(4 * RATE_HZ)]
+
+
+def _spoken(start_s, end_s, label, text, p=0.7):
+    probs = {name: p if name == label else (1 - p) / 3 for name in FOUR}
+    return {"path": "a/talk.wav", "start_s": start_s, "end_s": end_s, "label": label, "probs": probs, "text": text}
+
+
+SPOKEN = [_spoken(2, 5, "anger", "stop it now"), _spoken(7, 11, "sadness", "i miss her", 0.9)]
 
 DRAW = {
+    "timeline": lambda path: timeline_picture(SPOKEN, FOUR, TALK, RATE_HZ, path),
     "confusion": lambda path: confusion_picture(REPORT, path),
     "history": lambda path: history_picture(HISTORY, path, best_epoch=2),
     "trials": lambda path: trials_picture(VALUES, STATES, path),
@@ -34,7 +47,7 @@ def drawn(monkeypatch):
             super().__init__(*args, **kwargs)
             figures.append(self)
 
-    monkeypatch.setattr(plots, "Figure", Recorded)
+    monkeypatch.setattr(plots.figure, "Figure", Recorded)
     return figures
 
 
@@ -75,7 +88,7 @@ def test_a_picture_replaces_the_old_one_in_one_step(draw, tmp_path, monkeypatch)
 def test_a_picture_that_cannot_be_drawn_leaves_the_old_one_alone(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
-    monkeypatch.setattr(plots, "_write_cells", lambda *_: 1 / 0)
+    monkeypatch.setattr(plots.results, "_write_cells", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         confusion_picture(REPORT, path)
     assert path.read_bytes() == b"old"
@@ -162,3 +175,55 @@ def test_pruned_and_unfinished_trials_are_told_apart_and_counted(drawn, tmp_path
 def test_a_search_without_trials_says_so(drawn, tmp_path):
     trials_picture([], [], tmp_path / "a.png")
     assert _texts(drawn[0].axes[0]) == ["No trial yet"]
+
+
+def test_a_timeline_has_a_column_for_each_utterance_as_high_as_its_answer_is_probable(drawn, tmp_path):
+    timeline_picture(SPOKEN, FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    bands = drawn[0].axes[1]
+    lowest = [bar for bar in bands.patches if bar.get_y() == 0 and bar.get_height() < 1]
+    found = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in lowest]
+    assert found == [(2, 3, pytest.approx(0.7)), (7, 4, pytest.approx(0.9))]
+    assert bands.get_xlim() == (0, pytest.approx(11, abs=0.03))
+
+
+def test_a_timeline_names_its_emotions_and_has_the_words_that_fit(drawn, tmp_path):
+    timeline_picture(SPOKEN, FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    assert _texts(drawn[0].axes[1]) == ["anger", "sadness", "stop it now", "i miss her"]
+    (legend,) = drawn[0].legends
+    shares = [text.get_text() for text in legend.texts]
+    assert shares == ["neutral 0%", "happiness 0%", "sadness 57%", "anger 43%"]
+
+
+def test_words_that_have_no_room_are_left_out_of_a_timeline(drawn, tmp_path):
+    rows = [_spoken(k * 4, k * 4 + 3, "anger", "incomprehensibilities") for k in range(200)]
+    timeline_picture(rows, FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    assert _texts(drawn[0].axes[1]) == []
+
+
+def test_an_answer_that_is_unsure_is_pale_and_has_no_share(drawn, tmp_path):
+    unsure = {**SPOKEN[0], "label": "unsure"}
+    timeline_picture([unsure], FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    assert {bar.get_alpha() for bar in drawn[0].axes[1].patches} == {None, 0.22}
+    assert "anger 0%" in [text.get_text() for text in drawn[0].legends[0].texts]
+
+
+def test_a_timeline_of_a_recording_without_speech_has_its_waveform(drawn, tmp_path):
+    nothing = {"path": "a.wav", "start_s": 0, "end_s": 11, "label": None, "probs": {}, "text": None}
+    timeline_picture([nothing], FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    assert drawn[0].axes[0].collections
+    assert not drawn[0].axes[1].patches
+
+
+def test_twenty_eight_classes_have_colours_that_differ(tmp_path):
+    colours = plots.timeline._colours([f"emotion{k}" for k in range(28)])
+    assert len(set(colours.values())) == 28
+    timeline_picture([], tuple(colours), TALK, RATE_HZ, tmp_path / "a.png")
+
+
+def test_the_waveform_is_drawn_by_its_loudest_samples_whatever_the_blocks():
+    signal = np.abs(np.random.default_rng(0).standard_normal(5_001))
+    whole = plots.timeline._peaks([signal], RATE_HZ)
+    pieces = plots.timeline._peaks(np.split(signal, [1, 7, 400, 4_000]), RATE_HZ)
+    assert len(whole) == 32
+    assert whole.max() == signal.max()
+    np.testing.assert_array_equal(whole, pieces)

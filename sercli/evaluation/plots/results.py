@@ -1,26 +1,18 @@
-"""Pictures of results as PNG: drawn by Agg without pyplot's state, written whole or not at all, reproducible."""
+"""Pictures of results: confusion matrices, trainings, searches."""
 
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from sercli.files import write_atomic
+from sercli.evaluation.plots.figure import BLUE, GREY, ORANGE, RED, new_figure
 from sercli.types import Array, EpochResult, Report
 
-# Okabe and Ito's colours, which stay apart for every kind of colour vision; lines differ in dash and marker as well.
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
 _HEAT = LinearSegmentedColormap.from_list("ser", ["#FFFFFF", "#9CC8E3", "#0072B2", "#00314F"])  # one hue, by lightness
 _DARK = 0.63  # share of a row from which white text has more contrast than black
-_DPI = 110
 
 
 def confusion_picture(report: Report, path: Path) -> None:
@@ -36,7 +28,7 @@ def confusion_picture(report: Report, path: Path) -> None:
     k = len(report.labels)
     widest = max(len(label) for label in report.labels)
     side = 2.2 + 0.075 * widest + max(0.62 * k, 3.0)
-    with _figure((side + 0.7, side), path) as figure:
+    with new_figure((side + 0.7, side), path) as figure:
         axes = figure.add_subplot()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         image = axes.imshow(shares, cmap=_HEAT, vmin=0, vmax=1)
@@ -60,13 +52,13 @@ def history_picture(history: Sequence[EpochResult], path: Path, best_epoch: int)
     best = next((result for result in history if result.epoch == best_epoch), None)
     assert best is not None, f"epoch {best_epoch} is not in the history"
     epochs = [result.epoch for result in history]
-    with _figure((7.5, 6.0), path) as figure:
+    with new_figure((7.5, 6.0), path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         marker = "o" if len(epochs) < 30 else ""
         options = {"marker": marker, "markersize": 3.5}
-        upper.plot(epochs, [r.train_loss for r in history], color=_ORANGE, linestyle="--", label="train", **options)
-        upper.plot(epochs, [r.valid_loss for r in history], color=_BLUE, label="validation", **options)
-        lower.plot(epochs, [r.valid_uar for r in history], color=_BLUE, label="validation", **options)
+        upper.plot(epochs, [r.train_loss for r in history], color=ORANGE, linestyle="--", label="train", **options)
+        upper.plot(epochs, [r.valid_loss for r in history], color=BLUE, label="validation", **options)
+        lower.plot(epochs, [r.valid_uar for r in history], color=BLUE, label="validation", **options)
         _mark_best(upper, best_epoch, best.valid_loss, f"epoch {best_epoch}: {best.valid_loss:.3f}")
         _mark_best(lower, best_epoch, best.valid_uar, f"epoch {best_epoch}: {best.valid_uar:.3f}")
         upper.set_ylabel("Loss")
@@ -88,35 +80,18 @@ def trials_picture(values: Sequence[float | None], states: Sequence[str], path: 
     y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     complete = np.array([state.lower() == "complete" for state in states], dtype=bool) & np.isfinite(y)
     pruned = np.array([state.lower() == "pruned" for state in states], dtype=bool)
-    with _figure((7.5, 4.5), path) as figure:
+    with new_figure((7.5, 4.5), path) as figure:
         axes = figure.add_subplot()
         _draw_best_so_far(axes, np.where(complete, y, np.nan))
-        _draw_trials(axes, y, complete, "complete", marker="o", color=_BLUE)
-        _draw_trials(axes, y, pruned, "pruned", marker="x", color=_ORANGE)
-        _draw_trials(axes, y, ~complete & ~pruned, "not finished", marker="v", color=_GREY)
+        _draw_trials(axes, y, complete, "complete", marker="o", color=BLUE)
+        _draw_trials(axes, y, pruned, "pruned", marker="x", color=ORANGE)
+        _draw_trials(axes, y, ~complete & ~pruned, "not finished", marker="v", color=GREY)
         axes.set(xlabel="Trial", ylabel="Validation UA")
         _whole_numbers(axes)
         if len(values):
             figure.legend(frameon=False, loc="outside upper center", ncols=4)
         else:
             axes.text(0.5, 0.5, "No trial yet", ha="center", transform=axes.transAxes)
-
-
-@contextmanager
-def _figure(inches: tuple[float, float], path: Path) -> Iterator[Figure]:
-    """A figure to draw on, saved at the end.
-
-    A user's own matplotlibrc has no say and the file names neither version nor date, so that its bytes repeat.
-    """
-    with matplotlib.style.context(["default", {"text.parse_math": False, "font.size": 10}]):
-        figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
-        for axes in figure.axes:
-            axes.spines[["top", "right"]].set_visible(False)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15)
-    write_atomic(path, png.getvalue())
 
 
 def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
@@ -163,8 +138,8 @@ def _whole_numbers(axes: Axes) -> None:
 
 
 def _mark_best(axes: Axes, epoch: int, value: float, text: str) -> None:
-    axes.axvline(epoch, color=_GREY, linestyle=":", linewidth=1.2)
-    axes.plot([epoch], [value], marker="*", markersize=13, color=_RED, linestyle="none", label=f"kept, {text}")
+    axes.axvline(epoch, color=GREY, linestyle=":", linewidth=1.2)
+    axes.plot([epoch], [value], marker="*", markersize=13, color=RED, linestyle="none", label=f"kept, {text}")
     axes.grid(axis="y", color="#E5E5E5")
 
 
@@ -173,7 +148,7 @@ def _draw_best_so_far(axes: Axes, finished: Array) -> None:
     if np.isfinite(finished).any():
         best = np.fmax.accumulate(finished)
         label = f"best so far ({best[-1]:.3f})"
-        axes.step(np.arange(1, len(best) + 1), best, where="post", color=_RED, linewidth=1.8, label=label)
+        axes.step(np.arange(1, len(best) + 1), best, where="post", color=RED, linewidth=1.8, label=label)
     axes.grid(axis="y", color="#E5E5E5")
 
 

@@ -1,0 +1,162 @@
+"""A recording from left to right: its waveform, emotions and words."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, new_figure
+from sercli.types import Array
+
+_OF_EMOTION = {"neutral": "#8C8C8C", "happiness": ORANGE, "sadness": BLUE, "anger": RED, "fear": "#CC79A7"} | {
+    "disgust": GREEN,
+    "surprise": "#56B4E9",
+    "calm": "#B5A642",
+    "boredom": "#8B6F5A",
+}
+_PALE = 0.22  # opacity of all but the answer
+_PEAK_S = 0.02  # the waveform is drawn by its loudest sample in each stretch of this length
+_PEAKS_MAX = 2400  # no picture has more columns
+_CHARACTER_IN = 0.058  # mean width of a letter of the words below the timeline, in inches
+_WORDS_LINES = 5
+_LEGEND = 8  # of so many classes the legend has all, of more those that are an answer
+
+
+def timeline_picture(
+    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], blocks: Iterable[Array], rate_hz: int, path: Path
+) -> None:
+    """Draw one recording from left to right: its waveform, the emotion of each utterance, and words where they fit.
+
+    An utterance's answer stands at the bottom, as high as it is probable; the other classes are pale above it.
+
+    Args:
+        rows: objects as of `ser predict --json`, in the order of time.
+        labels: (K,) all classes.
+        blocks: the recording's samples, (n,) each, one after the other.
+        rate_hz: of the samples.
+        path: the PNG to write.
+    """
+    peaks = _peaks(blocks, rate_hz)
+    length_s = max([len(peaks) * _PEAK_S, *(row["end_s"] for row in rows)])
+    colours = _colours(labels)
+    width = float(np.clip(8 + length_s / 12, 8, 12))
+    inches_per_s = (width - 0.9) / length_s
+    said = _fitted_words(rows, length_s, inches_per_s)
+    n_lines = max((text.count("\n") + 1 for text in said.values()), default=0)
+    with new_figure((width, 3.4 + 0.16 * n_lines), path) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.8))
+        _draw_waveform(upper, peaks, rows, colours)
+        _draw_bands(lower, rows, colours, inches_per_s)
+        for place, text in said.items():
+            lower.annotate(
+                text, (place, 0), (1, -20), xycoords=("data", "axes fraction"), textcoords="offset points",
+                va="top", size=7, color="#333333", linespacing=1.15, annotation_clip=False,
+            )  # fmt: skip
+        lower.set(xlim=(0, length_s), ylim=(0, 1), ylabel="Probability")
+        lower.xaxis.set_major_locator(_TimeLocator())
+        lower.xaxis.set_major_formatter(FuncFormatter(lambda s, _: f"{s // 60:.0f}:{s % 60:02.0f}"))
+        lower.yaxis.set_major_formatter(PercentFormatter(1))
+        _name_emotions(figure, rows, colours, Path(rows[0]["path"]).name if rows else "")
+
+
+class _TimeLocator(MaxNLocator):
+    """Ticks where clocks have them: at 1, 2, 5, 10, 15, 30 seconds, minutes, ..."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+        step = next((s for s in steps if (vmax - vmin) / s <= 12), 7200)
+        return np.arange(0, vmax + 1e-6, step)
+
+
+def _peaks(blocks: Iterable[Array], rate_hz: int) -> Array:
+    """(n,) the loudest sample of each stretch of 20 ms."""
+    size = round(_PEAK_S * rate_hz)
+    found, rest = [np.zeros(0)], np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, np.abs(block)])
+        whole = len(rest) - len(rest) % size
+        found.append(rest[:whole].reshape(-1, size).max(axis=1))
+        rest = rest[whole:]
+    return np.concatenate([*found, [rest.max()] if len(rest) else []])
+
+
+def _colours(labels: Sequence[str]) -> dict[str, Any]:
+    """One for each class: an emotion's own, else one of a long list."""
+    others = iter([matplotlib.colormaps[name](k) for name in ("tab20", "tab20b") for k in range(20)])
+    return {label: _OF_EMOTION.get(label) or next(others, GREY) for label in labels}
+
+
+def _draw_waveform(axes: Axes, peaks: Array, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any]) -> None:
+    """Grey where nobody speaks, else in the colour of the answer."""
+    size = -(-len(peaks) // _PEAKS_MAX)
+    high = np.pad(peaks, (0, -len(peaks) % size)).reshape(-1, size).max(axis=1)
+    times = (np.arange(len(high)) + 0.5) * size * _PEAK_S
+    high = high / max(high.max(initial=0), 1e-4)
+    axes.fill_between(times, -high, high, color="#C8C8C8", linewidth=0)
+    for row in rows:
+        if row["label"] in colours:
+            within = (times >= row["start_s"]) & (times <= row["end_s"])
+            axes.fill_between(times, -high, high, where=within, color=colours[row["label"]], linewidth=0)
+    axes.set(ylim=(-1.05, 1.05), yticks=[])
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(bottom=False, labelbottom=False)
+
+
+def _draw_bands(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any], inches_per_s: float) -> None:
+    """One column for each utterance: its answer at the bottom, by name where there is room, the others above it."""
+    axes.grid(axis="y", color="#E5E5E5")
+    axes.set_axisbelow(True)
+    for row in rows:
+        left, width, height = row["start_s"], row["end_s"] - row["start_s"], 0.0
+        if row["probs"]:
+            axes.bar(left, 1, width, align="edge", color="white", lw=0)  # hides the lines behind what is pale
+        for label, p in sorted(row["probs"].items(), key=lambda item: -item[1]):
+            alpha = 1 if label == row["label"] else _PALE
+            axes.bar(left, p, width, height, align="edge", color=colours[label], alpha=alpha, ec="white", lw=0.4)
+            height += p
+        letters = int(width * inches_per_s / _CHARACTER_IN) - 1
+        if row["label"] and letters >= 3:
+            name = row["label"] if letters >= len(row["label"]) else row["label"][:3]
+            ink = _ink(colours[row["label"]]) if row["label"] in colours else "black"
+            axes.text(left + width / 2, 0.03, name, ha="center", size=7, color=ink)
+
+
+def _ink(colour: Any) -> str:
+    """Black or white, whichever is read more easily on a colour."""
+    red, green, blue = to_rgb(colour)
+    return "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.56 else "white"
+
+
+def _fitted_words(rows: Sequence[Mapping[str, Any]], length_s: float, inches_per_s: float) -> dict[float, str]:
+    """By start: the words of those utterances whose room, up to the next one's start, is wide enough for them."""
+    ends = [*(row["start_s"] for row in rows[1:]), length_s]
+    fitted = {}
+    for row, end_s in zip(rows, ends, strict=False):
+        letters = int((end_s - row["start_s"]) * inches_per_s / _CHARACTER_IN) - 1
+        lines = textwrap.wrap(
+            row.get("text") or "", max(letters, 8), max_lines=_WORDS_LINES, placeholder=" …", break_long_words=False
+        )
+        if lines and max(map(len, lines)) <= letters:
+            fitted[row["start_s"]] = "\n".join(lines)
+    return fitted
+
+
+def _name_emotions(figure: Figure, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any], name: str) -> None:
+    """The recording's name and, in the legend, each emotion with its share of the speech."""
+    spent = {label: sum(row["end_s"] - row["start_s"] for row in rows if row["label"] == label) for label in colours}
+    total = sum(row["end_s"] - row["start_s"] for row in rows)
+    shown = {label: s for label, s in spent.items() if s or (total and len(colours) <= _LEGEND)}
+    patches = [Patch(color=colours[label], label=f"{label} {s / total:.0%}") for label, s in shown.items()]
+    figure.suptitle(name, fontsize=11, x=0.02, ha="left")
+    if patches:
+        figure.legend(
+            handles=patches, frameon=False, loc="outside upper right", ncols=min(len(patches), _LEGEND), fontsize=9
+        )
