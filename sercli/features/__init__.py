@@ -10,6 +10,11 @@ A file gives:
 - `extract(x, config)` -> (T, F) float32 with T >= 1: of a signal (n_samples,) float32, or of a text. F follows from the
   Config alone.
 
+One that needs a library or weights which an installation without extras lacks also gives:
+
+- `EXTRA`: the extra of ser that brings them. It is computed only where it is asked for by name or by a model, never
+  because a preset uses it; what is missing is a `SerError` of `extract` that says what to install.
+
 A feature that reads files of its own (word vectors) also gives:
 
 - `identity(config)`: what the numbers depend on, JSON-safe: the cache's key has it in place of the Config;

@@ -49,12 +49,12 @@ def preset_sections(name: str) -> dict[str, dict[str, Any]]:
 
 
 def preset_features() -> list[tuple[str, dict[str, Any]]]:
-    """The features that the presets use, each with its settings; none twice."""
+    """The features that the presets use, each with its settings; none twice, and none that needs an extra."""
     found: list[tuple[str, dict[str, Any]]] = []
     for name in presets():
         sections = preset_sections(name)
         used = (str(sections["model"]["feature"]), sections.get("feature", {}))
-        if used not in found:
+        if used not in found and not hasattr(plugins.load("feature", used[0]), "EXTRA"):
             found.append(used)
     return found
 
