@@ -43,6 +43,8 @@ HOMES = {
     "transformers": ("sercli.features.wav2vec2",),
     "tokenizers": ("sercli.features.sentence",),
     "faster_whisper": ("sercli.asr.whisper",),
+    "ctranslate2": ("sercli.asr.whisper",),
+    "jiwer": ("sercli.dataset.transcripts",),
     "moonshine_voice": ("sercli.asr.moonshine",),
     "huggingface_hub": ("sercli.whisper",),
     "av": ("sercli.dataset.audio", "sercli.dataset.decoding"),

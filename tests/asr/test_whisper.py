@@ -1,0 +1,220 @@
+import dataclasses
+import socket
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sercli.asr import whisper
+from sercli.errors import ConfigError, SerError
+from sercli.types import Word
+
+RATE_HZ = 16_000
+SOUND = np.zeros(2 * RATE_HZ, np.float32)
+
+
+class Fake:
+    """Stands in for faster-whisper's model: hears the segments that it is given, in languages with these chances."""
+
+    supported_languages = ("en", "de", "pl")
+
+    def __init__(self, *segments, languages=None):
+        self.segments = segments
+        self.languages = languages
+        self.model = SimpleNamespace(is_multilingual=languages is not None)
+        self.asked = []
+
+    def detect_language(self, audio):
+        best = max(self.languages, key=self.languages.get)
+        return best, self.languages[best], list(self.languages.items())
+
+    def transcribe(self, audio, **options):
+        self.asked.append(options)
+        return iter(self.segments), None
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    def put_in_place(*segments, **options):
+        model = Fake(*segments, **options)
+        monkeypatch.setattr(whisper, "_load", lambda *key: model)
+        return model
+
+    return put_in_place
+
+
+def segment(text, *probabilities, no_speech=0.1, compression=0.9, start=0.0):
+    """A segment as faster-whisper gives it, its words half a second long."""
+    pieces = [f" {piece}" for piece in text.split()]
+    assert len(pieces) == len(probabilities)
+    words = [
+        SimpleNamespace(word=piece, start=np.float64(start + n / 2), end=np.float64(start + (n + 1) / 2), probability=p)
+        for n, (piece, p) in enumerate(zip(pieces, probabilities, strict=True))
+    ]
+    return SimpleNamespace(text="".join(pieces), words=words, no_speech_prob=no_speech, compression_ratio=compression)
+
+
+def words_of(*probabilities):
+    return [Word("x", 0.0, 0.1, p) for p in probabilities]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [
+        ((), 0.0),
+        ((0.1,), 0.0),
+        ((0.6,), 0.0),
+        ((0.7, 0.75), 0.5),
+        ((0.5, 0.95), 0.5),
+        ((0.85,), 1.0),
+        ((1.0, 1.0), 1.0),
+    ],
+)
+def test_guesses_count_nothing_and_sure_words_all(probabilities, expected):
+    assert whisper.confidence(words_of(*probabilities)) == pytest.approx(expected)
+
+
+def test_words_are_heard_with_their_times_offline(demo_clip, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    sound = demo_clip("f1-neutral-1")
+    heard = whisper.transcribe(sound, whisper.Config())
+    assert "office" in heard.text.lower()
+    assert " ".join(w.text for w in heard.words) == heard.text
+    times = [t for w in heard.words for t in (w.start_s, w.end_s)]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= len(sound) / RATE_HZ
+    assert all(0 < w.probability <= 1 for w in heard.words)
+    assert heard.confidence > 0.5
+    assert heard.no_speech < 0.6
+
+
+def test_the_same_sound_has_the_same_words(demo_clip):
+    sound = demo_clip("m2-sadness-1")
+    assert whisper.transcribe(sound, whisper.Config()) == whisper.transcribe(sound, whisper.Config())
+
+
+def test_words_after_30_s_are_heard(demo_clip):
+    clip = demo_clip("f1-neutral-1")
+    heard = whisper.transcribe(np.concatenate([clip, np.zeros(33 * RATE_HZ, np.float32), clip]), whisper.Config())
+    starts = [w.start_s for w in heard.words if "office" in w.text.lower()]
+    assert len(starts) == 2
+    assert starts[0] < 3 < 33 < starts[1]
+    assert [w.start_s for w in heard.words] == sorted(w.start_s for w in heard.words)
+
+
+def test_segments_become_one_text(fake):
+    fake(segment("Kids are", 0.9, 0.8, no_speech=0.2), segment("talking.", 0.7, start=1.0))
+    heard = whisper.transcribe(SOUND, whisper.Config())
+    assert heard.text == "Kids are talking."
+    assert [dataclasses.astuple(w) for w in heard.words] == [
+        ("Kids", 0.0, 0.5, 0.9),
+        ("are", 0.5, 1.0, 0.8),
+        ("talking.", 1.0, 1.5, 0.7),
+    ]
+    assert heard.no_speech == 0.1
+    assert heard.confidence == whisper.confidence(heard.words)
+
+
+def test_no_word_ends_after_the_sound(fake):
+    fake(segment("so long", 0.9, 0.9, start=1.8))
+    assert [(w.start_s, w.end_s) for w in whisper.transcribe(SOUND, whisper.Config()).words] == [(1.8, 2.0), (2.0, 2.0)]
+
+
+def test_where_nobody_speaks_nothing_is_heard(fake):
+    fake(segment("you", 0.9, no_speech=0.95))
+    heard = whisper.transcribe(SOUND, whisper.Config())
+    assert (heard.text, heard.words, heard.confidence, heard.no_speech) == ("", (), 0.0, 0.95)
+    assert whisper.transcribe(SOUND, whisper.Config(no_speech=1.0)).text == "you"
+
+
+def test_a_loop_of_repetition_is_dropped_and_the_rest_stays(fake):
+    fake(segment("yes", 0.9), segment("no no no no no no", *[0.99] * 6, compression=2.5, start=0.5))
+    heard = whisper.transcribe(SOUND, whisper.Config())
+    assert heard.text == "yes"
+    assert len(heard.words) == 1
+    assert whisper.transcribe(SOUND, whisper.Config(max_compression=3.0)).text == "yes no no no no no no"
+
+
+def test_without_any_segment_nobody_speaks(fake):
+    fake()
+    heard = whisper.transcribe(SOUND, whisper.Config())
+    assert (heard.text, heard.confidence, heard.no_speech) == ("", 0.0, 1.0)
+
+
+def test_how_much_can_be_said_is_bounded_by_the_sounds_length(fake):
+    model = fake(segment("yes", 0.9))
+    for seconds in (1, 10, 60):
+        whisper.transcribe(np.zeros(seconds * RATE_HZ, np.float32), whisper.Config())
+    assert [options["max_new_tokens"] for options in model.asked] == [24, 132, 224]
+
+
+def test_multilingual_weights_write_the_likeliest_language(fake):
+    model = fake(segment("ja", 0.99), languages={"en": 0.2, "de": 0.75, "pl": 0.05})
+    heard = whisper.transcribe(SOUND, whisper.Config())
+    assert model.asked[0]["language"] == "de"
+    assert heard.confidence == pytest.approx(whisper.confidence(heard.words) * 0.75)
+
+
+def test_a_wanted_language_is_trusted_as_far_as_it_is_spoken(fake):
+    model = fake(segment("yes", 0.99), languages={"en": 0.2, "de": 0.75, "pl": 0.05})
+    heard = whisper.transcribe(SOUND, whisper.Config(language="en"))
+    assert model.asked[0]["language"] == "en"
+    assert heard.confidence == pytest.approx(whisper.confidence(heard.words) * 0.2)
+
+
+def test_an_unknown_language_is_refused(fake):
+    fake(languages={"en": 1.0})
+    with pytest.raises(ConfigError, match=r"^No language called 'dee'\. Did you mean 'de'\? Available: de, en, pl\."):
+        whisper.transcribe(SOUND, whisper.Config(language="dee"))
+
+
+def test_weights_that_know_english_alone_are_asked_for_no_other_language():
+    with pytest.raises(ConfigError, match=r"^asr\.language=de: Whisper tiny\.en knows English alone; leave it out, or"):
+        whisper.transcribe(SOUND, whisper.Config(language="de"))
+    assert whisper.transcribe(SOUND, whisper.Config(language="en")).text == ""
+
+
+def test_words_do_not_depend_on_where_they_are_heard():
+    assert whisper.identity(whisper.Config(threads=7, device="auto")) == whisper.identity(whisper.Config())
+    assert whisper.identity(whisper.Config(beam_size=5)) != whisper.identity(whisper.Config())
+
+
+@pytest.mark.parametrize(("given", "expected"), [("3", 3), ("", None), ("0", None), ("many", None)])
+def test_threads_are_those_that_the_environment_asks_for(monkeypatch, given, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(whisper.os, "sched_getaffinity", lambda pid: {1, 4}, raising=False)
+    assert whisper._n_threads() == (expected or 2)
+
+
+@pytest.mark.parametrize("package", ["faster_whisper", "ctranslate2"])
+def test_what_to_install_is_said(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        SerError, match=rf"^Whisper needs {package}.*, which is not .*; run: pip install faster-whisper$"
+    ):
+        whisper.transcribe(SOUND, whisper.Config(compute_type="float32"))
+
+
+def test_a_folder_in_another_form_is_refused_with_the_way_to_convert_it(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(SerError, match=r"holds no model\.bin, .*convert the model with ct2-transformers-converter"):
+        whisper.transcribe(SOUND, whisper.Config(model=str(tmp_path)))
+
+
+def test_a_folder_without_tokenizer_is_refused_before_the_hub_is_asked(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"x")
+    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy that of the model"):
+        whisper.transcribe(SOUND, whisper.Config(model=str(tmp_path)))
+
+
+def test_damaged_weights_are_refused_by_their_folder(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"damaged")
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    with pytest.raises(SerError) as caught:
+        whisper.transcribe(SOUND, whisper.Config(model=str(tmp_path)))
+    assert str(caught.value).startswith(f"The Whisper model in {tmp_path} cannot be used (")
+    assert str(caught.value).endswith("); check asr.model, asr.device (cpu) and asr.compute_type (int8).")
