@@ -24,8 +24,11 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
-Step = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""How long work tells of itself: called with a description and a total, it gives what is told of each step done."""
+Step = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
+"""How long work tells of itself: called with a description and a total, it gives what is told of steps done.
+
+That is called with a number of steps and, by name, with what is worth showing beside it.
+"""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def tiny_corpus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def no_progress():
     """A Step (see types.py) that shows nothing."""
-    return lambda description, total: nullcontext(lambda n: None)
+    return lambda description, total: nullcontext(lambda n, **shown: None)
 
 
 @pytest.fixture(scope="session")
