@@ -1,9 +1,10 @@
 """Features on disk: computed once, in parts that appear whole or not at all, read back as memory maps.
 
-A feature's folder is named by its name and a key over its version and whole configuration. Part n holds the rows of
-utterances n*128 to n*128+127 of the manifest; its index names them with a digest of what each row was made from, so a
-part made from other sound or other words is seen and made again. A killed run loses the part in hand. Several
-processes, and machines on one shared folder, divide the parts between them by a lock on each.
+A feature's folder is named by its name and a key over its version and whole configuration, and by the recogniser where
+its words come from one. Part n holds the rows of utterances n*128 to n*128+127 of the manifest; its index names them
+with a digest of what each row was made from, so a part made from other sound or other words is seen and made again. A
+killed run loses the part in hand. Several processes, and machines on one shared folder, divide the parts between them
+by a lock on each.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from filelock import FileLock
 from sercli import config, plugins
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
+from sercli.dataset.transcripts import HUMAN
 from sercli.errors import SerError
 from sercli.files import write_atomic, write_json
 from sercli.types import Array, Step, Utterance
@@ -63,7 +65,7 @@ class FeatureStore:
         return [self[i] for i in ids]
 
 
-def extract(utterance: Utterance, root: Path, feature: str, feature_config: Any, *, words: str = "human") -> Array:
+def extract(utterance: Utterance, root: Path, feature: str, feature_config: Any, *, words: str = HUMAN) -> Array:
     """Compute one utterance's feature from its sound or its words: (T, F) float32.
 
     Raises:
@@ -100,7 +102,7 @@ def reads_text(feature: str) -> bool:
     return bool(plugins.load("feature", feature).INPUT == "text")
 
 
-def has_input(utterance: Utterance, feature: str, *, words: str = "human") -> bool:
+def has_input(utterance: Utterance, feature: str, *, words: str = HUMAN) -> bool:
     """Whether an utterance has the sound or the words that a feature is made from."""
     if reads_text(feature):
         return words in utterance.texts
@@ -135,7 +137,9 @@ def ensure(
     if not usable:
         what = "words (no transcripts)" if plugin.INPUT == "text" else "sound (no recordings)"
         raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
-    folder = dataset.folder / "features" / key(feature, feature_config)
+    # Each recogniser's words have a folder of their own: in one they would forever make each other's parts anew.
+    whose = f"-{dataset.words}" if plugin.INPUT == "text" and dataset.words != HUMAN else ""
+    folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
     root = Path(dataset.info.root)
     tasks = [
         _Task(folder / f"part-{n:05d}.npy", tuple(usable[first : first + PART]), root, feature, feature_config)
@@ -223,4 +227,4 @@ def _read_index(task: _Task) -> _Index | None:
 
 
 def _text_digest(utterance: Utterance) -> str:
-    return hashlib.sha256(utterance.texts["human"].encode()).hexdigest()[:16]
+    return hashlib.sha256(utterance.texts[HUMAN].encode()).hexdigest()[:16]

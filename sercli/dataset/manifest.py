@@ -2,16 +2,19 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from sercli.errors import SerError
+from sercli import plugins
+from sercli.dataset import transcripts
+from sercli.dataset.transcripts import HUMAN
+from sercli.errors import SerError, no_such
 from sercli.files import write_atomic
-from sercli.types import Manifest, Utterance
+from sercli.types import TRUST, Manifest, Utterance
 
 SCHEMA = 1
 
@@ -42,11 +45,18 @@ class Dataset:
     folder: Path
     info: DatasetInfo
     manifest: Manifest
+    words: str = HUMAN  # whose transcripts its utterances have: a person's, or a recogniser's by its name
 
     @cached_property
     def by_id(self) -> Mapping[str, Utterance]:
         """Utterances by their id."""
         return {u.id: u for u in self.manifest.utterances}
+
+    @cached_property
+    def words_sha256(self) -> str:
+        """Over what is read and how far it is trusted; the manifest's own hash does not depend on recognisers."""
+        read = [(u.texts.get(HUMAN), u.attributes.get(TRUST)) for u in self.manifest.utterances]
+        return hashlib.sha256(msgspec.json.encode(read)).hexdigest()
 
     def select(self, ids: Iterable[str]) -> list[Utterance]:
         """The utterances with these ids, in the order of the ids."""
@@ -74,11 +84,15 @@ def save(dataset: Dataset) -> None:
     write_atomic(dataset.folder / "dataset.json", msgspec.json.format(msgspec.json.encode(dataset.info)) + b"\n")
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: Path, *, words: str = HUMAN) -> Dataset:
     """Read a prepared dataset.
 
+    Args:
+        folder: where it lies.
+        words: whose transcripts it has; see `with_words`.
+
     Raises:
-        SerError: not a prepared dataset, damaged, or made by a newer version.
+        SerError: not a prepared dataset, damaged, made by a newer version, or not all of it has such transcripts.
     """
     info = load_info(folder)
     path = folder / "manifest.jsonl"
@@ -89,7 +103,38 @@ def load(folder: Path) -> Dataset:
     manifest = make_manifest(rows, info.labels)
     if manifest.sha256 != info.manifest_sha256:
         raise SerError(f"{path} was changed after `ser prepare` wrote it (its hash differs). Run `ser prepare` again.")
-    return Dataset(folder, info, manifest)
+    return with_words(Dataset(folder, info, manifest), words)
+
+
+def with_words(dataset: Dataset, words: str) -> Dataset:
+    """The same dataset as a recogniser hears it: its transcripts in place of the human ones, and how sure it is.
+
+    Utterances without sound have no words then. With human words the dataset stays what it is.
+
+    Raises:
+        SerError: no such recogniser, or recordings that it has not heard.
+    """
+    if words == dataset.words:
+        return dataset
+    assert dataset.words == HUMAN, "human words are no longer there"
+    if words not in plugins.names("asr"):
+        raise SerError(no_such("words", words, (HUMAN, *plugins.names("asr"))))
+    rows = dataset.manifest.utterances
+    heard = transcripts.find(dataset.folder, words, rows)
+    missing = [u.id for u in rows if u.audio is not None and u.id not in heard]
+    if missing or not heard:
+        lacking = f"{len(missing)} of its {len(rows)} utterances (the first: '{missing[0]}')" if missing else "anything"
+        raise SerError(
+            f"{dataset.folder} has no transcripts by {words} of {lacking}; repeat the "
+            f"`ser prepare {dataset.info.corpus} … --out {dataset.folder}` that made it, with --asr {words} added."
+        )
+    seen = tuple(
+        replace(u, texts={HUMAN: heard[u.id].text}, attributes={**u.attributes, TRUST: heard[u.id].confidence})
+        if u.id in heard
+        else replace(u, texts={})
+        for u in rows
+    )
+    return replace(dataset, manifest=replace(dataset.manifest, utterances=seen), words=words)
 
 
 def load_info(folder: Path) -> DatasetInfo:

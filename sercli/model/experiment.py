@@ -16,6 +16,7 @@ from sercli import plugins, runs
 from sercli.dataset import cache
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.split import split_hash
+from sercli.dataset.transcripts import HUMAN
 from sercli.evaluation.plots import history_picture
 from sercli.files import write_atomic
 from sercli.model import inference
@@ -93,7 +94,7 @@ def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows)
 def provenance(dataset: Dataset, split: Split, seed: int) -> dict[str, dict[str, Any]]:
     """What a run was made on, as its run.json keeps it."""
     return {
-        "data": {"corpus": dataset.info.corpus, "manifest_sha256": dataset.manifest.sha256},
+        "data": {"corpus": dataset.info.corpus, "manifest_sha256": dataset.manifest.sha256, **words_read(dataset)},
         "split": {
             "kind": split.kind,
             "fold": split.fold,
@@ -103,6 +104,16 @@ def provenance(dataset: Dataset, split: Split, seed: int) -> dict[str, dict[str,
         },
         "run": {"seed": seed},
     }
+
+
+def words_read(dataset: Dataset) -> dict[str, str]:
+    """Whose words a dataset has, and which. Human ones go without saying, as in runs that knew no others."""
+    return {} if dataset.words == HUMAN else {"words": dataset.words, "words_sha256": dataset.words_sha256}
+
+
+def words_of(info: RunInfo) -> str:
+    """Whose words a run was trained on."""
+    return str(info.settings["data"].get("words", HUMAN))
 
 
 def examples(

@@ -21,6 +21,8 @@ from sercli.model.training import Trainer
 from sercli.runs import RunInfo
 from sercli.types import Array, Split, TrainConfig, Utterance
 
+_WORDS = ("words", "words_sha256")  # what the settings of a run say of whose words it read
+
 
 def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[Any, TrainConfig]]:
     """Each rule's configuration, and how it is trained where it is.
@@ -112,12 +114,13 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
         the split that they share.
 
     Raises:
-        MismatchError: other labels, other data, another split, or not one acoustic and one linguistic model.
+        MismatchError: other labels, other data, other words, another split, or not one acoustic and one linguistic
+            model.
     """
     first, second = members
     runs.check_labels([m.folder for m in members], [m.info for m in members])
     for section in ("data", "split"):
-        found = config.differences(first.info.settings[section], second.info.settings[section], f"{section}.")
+        found = config.differences(_shared(first, section), _shared(second, section), f"{section}.")
         if found:
             raise MismatchError(
                 f"{first.folder} and {second.folder} were not trained on the same {section}: {'; '.join(found)}. "
@@ -134,7 +137,19 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
             f"{first.folder} was trained on other data than {dataset.folder}: manifest {trained_on[:12]} against "
             f"{dataset.manifest.sha256[:12]}. Give the --data that the runs were trained on."
         )
+    data = second.info.settings["data"]
+    own = {key: data[key] for key in _WORDS if key in data}
+    if found := config.differences(own, experiment.words_read(dataset), "data."):
+        raise MismatchError(
+            f"{second.folder} was trained on other words than these: {'; '.join(found)}. Give --words "
+            f"{experiment.words_of(second.info)} as when it was trained, or train it again."
+        )
     return runs.read_split(first.folder)
+
+
+def _shared(member: Model, section: str) -> dict[str, Any]:
+    """What members must have in common of a section of their settings: not the words, which one of them never reads."""
+    return {key: value for key, value in member.info.settings[section].items() if key not in _WORDS}
 
 
 class _Given(torch.nn.Module):

@@ -74,6 +74,8 @@ def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:
         _lay_over(merged, layer)
     if merged["ensemble"]:
         raise ConfigError(f"ensemble.{next(iter(merged['ensemble']))} is a setting of `ser ensemble`, not of a model.")
+    if merged["asr"]:
+        raise ConfigError(f"asr.{next(iter(merged['asr']))} is a setting of `ser prepare --asr` and `ser predict`.")
     return build(preset or "custom", merged)
 
 

@@ -342,3 +342,23 @@ def test_features_do_not_follow_the_gain():
     signal = (0.5 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
     loud, faint = (cache.extract_signal(signal * np.float32(gain), "log-mel", SMALL) for gain in (1.0, 0.01))
     np.testing.assert_allclose(loud, faint, atol=1e-3)
+
+
+def test_words_of_each_recogniser_have_a_folder_of_their_own(dataset, ensure, extracted):
+    rows = tuple(replace(u, texts={"human": "oh"}) for u in dataset.manifest.utterances)
+    heard = replace(with_rows(dataset, rows), words="whisper")
+    config = words.Config()
+    stores = [ensure(d, "words", config) for d in (dataset, heard)]
+    assert [store.folder.name.removeprefix(cache.key("words", config)) for store in stores] == ["", "-whisper"]
+    assert not np.array_equal(stores[0][rows[0].id], stores[1][rows[0].id])
+    extracted.clear()
+    for d in (dataset, heard):
+        ensure(d, "words", config)
+    assert extracted == []
+
+
+def test_features_of_sound_are_the_same_whosever_words_are_read(dataset, ensure, extracted):
+    folder = ensure(dataset).folder
+    extracted.clear()
+    assert ensure(replace(dataset, words="whisper")).folder == folder
+    assert extracted == []

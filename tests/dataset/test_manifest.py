@@ -4,10 +4,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sercli.dataset import manifest
+from sercli.asr import whisper
+from sercli.dataset import manifest, transcripts
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.errors import SerError
-from sercli.types import Utterance
+from sercli.types import TRUST, Transcript, Utterance
 
 LABELS = ("neutral", "anger")
 ROWS = (
@@ -137,3 +138,71 @@ def test_a_prepare_killed_between_its_two_files_is_seen(tmp_path):
     (tmp_path / "dataset.json").write_bytes(old)
     with pytest.raises(SerError, match=r"its hash differs\). Run `ser prepare` again\.$"):
         manifest.load(tmp_path)
+
+
+@pytest.fixture
+def heard(tmp_path, monkeypatch, no_progress):
+    """A dataset of three utterances, two with sound, as `ser prepare --asr whisper` leaves it; Whisper hears "oh"."""
+    monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.25))
+    monkeypatch.setattr(transcripts, "read", lambda *_, **__: None)
+    rows = (ROWS[0], ROWS[1], replace(ROWS[1], id="c", digest="11", texts={"human": "ah"}))
+    dataset = make_dataset(tmp_path, rows)
+    manifest.save(dataset)
+    transcripts.add(tmp_path, tmp_path, rows, "whisper", whisper.Config(), jobs=1, progress=no_progress)
+    return dataset
+
+
+def test_a_dataset_can_have_the_words_that_a_recogniser_heard(heard):
+    loaded = manifest.load(heard.folder, words="whisper")
+    assert loaded.words == "whisper"
+    mute, *sounding = loaded.manifest.utterances
+    assert mute == replace(ROWS[0], texts={})
+    assert [(u.texts, u.attributes[TRUST]) for u in sounding] == [({"human": "oh"}, 0.25)] * 2
+    assert replace(sounding[0], texts={}, attributes={}) == ROWS[1]
+    assert loaded.by_id["c"].texts == {"human": "oh"}
+
+
+def test_what_recognisers_hear_makes_no_other_manifest(heard):
+    assert manifest.load(heard.folder) == heard
+    assert manifest.load(heard.folder, words="human") == heard
+    assert manifest.load(heard.folder, words="whisper").manifest.sha256 == heard.manifest.sha256
+    assert heard.words == "human"
+
+
+def test_words_that_differ_are_told_apart(heard, monkeypatch, no_progress):
+    before = manifest.load(heard.folder, words="whisper").words_sha256
+    assert before == manifest.load(heard.folder, words="whisper").words_sha256 != heard.words_sha256
+    monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.5))
+    config = whisper.Config(beam_size=5)
+    rows = heard.manifest.utterances
+    transcripts.add(heard.folder, heard.folder, rows, "whisper", config, jobs=1, progress=no_progress)
+    assert manifest.load(heard.folder, words="whisper").words_sha256 != before
+
+
+def test_words_that_nobody_heard_are_refused_with_the_way_to_hear_them(heard):
+    with pytest.raises(SerError) as caught:
+        manifest.load(heard.folder, words="moonshine")
+    assert str(caught.value) == (
+        f"{heard.folder} has no transcripts by moonshine of 2 of its 3 utterances (the first: 'b'); repeat the "
+        f"`ser prepare table … --out {heard.folder}` that made it, with --asr moonshine added."
+    )
+
+
+def test_words_of_a_part_of_the_recordings_are_refused(heard):
+    path = heard.folder / "transcripts" / "whisper.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(SerError, match=r"has no transcripts by whisper of 1 of its 3 utterances \(the first: 'c'\)"):
+        manifest.load(heard.folder, words="whisper")
+
+
+def test_words_of_a_dataset_without_sound_are_refused(tmp_path):
+    manifest.save(make_dataset(tmp_path, ROWS[:1]))
+    with pytest.raises(SerError, match=r"has no transcripts by whisper of anything; repeat the `ser prepare table"):
+        manifest.load(tmp_path, words="whisper")
+
+
+def test_words_of_an_unknown_recogniser_are_refused_with_the_nearest(heard):
+    with pytest.raises(
+        SerError, match=r"^No words called 'whispr'\. Did you mean 'whisper'\? Available: human, moonsh"
+    ):
+        manifest.load(heard.folder, words="whispr")

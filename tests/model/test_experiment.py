@@ -12,9 +12,9 @@ from sercli import runs
 from sercli.dataset.manifest import make_manifest
 from sercli.dataset.split import make_split
 from sercli.errors import DivergedError, MismatchError, SerError
-from sercli.model import experiment
+from sercli.model import experiment, inference
 from sercli.model.batches import Normaliser
-from sercli.types import EpochResult
+from sercli.types import TRUST, EpochResult
 
 
 class KilledError(Exception):
@@ -148,6 +148,39 @@ def test_other_data_is_refused_with_the_difference(runs_made, train, plans, tiny
     other = replace(tiny_dataset, manifest=make_manifest(relabelled, tiny_dataset.info.labels))
     with pytest.raises(MismatchError, match=r"data\.manifest_sha256 was"):
         train(plans.acoustic, runs_made.acoustic, dataset=other)
+
+
+@pytest.fixture
+def heard(tiny_dataset, tmp_path):
+    """The tiny dataset as a recogniser hears it: "oh" everywhere."""
+    rows = tuple(replace(u, texts={"human": "oh"}, attributes={TRUST: 0.5}) for u in tiny_dataset.manifest.utterances)
+    return replace(
+        tiny_dataset, folder=tmp_path, manifest=replace(tiny_dataset.manifest, utterances=rows), words="whisper"
+    )
+
+
+def test_a_run_remembers_whose_words_it_was_trained_on(heard, train, plans, tmp_path, no_progress):
+    rows = inference.cached_rows(heard, jobs=1, progress=no_progress)
+    info = train(plans.linguistic, tmp_path / "run", dataset=heard, rows=rows)
+    assert info.settings["data"]["words"] == experiment.words_of(info) == "whisper"
+    again = train(plans.linguistic, tmp_path / "run", dataset=heard, rows=rows, on_epoch=never)
+    assert again == runs.load_info(tmp_path / "run")
+
+
+def test_a_run_on_human_words_is_what_it_was_before_there_were_others(runs_made):
+    info = runs.load_info(runs_made.linguistic)
+    assert info.settings["data"].keys() == {"corpus", "manifest_sha256"}
+    assert experiment.words_of(info) == "human"
+
+
+def test_other_words_are_refused_with_the_difference(heard, runs_made, train, plans, tmp_path, no_progress):
+    with pytest.raises(MismatchError, match=r'data\.words was null, now "whisper"'):
+        train(plans.linguistic, runs_made.linguistic, dataset=heard)
+    train(plans.linguistic, tmp_path / "run", dataset=heard)
+    rows = tuple(replace(u, texts={"human": "ah"}) for u in heard.manifest.utterances)
+    changed = replace(heard, manifest=replace(heard.manifest, utterances=rows))
+    with pytest.raises(MismatchError, match=r"data\.words_sha256 was"):
+        train(plans.linguistic, tmp_path / "run", dataset=changed)
 
 
 def test_training_has_no_way_in_for_the_test_part():

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from sercli import config, plugins
+from sercli.dataset import preparation
 from sercli.errors import ConfigError, SerError
 from sercli.model import spec
 from sercli.types import TrainConfig
@@ -44,7 +45,14 @@ def test_the_features_to_prepare_are_those_of_the_presets():
     found = [(name, spec.plugins.load("feature", name).Config(**own)) for name, own in spec.preset_features()]
     assert len(found) == len(set(found))
     used = [spec.resolve(name, None, {}).model for name in spec.presets()]
-    assert set(found) == {(model.feature, model.feature_config) for model in used}
+    wanted = {(model.feature, model.feature_config) for model in used}
+    assert set(found) == {(name, own) for name, own in wanted if not hasattr(plugins.load("feature", name), "EXTRA")}
+
+
+def test_a_feature_that_needs_an_extra_is_prepared_only_where_it_is_named():
+    assert "sentence" in {spec.resolve(name, None, {}).model.feature for name in spec.presets()}
+    assert "sentence" not in {name for name, _ in spec.preset_features()}
+    assert preparation.feature_configs("sentence", [], spec.preset_features())[0][0] == "sentence"
 
 
 def test_a_file_wins_over_the_preset_and_set_over_the_file(settings_file):
@@ -99,6 +107,7 @@ def test_what_a_plan_writes_it_reads_again(settings_file):
         (["architecture.hiden_size=3"], r"Did you mean 'architecture\.hidden_size'\?"),
         (["model.archtecture=lstm"], r"No setting called 'model\.archtecture'\. Did you mean 'model\.architecture'\?"),
         (["ensemble.dropout=0.1"], r"ensemble\.dropout is a setting of `ser ensemble`"),
+        (["asr.beam_size=5"], r"asr\.beam_size is a setting of `ser prepare --asr` and `ser predict`"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(sets, message):
