@@ -32,6 +32,9 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.lr=0.001; repeat for more."),
 ]
+Words = Annotated[
+    str, typer.Option("--words", help="Whose words are read: human, or those a recogniser heard, such as whisper.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", min=1, help="Processes at the same time. Default: one a core."),

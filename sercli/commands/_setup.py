@@ -14,6 +14,7 @@ def plan_and_split(
     config: Path | None,
     sets: list[str] | None,
     data: Path,
+    words: str,
     split: str | None,
     folds: int | None,
     fold: int,
@@ -25,13 +26,16 @@ def plan_and_split(
         SerError: any of them cannot be; before anything is computed or written.
     """
     from sercli.config import parse_sets
-    from sercli.dataset import manifest
+    from sercli.dataset import cache, manifest
     from sercli.dataset.split import make_split
+    from sercli.dataset.transcripts import HUMAN
     from sercli.errors import SerError
     from sercli.model import spec
 
     plan = spec.resolve(model, config, parse_sets(sets or []))
-    dataset = manifest.load(data)
+    if words != HUMAN and not cache.reads_text(plan.model.feature):
+        raise SerError(f"--words {words} does nothing with {plan.name}, which reads no words; leave it out.")
+    dataset = manifest.load(data, words=words)
     kind = split or dataset.info.split
     if folds is not None and kind in ("seed", "official"):
         raise SerError(f"--folds does nothing with --split {kind}, which has one fold; leave it out.")

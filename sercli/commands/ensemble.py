@@ -15,6 +15,7 @@ def ensemble(
     linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.")],
     data: _options.Data,
     out: _options.Out,
+    words: _options.Words = "human",
     rule: Annotated[
         str, typer.Option("--rule", help="max-confidence, average, weighted, feature, or all (a folder each).")
     ] = "all",
@@ -34,7 +35,7 @@ def ensemble(
     configs = fusion.rule_configs(rules, sets or [])
     if rule == "all":
         _check_out(out, rules)
-    dataset = manifest.load(data)
+    dataset = manifest.load(data, words=words)
     chosen = training.pick_device(device)
     members = (inference.load(acoustic, chosen), inference.load(linguistic, chosen))
     rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)

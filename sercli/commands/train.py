@@ -12,6 +12,7 @@ def train(
     model: _options.Preset = None,
     data: _options.Data,
     out: _options.Out,
+    words: _options.Words = "human",
     split: _options.SplitKind = None,
     folds: _options.Folds = None,
     fold: _options.Fold = 1,
@@ -25,7 +26,7 @@ def train(
     """Train a network on one fold; the same command again goes on after a kill."""
     from sercli.commands import _render, _setup
 
-    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, split, folds, fold, seed)
+    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, words, split, folds, fold, seed)
     from sercli.evaluation import comparison
     from sercli.model import experiment, inference, training
     from sercli.runs import check_free, read_predictions

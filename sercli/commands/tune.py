@@ -23,6 +23,7 @@ def tune(
         typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the study.")] = 1,
+    words: _options.Words = "human",
     split: _options.SplitKind = None,
     folds: _options.Folds = None,
     fold: _options.Fold = 1,
@@ -35,7 +36,7 @@ def tune(
     from sercli.commands import _render, _setup
 
     _check_out(out)
-    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, split, folds, fold, seed)
+    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, words, split, folds, fold, seed)
     from sercli import tuning
     from sercli.evaluation.plots import trials_picture
     from sercli.model import inference

@@ -166,7 +166,8 @@ def feature_configs(
 
     Args:
         names: with commas between; None: the defaults.
-        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key.
+        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key. A recogniser's pairs may
+            be among them; see `transcripts.engine_config`.
         defaults: what is computed when nothing is named: features with their settings.
 
     Raises:
@@ -179,8 +180,10 @@ def feature_configs(
     fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
     sections = config.parse_sets(sets)
     for section in sections:
-        if section != "feature":
-            raise ConfigError(f"--set {section}.… does nothing in `ser prepare`, which takes feature.KEY=VALUE alone.")
+        if section not in ("feature", "asr"):
+            raise ConfigError(
+                f"--set {section}.… does nothing in `ser prepare`, which takes feature.KEY=VALUE and asr.KEY=VALUE."
+            )
     values = sections.get("feature", {})
     for key in values:
         if not any(key in known for known in fields.values()):

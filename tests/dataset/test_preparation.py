@@ -407,7 +407,7 @@ def test_without_names_the_defaults_are_computed():
         (
             "log-mel",
             ["train.lr=1"],
-            "--set train.… does nothing in `ser prepare`, which takes feature.KEY=VALUE alone.",
+            "--set train.… does nothing in `ser prepare`, which takes feature.KEY=VALUE and asr.KEY=VALUE.",
         ),
     ],
 )
