@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ VERSION = 1
 _WINDOW_S = 30  # as long as what Whisper hears at once
 # An upper bound of what is said in a second, and at least, in tokens; without it a loop of repetition takes seconds.
 _TOKENS_PER_S, _TOKENS_LEAST, _TOKENS_MOST = 12, 12, 224
+_BRIEF_S, _BRIEF_SHARE = 0.03, 0.4  # a loop has more than this share of words that are shorter than this
 _GUESSED, _SURE = 0.6, 0.85  # mean probability of words that are worth nothing, and of words that are worth all
 
 
@@ -34,13 +36,14 @@ class Config:
     model: str | None = None
     beam_size: PositiveInt = 1  # how many readings are followed at once; 5 is a little better and slower
     # Of multilingual weights only. null: the likeliest; else a code such as "en": what sounds like another language is
-    # written in this one, and trusted as little as it sounds like it.
+    # written in this one, and trusted as little as it sounds like it. Best given where words are read by a model that
+    # knows one language alone.
     language: str | None = None
     compute_type: Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = "int8"
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: PositiveInt | None = None  # null: as OMP_NUM_THREADS says, or one for each core that may be used
-    no_speech: Fraction = 0.6  # from which probability of no speech on nothing is heard
-    max_compression: Positive = 2.4  # text that packs better than by this factor is a loop of repetition, and dropped
+    no_speech: Fraction = 0.6  # from which probability of no speech on only sure words are heard
+    max_compression: Positive = 2.4  # text that packs better than by this factor may be a loop, which is dropped
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -77,18 +80,14 @@ def transcribe(audio: Array, config: Config) -> Transcript:
         log_prob_threshold=None,
         compression_ratio_threshold=None,
     )
-    segments = list(found)
-    kept = [
-        s
-        for s in segments
-        if s.no_speech_prob < config.no_speech and s.compression_ratio <= config.max_compression and s.words
-    ]
+    windows = [list(window) for _, window in groupby(found, key=lambda segment: segment.seek)]
+    kept = [segment for window in windows if _is_speech(window, config) for segment in window]
     words = tuple(_word(w, duration_s) for s in kept for w in s.words)
     return Transcript(
         text=" ".join("".join(s.text for s in kept).split()),
         words=words,
         confidence=confidence(words) * likely,
-        no_speech=min((float(s.no_speech_prob) for s in segments), default=1.0),
+        no_speech=min((float(window[0].no_speech_prob) for window in windows), default=1.0),
     )
 
 
@@ -107,6 +106,20 @@ def confidence(words: Sequence[Word]) -> float:
         return 0.0
     mean = float(np.mean([word.probability for word in words]))
     return float(np.clip((mean - _GUESSED) / (_SURE - _GUESSED), 0.0, 1.0))
+
+
+def _is_speech(window: Sequence[Any], config: Config) -> bool:
+    """Whether what was heard at once is neither made up where nobody speaks nor a loop.
+
+    With long pauses in it a window may look like silence, and its words are sure all the same. A loop is one phrase
+    over and over that nobody had the time to say; people repeat themselves, too, in due time.
+    """
+    words = [word for segment in window for word in segment.words]
+    if not words:
+        return False
+    silent = window[0].no_speech_prob >= config.no_speech and np.mean([w.probability for w in words]) < _SURE
+    packed = window[0].compression_ratio > config.max_compression
+    return not silent and not (packed and np.mean([w.end - w.start < _BRIEF_S for w in words]) > _BRIEF_SHARE)
 
 
 def _word(word: Any, duration_s: float) -> Word:

@@ -225,11 +225,11 @@ def _append(
 ) -> tuple[str, ...]:
     """Write a line for each utterance as soon as it is heard; tell of those that cannot be read."""
     failures = []
-    left = sum(u.duration_s or 0.0 for u in missing) / 3600
+    hours = sum(u.duration_s or 0.0 for u in missing) / 3600
     done = 0.0
     tasks = [_Task(root / (u.audio or ""), u.start_s, u.end_s, engine, engine_config) for u in missing]
     with (
-        progress(f"Hearing words ({engine})", len(missing)) as step,
+        progress("Hearing words", len(missing)) as step,
         path.open("ab") as file,
         closing(_hear_all(tasks, jobs)) as answers,
     ):
@@ -240,7 +240,7 @@ def _append(
                 file.write(msgspec.json.encode(_line(u, heard)) + b"\n")
                 file.flush()
             done += (u.duration_s or 0.0) / 3600
-            step(1, audio=f"{done:.2f} h done, {max(left - done, 0.0):.2f} h left")
+            step(1, done=f"{done:.2f} h", left=f"{max(hours - done, 0.0):.2f} h")
     return tuple(failures)
 
 

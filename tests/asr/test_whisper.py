@@ -44,15 +44,18 @@ def fake(monkeypatch):
     return put_in_place
 
 
-def segment(text, *probabilities, no_speech=0.1, compression=0.9, start=0.0):
-    """A segment as faster-whisper gives it, its words half a second long."""
+def segment(text, *probabilities, no_speech=0.1, compression=0.9, start=0.0, word_s=0.5, seek=0):
+    """A segment as faster-whisper gives it; `seek` is where the window begins that it was heard in."""
     pieces = [f" {piece}" for piece in text.split()]
     assert len(pieces) == len(probabilities)
     words = [
-        SimpleNamespace(word=piece, start=np.float64(start + n / 2), end=np.float64(start + (n + 1) / 2), probability=p)
+        SimpleNamespace(
+            word=piece, start=np.float64(start + n * word_s), end=np.float64(start + (n + 1) * word_s), probability=p
+        )
         for n, (piece, p) in enumerate(zip(pieces, probabilities, strict=True))
     ]
-    return SimpleNamespace(text="".join(pieces), words=words, no_speech_prob=no_speech, compression_ratio=compression)
+    text = "".join(pieces)
+    return SimpleNamespace(text=text, words=words, no_speech_prob=no_speech, compression_ratio=compression, seek=seek)
 
 
 def words_of(*probabilities):
@@ -115,7 +118,7 @@ def test_segments_become_one_text(fake):
         ("are", 0.5, 1.0, 0.8),
         ("talking.", 1.0, 1.5, 0.7),
     ]
-    assert heard.no_speech == 0.1
+    assert heard.no_speech == 0.2
     assert heard.confidence == whisper.confidence(heard.words)
 
 
@@ -125,18 +128,30 @@ def test_no_word_ends_after_the_sound(fake):
 
 
 def test_where_nobody_speaks_nothing_is_heard(fake):
-    fake(segment("you", 0.9, no_speech=0.95))
+    fake(segment("you", 0.8, no_speech=0.95))
     heard = whisper.transcribe(SOUND, whisper.Config())
     assert (heard.text, heard.words, heard.confidence, heard.no_speech) == ("", (), 0.0, 0.95)
     assert whisper.transcribe(SOUND, whisper.Config(no_speech=1.0)).text == "you"
 
 
-def test_a_loop_of_repetition_is_dropped_and_the_rest_stays(fake):
-    fake(segment("yes", 0.9), segment("no no no no no no", *[0.99] * 6, compression=2.5, start=0.5))
+def test_sure_words_between_long_pauses_are_heard(fake):
+    fake(segment("it is", 0.9, 0.95, no_speech=0.7), segment("you", 0.5, no_speech=0.9, seek=3000))
     heard = whisper.transcribe(SOUND, whisper.Config())
-    assert heard.text == "yes"
-    assert len(heard.words) == 1
-    assert whisper.transcribe(SOUND, whisper.Config(max_compression=3.0)).text == "yes no no no no no no"
+    assert (heard.text, heard.no_speech) == ("it is", 0.7)
+
+
+def test_a_window_with_a_loop_is_dropped_and_the_others_stay(fake):
+    loop = segment("no no no no no no", *[0.99] * 6, compression=2.5, word_s=0.02)
+    fake(loop, segment("yes", 0.9, seek=3000, start=30.0))
+    heard = whisper.transcribe(np.zeros(40 * RATE_HZ, np.float32), whisper.Config())
+    assert (heard.text, len(heard.words)) == ("yes", 1)
+    patient = whisper.Config(max_compression=3.0)
+    assert whisper.transcribe(np.zeros(40 * RATE_HZ, np.float32), patient).text == "no no no no no no yes"
+
+
+def test_what_somebody_says_again_and_again_stays(fake):
+    fake(segment("no no no no no no", *[0.99] * 6, compression=2.5, word_s=0.2))
+    assert whisper.transcribe(SOUND, whisper.Config()).text == "no no no no no no"
 
 
 def test_without_any_segment_nobody_speaks(fake):

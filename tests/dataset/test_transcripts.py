@@ -238,18 +238,18 @@ def test_progress_tells_hours_done_and_left(corpus, add, heard):
     @contextmanager
     def progress(description, total):
         told.append((description, total))
-        yield lambda n, **fields: told.append((n, fields["audio"]))
+        yield lambda n, **shown: told.append((n, shown))
 
     hours = [3600.0, 1800.0, 900.0, 900.0, 0.0]
     rows = [replace(u, duration_s=h) for u, h in zip(corpus.rows[:5], hours, strict=True)]
     add(rows[:1])
     add(rows, progress=progress)
     assert told == [
-        ("Hearing words (whisper)", 4),
-        (1, "0.50 h done, 0.50 h left"),
-        (1, "0.75 h done, 0.25 h left"),
-        (1, "1.00 h done, 0.00 h left"),
-        (1, "1.00 h done, 0.00 h left"),
+        ("Hearing words", 4),
+        (1, {"done": "0.50 h", "left": "0.50 h"}),
+        (1, {"done": "0.75 h", "left": "0.25 h"}),
+        (1, {"done": "1.00 h", "left": "0.00 h"}),
+        (1, {"done": "1.00 h", "left": "0.00 h"}),
     ]
 
 
