@@ -221,7 +221,7 @@ def test_a_file_without_sections_is_refused(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content)
     expected = (
-        f"{path} must hold sections (model, feature, architecture, train, ensemble), each with KEY = VALUE lines."
+        f"{path} must hold sections (model, feature, architecture, train, ensemble, asr), each with KEY = VALUE lines."
     )
     assert bad_file(path) == expected
 
