@@ -36,7 +36,7 @@ PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "se
 HOMES = {
     "torch": (
         *("sercli.architectures", "sercli.model", "sercli.ensembles.feature", "sercli.tuning", "sercli.whisper"),
-        *("sercli.dataset.speech", "sercli.features.whisper_encoder", "sercli.features.sentence"),
+        *("sercli.dataset.silero", "sercli.features.whisper_encoder", "sercli.features.sentence"),
         *("sercli.features.wav2vec2",),
     ),
     "safetensors": ("sercli.model", "sercli.whisper", "sercli.features.sentence"),
@@ -47,15 +47,15 @@ HOMES = {
     "jiwer": ("sercli.dataset.transcripts",),
     "moonshine_voice": ("sercli.asr.moonshine",),
     "huggingface_hub": ("sercli.whisper",),
-    "av": ("sercli.dataset.audio", "sercli.dataset.decoding"),
-    "silero_vad": ("sercli.dataset.speech",),
+    "av": ("sercli.dataset.decoding",),
+    "silero_vad": (),  # its import sets torch's number of threads; sercli.dataset.silero reads its weights
     "librosa": ("sercli.features.mfcc",),
     "nltk": ("sercli.features.words",),
     "optuna": ("sercli.tuning",),
     "typer": ("sercli.cli", "sercli.commands"),
     "rich": ("sercli.commands._render",),
     "matplotlib": ("sercli.evaluation.plots",),
-    "soundfile": ("sercli.dataset.audio", "sercli.corpora"),
+    "soundfile": ("sercli.dataset.sources",),
     "click": (),
     "pickle": (),
 }

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sercli.dataset import audio
 from sercli.errors import AudioError
@@ -161,15 +164,6 @@ def one_sample_a_second(path):
     return path
 
 
-def of_unknown_length(path):
-    """A FLAC as written to a pipe: the number of samples in its header is 0, for "unknown"."""
-    content = bytearray(write(path, format="FLAC").read_bytes())
-    content[21] &= 0xF0
-    content[22:26] = bytes(4)
-    path.write_bytes(content)
-    return path
-
-
 BAD = [
     (nothing, "wav", "cannot be read: No such file or directory; check the path."),
     (folder, "wav", "is a folder; give a recording."),
@@ -196,7 +190,6 @@ BAD = [
     (not_a_number, "wav", "holds samples that are not numbers (NaN or infinite); export it again."),
     (infinite, "wav", "holds samples that are not numbers (NaN or infinite); export it again."),
     (one_sample_a_second, "wav", "is damaged: its header says 1 samples a second; copy or export it again."),
-    (of_unknown_length, "flac", "does not tell its length, as if written to a pipe; convert it to WAV."),
 ]
 
 
@@ -246,6 +239,77 @@ def test_a_small_file_that_claims_gigabytes_asks_for_no_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_a_flac_from_a_pipe_whose_length_is_unknown_is_read(tmp_path):
+    path = write(tmp_path / "a.flac")
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the number of samples in the header becomes 0, for "unknown"
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    np.testing.assert_allclose(audio.read(path, sample_rate_hz=RATE_HZ), tone(RATE_HZ), atol=1e-4)
+    assert audio.duration_s(path) == audio.inspect(path).duration_s == 1.0
+
+
+def test_a_header_with_a_thousand_channels_and_a_high_rate_is_read_in_small_blocks(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros((4_000, 1_000)), 1_000_000, subtype="PCM_U8")
+    tracemalloc.start()
+    try:
+        assert audio.inspect(path).duration_s == 0.004
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+
+
+@given(
+    n_samples=st.integers(1, 40_000),
+    from_hz=st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000]),
+    block_s=st.floats(0.001, 3.0),
+)
+def test_the_pieces_of_a_stream_put_together_are_what_read_gives(tmp_path_factory, n_samples, from_hz, block_s):
+    noise = np.random.default_rng(n_samples).uniform(-0.5, 0.5, n_samples)
+    path = write(tmp_path_factory.mktemp("stream") / "a.wav", noise, from_hz)
+    pieces = list(audio.stream(path, sample_rate_hz=RATE_HZ, block_s=block_s))
+    assert all(piece.dtype == np.float32 for piece in pieces)
+    np.testing.assert_allclose(np.concatenate(pieces), audio.read(path, sample_rate_hz=RATE_HZ), atol=1e-6)
+
+
+def test_a_stream_is_resampled_as_one_signal_is(tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * 44_100).astype(np.float32)
+    path = write(tmp_path / "a.wav", noise, 44_100, subtype="FLOAT")
+    pieces = list(audio.stream(path, sample_rate_hz=RATE_HZ, block_s=0.1))
+    assert len(pieces) > 20
+    expected = soxr.resample(noise, 44_100, RATE_HZ, quality="HQ")
+    np.testing.assert_allclose(np.concatenate(pieces), expected, atol=1e-4)
+
+
+def test_the_memory_of_a_stream_does_not_grow_with_the_recording(tmp_path):
+    path = tmp_path / "a.wav"
+    half_an_hour = 2 * 30 * 60 * 8_000
+    with path.open("wb") as file:  # a hole in the file: zeros that take no room
+        file.write(wav_bytes(half_an_hour, b"", 8_000))
+        file.truncate(44 + half_an_hour)
+    tracemalloc.start()
+    try:
+        n_samples = sum(len(piece) for piece in audio.stream(path, sample_rate_hz=RATE_HZ, block_s=5.0))
+        assert n_samples == 30 * 60 * RATE_HZ
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_stream_gives_what_lies_before_the_damage_and_then_says_so(tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 10 * RATE_HZ)
+    path = cut(write(tmp_path / "a.flac", noise), 0.6)
+    pieces = audio.stream(path, sample_rate_hz=RATE_HZ, block_s=1.0)
+    assert len(next(pieces)) == RATE_HZ
+    with pytest.raises(AudioError, match="is damaged or truncated"):
+        list(pieces)
+
+
+def test_a_stream_without_samples_is_refused(tmp_path):
+    with pytest.raises(AudioError, match=r"holds no samples \(length 0 s\); record or export it again\."):
+        list(audio.stream(header_only(tmp_path / "a.wav"), sample_rate_hz=RATE_HZ))
 
 
 def speech(rate_hz=RATE_HZ):
@@ -319,32 +383,3 @@ def test_a_recording_that_may_not_be_read_is_told_as_such(tmp_path, monkeypatch)
     with pytest.raises(AudioError) as caught:
         audio.read(tmp_path / "secret.wav", sample_rate_hz=RATE_HZ)
     assert str(caught.value) == f"{tmp_path / 'secret.wav'} cannot be read: Permission denied; change its permissions."
-
-
-def test_a_folder_gives_all_recordings_below_it_in_order(tmp_path):
-    for name in ("b/deep/2.FLAC", "b/1.wav", "a.mp3", "b/._1.wav", "notes.txt", "b/table.csv"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.wav").mkdir()
-    names = [path.relative_to(tmp_path).as_posix() for path in audio.find([tmp_path])]
-    assert names == ["a.mp3", "b/1.wav", "b/deep/2.FLAC"]
-
-
-def test_a_file_that_is_named_is_taken_whatever_its_ending_and_only_once(tmp_path):
-    odd, clip = tmp_path / "odd.data", tmp_path / "clip.wav"
-    odd.touch()
-    clip.touch()
-    assert audio.find([odd, clip, tmp_path, odd]) == [odd, clip]
-
-
-def test_a_folder_without_recordings_is_refused(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(AudioError) as caught:
-        audio.find([tmp_path])
-    assert str(caught.value).startswith(f"{tmp_path} holds no audio files (.aif, .aifc, .aiff, ")
-
-
-def test_a_path_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(AudioError) as caught:
-        audio.find([tmp_path / "gone"])
-    assert str(caught.value) == f"{tmp_path / 'gone'} does not exist; check the path."
