@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from sercli import config as configuration
 from sercli import plugins
+from sercli.errors import ConfigError
 from sercli.types import AudioConfig
 
 AUDIO = [name for name in plugins.names("feature") if plugins.load("feature", name).INPUT == "audio"]
@@ -68,6 +69,12 @@ def test_its_configuration_is_frozen_hashable_audio_and_survives_json(name):
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
 @pytest.mark.parametrize("sound", SOUNDS)
 def test_any_sound_of_any_length_gives_finite_rows_of_one_width(name, sound, rate_hz):
+    try:
+        plugins.load("feature", name).Config(sample_rate_hz=rate_hz)
+    except ConfigError:
+        if rate_hz == 16_000:
+            raise
+        pytest.skip(f"{name} says that it does not hear {rate_hz} Hz")
     rows = [extract(name, SOUNDS[sound](n), sample_rate_hz=rate_hz) for n in LENGTHS]
     assert {(r.dtype, r.ndim, r.shape[1]) for r in rows} == {(np.dtype(np.float32), 2, rows[0].shape[1])}
     assert all(len(r) >= 1 and np.isfinite(r).all() for r in rows)
