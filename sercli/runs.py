@@ -35,6 +35,7 @@ class RunInfo:
     data: str  # where the dataset lay; only a hint, nothing of it is needed to predict
     n_features: int = 0
     best_epoch: int | None = None
+    temperature: float = 1.0  # that the probabilities are tempered with, from the validation part
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA

@@ -171,7 +171,7 @@ class Predictions:
     truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
     embeddings: Array | None = None  # (N, E) float32
     trust: Array | None = None  # (N,) in [0, 1]: how far what was read can be relied on; None: fully
-    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> (N, K) that member's own
+    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> its (N, K), NaN: no input
 
 
 @dataclass(frozen=True)

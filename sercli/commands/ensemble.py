@@ -13,11 +13,14 @@ def ensemble(
     *,
     acoustic: Annotated[Path, typer.Option("-a", "--acoustic", help="Acoustic run directory.")],
     linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.")],
-    data: _options.Data,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder that `ser prepare` made; without it, rules that learn nothing."),
+    ] = None,
     out: _options.Out,
     words: _options.Words = "human",
     rule: Annotated[
-        str, typer.Option("--rule", help="max-confidence, average, weighted, feature, or all (a folder each).")
+        str, typer.Option("--rule", help="max-confidence, average, weighted, trusted, feature, or all (a folder each).")
     ] = "all",
     seed: _options.Seed = 0,
     device: _options.Device = "auto",
@@ -33,6 +36,9 @@ def ensemble(
 
     rules = plugins.names("ensemble") if rule == "all" else (rule,)
     configs = fusion.rule_configs(rules, sets or [])
+    if data is None:
+        _join(acoustic, linguistic, rule, out, device, sets or [])
+        return
     if rule == "all":
         _check_out(out, rules)
     dataset = manifest.load(data, words=words)
@@ -51,6 +57,21 @@ def ensemble(
     answers += [runs.read_predictions(folder, "test") for folder in folders]
     result = comparison.compare(list(zip(names, answers, strict=True)), members[0].info.train_counts)
     _render.systems_table(result.systems, result.baselines)
+
+
+def _join(acoustic: Path, linguistic: Path, rule: str, out: Path, device: str, sets: Sequence[str]) -> None:
+    """Combine runs of different corpora: there is nothing to score them on together."""
+    from sercli.commands import _render
+    from sercli.errors import SerError
+    from sercli.model import fusion, inference, training
+
+    if rule == "all":
+        raise SerError("Without --data give one --rule that learns nothing, such as --rule trusted.")
+    rule_config, _ = fusion.rule_configs([rule], sets)[rule]
+    chosen = training.pick_device(device)
+    members = (inference.load(acoustic, chosen), inference.load(linguistic, chosen))
+    fusion.join(members, rule, out, rule_config=rule_config)
+    _render.note(f"Next: ser predict CLIP --model {out}")
 
 
 def _check_out(out: Path, rules: Sequence[str]) -> None:

@@ -5,6 +5,8 @@ A file gives:
 - `Config`: a frozen dataclass, all fields with defaults and bounds (see types.py);
 - `combine(members, state)` -> (N, K) probabilities, from each member's `Predictions` and what was learned, by numpy;
 
+- `LEARNS = False`, for a rule that learns nothing: it may combine members of different corpora;
+
 and, for what it learns, either
 
 - `fit(members, y, config)` -> state: the members' `Predictions` of the validation part and its classes y (N,) become

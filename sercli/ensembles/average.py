@@ -7,6 +7,8 @@ import numpy as np
 
 from sercli.types import Array, Predictions
 
+LEARNS = False
+
 
 @dataclass(frozen=True)
 class Config:

@@ -55,9 +55,8 @@ def extract(signal: Array, config: Config) -> Array:
 
     encoder = _encoder(config.model)
     if max(config.layers) > len(encoder.layers):
-        raise ConfigError(
-            f"feature.layers={list(config.layers)}: {config.model or 'Whisper tiny.en'} has {len(encoder.layers)} layers."
-        )
+        which = config.model or "Whisper tiny.en"
+        raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(encoder.layers)} layers.")
     mel = torch.from_numpy(_whisper.log_mel(signal, encoder.conv1.in_channels))
     n_windows = -(-len(mel) // _max_frames())
     parts = []

@@ -21,6 +21,7 @@ from sercli.evaluation.plots import history_picture
 from sercli.files import write_atomic
 from sercli.model import inference
 from sercli.model.batches import Examples, Normaliser
+from sercli.model.calibration import fit_temperature
 from sercli.model.spec import Plan
 from sercli.model.systems import System
 from sercli.model.training import Trainer
@@ -82,7 +83,10 @@ def _begun(dataset: Dataset, plan: Plan, split: Split, seed: int) -> RunInfo:
 
 
 def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows) -> RunInfo:
-    """Write the answers on the validation and, this once, on the test part; then the run is finished."""
+    """Measure the temperature on the validation part, write the answers there and, this once, on the test part."""
+    valid = dataset.select(split.valid)
+    temperature = fit_temperature(system.predict(valid, rows).probs, classes(dataset, valid))
+    system = replace(system, info=replace(system.info, temperature=temperature))
     for part, ids in (("valid", split.valid), ("test", split.test)):
         runs.write_predictions(system.folder, part, system.predict(dataset.select(ids), rows))
     info = replace(system.info, status="finished")

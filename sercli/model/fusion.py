@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 
 from sercli import config, plugins, runs
@@ -107,6 +108,51 @@ def fuse(
     return experiment.finish(Ensemble(out, begun, members, encoders, plugin, state), shop.dataset, split, shop.rows)
 
 
+def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) -> RunInfo:
+    """Make an ensemble of models that were trained on different corpora, by a rule that learns nothing.
+
+    There is no data on which it could be scored, so it has no split and no predictions of its own.
+
+    Raises:
+        MismatchError: the members differ in labels or are not one acoustic and one linguistic model, or the directory
+            holds another ensemble.
+        ConfigError: the rule learns from data.
+    """
+    plugin = plugins.load("ensemble", rule)
+    if getattr(plugin, "LEARNS", True):
+        able = [
+            name for name in plugins.names("ensemble") if not getattr(plugins.load("ensemble", name), "LEARNS", True)
+        ]
+        raise ConfigError(f"--rule {rule} learns from data: give --data, or take one of {', '.join(able)}.")
+    runs.check_labels([m.folder for m in members], [m.info for m in members])
+    _check_modalities(members)
+    begun = RunInfo(
+        kind="ensemble",
+        name=rule,
+        status="training",
+        labels=members[0].labels,
+        modality="both",
+        settings={
+            "ensemble": {"rule": rule, **config.to_dict(rule_config)},
+            "train": {},
+            "members": {m.info.modality: m.info.settings for m in members},
+            "data": {"corpus": "none", "manifest_sha256": ""},
+            "split": {"kind": "none", "leaky": any(m.info.settings["split"]["leaky"] for m in members)},
+        },
+        data="",
+        train_counts=members[0].info.train_counts,
+    )
+    info = runs.start(out, begun)
+    if info.status == "finished":
+        return info
+    for member in members:
+        _copy_member(member, out / "members" / member.info.modality)
+    runs.write_arrays(out / "state.npz", plugin.fit([], np.zeros(0, np.int64), rule_config))
+    info = replace(begun, status="finished")
+    runs.write_info(out, info)
+    return info
+
+
 def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
     """Refuse members that cannot be combined honestly.
 
@@ -126,11 +172,7 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
                 f"{first.folder} and {second.folder} were not trained on the same {section}: {'; '.join(found)}. "
                 "Train both with the same --data, --split and --fold."
             )
-    if [m.info.modality for m in members] != ["acoustic", "linguistic"]:
-        raise MismatchError(
-            f"-a takes an acoustic run and -l a linguistic one; {first.folder} is {first.info.modality}, "
-            f"{second.folder} is {second.info.modality}."
-        )
+    _check_modalities(members)
     trained_on = first.info.settings["data"]["manifest_sha256"]
     if trained_on != dataset.manifest.sha256:
         raise MismatchError(
@@ -150,6 +192,15 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
 def _shared(member: Model, section: str) -> dict[str, Any]:
     """What members must have in common of a section of their settings: not the words, which one of them never reads."""
     return {key: value for key, value in member.info.settings[section].items() if key not in _WORDS}
+
+
+def _check_modalities(members: Sequence[Model]) -> None:
+    first, second = members
+    if [m.info.modality for m in members] != ["acoustic", "linguistic"]:
+        raise MismatchError(
+            f"-a takes an acoustic run and -l a linguistic one; {first.folder} is {first.info.modality}, "
+            f"{second.folder} is {second.info.modality}."
+        )
 
 
 class _Given(torch.nn.Module):

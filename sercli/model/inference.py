@@ -16,8 +16,9 @@ from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
+from sercli.model.calibration import temper
 from sercli.runs import RunInfo
-from sercli.types import Array, ModelSpec, Predictions, Step, Utterance
+from sercli.types import TRUST, Array, ModelSpec, Predictions, Step, Utterance
 
 Rows = Callable[[Sequence[Utterance], str, Any], list[Array]]
 """Where features come from: (utterances, feature, its Config) -> a (T, F) array for each."""
@@ -56,7 +57,15 @@ class Model:
         probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
         known = set(self.labels)
         truth = tuple(u.label for u in utterances) if all(u.label in known for u in utterances) else None
-        return Predictions(tuple(u.id for u in utterances), self.labels, probs, truth, embeddings)
+        probs = temper(probs, self.info.temperature)
+        return Predictions(
+            tuple(u.id for u in utterances), self.labels, probs, truth, embeddings, self._trust(utterances)
+        )
+
+    def _trust(self, utterances: Sequence[Utterance]) -> Array | None:
+        """(N,) how far what the network read can be relied on; None where all of it can, as sound and human words."""
+        trust = np.array([float(u.attributes.get(TRUST, 1.0)) for u in utterances])
+        return trust if cache.reads_text(self.spec.feature) and (trust < 1).any() else None
 
 
 def load(folder: Path, device: torch.device) -> Model:

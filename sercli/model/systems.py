@@ -12,6 +12,7 @@ import torch
 from sercli import plugins, runs
 from sercli.errors import SerError
 from sercli.model import inference
+from sercli.model.calibration import temper
 from sercli.model.inference import Model, Rows
 from sercli.runs import RunInfo
 from sercli.types import Array, Predictions, Utterance
@@ -45,22 +46,33 @@ class Ensemble:
     def predict(self, utterances: Sequence[Utterance], rows: Rows) -> Predictions:
         """Probabilities; an utterance without one member's input is answered by the other alone.
 
+        Beside them the members' own stand in `members`, NaN where a member had no input.
+
         Raises:
             SerError: an utterance has no member's input.
         """
         probs = np.zeros((len(utterances), len(self.labels)))
+        own_probs = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}
         whole = [n for n, u in enumerate(utterances) if self.lacks(u) is None]
         if whole:
             chosen = [utterances[n] for n in whole]
-            probs[whole] = self.rule.combine([m.predict(chosen, rows) for m in self.encoders], self.state)
+            answers = [m.predict(chosen, rows) for m in self.encoders]
+            probs[whole] = temper(self.rule.combine(answers, self.state), self.info.temperature)
+            for member, answer in zip(self.members, answers, strict=True):
+                own_probs[member.info.modality][whole] = answer.probs
         others = {n: self._alone(u) for n, u in enumerate(utterances) if self.lacks(u) is not None}
         for member in self.members:
             own = [n for n, who in others.items() if who is member]
             if own:
                 probs[own] = member.predict([utterances[n] for n in own], rows).probs
+                own_probs[member.info.modality][own] = probs[own]
         truth = tuple(u.label for u in utterances)
         return Predictions(
-            tuple(u.id for u in utterances), self.labels, probs, truth if set(truth) <= set(self.labels) else None
+            tuple(u.id for u in utterances),
+            self.labels,
+            probs,
+            truth if set(truth) <= set(self.labels) else None,
+            members=own_probs,
         )
 
     def _alone(self, utterance: Utterance) -> Model:

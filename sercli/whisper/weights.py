@@ -114,7 +114,7 @@ def _read_ct2(path: Path) -> Iterator[tuple[str, Array]]:
     The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
     bytes, content; then aliases. Only the encoder's content is copied; nothing is allocated by what a header says.
     """
-    content = memoryview(np.memmap(path, np.uint8, "r"))
+    content = memoryview(np.memmap(path, np.uint8, "r"))  # type: ignore[arg-type]  # numpy's stubs know no buffer
     at = 0
 
     def number(kind: str) -> int:

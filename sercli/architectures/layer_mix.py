@@ -1,0 +1,85 @@
+"""A small head on the frames of a speech model: a learned mixture of its layers, then statistics over time.
+
+The layers of a self-supervised or recognising model say different things; a softmax over one weight a layer learns
+which of them to listen to (Yang et al. 2021, "SUPERB"). An attention decides which moments count for mean and deviation
+(Okabe et al. 2018, "Attentive statistics pooling for deep speaker embedding").
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sercli.architectures._layers import Classifier, SelfAttention, time_mask, weighted_mean, weighted_std
+from sercli.errors import ConfigError
+from sercli.types import Dropout, PositiveInt
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network."""
+
+    n_layers: PositiveInt = 4  # how many layers the feature lays side by side, as in feature.layers
+    n_hidden: PositiveInt = 128  # width that each frame is brought down to
+    n_attention: PositiveInt = 64  # hidden units of the attention
+    pooling: Literal["attention", "mean"] = "attention"  # whether an attention weighs the moments, or all count alike
+    deviation: bool = True  # pool the deviation over time beside the mean
+    input_dropout: Dropout = 0.1  # on the mixed frames
+    dropout: Dropout = 0.3  # on the pooled statistics
+
+
+def search_space(trial: Any) -> dict[str, Any]:
+    """What `ser tune` varies."""
+    return {
+        "n_hidden": trial.suggest_categorical("architecture.n_hidden", [64, 128, 256]),
+        "pooling": trial.suggest_categorical("architecture.pooling", ["attention", "mean"]),
+        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5),
+        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
+    }
+
+
+def build(config: Config, n_features: int, n_labels: int) -> Classifier:
+    """Make the network for (B, T, n_features) input and n_labels classes.
+
+    Raises:
+        ConfigError: the features are not `n_layers` layers side by side.
+    """
+    if n_features % config.n_layers:
+        raise ConfigError(
+            f"architecture.n_layers={config.n_layers}: the feature's {n_features} columns are not so many layers side "
+            "by side; give the number of feature.layers."
+        )
+    return LayerMix(config, n_features, n_labels)
+
+
+class LayerMix(Classifier):
+    """(B, T, L * D) -> mixture (B, T, D) -> hidden (B, T, H) -> mean and deviation (B, 2 H) -> linear."""
+
+    def __init__(self, config: Config, n_features: int, n_labels: int) -> None:
+        super().__init__(config.n_hidden * (2 if config.deviation else 1), n_labels)
+        self.config = config
+        self.mixture = nn.Parameter(torch.zeros(config.n_layers))
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.hidden = nn.Sequential(nn.Linear(n_features // config.n_layers, config.n_hidden), nn.GELU())
+        self.attention = SelfAttention(config.n_hidden, config.n_attention) if config.pooling == "attention" else None
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, L * D), (B,) -> (B, E)."""
+        layers = x.view(len(x), x.shape[1], self.config.n_layers, -1)  # (B, T, L, D)
+        mixed = torch.einsum("btld,l->btd", layers, torch.softmax(self.mixture, dim=0))
+        states = self.hidden(self.input_dropout(mixed))
+        weights = self.weights(states, lengths)
+        mean = weighted_mean(states, weights)
+        pooled = torch.cat([mean, weighted_std(states, weights, mean)], dim=1) if self.config.deviation else mean
+        embedding: Tensor = self.dropout(pooled)
+        return embedding
+
+    def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, H), (B,) -> (B, T): how much each frame counts."""
+        mask = time_mask(lengths, states.shape[1])
+        if self.attention is None:
+            return mask / lengths[:, None]
+        weights: Tensor = self.attention(states, mask)
+        return weights
