@@ -2,7 +2,8 @@
 
 For members that come from different corpora, on which no weight can be searched. The weight of the words is a bound
 times the recogniser's confidence, so that words which were hardly understood, or in a language that it does not know,
-change nothing.
+change nothing. Nor do words without emotion: most sentences say nothing of how they are meant, and a neutral one
+spoken in anger is anger.
 """
 
 from collections.abc import Sequence
@@ -20,17 +21,28 @@ class Config:
     """How much words may count."""
 
     cap: Fraction = 0.35  # weight of fully trusted words; sound has the rest
+    # What words believe of this class goes to whatever sound says; null: it counts like any other class.
+    silent: str | None = "neutral"
 
 
 def fit(members: Sequence[Predictions], y: Array, config: Config) -> dict[str, Array]:
-    """Nothing is learned: the bound is the configuration's."""
-    return {"cap": np.array(config.cap)}
+    """Nothing is learned: the state is the configuration."""
+    return {"cap": np.array(config.cap), "silent": np.array(config.silent or "")}
 
 
 def combine(members: Sequence[Predictions], state: dict[str, Array]) -> Array:
-    """(N, K): (1 - w) sound + w words, w = cap times how far an utterance's words can be trusted."""
+    """(N, K): (1 - w) sound + w words, w = cap times how far an utterance's words can be trusted.
+
+    The words' probability of the silent class is dealt out as sound deals its own.
+    """
     sound, words = members
-    trust = np.ones(len(words.ids)) if words.trust is None else words.trust
+    trust = np.ones(len(words.probs)) if words.trust is None else words.trust
     weight = (float(state["cap"]) * trust)[:, None]  # (N, 1)
-    mixed: Array = (1 - weight) * sound.probs + weight * words.probs
+    said = words.probs
+    if str(state["silent"]) in sound.labels:
+        silent = sound.labels.index(str(state["silent"]))
+        said = said.copy()
+        said[:, silent] = 0
+        said += words.probs[:, silent : silent + 1] * sound.probs
+    mixed: Array = (1 - weight) * sound.probs + weight * said
     return mixed

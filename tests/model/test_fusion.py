@@ -12,6 +12,7 @@ from sercli.dataset.split import make_split
 from sercli.ensembles import average
 from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.model import fusion, systems
+from sercli.model.calibration import temper
 from sercli.types import TrainConfig
 
 CPU = torch.device("cpu")
@@ -72,7 +73,8 @@ def test_an_ensemble_answers_what_its_run_directory_says_wherever_it_lies(
 def test_the_average_of_the_run_is_that_of_its_members(fuse, members, tiny_dataset, rows, split, tmp_path):
     fuse("average", tmp_path / "run")
     test_part = tiny_dataset.select(split.test)
-    expected = average.combine([m.predict(test_part, rows) for m in members], {})
+    mean = average.combine([m.predict(test_part, rows) for m in members], {})
+    expected = temper(mean, runs.load_info(tmp_path / "run").temperature)
     np.testing.assert_allclose(runs.read_predictions(tmp_path / "run", "test").probs, expected)
 
 

