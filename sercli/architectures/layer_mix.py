@@ -23,7 +23,6 @@ class Config:
     # concat: the hidden units read the layers side by side; softmax: their mixture by one learned weight a layer
     mixing: Literal["concat", "softmax"] = "concat"
     n_layers: PositiveInt = 4  # how many layers the softmax mixes: the number of feature.layers
-    stride: PositiveInt = 1  # frames averaged into one before all else: 4 makes 12.5 Hz of 50, four times as fast
     n_hidden: PositiveInt = 128  # width that each frame is brought down to
     n_attention: PositiveInt = 64  # hidden units of the attention
     pooling: Literal["attention", "mean"] = "attention"  # whether an attention weighs the moments, or all count alike
@@ -72,7 +71,6 @@ class LayerMix(Classifier):
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, L * D), (B,) -> (B, E)."""
-        x, lengths = _averaged(x, lengths, self.config.stride)
         states = self.hidden(self.input_dropout(self._mixed(x)))
         weights = self.weights(states, lengths)
         mean = weighted_mean(states, weights)
@@ -94,14 +92,3 @@ class LayerMix(Classifier):
             return mask / lengths[:, None]
         weights: Tensor = self.attention(states, mask)
         return weights
-
-
-def _averaged(x: Tensor, lengths: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Means over `stride` frames, of the real ones alone: (B, T, F), (B,) -> (B, ceil(T / stride), F), (B,)."""
-    if stride == 1:
-        return x, lengths
-    mask = time_mask(lengths, x.shape[1])[:, :, None]  # (B, T, 1)
-    beyond = (0, 0, 0, -x.shape[1] % stride)
-    real = nn.functional.pad(x * mask, beyond).unfold(1, stride, stride).sum(dim=3)
-    counts = nn.functional.pad(mask.float(), beyond).unfold(1, stride, stride).sum(dim=3)
-    return real / counts.clamp(min=1), (lengths + stride - 1) // stride

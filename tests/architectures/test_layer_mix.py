@@ -42,13 +42,6 @@ def test_mean_pooling_weighs_all_real_frames_alike():
     assert weights.tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
 
 
-def test_a_stride_averages_real_frames_alone():
-    x = torch.arange(10.0).view(1, 5, 2).repeat(2, 1, 1)
-    means, lengths = layer_mix._averaged(x, torch.tensor([5, 3]), 2)
-    assert means[..., 0].tolist() == [[1.0, 5.0, 8.0], [1.0, 4.0, 0.0]]
-    assert lengths.tolist() == [3, 2]
-
-
 def test_columns_that_are_not_so_many_layers_are_refused_with_what_to_give():
     with pytest.raises(ConfigError, match=r"architecture\.n_layers=5: the feature's 12 columns .* feature\.layers"):
         layer_mix.build(layer_mix.Config(mixing="softmax", n_layers=5), n_features=12, n_labels=4)

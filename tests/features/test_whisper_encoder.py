@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from sercli import plugins
+from sercli.errors import ConfigError
+
+FEATURE = plugins.load("feature", "whisper-encoder")
+SIGNAL = (0.1 * np.random.default_rng(0).standard_normal(24_000)).astype(np.float32)
+
+
+def test_fifty_frames_a_second_of_four_layers_side_by_side():
+    assert FEATURE.extract(SIGNAL, FEATURE.Config()).shape == (75, 4 * 384)
+
+
+def test_layers_can_be_chosen_and_keep_their_order():
+    every = FEATURE.extract(SIGNAL, FEATURE.Config())
+    chosen = FEATURE.extract(SIGNAL, FEATURE.Config(layers=(3, 1)))
+    np.testing.assert_allclose(chosen[:, :384], every[:, 768:1152], atol=1e-4)
+    np.testing.assert_allclose(chosen[:, 384:], every[:, :384], atol=1e-4)
+
+
+def test_a_stride_gives_means_and_the_rest_at_the_end_is_one_too():
+    every, some = (FEATURE.extract(SIGNAL, FEATURE.Config(stride=n)) for n in (1, 4))
+    assert len(some) == 19
+    np.testing.assert_allclose(some[0], every[:4].mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(some[18], every[72:].mean(axis=0), atol=1e-5)
+
+
+def test_more_than_thirty_seconds_are_heard_in_windows():
+    rows = FEATURE.extract(np.tile(SIGNAL, 24), FEATURE.Config(layers=(1,)))  # 36 s
+    assert rows.shape == (1800, 384)
+    assert np.isfinite(rows).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"layers": (0, 1)}, "layers are counted from 1"),
+        ({"layers": (2, 2)}, "each is given once"),
+        ({"sample_rate_hz": 8_000}, "Whisper hears 16000 Hz"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        FEATURE.Config(**settings)
+
+
+def test_a_layer_that_the_weights_have_not_is_refused():
+    with pytest.raises(ConfigError, match=r"layers=\[5\]: Whisper tiny\.en has 4 layers"):
+        FEATURE.extract(SIGNAL, FEATURE.Config(layers=(5,)))
