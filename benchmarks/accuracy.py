@@ -18,7 +18,7 @@ import numpy as np
 
 from sercli import plugins, runs
 from sercli.dataset import manifest
-from sercli.evaluation.metrics import report_from
+from sercli.evaluation.metrics import calibration_error, report_from
 from sercli.types import Predictions
 
 
@@ -94,10 +94,12 @@ def _show(name: str, folders: list[Path]) -> None:
         tuple(label for part in parts for label in part.truth or ()),
     )
     report = report_from(pooled, name)
+    y = np.array([pooled.labels.index(label) for label in pooled.truth or ()])
     by_fold = [report_from(part, name).ua for part in parts]
     print(
         f"{name:24} n {report.n:5}  WA {report.wa:.3f}  UA {report.ua:.3f}  macro-F1 {report.macro_f1:.3f}  "
-        f"weighted F1 {report.weighted_f1:.3f}  UA by fold {' '.join(f'{ua:.3f}' for ua in by_fold)}"
+        f"weighted F1 {report.weighted_f1:.3f}  ECE {calibration_error(pooled.probs, y):.3f}  "
+        f"UA by fold {' '.join(f'{ua:.3f}' for ua in by_fold)}"
     )
 
 

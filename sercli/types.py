@@ -147,6 +147,9 @@ class TrainConfig:
     feature_mask_fraction: Fraction = 0.15  # widest of them, as a share of F
     stretch: Dropout = 0.0  # largest change of tempo while training, as a share (0.15: 0.85 to 1.15)
     shift: NonNegativeInt = 0  # largest shift along F while training (on a mel axis: of pitch and formants)
+    # Of the probabilities afterwards; null: measured on the validation part. More than that where recordings will be
+    # unlike the corpora, for on strangers a network is less often right than it thinks.
+    temperature: Positive | None = None
     mixup: NonNegative = 0.0  # alpha of the Beta distribution that mixes pairs of utterances; 0: none
 
 

@@ -90,6 +90,26 @@ def uar(truth_index: Array, predicted_index: Array, n_labels: int) -> float:
     return float(np.mean(right[occurs > 0] / occurs[occurs > 0]))
 
 
+def calibration_error(probs: Array, truth_index: Array, n_bins: int = 15) -> float:
+    """Expected calibration error: how far confidence and accuracy lie apart, by bins of confidence.
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks"; bins of equal width.
+
+    Args:
+        probs: (N, K), N at least 1.
+        truth_index: (N,) classes.
+        n_bins: over (0, 1].
+
+    >>> round(calibration_error(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])), 3)
+    0.3
+    """
+    confidence = probs.max(axis=1)
+    right = probs.argmax(axis=1) == truth_index
+    bins = np.ceil(confidence * n_bins).astype(np.int64)
+    gaps = np.bincount(bins, weights=right - confidence)
+    return float(np.abs(gaps).sum() / len(probs))
+
+
 def baselines(truth: Sequence[str], labels: Sequence[str], train_truth: Sequence[str] | None = None) -> list[Report]:
     """What needs no model: `chance` guesses each class equally often, `majority` always the most frequent one.
 

@@ -83,9 +83,11 @@ def _begun(dataset: Dataset, plan: Plan, split: Split, seed: int) -> RunInfo:
 
 
 def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows) -> RunInfo:
-    """Measure the temperature on the validation part, write the answers there and, this once, on the test part."""
+    """Write the answers on the validation part, by which the temperature goes, and, this once, on the test part."""
     valid = dataset.select(split.valid)
-    temperature = fit_temperature(system.predict(valid, rows).probs, classes(dataset, valid))
+    temperature = system.info.settings["train"].get("temperature")
+    if temperature is None:
+        temperature = fit_temperature(system.predict(valid, rows).probs, classes(dataset, valid))
     system = replace(system, info=replace(system.info, temperature=temperature))
     for part, ids in (("valid", split.valid), ("test", split.test)):
         runs.write_predictions(system.folder, part, system.predict(dataset.select(ids), rows))

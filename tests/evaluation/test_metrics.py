@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from sercli.errors import MismatchError, SerError
-from sercli.evaluation.metrics import baselines, confusion, report, report_from, to_json, uar
+from sercli.evaluation.metrics import baselines, calibration_error, confusion, report, report_from, to_json, uar
 from sercli.types import Predictions
 
 LABELS = ("anger", "fear", "joy", "sadness", "surprise")
@@ -206,3 +206,20 @@ def test_json_of_the_baselines_holds_plain_numbers_only():
     for baseline in baselines(TRUTH, LABELS):
         plain = to_json(baseline)
         assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+
+
+def test_answers_as_sure_as_they_are_right_have_no_calibration_error():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet([1, 1, 1], 60_000)
+    truth = np.array([np.searchsorted(np.cumsum(row), rng.uniform()) for row in probs])
+    assert calibration_error(probs, truth) < 0.01
+
+
+def test_answers_that_are_sure_and_wrong_have_all_of_it():
+    assert calibration_error(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([1, 1])) == 1
+
+
+def test_errors_within_one_bin_cancel_and_between_bins_do_not():
+    probs = np.array([[0.6, 0.4], [0.9, 0.1]])
+    assert calibration_error(probs, np.array([1, 0])) == pytest.approx((0.6 + 0.1) / 2)
+    assert calibration_error(probs, np.array([1, 0]), n_bins=1) == pytest.approx(abs(1 - 1.5) / 2)
