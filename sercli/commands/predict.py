@@ -1,82 +1,191 @@
-"""`ser predict`: recordings become labels with probabilities."""
+"""`ser predict`: the emotion in recordings."""
 
-import csv as csv_format
-import io
-from collections.abc import Sequence
-from dataclasses import asdict
-from json import dumps
+from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sercli.commands import _options
 
 if TYPE_CHECKING:
-    from sercli.model.answering import Answer
+    from sercli.commands._output import Format
+    from sercli.model.listeners import Source
+
+
+class Shape(StrEnum):
+    """How answers are written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    srt = "srt"
+    vtt = "vtt"
+    audacity = "audacity"
+
+
+_OUTPUT = {"rich_help_panel": "Answers"}
+_WORDS = {"rich_help_panel": "Words"}
+_MANY = 50  # recordings from which on it pays to load the model in more than one process
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Audio or video files, folders, patterns such as 'calls/*.mp3'; - for a file on stdin."),
+    ],
     *,
-    model: Annotated[Path, typer.Option("--model", "-m", help="Run directory, of a model or an ensemble.")],
-    text: Annotated[str | None, typer.Option("--text", help="What is said in the recording.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    shape: Annotated[
+        Shape | None,
+        typer.Option("--format", help="Default: table; json with --out.", show_default=False, **_OUTPUT),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Short for --format json: one object a line.", **_OUTPUT)
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv.", **_OUTPUT)] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for one file per recording, named as the recording is.", **_OUTPUT),
+    ] = None,
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="With --out: pass over recordings whose file is there.", **_OUTPUT)
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="PNG to draw one recording's timeline to.", **_OUTPUT)
+    ] = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option("--min-confidence", min=0, max=1, help="Answer 'unsure' below this probability.", **_OUTPUT),
+    ] = 0.0,
+    text: Annotated[
+        str | None, typer.Option("--text", help="What one clip says, instead of listening for it.", **_WORDS)
+    ] = None,
+    no_asr: Annotated[
+        bool, typer.Option("--no-asr", help="Do not listen for words: quicker, by sound alone.", **_WORDS)
+    ] = False,
+    asr: Annotated[str, typer.Option("--asr", help="Speech recogniser: whisper or moonshine.", **_WORDS)] = "whisper",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Its settings, such as asr.beam_size=5; repeat for more.", **_WORDS
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="Run directory of your own. Default: the model that comes with ser."),
+    ] = None,
     device: _options.Device = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Processes at the same time. Default: one, or one a core for many files."),
+    ] = None,
 ) -> None:
-    """Recognise the emotion in recordings."""
-    from sercli.commands import _render
-    from sercli.dataset import audio
-    from sercli.errors import AudioError, SerError
+    """Recognise the emotion in recordings.
+
+    A clip of up to 15 s gets one answer, a longer recording one for each utterance in it.
+
+    ser predict clip.wav
+
+    ser predict interview.m4a --plot interview.png
+
+    ser predict film.mp4 --format srt > film.srt
+
+    ser predict recordings/ -o answers/ --skip-done
+    """
+    from sercli import runs
+    from sercli.commands import _output
+    from sercli.commands._hearing import Hearing
+    from sercli.errors import SerError
+    from sercli.model import listeners
+
+    form = _form(shape, json=json, csv=csv, out=out)
+    if skip_done and out is None:
+        raise SerError("--skip-done looks for the files of --out; give both.")
+    folder = listeners.model_folder(model)
+    recogniser = None if no_asr else listeners.recogniser(asr, sets or [])
+    with ExitStack() as until_the_end:
+        sources = _sources(paths, until_the_end)
+        _check_number(len(sources), form, text=text, plot=plot, out=out)
+        files = _output.targets(sources, paths, out, form.suffix) if out and form else {}
+        if skip_done:
+            sources = _left(sources, files)
+        labels = runs.load_finished(folder).labels
+        listening = listeners.Listening(folder, device, recogniser, text, min_confidence)
+        hearing = Hearing(sources, listening, jobs=_n_jobs(jobs, len(sources), device), keep=plot is not None)
+        if form is None:
+            _output.show(hearing, labels)
+        elif out is None:
+            _output.stream(hearing, labels, form)
+        else:
+            _output.write(hearing, labels, form, files)
+        if plot is not None:
+            _output.draw(hearing, labels, plot)
+    hearing.conclude(out)
+
+
+def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> "Format | None":
+    """How answers are written; None is the table.
+
+    Raises:
+        SerError: more than one format is asked for, or a table in files.
+    """
+    from sercli.commands._output import FORMATS
+    from sercli.errors import SerError
 
     if json and csv:
         raise SerError("--json and --csv exclude each other; give one.")
-    found = audio.find(paths)
-    if text is not None and len(found) > 1:
-        raise SerError(f"--text says what one recording holds, and there are {len(found)}; give one recording.")
-    from sercli.model import answering, systems, training
-
-    system = systems.load(model, training.pick_device(device))
-    if csv:
-        typer.echo(_csv_line(["path", "label", "confidence", *system.labels, "text", "reason"]))
-    answers: list[Answer] = []
-    failures: list[str] = []
-    with _render.progress("Listening", len(found)) as advance:
-        for path in found:
-            try:
-                answer = answering.answer(system, path, text)
-            except AudioError as error:
-                if len(found) == 1:
-                    raise
-                _render.warn(str(error))
-                failures.append(str(path))
-            else:
-                if json:
-                    typer.echo(dumps(_plain(answer), ensure_ascii=False))
-                elif csv:
-                    typer.echo(_csv_line(_cells(answer, system.labels)))
-                else:
-                    answers.append(answer)
-            advance(1)
-    if answers:
-        _render.prediction_rows([_plain(answer) for answer in answers])
-    if failures:
-        raise SerError(f"{len(failures)} of {len(found)} recordings failed: {', '.join(failures)}")
+    short = "json" if json else "csv" if csv else None
+    if short and shape not in (None, short):
+        raise SerError(f"--{short} and --format {shape} exclude each other; give one.")
+    name = short or shape or ("json" if out else "table")
+    if out and name == "table":
+        raise SerError(f"A table is for the screen; with --out give --format {', '.join(FORMATS)}.")
+    return FORMATS.get(name)
 
 
-def _plain(answer: "Answer") -> dict[str, Any]:
-    """The answer as JSON has it: `reason` only where there is one."""
-    return {key: value for key, value in asdict(answer).items() if key != "reason" or value is not None}
+def _sources(paths: list[Path], until_the_end: ExitStack) -> "list[Source]":
+    """The recordings in the order of the paths, each once; what comes in on stdin is a file until the end."""
+    from sercli.commands._output import STDIN
+    from sercli.dataset import finding
+    from sercli.model.listeners import Source
+
+    found = [Source(path, str(path)) for path in finding.find([path for path in paths if path != STDIN])]
+    if STDIN in paths:
+        place = len(finding.find(paths[: paths.index(STDIN)]))
+        found.insert(place, Source(until_the_end.enter_context(finding.stdin()), str(STDIN)))
+    return found
 
 
-def _cells(answer: "Answer", labels: Sequence[str]) -> list[str]:
-    probs = [repr(answer.probs[label]) if label in answer.probs else "" for label in labels]
-    confidence = "" if answer.confidence is None else repr(answer.confidence)
-    return [answer.path, answer.label or "", confidence, *probs, answer.text or "", answer.reason or ""]
+def _check_number(n: int, form: "Format | None", *, text: str | None, plot: Path | None, out: Path | None) -> None:
+    """Refuse what makes sense for one recording only where there are more.
+
+    Raises:
+        SerError: naming the option.
+    """
+    from sercli.errors import SerError
+
+    if n == 1:
+        return
+    if text is not None:
+        raise SerError(f"--text says what one recording holds, and there are {n}; give one recording.")
+    if plot is not None:
+        raise SerError(f"--plot draws one recording, and there are {n}; give one recording.")
+    if form and form.timed and out is None:
+        raise SerError(f"This format has the times of one recording, and there are {n}; give --out for a file each.")
 
 
-def _csv_line(cells: Sequence[str]) -> str:
-    line = io.StringIO()
-    csv_format.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+def _left(sources: "list[Source]", files: "dict[Source, Path]") -> "list[Source]":
+    """Those whose file is not there yet."""
+    from sercli.commands import _render
+
+    left = [source for source in sources if not files[source].exists()]
+    if len(left) < len(sources):
+        _render.note(f"{len(sources) - len(left)} of {len(sources)} recordings are done already and passed over.")
+    return left
+
+
+def _n_jobs(jobs: int | None, n_sources: int, device: str) -> int:
+    """As asked, or for many recordings one a core: each process has its own model, so a GPU is not shared."""
+    many = n_sources >= _MANY and device in ("auto", "cpu")
+    return max(1, min(n_sources, _options.n_jobs(jobs) if jobs or many else 1))

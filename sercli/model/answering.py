@@ -1,94 +1,269 @@
-"""One recording in, one answer out: what `ser predict` asks a model or an ensemble."""
+"""A recording in, answers out: what `ser predict` asks a model or an ensemble, with memory flat in the length."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sercli.dataset import audio, cache
+from sercli.dataset import audio, cache, speech
+from sercli.dataset.speech import Segment
 from sercli.errors import SerError
 from sercli.model.systems import System
-from sercli.types import Array, Utterance
+from sercli.types import TRUST, Array, Predictions, Transcript, Utterance, Word
 
-WINDOW_S = 10.0  # a recording half as long again, or longer, is answered as stretches of about this length
-_SPEECH_RATE_HZ = 16_000  # at which a stretch is looked at for speech
+CLIP_S = 15.0  # a recording up to this long is one utterance; a longer one is cut into the utterances that it holds
+UNSURE = "unsure"
+"""The label of an answer whose probability is below the least that is asked for."""
+
+_RATE_HZ = 16_000  # of the sound that speech is found in, that words are heard in, and that features are made from
+_BATCH = 8  # utterances of a long recording that go through the network together
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one recording."""
+    """What is said of one utterance: of a clip, or of a stretch of a long recording."""
 
     path: str
-    label: str | None  # None where there is no speech
-    confidence: float | None  # probability of the label
-    probs: dict[str, float]  # sums to 1; empty where there is no speech
-    text: str | None
+    start_s: float  # where it lies in the recording
+    end_s: float
+    label: str | None = None  # UNSURE, or None where there is nothing to tell it from: the reason says what is missing
+    confidence: float | None = None  # probability of the likeliest class
+    probs: dict[str, float] = field(default_factory=dict)  # sums to 1; empty where there is no label
+    text: str | None = None  # what is said: heard, or given
+    words: tuple[Word, ...] = ()  # the same with times in the recording, where the recogniser gives them
+    sound: dict[str, float] | None = None  # what an ensemble's acoustic member says by itself
+    language: dict[str, float] | None = None  # what its linguistic member says by itself
+    trust: float | None = None  # in [0, 1]: how surely the words were heard; None without words
     reason: str | None = None  # why there is no label, or what the answer leaves out
 
-
-def answer(system: System, path: Path, text: str | None) -> Answer:
-    """Recognise the emotion of one recording.
-
-    A long recording is cut into equal stretches of about 10 s; the answer is the mean over those with speech, and
-    memory does not grow with its length.
-
-    Raises:
-        AudioError: the recording cannot be read.
-        SerError: the model reads words alone, and there are none.
-    """
-    texts = {"human": text} if text is not None and text.strip() else {}
-    whole = Utterance(str(path), "", "", audio=str(path), texts=texts)
-    lacking = system.lacks(whole)
-    if lacking == "words" and len(system.features) == 1:
-        raise SerError(
-            f"{system.folder} reads words alone, and there are none for {path}; "
-            'add --text "...", or use an acoustic run.'
-        )
-    rows = []
-    for stretch in _stretches(whole, audio.duration_s(path)):
-        signals = _Signals(stretch)
-        if not audio.is_silent(signals.at(_SPEECH_RATE_HZ)):
-            rows.append(system.predict([stretch], signals).probs[0])
-    if not rows:
-        return Answer(str(path), None, None, {}, text, "no speech")
-    probs = np.mean(rows, axis=0)
-    named = {label: float(p) for label, p in zip(system.labels, probs, strict=True)}
-    label = max(named, key=named.__getitem__)
-    reason = "no words: answered from sound alone" if lacking == "words" else None
-    return Answer(str(path), label, named[label], named, text, reason)
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe; every key is always there."""
+        return {**asdict(self), "words": [asdict(word) for word in self.words]}
 
 
-class _Signals:
-    """One stretch's sound, read once at each rate that is asked for, and the features made from it."""
+@dataclass(frozen=True)
+class Heard:
+    """A recording and its answers: one for a clip, else one for each utterance in the order of time."""
 
-    def __init__(self, stretch: Utterance) -> None:
-        self.stretch = stretch
-        self._by_rate: dict[int, Array] = {}
+    path: str
+    is_clip: bool
+    answers: Iterable[Answer]  # computed while they are asked for
 
-    def at(self, rate_hz: int) -> Array:
-        """(n_samples,) float32."""
-        if rate_hz not in self._by_rate:
-            where = Path(self.stretch.audio or "")
-            self._by_rate[rate_hz] = audio.read(
-                where, sample_rate_hz=rate_hz, start_s=self.stretch.start_s, end_s=self.stretch.end_s
+
+@dataclass(frozen=True)
+class Listener:
+    """A system with all that it takes to answer a recording."""
+
+    system: System
+    transcribe: Callable[[Array], Transcript] | None = None  # None: nobody listens for words
+    text: str | None = None  # what is said in the one clip that is asked about
+    min_confidence: float = 0.0  # below it the answer is UNSURE
+
+    def hear(self, path: Path, *, name: str | None = None) -> Heard:
+        """Open a recording and find out whether it is a clip; the answers are computed while they are asked for.
+
+        Args:
+            path: the recording.
+            name: what the answers call it; None: its path.
+
+        Raises:
+            AudioError: the recording cannot be read; from the answers too, where the damage lies further on.
+            SerError: the model reads words alone and there are none, or words are given for more than a clip.
+        """
+        name = name or str(path)
+        if not self.hears and self.transcribe is None and not (self.text or "").strip():
+            raise SerError(
+                f"{self.system.folder} reads words alone, and there are none for {name}; "
+                'add --text "...", leave out --no-asr, or use an acoustic run.'
             )
-        return self._by_rate[rate_hz]
+        blocks = audio.stream(path, sample_rate_hz=_RATE_HZ)
+        head = _head(blocks, round(CLIP_S * _RATE_HZ) + 1)
+        is_clip = len(head) <= CLIP_S * _RATE_HZ
+        if self.text is not None and not is_clip:
+            raise SerError(f"--text says what one clip holds, and {name} is longer than {CLIP_S:g} s; leave it out.")
+        hearing = _Hearing(self, path, name)
+        return Heard(name, is_clip, hearing.clip(head) if is_clip else hearing.utterances(chain([head], blocks)))
+
+    @property
+    def hears(self) -> bool:
+        """Whether the system can answer from sound alone."""
+        return not all(cache.reads_text(feature) for feature, _ in self.system.features)
+
+
+def reads_words(system: System) -> bool:
+    """Whether words change what the system answers."""
+    return any(cache.reads_text(feature) for feature, _ in system.features)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One utterance with what was heard in it."""
+
+    segment: Segment
+    transcript: Transcript | None  # None where nobody listened
+
+    @property
+    def text(self) -> str:
+        return self.transcript.text.strip() if self.transcript else ""
+
+    def utterance(self, path: Path, n: int) -> Utterance:
+        """As a system is asked about it."""
+        texts = {"human": self.text} if self.text else {}
+        attributes = {TRUST: self.transcript.confidence} if self.text and self.transcript else {}
+        return Utterance(f"{path}#{n}", "", "", audio=str(path), texts=texts, attributes=attributes)
+
+    def words(self) -> tuple[Word, ...]:
+        """With times in the recording, not in the utterance."""
+        at_s = self.segment.start_s
+        found = self.transcript.words if self.transcript else ()
+        return tuple(replace(w, start_s=_ms(at_s + w.start_s), end_s=_ms(at_s + w.end_s)) for w in found)
+
+
+@dataclass(frozen=True)
+class _Hearing:
+    """A recording while it is listened to."""
+
+    by: Listener
+    path: Path
+    name: str
+
+    def clip(self, signal: Array) -> Iterator[Answer]:
+        whole = Segment(0.0, len(signal) / _RATE_HZ, signal)
+        if speech.has_speech(signal):
+            yield from self._answers([whole])
+        else:
+            yield self._speechless(whole.end_s)
+
+    def utterances(self, blocks: Iterable[Array]) -> Iterator[Answer]:
+        length = _Length(blocks)
+        segments = speech.segments(length)
+        n_found = 0
+        while batch := list(islice(segments, _BATCH)):
+            n_found += len(batch)
+            yield from self._answers(batch)
+        if not n_found:
+            yield self._speechless(length.n_samples / _RATE_HZ)
+
+    def _speechless(self, end_s: float) -> Answer:
+        return Answer(self.name, 0.0, _ms(end_s), text=self.by.text, reason="no speech")
+
+    def _answers(self, segments: Sequence[Segment]) -> Iterator[Answer]:
+        """One for each; the system is asked at once about all that it can answer."""
+        said = [_Said(segment, self._transcript(segment)) for segment in segments]
+        asked = {n: one.utterance(self.path, n) for n, one in enumerate(said) if one.text or self.by.hears}
+        if not asked:
+            yield from map(self._bare, said)
+            return
+        sounds = _Sounds(self.path, {u.id: said[n].segment for n, u in asked.items()})
+        predicted = self.by.system.predict(list(asked.values()), sounds)
+        rows = iter(range(len(asked)))
+        for n, one in enumerate(said):
+            bare = self._bare(one)
+            yield self._labelled(bare, predicted, next(rows)) if n in asked else bare
+
+    def _transcript(self, segment: Segment) -> Transcript | None:
+        if self.by.text is not None:
+            return Transcript(self.by.text)
+        return self.by.transcribe(segment.signal) if self.by.transcribe else None
+
+    def _bare(self, said: _Said) -> Answer:
+        """All but what the system says of it."""
+        return Answer(
+            self.name,
+            _ms(said.segment.start_s),
+            _ms(said.segment.end_s),
+            text=said.text or self.by.text,
+            words=said.words() if said.text else (),
+            trust=said.transcript.confidence if said.transcript and said.text else None,
+            reason=self._missing(said),
+        )
+
+    def _missing(self, said: _Said) -> str | None:
+        if said.text or not reads_words(self.by.system):
+            return None
+        listened = said.transcript is not None and self.by.text is None
+        what = "no words heard" if listened else "no words"
+        return f"{what}: answered from sound alone" if self.by.hears else what
+
+    def _labelled(self, bare: Answer, predicted: Predictions, row: int) -> Answer:
+        probs = _named(predicted.labels, predicted.probs[row])
+        assert probs is not None
+        best = max(probs, key=probs.__getitem__)
+        member = {name: _named(predicted.labels, rows[row]) for name, rows in predicted.members.items()}
+        return replace(
+            bare,
+            label=best if probs[best] >= self.by.min_confidence else UNSURE,
+            confidence=probs[best],
+            probs=probs,
+            sound=member.get("acoustic"),
+            language=member.get("linguistic") if bare.text else None,
+        )
+
+
+class _Sounds:
+    """The features of some utterances of one recording, made from their signals: `Rows` of inference.py."""
+
+    def __init__(self, path: Path, segments: Mapping[str, Segment]) -> None:
+        self.path, self.segments = path, segments
+        self._by_rate: dict[tuple[str, int], Array] = {}
 
     def __call__(self, utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        """Features of the stretch, as `Rows` gives them."""
+        """(T, F) for each."""
         if cache.reads_text(feature):
             return [cache.extract(u, Path(), feature, config) for u in utterances]
-        return [cache.extract_signal(self.at(config.sample_rate_hz), feature, config) for _ in utterances]
+        return [cache.extract_signal(self._signal(u.id, config.sample_rate_hz), feature, config) for u in utterances]
+
+    def _signal(self, utterance_id: str, rate_hz: int) -> Array:
+        """(n_samples,) at a feature's rate, made once; what 16 kHz do not hold is read from the recording."""
+        key = (utterance_id, rate_hz)
+        if key not in self._by_rate:
+            segment = self.segments[utterance_id]
+            if rate_hz > _RATE_HZ:
+                stretch = {"start_s": segment.start_s, "end_s": segment.end_s}
+                self._by_rate[key] = audio.read(self.path, sample_rate_hz=rate_hz, **stretch)
+            else:
+                self._by_rate[key] = _lowered(segment.signal, rate_hz)
+        return self._by_rate[key]
 
 
-def _stretches(whole: Utterance, duration_s: float) -> Iterator[Utterance]:
-    """One after the other: a header that lies about the length must not ask for memory before a read finds out."""
-    if duration_s < 1.5 * WINDOW_S:
-        yield whole
-        return
-    n_stretches = round(duration_s / WINDOW_S)
-    for n in range(n_stretches):
-        start_s, end_s = duration_s * n / n_stretches, duration_s * (n + 1) / n_stretches
-        yield replace(whole, id=f"{whole.id}#{n}", start_s=start_s, end_s=end_s)
+class _Length:
+    """Passes blocks on and counts their samples."""
+
+    def __init__(self, blocks: Iterable[Array]) -> None:
+        self.blocks, self.n_samples = blocks, 0
+
+    def __iter__(self) -> Iterator[Array]:
+        for block in self.blocks:
+            self.n_samples += len(block)
+            yield block
+
+
+def _head(blocks: Iterator[Array], n_samples: int) -> Array:
+    """The first blocks, until they hold as many samples or there are no more."""
+    taken: list[Array] = []
+    while sum(map(len, taken)) < n_samples and (block := next(blocks, None)) is not None:
+        taken.append(block)
+    return np.concatenate(taken)
+
+
+def _lowered(signal: Array, rate_hz: int) -> Array:
+    if rate_hz == _RATE_HZ:
+        return signal
+    import soxr
+
+    lowered: Array = soxr.resample(signal, _RATE_HZ, rate_hz, quality="HQ").astype(np.float32, copy=False)
+    return lowered if len(lowered) else signal[:1]
+
+
+def _named(labels: Sequence[str], probs: Array) -> dict[str, float] | None:
+    """Probabilities by class; None for a member that was not asked."""
+    if not np.isfinite(probs).all():
+        return None
+    return {label: float(p) for label, p in zip(labels, probs, strict=True)}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds, 3)

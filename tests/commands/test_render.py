@@ -324,6 +324,119 @@ def test_an_answer_can_have_a_remark_of_its_own():
     assert lines[3].strip() == "from sound alone"
 
 
+def test_what_all_answers_leave_out_is_said_once():
+    rows = [_predicted("a.wav", reason="from sound alone"), SILENCE, _predicted("b.wav", reason="from sound alone")]
+    text, lines = _shown(_render.prediction_rows, rows)
+    assert text.count("from sound alone") == 1
+    assert lines[-2] == "from sound alone"
+    assert _row_of(lines, "silence.wav")[-2:] == ["no", "speech"]
+
+
+def test_what_one_answer_of_several_leaves_out_stands_with_it():
+    rows = [_predicted("a.wav"), _predicted("b.wav", reason="from sound alone")]
+    lines = _shown(_render.prediction_rows, rows)[1]
+    assert [line.strip() for line in lines[2:5]][2] == "from sound alone"
+
+
+def test_an_unsure_answer_keeps_its_bars():
+    lines = _shown(_render.prediction_rows, [_predicted("a.wav", FOUR) | {"label": "unsure"}])[1]
+    assert lines[2].split()[:3] == ["a.wav", "unsure", "0.600"]
+    assert lines[2].count("█") > 3
+
+
+FOUR = EIGHT[:1] + EIGHT[2:5]
+OWN = {"neutral": 0.1, "happiness": 0.2, "sadness": 0.3, "anger": 0.4}
+
+
+def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_what_each_member_says():
+    row = _predicted("[b]x.wav", FOUR, text="I  hate\n[i]this", trust=0.25, sound=OWN, language={**OWN, "anger": 0.9})
+    lines = _shown(_render.prediction_card, row)[1]
+    assert lines[0] == "[b]x.wav: happiness"
+    assert lines[2].split() == ["emotion", "prob.", "sound", "alone", "words", "alone"]
+    assert _row_of(lines, "happiness ") == ["happiness", "0.600", "██████████████▍", "0.200", "0.200"]
+    assert _row_of(lines, "anger ")[3:] == ["0.400", "0.900"]
+    assert "words: I hate [i]this  (trust 0.25)" in lines
+
+
+def test_the_card_of_a_single_model_has_no_members_and_a_text_that_was_given_no_trust():
+    row = _predicted("x.wav", FOUR, text="hello", trust=1.0, sound=None, language=None)
+    text, lines = _shown(_render.prediction_card, row)
+    assert "alone" not in text
+    assert "words: hello" in lines
+
+
+def test_the_card_of_an_unsure_answer_marks_the_likeliest_class():
+    console = _terminal()
+    _render.prediction_card(_predicted("x.wav", FOUR) | {"label": "unsure", "reason": "no words"}, console=console)
+    text = console.file.getvalue()
+    assert "unsure" in text
+    assert "no words" in text
+    assert "\x1b[1;32m█" in text
+
+
+def test_the_card_of_silence_is_one_line():
+    assert _shown(_render.prediction_card, SILENCE)[1] == ["silence.wav: no speech"]
+
+
+def _spoken(start_s, end_s, label, text=None, reason=None):
+    row = {"start_s": start_s, "end_s": end_s, "label": label, "text": text, "reason": reason}
+    return {**row, "confidence": None if label is None else 0.75}
+
+
+def _timeline(*rows, width=80):
+    return _shown(lambda rows, console: _render.timeline_rows("a.wav", rows, FOUR, console=console), rows, width=width)
+
+
+def test_a_timeline_has_times_emotion_confidence_and_words_and_ends_with_the_share_of_time():
+    rows = [_spoken(59.96, 63, "anger", "stop it"), _spoken(3_600, 3_601, "sadness"), _spoken(3_601.5, 3_602, "unsure")]
+    lines = _timeline(*rows)[1]
+    assert lines[0] == "in a.wav"
+    assert lines[1].split() == ["from", "to", "emotion", "conf.", "words"]
+    assert lines[3].split() == ["1:00.0", "1:03.0", "anger", "0.750", "stop", "it"]
+    assert lines[4].split() == ["1:00:00.0", "1:00:01.0", "sadness", "0.750"]
+    assert lines[6] == "0:04.5 of speech: anger 67%, sadness 22%, unsure 11%"
+
+
+def test_a_timeline_says_why_there_is_no_answer_and_counts_what_answers_leave_out():
+    rows = [_spoken(0, 1, "anger", reason="from sound alone"), _spoken(2, 3, None, reason="no words heard")]
+    lines = _timeline(*rows)[1]
+    assert lines[4].split() == ["0:02.0", "0:03.0", "–", "–", "no", "words", "heard"]
+    assert lines[5:7] == ["0:02.0 of speech: anger 50%, no answer 50%", "1 of 2: from sound alone"]
+
+
+def test_a_timeline_of_silence_says_so():
+    lines = _timeline(_spoken(0, 40, None, reason="no speech"))[1]
+    assert lines[3].split() == ["0:00.0", "0:40.0", "–", "–", "no", "speech"]
+    assert lines[4] == "No emotion found."
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_long_words_are_folded_below_their_beginning(width):
+    text, lines = _timeline(_spoken(0, 9, "anger", "one two three four five " * 6), width=width)
+    assert max(map(cell_len, lines)) <= width
+    place = lines[1].index("words")
+    rows = [line for line in lines if "five" in line]
+    assert all(line[place].strip() for line in rows)
+    assert not any(line[:place].strip() for line in rows[1:])
+    assert text.count("three") == 6
+
+
+def test_a_timeline_shows_each_row_as_soon_as_it_is_there():
+    console = _console()
+
+    def rows():
+        for k in range(3):
+            assert console.file.getvalue().count("anger") == k
+            yield _spoken(k, k + 1, "anger")
+
+    _render.timeline_rows("a.wav", rows(), FOUR, console=console)
+
+
+def test_no_name_and_no_word_is_read_as_markup_in_a_timeline():
+    text = _timeline(_spoken(0, 1, "anger", "[red]x\x1b[31m"))[0]
+    assert "[red]x\\x1b[31m" in text
+
+
 @pytest.mark.parametrize("n_labels", [4, 8])
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_predictions_of_long_paths_are_one_line_each_with_all_bars(width, n_labels):

@@ -5,7 +5,7 @@ letter, never read as markup. Each function takes another console where a test o
 """
 
 from sercli.commands._render.console import note, warn
-from sercli.commands._render.predictions import prediction_rows
+from sercli.commands._render.predictions import prediction_card, prediction_rows
 from sercli.commands._render.progress import progress, training_progress
 from sercli.commands._render.tables import (
     class_table,
@@ -15,6 +15,7 @@ from sercli.commands._render.tables import (
     systems_table,
     trials_table,
 )
+from sercli.commands._render.timeline import timeline_rows
 
 __all__ = [
     "class_table",
@@ -22,9 +23,11 @@ __all__ = [
     "dataset_summary",
     "distribution_table",
     "note",
+    "prediction_card",
     "prediction_rows",
     "progress",
     "systems_table",
+    "timeline_rows",
     "training_progress",
     "trials_table",
     "warn",

@@ -1,22 +1,27 @@
-"""What `ser predict` found, a row a recording."""
+"""What `ser predict` found in clips: a row for each, or all that there is to say of one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from sercli.commands._render.console import plain, show, stdout
 from sercli.commands._render.tables import new_table
 from sercli.commands._render.text import MISSING, blocks, escaped, figure, folder_of, short_names, shorten
 
+_BAR = 24  # cells of the bar of a certain answer
+_MEMBERS = {"sound": "sound alone", "language": "words alone"}
+
 
 def prediction_rows(rows: Sequence[Mapping[str, Any]], *, console: Console | None = None) -> None:
     """Show what `ser predict` found: path, emotion, confidence and a bar for each class.
 
-    With too many classes for the terminal's width the next three are written instead of bars.
+    With too many classes for the terminal's width the next three are written instead of bars. What all answers leave
+    out is said once, below.
 
     Args:
         rows: objects as of `--json`: "path", "label" (None: no answer), "confidence", "probs" (class -> probability)
@@ -24,6 +29,7 @@ def prediction_rows(rows: Sequence[Mapping[str, Any]], *, console: Console | Non
         console: instead of stdout.
     """
     console = console or stdout()
+    rows, shared = _shared_reason(rows)
     labels = list(dict.fromkeys(label for row in rows for label in row["probs"]))
     paths = [escaped(str(row["path"])) for row in rows]
     widest = max(len("emotion"), *(cell_len(row["label"] or "") for row in rows), 0)
@@ -33,7 +39,53 @@ def prediction_rows(rows: Sequence[Mapping[str, Any]], *, console: Console | Non
     for row, path in zip(rows, shorten([path.removeprefix(layout.folder) for path in paths], layout.path), strict=True):
         found = _bars(row, labels, layout.bar) if layout.bar else _likeliest(row)
         table.add_row(Text(path), plain(row["label"] or MISSING), figure(row.get("confidence")), found)
-    show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table)
+    show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table, *([shared] if shared else []))
+
+
+def prediction_card(row: Mapping[str, Any], *, console: Console | None = None) -> None:
+    """Show one clip's answer: the emotion, a bar for each class, the words, and what sound and words say by themselves.
+
+    Args:
+        row: object as of `--json`.
+        console: instead of stdout.
+    """
+    console = console or stdout()
+    probs, label = row["probs"], row["label"]
+    answer = plain(label, "bold green") if label else plain(row.get("reason") or MISSING)
+    about: list[RenderableType] = [Text(": ").join([plain(str(row["path"])), answer])]
+    if probs:
+        about.append(Text())
+        about.append(_classes(row))
+        about.append(Text())
+    if row.get("text"):
+        words = " ".join(row["text"].split())
+        trust = "" if row.get("trust") in (None, 1.0) else f"  (trust {figure(row['trust'], 2)})"
+        about.append(Text.assemble("words: ", plain(words), (trust, "dim")))
+    if label and row.get("reason"):
+        about.append(plain(row["reason"], "dim"))
+    show(console, *about)
+
+
+def _shared_reason(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Text | None]:
+    """The one reason that all answers have, and the rows without it."""
+    reasons = {row.get("reason") for row in rows if row["label"]}
+    (reason,) = reasons if len(reasons) == 1 else (None,)
+    if reason is None:
+        return list(rows), None
+    return [{**row, "reason": None} if row["label"] else row for row in rows], plain(reason, "dim")
+
+
+def _classes(row: Mapping[str, Any]) -> Table:
+    """Probability and bar of each class, the likeliest in another colour; beside them each member's own, if any."""
+    members = {name: row[key] for key, name in _MEMBERS.items() if row.get(key)}
+    table = new_table("emotion", "prob.", "", *members)
+    table.columns[2].justify = "left"
+    best = max(row["probs"], key=row["probs"].__getitem__)
+    for label, p in row["probs"].items():
+        style = "bold green" if label == best else "blue"
+        bar = Text(blocks(p, _BAR).ljust(_BAR), style)
+        table.add_row(plain(label), figure(p), bar, *(figure(own[label]) for own in members.values()))
+    return table
 
 
 @dataclass(frozen=True)

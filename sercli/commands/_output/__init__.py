@@ -1,0 +1,7 @@
+"""What becomes of the answers of `ser predict`: their formats, and where they go."""
+
+from sercli.commands._output.files import STDIN, targets
+from sercli.commands._output.formats import FORMATS, UTF_8, Format
+from sercli.commands._output.sinks import draw, show, stream, write
+
+__all__ = ["FORMATS", "STDIN", "UTF_8", "Format", "draw", "show", "stream", "targets", "write"]
