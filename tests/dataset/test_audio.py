@@ -251,11 +251,17 @@ def test_a_flac_from_a_pipe_whose_length_is_unknown_is_read(tmp_path):
     assert audio.duration_s(path) == audio.inspect(path).duration_s == 1.0
 
 
-def test_a_header_with_a_thousand_channels_and_a_high_rate_is_read_in_small_blocks(tmp_path):
-    path = write(tmp_path / "a.wav", np.zeros((4_000, 1_000)), 1_000_000, subtype="PCM_U8")
+def test_a_header_with_many_channels_and_a_high_rate_is_read_in_small_blocks(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros((1, 200)), 1_000_000, subtype="PCM_U8")
+    content = path.read_bytes()
+    n_bytes = 200 * 300_000
+    at = content.index(b"data") + 4
+    with path.open("wb") as file:
+        file.write(content[:at] + struct.pack("<I", n_bytes))
+        file.truncate(at + 4 + n_bytes)
     tracemalloc.start()
     try:
-        assert audio.inspect(path).duration_s == 0.004
+        assert audio.inspect(path).duration_s == 0.3
         assert tracemalloc.get_traced_memory()[1] < 2**26
     finally:
         tracemalloc.stop()

@@ -197,6 +197,14 @@ def test_a_truncated_container_is_refused_by_name(tmp_path, suffix, kind, share)
         assert str(caught.value).endswith("; copy or export it again.")
 
 
+def test_the_last_bytes_are_missed_where_a_container_counts_them(tmp_path):
+    path = encode(tmp_path / "a.mov", codec="pcm_s16le", options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(AudioError) as caught:
+        audio.inspect(path)
+    assert str(caught.value) == f"{path} is truncated: it ends in the middle; copy or export it again."
+
+
 def test_a_stretch_before_the_damage_can_be_read(tmp_path):
     path = cut(encode(tmp_path / "a.webm", tone(8 * RATE_HZ), codec="libopus"))
     assert len(audio.read(path, sample_rate_hz=RATE_HZ, start_s=1, end_s=2)) == RATE_HZ

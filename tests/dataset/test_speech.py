@@ -16,6 +16,8 @@ from sercli.dataset import audio, silero, speech
 from sercli.errors import SerError
 
 RATE_HZ = 16_000
+FRAME = 512  # samples
+PAD = 1_600
 DEMO = Path(__file__).parents[2] / "data" / "demo" / "audio"
 
 
@@ -155,6 +157,18 @@ def test_the_share_is_that_of_the_clip():
 def test_a_word_is_enough():
     word = clip("m1-neutral-1")[round(0.5 * RATE_HZ) : round(0.95 * RATE_HZ)]
     assert speech.has_speech(word)
+
+
+@pytest.mark.parametrize(
+    ("n_speech", "n_frames", "is_speech"), [(6, 50, False), (7, 50, True), (7, 100, False), (8, 100, True)]
+)
+def test_a_fifth_of_a_second_is_speech_if_it_is_a_twelfth_of_the_sound(monkeypatch, n_speech, n_frames, is_speech):
+    probs = np.where(np.arange(n_frames) < n_speech, 0.6, 0.4)
+    monkeypatch.setattr(silero.Listener, "hear", lambda self, signal: probs)
+    sound = np.resize(np.array([0.1, -0.1], np.float32), n_frames * FRAME)
+    assert speech.has_speech(sound) is is_speech
+    probs = np.concatenate([probs, np.zeros(200)])  # silence around it counts for nothing
+    assert speech.has_speech(np.concatenate([sound, np.zeros(200 * FRAME, np.float32)])) is is_speech
 
 
 def test_a_voice_over_music_is_speech():
@@ -307,11 +321,38 @@ def test_a_faint_recording_has_the_utterances_of_a_loud_one(talk):
     np.testing.assert_allclose(faint, loud, atol=0.15)
 
 
-def test_a_bang_does_not_hide_the_voice_after_it():
-    bang = noise(0.3) * np.exp(-10 * seconds(0.3))
-    faint = clip("f1-neutral-1") * np.float32(0.05)
-    found = list(speech.segments([np.concatenate([at_peak(bang, 1.0), silence(0.7), faint, silence(1)])]))
-    assert sum(one.end_s - one.start_s for one in found if one.start_s > 0.5) > 1.0
+@pytest.mark.parametrize("name", ["f1-neutral-1", "m2-neutral-3", "f2-neutral-2"])
+def test_a_din_does_not_hide_the_faint_voice_after_it(name):
+    faint = clip(name) * np.float32(0.02)
+    recording = np.concatenate([at_peak(noise(4), 0.9), silence(1), faint, silence(1)])
+    found = [one for one in speech.segments([recording]) if one.start_s > 4.5]
+    assert sum(one.end_s - one.start_s for one in found) > 0.7 * len(faint) / RATE_HZ
+
+
+@pytest.mark.parametrize(
+    ("levels", "heard"),
+    [
+        ([0], [-10]),  # damped by so much and no more
+        ([-20], [-26]),
+        ([-70], [-26]),
+        ([-70, -40, -70], [-26, -26, -54]),  # after a voice, 2 dB are forgotten in 2 s
+        ([0, -60], [-10, -58]),  # a din is no voice
+    ],
+)
+def test_sound_is_brought_to_the_level_that_is_heard_best(monkeypatch, levels, heard):
+    monkeypatch.setattr(silero.Listener, "hear", lambda self, signal: signal)
+    wave = np.resize(np.array([1, -1], np.float32), 64 * FRAME)
+    hearing = speech._Hearing()
+    found = [audio.speech_level_dbfs(hearing.hear(wave * np.float32(10 ** (level / 20)))) for level in levels]
+    assert found == pytest.approx(heard, abs=0.1)
+
+
+def test_what_was_said_before_a_silence_is_forgotten():
+    loud = at_peak(clip("f1-neutral-1"), 0.9)[: 64 * FRAME]
+    again, anew = speech._Hearing(), speech._Hearing()
+    again.hear(loud)
+    again.hear(silence(64 * FRAME / RATE_HZ))
+    np.testing.assert_array_equal(again.hear(loud), anew.hear(loud))
 
 
 def test_a_recording_without_samples_has_no_utterances():
@@ -342,10 +383,7 @@ def test_memory_does_not_grow_with_the_length():
     assert peak(80) < 1.5 * peak(20)
 
 
-# Cutting, by the probabilities alone. Frames of 32 ms; times in samples.
-
-FRAME = speech.FRAME_SAMPLES
-PAD = 1_600
+# Cutting, by the probabilities alone; times in samples.
 
 
 def spans(*stretches):
@@ -372,9 +410,18 @@ def test_a_pause_of_half_a_second_ends_an_utterance():
 
 
 def test_a_long_utterance_is_cut_at_its_longest_pause():
-    found = spans((60, 0.9), (10, 0.0), (100, 0.9), (14, 0.0), (100, 0.9), (8, 0.0), (100, 0.9))
-    assert found[0] == (0, 170 * FRAME + PAD)
-    assert found[1] == (184 * FRAME - PAD, 392 * FRAME + PAD)
+    found = spans((60, 0.9), (14, 0.0), (100, 0.9), (10, 0.0), (100, 0.9), (8, 0.0), (50, 0.9))
+    assert found == [(0, 60 * FRAME + PAD), (74 * FRAME - PAD, 342 * FRAME + PAD)]
+
+
+def test_of_pauses_of_one_length_the_last_is_taken():
+    found = spans((60, 0.9), (10, 0.0), (100, 0.9), (10, 0.0), (160, 0.9))
+    assert found == [(0, 170 * FRAME + PAD), (180 * FRAME - PAD, 340 * FRAME + PAD)]
+
+
+def test_a_part_of_hardly_any_speech_is_dropped_from_a_long_utterance():
+    found = spans(*[(2, 0.9), (14, 0.0)] * 2, (2, 0.9), (15, 0.0), (280, 0.9))
+    assert found == [(49 * FRAME - PAD, 329 * FRAME + PAD)]
 
 
 def test_pads_share_a_short_pause():
