@@ -19,6 +19,7 @@ UNSURE = "unsure"
 """The label of an answer whose probability is below the least that is asked for."""
 
 _RATE_HZ = 16_000  # of the sound that speech is found in, that words are heard in, and that features are made from
+_UNDERSTOOD = 0.25  # trust from which on words are shown: below they are guesses, or another language
 _BATCH = 8  # utterances of a long recording that go through the network together
 
 
@@ -38,6 +39,11 @@ class Answer:
     language: dict[str, float] | None = None  # what its linguistic member says by itself
     trust: float | None = None  # in [0, 1]: how surely the words were heard; None without words
     reason: str | None = None  # why there is no label, or what the answer leaves out
+
+    @property
+    def understood(self) -> str:
+        """The words where they were heard surely enough to be shown as what was said; else ""."""
+        return (self.text or "") if self.trust is None or self.trust >= _UNDERSTOOD else ""
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe; every key is always there."""

@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,12 @@ def test_srt_numbers_its_cues():
 def test_vtt_begins_with_its_name():
     assert _text("vtt", STOP) == "WEBVTT\n\n00:00:03.200 --> 00:00:07.950\n[anger 0.81] stop it now\n\n"
     assert _text("vtt", SILENCE) == "WEBVTT\n\n"
+
+
+@timed
+def test_words_that_were_hardly_understood_are_no_caption(name):
+    assert "stop it now" not in _text(name, replace(STOP, trust=0.1))
+    assert "stop it now" in _text(name, replace(STOP, trust=None))
 
 
 def test_audacity_has_tabs_between_start_end_and_label():

@@ -358,8 +358,8 @@ def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_w
     assert "words: I hate [i]this  (trust 0.25)" in lines
 
 
-def test_the_card_of_a_single_model_has_no_members_and_a_text_that_was_given_no_trust():
-    row = _predicted("x.wav", FOUR, text="hello", trust=1.0, sound=None, language=None)
+def test_the_card_has_no_members_where_only_one_was_asked_and_no_trust_of_a_text_that_was_given():
+    row = _predicted("x.wav", FOUR, text="hello", trust=1.0, sound=OWN, language=None)
     text, lines = _shown(_render.prediction_card, row)
     assert "alone" not in text
     assert "words: hello" in lines
@@ -402,6 +402,12 @@ def test_a_timeline_says_why_there_is_no_answer_and_counts_what_answers_leave_ou
     lines = _timeline(*rows)[1]
     assert lines[4].split() == ["0:02.0", "0:03.0", "–", "–", "no", "words", "heard"]
     assert lines[5:7] == ["0:02.0 of speech: anger 50%, no answer 50%", "1 of 2: from sound alone"]
+
+
+def test_a_timeline_says_which_words_are_not_to_be_trusted():
+    rows = [_spoken(0, 1, "anger", "stop it") | {"trust": trust} for trust in (1.0, 0.07)]
+    lines = _timeline(*rows)[1]
+    assert [line.split()[4:] for line in lines[3:5]] == [["stop", "it"], ["stop", "it", "(trust", "0.07)"]]
 
 
 def test_a_timeline_of_silence_says_so():

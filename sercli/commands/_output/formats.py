@@ -93,8 +93,11 @@ def _cues(answers: "Iterable[Answer]") -> "Iterator[tuple[Answer, tuple[int, int
 
 
 def _caption(answer: "Answer") -> str:
-    """One line such as `[anger 0.81] stop it now`, without characters that move a cursor or end a line."""
-    words = " ".join((answer.text or "").split())
+    """One line such as `[anger 0.81] stop it now`, without characters that move a cursor or end a line.
+
+    What was hardly understood is left out: it would read as if somebody had said it.
+    """
+    words = " ".join(answer.understood.split())
     caption = f"[{answer.label} {answer.confidence:.2f}] {words}".rstrip()
     return "".join(c for c in caption if unicodedata.category(c) != "Cc")
 

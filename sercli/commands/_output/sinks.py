@@ -70,6 +70,6 @@ def draw(hearing: "Hearing", labels: Sequence[str], path: Path) -> None:
     from sercli.evaluation import plots
 
     rate_hz = 4_000  # plenty for an envelope
-    rows = [answer.to_json() for answer in hearing.kept or []]
+    rows = [answer.to_json() | {"text": answer.understood} for answer in hearing.kept or []]
     blocks = audio.stream(hearing.sources[0].path, sample_rate_hz=rate_hz)
     plots.timeline_picture(rows, labels, blocks, rate_hz, path)

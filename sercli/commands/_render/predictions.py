@@ -58,12 +58,17 @@ def prediction_card(row: Mapping[str, Any], *, console: Console | None = None) -
         about.append(_classes(row))
         about.append(Text())
     if row.get("text"):
-        words = " ".join(row["text"].split())
-        trust = "" if row.get("trust") in (None, 1.0) else f"  (trust {figure(row['trust'], 2)})"
-        about.append(Text.assemble("words: ", plain(words), (trust, "dim")))
+        about.append(Text("words: ") + said(row))
     if label and row.get("reason"):
         about.append(plain(row["reason"], "dim"))
     show(console, *about)
+
+
+def said(row: Mapping[str, Any]) -> Text:
+    """The words in one line, and how far they can be trusted where that is not fully."""
+    words = plain(" ".join((row.get("text") or "").split()))
+    trust = row.get("trust")
+    return words if trust in (None, 1) else Text.assemble(words, (f"  (trust {figure(trust, 2)})", "dim"))
 
 
 def _shared_reason(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Text | None]:
@@ -76,8 +81,8 @@ def _shared_reason(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str,
 
 
 def _classes(row: Mapping[str, Any]) -> Table:
-    """Probability and bar of each class, the likeliest in another colour; beside them each member's own, if any."""
-    members = {name: row[key] for key, name in _MEMBERS.items() if row.get(key)}
+    """Probability and bar of each class, the likeliest in another colour; each member's own where both were asked."""
+    members = {name: row[key] for key, name in _MEMBERS.items() if all(map(row.get, _MEMBERS))}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
     best = max(row["probs"], key=row["probs"].__getitem__)

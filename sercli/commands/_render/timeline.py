@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sercli.commands._render.console import plain, show, stdout
+from sercli.commands._render.predictions import said
 from sercli.commands._render.text import MISSING, figure
 
 _TIME = len("0:00:00.0")
@@ -44,7 +45,7 @@ def timeline_rows(
         spent[label] = spent.get(label, 0.0) + row["end_s"] - row["start_s"]
         times = f"{clock(row['start_s']):>{_TIME}}  {clock(row['end_s']):>{_TIME}}  "
         cells = Text.assemble(times, plain(set_cell_size(label, widest), "bold"), f"  {figure(row['confidence']):5}  ")
-        show(console, cells + _folded(_said(row), room, words_at, console))
+        show(console, cells + _folded(_words(row), room, words_at, console))
     left_out = [plain(f"{n} of {n_rows}: {reason}", "dim") for reason, n in remarks.items()]
     show(console, plain(_summary(spent)), *left_out, Text())
 
@@ -62,11 +63,11 @@ def clock(seconds: float) -> str:
     return f"{whole}:{tenths // 10:02}.{tenths % 10}"
 
 
-def _said(row: Mapping[str, Any]) -> Text:
+def _words(row: Mapping[str, Any]) -> Text:
     """The words; without an answer, why there is none."""
     if row["label"] is None:
         return plain(row.get("reason") or "", "dim")
-    return plain(" ".join((row.get("text") or "").split()))
+    return said(row)
 
 
 def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
