@@ -200,6 +200,17 @@ def test_words_that_have_no_room_are_left_out_of_a_timeline(drawn, tmp_path):
     assert _texts(drawn[0].axes[1]) == []
 
 
+def test_a_recording_of_hours_has_the_mean_of_each_stretch_of_time(drawn, tmp_path):
+    rows = [_spoken(k * 4, k * 4 + 3, "anger" if k < 900 else "sadness", "stop") for k in range(1_800)]
+    timeline_picture(rows, FOUR, [np.zeros(7_200 * 50)], 50, tmp_path / "a.png")
+    bands = drawn[0].axes[1]
+    assert bands.get_ylabel() == "Mean probability"
+    heights = np.array([bar.get_height() for bar in bands.patches]).reshape(4, 120)
+    np.testing.assert_allclose(heights.sum(axis=0), 1)
+    np.testing.assert_allclose(heights[3], [0.7] * 60 + [0.1] * 60)
+    assert plots.timeline._clock(7_199.9, 0) == "2:00:00"
+
+
 def test_an_answer_that_is_unsure_is_pale_and_has_no_share(drawn, tmp_path):
     unsure = {**SPOKEN[0], "label": "unsure"}
     timeline_picture([unsure], FOUR, TALK, RATE_HZ, tmp_path / "a.png")

@@ -25,6 +25,8 @@ _OF_EMOTION = {"neutral": "#8C8C8C", "happiness": ORANGE, "sadness": BLUE, "ange
 _PALE = 0.22  # opacity of all but the answer
 _PEAK_S = 0.02  # the waveform is drawn by its loudest sample in each stretch of this length
 _PEAKS_MAX = 2400  # no picture has more columns
+_NARROWEST_IN = 0.04  # of an utterance that is drawn by itself
+_STRETCHES = 120  # for the means of a longer recording
 _CHARACTER_IN = 0.058  # mean width of a letter of the words below the timeline, in inches
 _WORDS_LINES = 5
 _LEGEND = 8  # of so many classes the legend has all, of more those that are an answer
@@ -35,7 +37,8 @@ def timeline_picture(
 ) -> None:
     """Draw one recording from left to right: its waveform, the emotion of each utterance, and words where they fit.
 
-    An utterance's answer stands at the bottom, as high as it is probable; the other classes are pale above it.
+    An utterance's answer stands at the bottom, as high as it is probable; the other classes are pale above it. Where
+    utterances would be too narrow to be seen, stretches of time have the mean over theirs.
 
     Args:
         rows: objects as of `ser predict --json`, in the order of time.
@@ -54,15 +57,19 @@ def timeline_picture(
     with new_figure((width, 3.4 + 0.16 * n_lines), path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.8))
         _draw_waveform(upper, peaks, rows, colours)
-        _draw_bands(lower, rows, colours, inches_per_s)
+        wide = _usual_s(rows) * inches_per_s >= _NARROWEST_IN
+        if wide:
+            _draw_bands(lower, rows, colours, inches_per_s)
+        else:
+            _draw_means(lower, rows, colours, length_s)
         for place, text in said.items():
             lower.annotate(
                 text, (place, 0), (1, -20), xycoords=("data", "axes fraction"), textcoords="offset points",
                 va="top", size=7, color="#333333", linespacing=1.15, annotation_clip=False,
             )  # fmt: skip
-        lower.set(xlim=(0, length_s), ylim=(0, 1), ylabel="Probability")
+        lower.set(xlim=(0, length_s), ylim=(0, 1), ylabel="Probability" if wide else "Mean probability")
         lower.xaxis.set_major_locator(_TimeLocator())
-        lower.xaxis.set_major_formatter(FuncFormatter(lambda s, _: f"{s // 60:.0f}:{s % 60:02.0f}"))
+        lower.xaxis.set_major_formatter(FuncFormatter(_clock))
         lower.yaxis.set_major_formatter(PercentFormatter(1))
         _name_emotions(figure, rows, colours, Path(rows[0]["path"]).name if rows else "")
 
@@ -101,10 +108,13 @@ def _draw_waveform(axes: Axes, peaks: Array, rows: Sequence[Mapping[str, Any]], 
     times = (np.arange(len(high)) + 0.5) * size * _PEAK_S
     high = high / max(high.max(initial=0), 1e-4)
     axes.fill_between(times, -high, high, color="#C8C8C8", linewidth=0)
-    for row in rows:
-        if row["label"] in colours:
-            within = (times >= row["start_s"]) & (times <= row["end_s"])
-            axes.fill_between(times, -high, high, where=within, color=colours[row["label"]], linewidth=0)
+    for label, colour in colours.items():
+        within = np.zeros(len(times), bool)
+        for row in rows:
+            if row["label"] == label:  # one column more on each side: a single one would not be seen
+                first, last = np.searchsorted(times, (row["start_s"], row["end_s"]))
+                within[max(first - 1, 0) : last + 1] = True
+        axes.fill_between(times, -high, high, where=within.tolist(), color=colour, linewidth=0)
     axes.set(ylim=(-1.05, 1.05), yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(bottom=False, labelbottom=False)
@@ -127,6 +137,36 @@ def _draw_bands(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Mapping[
             name = row["label"] if letters >= len(row["label"]) else row["label"][:3]
             ink = _ink(colours[row["label"]]) if row["label"] in colours else "black"
             axes.text(left + width / 2, 0.03, name, ha="center", size=7, color=ink)
+
+
+def _draw_means(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any], length_s: float) -> None:
+    """One column for each stretch of time: the classes, one on the other, by their mean over what is spoken."""
+    edges = np.linspace(0, length_s, _STRETCHES + 1)
+    spoken = np.zeros(_STRETCHES)
+    sums = {label: np.zeros(_STRETCHES) for label in colours}
+    for row in rows:
+        shared = np.clip(np.minimum(edges[1:], row["end_s"]) - np.maximum(edges[:-1], row["start_s"]), 0, None)
+        spoken += shared * bool(row["probs"])
+        for label, p in row["probs"].items():
+            sums[label] += shared * p
+    heard = spoken > 0
+    height = np.zeros(int(heard.sum()))
+    for label, total in sums.items():
+        mean = total[heard] / spoken[heard]
+        axes.bar(edges[:-1][heard], mean, length_s / _STRETCHES, height, align="edge", color=colours[label], lw=0)
+        height += mean
+
+
+def _usual_s(rows: Sequence[Mapping[str, Any]]) -> float:
+    """The median length of the utterances."""
+    return float(np.median([row["end_s"] - row["start_s"] for row in rows])) if rows else 0.0
+
+
+def _clock(seconds: float, _: object) -> str:
+    """Minutes and seconds, and hours where there are any."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _ink(colour: Any) -> str:
