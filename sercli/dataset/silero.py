@@ -1,7 +1,7 @@
 """Silero's voice activity detector in plain torch: how probably somebody speaks, for each 32 ms of sound.
 
 Source: the package `silero-vad` (MIT), whose weights are read where pip put them. The package itself is never imported:
-importing it sets the number of threads of torch for the whole process, and its model goes frame by frame, nine times as
+importing it sets the number of threads of torch for the whole process, and its model goes frame by frame, ten times as
 slow as all frames at once. Checked against the package's own model in a test.
 """
 
