@@ -305,7 +305,7 @@ def test_utterances_follow_each_other_and_cover_what_is_said(talk):
 
 @given(st.data())
 def test_how_a_recording_is_cut_into_blocks_makes_no_difference(talk, data):
-    signal = talk[: 25 * RATE_HZ]
+    signal = talk[: 15 * RATE_HZ]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(signal)), max_size=40)))
     found = list(speech.segments(np.split(signal, cuts)))
     expected = list(speech.segments([signal]))
