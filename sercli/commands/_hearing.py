@@ -1,6 +1,6 @@
 """Recordings on their way through `ser predict`: what came of each, what failed, how far it is."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -30,14 +30,20 @@ class Hearing:
         self.sources, self.listening, self.jobs = sources, listening, jobs
         self.kept: list[Answer] | None = [] if keep else None
         self.failures: list[tuple[str, str]] = []  # name of the recording, and why
+        self._under_way: Generator[Heard | AudioError, None, None] | None = None
+
+    def close(self) -> None:
+        """Stop, wherever it is: other processes would hear what they have begun to its end."""
+        if self._under_way:
+            self._under_way.close()
 
     def recordings(self) -> "Iterator[tuple[Source, Heard]]":
         """Each recording that can be opened, with progress on stderr meanwhile."""
         one = len(self.sources) == 1
         total = _length_s(self.sources[0]) if one else len(self.sources)
         with _render.progress("Listening", total) as advance:
-            heard = listeners.hear(self.sources, self.listening, jobs=self.jobs)
-            for found, source in zip(heard, self.sources, strict=True):
+            self._under_way = listeners.hear(self.sources, self.listening, jobs=self.jobs)
+            for found, source in zip(self._under_way, self.sources, strict=True):
                 if isinstance(found, AudioError):
                     self.failed(source, found)
                 else:

@@ -27,7 +27,7 @@ class Shape(StrEnum):
 
 _OUTPUT = {"rich_help_panel": "Answers"}
 _WORDS = {"rich_help_panel": "Words"}
-_MANY = 50  # recordings from which on it pays to load the model in more than one process
+_MANY = 100  # recordings from which on it pays to load the model in more than one process
 
 
 def predict(
@@ -110,9 +110,12 @@ def predict(
         files = _output.targets(sources, paths, out, form.suffix) if out and form else {}
         if skip_done:
             sources = _left(sources, files)
+        if not sources:
+            return
         labels = runs.load_finished(folder).labels
         listening = listeners.Listening(folder, device, recogniser, text, min_confidence)
         hearing = Hearing(sources, listening, jobs=_n_jobs(jobs, len(sources), device), keep=plot is not None)
+        until_the_end.callback(hearing.close)
         if form is None:
             _output.show(hearing, labels)
         elif out is None:

@@ -6,7 +6,7 @@ Nothing heavy is imported here: a process says how many threads it wants before 
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -80,11 +80,12 @@ def recogniser(name: str, sets: Sequence[str]) -> Recogniser:
     return Recogniser(name, config.build(plugins.load("asr", name).Config, sections.get("asr", {}), "asr"))
 
 
-def hear(sources: Iterable[Source], listening: Listening, *, jobs: int) -> "Iterator[Heard | AudioError]":
+def hear(sources: Iterable[Source], listening: Listening, *, jobs: int) -> "Generator[Heard | AudioError, None, None]":
     """Hear recordings: for each, in their order, its answers or why it cannot be read.
 
     In one process the answers are computed while they are asked for, and damage deep inside a recording is an
-    AudioError then; with several, a recording comes when all of it is answered.
+    AudioError then; with several, a recording comes when all of it is answered. To stop early, close the generator:
+    that ends the processes.
 
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
@@ -146,8 +147,11 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(active_children()) - before:
+        begun = set(active_children()) - before
+        for process in begun:
             process.terminate()
+        for process in begun:
+            process.join()
         raise
     pool.shutdown()
 

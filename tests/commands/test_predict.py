@@ -210,6 +210,8 @@ def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     assert (tmp_path / "out" / "deep" / "c.ogg.json").exists()
     shown = ser(*words)
     assert (shown.code, shown.err) == (0, "2 of 2 recordings are done already and passed over.\n")
+    shown = ser(*words[:1], folder / "a.ogg", *words[2:], "--plot", tmp_path / "a.png")
+    assert (shown.code, shown.err) == (0, "1 of 1 recordings are done already and passed over.\n")
 
 
 def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
@@ -273,6 +275,24 @@ def test_a_reader_that_goes_away_is_no_error(demo_runs, demo_clips):
     left = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (left.returncode, left.stderr) == (0, b"")
+
+
+def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(ser, demo_runs, folder, monkeypatch):
+    alive = []
+
+    def interrupt(*_, **__):
+        alive.append(len(multiprocessing.active_children()))
+        raise KeyboardInterrupt
+
+    def leave(code):
+        alive.append(len(multiprocessing.active_children()))
+        raise SystemExit(code)
+
+    monkeypatch.setattr("typer.echo", interrupt)
+    monkeypatch.setattr(sys, "exit", leave)
+    stopped = ser("predict", folder, "-m", demo_runs.acoustic, "--jobs", 2, "--json")
+    assert (stopped.code, stopped.err) == (130, "")
+    assert alive == [2, 0]
 
 
 def test_a_moved_run_directory_gives_equal_probabilities(ser, demo_runs, demo_clips, tmp_path):
