@@ -1,5 +1,6 @@
 """Recordings on their way through `ser predict`: what came of each, what failed, how far it is."""
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
@@ -104,6 +105,11 @@ class Hearing:
                 done_s = int(answer.end_s)
 
 
-def _length_s(source: Source) -> int:
-    """Whole seconds, as far as the file tells."""
-    return ceil(audio.duration_s(source.path))
+def _length_s(source: Source) -> int | None:
+    """Whole seconds, where a terminal shows how many of them are done; what is wrong with a file is said later."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        return ceil(audio.duration_s(source.path))
+    except AudioError:
+        return None

@@ -225,6 +225,7 @@ def test_what_is_no_audio_on_stdin_is_refused(demo_runs):
     words = [sys.executable, "-m", "sercli", "predict", "-", "--model", demo_runs.acoustic, "--json"]
     done = subprocess.run(words, input=b"words", capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"ser: - is not audio")
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -356,6 +357,7 @@ def test_every_format_can_be_asked_for():
         (["a.ogg", "--device", "abacus"], "abacus"),
         (["broken.wav"], "broken.wav is not audio"),
         (["broken.wav", "-o", "out"], "broken.wav is not audio"),
+        (["broken.wav", "--format", "vtt"], "broken.wav is not audio"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_path, monkeypatch, words, expected):

@@ -1,6 +1,7 @@
 """Where answers go: the screen, stdout for other programs, a file for each recording, a picture."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,10 @@ def _show_clips(clips: Sequence[dict[str, Any]], *, alone: bool) -> None:
 
 
 def stream(hearing: "Hearing", labels: Sequence[str], form: Format) -> None:
-    """On stdout, each piece as soon as it is there."""
+    """On stdout, each piece as soon as it is there; nothing at all of a recording that cannot be read."""
     answers = (answer for source, heard in hearing.recordings() for answer in hearing.answers(source, heard))
-    for piece in form.lines(answers, labels):
+    first = list(islice(answers, 1))
+    for piece in form.lines(chain(first, answers), labels):
         typer.echo(piece.encode(*UTF_8), nl=False)
 
 
