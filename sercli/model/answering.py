@@ -1,6 +1,6 @@
 """A recording in, answers out: what `ser predict` asks a model or an ensemble, with memory flat in the length."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from sercli.dataset import audio, cache, speech
 from sercli.dataset.speech import Segment
 from sercli.errors import SerError
+from sercli.model.sounds import RATE_HZ, Sounds
 from sercli.model.systems import System
 from sercli.types import TRUST, Array, Predictions, Transcript, Utterance, Word
 
@@ -18,7 +19,6 @@ CLIP_S = 15.0  # a recording up to this long is one utterance; a longer one is c
 UNSURE = "unsure"
 """The label of an answer whose probability is below the least that is asked for."""
 
-_RATE_HZ = 16_000  # of the sound that speech is found in, that words are heard in, and that features are made from
 _UNDERSTOOD = 0.25  # trust from which on words are shown: below they are guesses, or another language
 _BATCH = 8  # utterances of a long recording that go through the network together
 
@@ -85,9 +85,9 @@ class Listener:
                 f"{self.system.folder} reads words alone, and there are none for {name}; "
                 'add --text "...", leave out --no-asr, or use an acoustic run.'
             )
-        blocks = audio.stream(path, sample_rate_hz=_RATE_HZ)
-        head = _head(blocks, round(CLIP_S * _RATE_HZ) + 1)
-        is_clip = len(head) <= CLIP_S * _RATE_HZ
+        blocks = audio.stream(path, sample_rate_hz=RATE_HZ)
+        head = _head(blocks, round(CLIP_S * RATE_HZ) + 1)
+        is_clip = len(head) <= CLIP_S * RATE_HZ
         if self.text is not None and not is_clip:
             raise SerError(f"--text says what one clip holds, and {name} is longer than {CLIP_S:g} s; leave it out.")
         hearing = _Hearing(self, path, name)
@@ -137,7 +137,7 @@ class _Hearing:
     name: str
 
     def clip(self, signal: Array) -> Iterator[Answer]:
-        whole = Segment(0.0, len(signal) / _RATE_HZ, signal)
+        whole = Segment(0.0, len(signal) / RATE_HZ, signal)
         if speech.has_speech(signal):
             yield from self._answers([whole])
         else:
@@ -151,7 +151,7 @@ class _Hearing:
             n_found += len(batch)
             yield from self._answers(batch)
         if not n_found:
-            yield self._speechless(length.n_samples / _RATE_HZ)
+            yield self._speechless(length.n_samples / RATE_HZ)
 
     def _speechless(self, end_s: float) -> Answer:
         return Answer(self.name, 0.0, _ms(end_s), text=self.by.text, reason="no speech")
@@ -163,7 +163,7 @@ class _Hearing:
         if not asked:
             yield from map(self._bare, said)
             return
-        sounds = _Sounds(self.path, {u.id: said[n].segment for n, u in asked.items()})
+        sounds = Sounds(self.path, {u.id: said[n].segment for n, u in asked.items()})
         predicted = self.by.system.predict(list(asked.values()), sounds)
         rows = iter(range(len(asked)))
         for n, one in enumerate(said):
@@ -209,32 +209,6 @@ class _Hearing:
         )
 
 
-class _Sounds:
-    """The features of some utterances of one recording, made from their signals: `Rows` of inference.py."""
-
-    def __init__(self, path: Path, segments: Mapping[str, Segment]) -> None:
-        self.path, self.segments = path, segments
-        self._by_rate: dict[tuple[str, int], Array] = {}
-
-    def __call__(self, utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        """(T, F) for each."""
-        if cache.reads_text(feature):
-            return [cache.extract(u, Path(), feature, config) for u in utterances]
-        return [cache.extract_signal(self._signal(u.id, config.sample_rate_hz), feature, config) for u in utterances]
-
-    def _signal(self, utterance_id: str, rate_hz: int) -> Array:
-        """(n_samples,) at a feature's rate, made once; what 16 kHz do not hold is read from the recording."""
-        key = (utterance_id, rate_hz)
-        if key not in self._by_rate:
-            segment = self.segments[utterance_id]
-            if rate_hz > _RATE_HZ:
-                stretch = {"start_s": segment.start_s, "end_s": segment.end_s}
-                self._by_rate[key] = audio.read(self.path, sample_rate_hz=rate_hz, **stretch)
-            else:
-                self._by_rate[key] = _lowered(segment.signal, rate_hz)
-        return self._by_rate[key]
-
-
 class _Length:
     """Passes blocks on and counts their samples."""
 
@@ -253,15 +227,6 @@ def _head(blocks: Iterator[Array], n_samples: int) -> Array:
     while sum(map(len, taken)) < n_samples and (block := next(blocks, None)) is not None:
         taken.append(block)
     return np.concatenate(taken)
-
-
-def _lowered(signal: Array, rate_hz: int) -> Array:
-    if rate_hz == _RATE_HZ:
-        return signal
-    import soxr
-
-    lowered: Array = soxr.resample(signal, _RATE_HZ, rate_hz, quality="HQ").astype(np.float32, copy=False)
-    return lowered if len(lowered) else signal[:1]
 
 
 def _named(labels: Sequence[str], probs: Array) -> dict[str, float] | None:

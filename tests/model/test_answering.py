@@ -34,7 +34,7 @@ class Loudness:
 
     def predict(self, utterances, rows):
         self.asked.append(list(utterances))
-        signals = [rows._signal(u.id, self.config.sample_rate_hz) for u in utterances]
+        signals = [rows.signal(u.id, self.config.sample_rate_hz) for u in utterances]
         self.lengths += map(len, signals)
         loud = np.array([np.abs(signal).max() for signal in signals])
         ids = tuple(u.id for u in utterances)
