@@ -293,7 +293,9 @@ def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(ser,
     monkeypatch.setattr(sys, "exit", leave)
     stopped = ser("predict", folder, "-m", demo_runs.acoustic, "--jobs", 2, "--json")
     assert (stopped.code, stopped.err) == (130, "")
-    assert alive == [2, 0]
+    at_work, left = alive
+    assert at_work >= 1  # the second is started only where the first is still busy
+    assert left == 0
 
 
 def test_a_moved_run_directory_gives_equal_probabilities(ser, demo_runs, demo_clips, tmp_path):
