@@ -63,6 +63,15 @@ class SelfAttention(nn.Module):
         return torch.softmax(scores, dim=1)
 
 
+def frame_weights(attention: SelfAttention | None, states: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T, H), (B,) -> (B, T): how much each frame counts; without an attention all real ones count alike."""
+    mask = time_mask(lengths, states.shape[1])
+    if attention is None:
+        return mask / lengths[:, None]
+    weights: Tensor = attention(states, mask)
+    return weights
+
+
 def weighted_mean(states: Tensor, weights: Tensor) -> Tensor:
     """(B, T, H), (B, T) -> (B, H)."""
     return torch.einsum("bth,bt->bh", states, weights)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, SelfAttention, time_mask, weighted_mean, weighted_std
+from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
 from sercli.errors import ConfigError
 from sercli.types import Dropout, PositiveInt
 
@@ -87,8 +87,4 @@ class LayerMix(Classifier):
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, H), (B,) -> (B, T): how much each frame counts."""
-        mask = time_mask(lengths, states.shape[1])
-        if self.attention is None:
-            return mask / lengths[:, None]
-        weights: Tensor = self.attention(states, mask)
-        return weights
+        return frame_weights(self.attention, states, lengths)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, SelfAttention, time_mask, weighted_mean
+from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean
 from sercli.types import Dropout, NonNegativeInt, PositiveInt
 
 
@@ -68,11 +68,7 @@ class Lstm(Classifier):
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, H), (B,) -> (B, T): how much each frame counts."""
-        mask = time_mask(lengths, states.shape[1])
-        if self.attention is None:
-            return mask / lengths[:, None]
-        weights: Tensor = self.attention(states, mask)
-        return weights
+        return frame_weights(self.attention, states, lengths)
 
     def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, H), (B,) -> (B, H)."""

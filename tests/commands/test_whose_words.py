@@ -31,19 +31,10 @@ def hearing(tiny_dataset):
 
 
 @pytest.fixture
-def ser(monkeypatch, capsys, hearing):
-    """Runs `ser WORDS ...` and gives its exit code, stdout and stderr."""
+def ser(ser, monkeypatch, hearing):
+    """The shared `ser`, with what stands in for Whisper."""
     monkeypatch.setattr(whisper, "transcribe", hearing)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["ser", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=exit_.value.code, out=out, err=err)
-
-    return run
+    return ser
 
 
 @pytest.fixture(scope="module")
