@@ -111,8 +111,8 @@ def test_vtt_escapes_what_would_be_markup():
 @given(text=st.text(st.sampled_from("->\t\n\r\x0b\x1b\x85\u2028 a")))
 def test_no_words_can_break_out_of_their_cue(name, text):
     plain, odd = _text(name, _said("a")), _text(name, _said(text))
-    assert odd.count("-->") == plain.count("-->")
-    assert odd.count("\t") == plain.count("\t")
+    between = "\t" if name == "audacity" else "-->"
+    assert odd.count(between) == plain.count(between)
     assert len(odd.splitlines()) == len(plain.splitlines())
 
 
