@@ -28,6 +28,7 @@ ROOMS = [
     ("sercli.whisper", 1),
     ("sercli.config", 1),
     ("sercli.files", 0),
+    ("sercli.processes", 0),
     ("sercli.types", 0),
     ("sercli.errors", 0),
     ("sercli", -1),

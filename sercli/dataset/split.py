@@ -10,7 +10,7 @@ from sercli.errors import SerError, no_such
 from sercli.types import Manifest, Split, Utterance
 
 KINDS = ("seed", "loso", "speakers", "prompts", "official")
-_PARTS = ("train", "valid", "test")
+PARTS = ("train", "valid", "test")
 
 
 def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fold: int = 1, seed: int = 0) -> Split:
@@ -32,19 +32,30 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
         raise SerError(no_such("split", kind, KINDS))
     rows = manifest.utterances
     if kind in ("seed", "official"):
-        _check_fold(fold, 1, kind)
-        return _check_parts(_seed_split(rows, seed) if kind == "seed" else _official_split(rows, seed), manifest)
+        check_fold(fold, 1, kind)
+        return check_parts(_seed_split(rows, seed) if kind == "seed" else _official_split(rows, seed), manifest)
     group_by = _grouping(rows, kind)
     groups = {u.id: _group(u, group_by, kind) for u in rows}
     folds = _deal(rows, groups, n_folds, group_by)
-    _check_fold(fold, len(folds), kind)
+    check_fold(fold, len(folds), kind)
     test, valid = folds[fold - 1], folds[fold % len(folds)]
     parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
     if kind == "prompts":
         parts = _without_test_prompts(rows, parts)
-    split = _assemble(rows, parts, kind, group_by, fold, len(folds), seed, leaky=_shares_speakers(rows, parts))
+    split = _assemble(rows, parts, kind, group_by, fold, len(folds), seed, leaky=shares_speakers(rows, parts))
     check_groups(split, groups)
-    return _check_parts(split, manifest)
+    return check_parts(split, manifest)
+
+
+def make_folds(manifest: Manifest, kind: str, *, n_folds: int | None = None, seed: int = 0) -> tuple[Split, ...]:
+    """Make all folds of a split; each group is in the test part of one of them.
+
+    Raises:
+        SerError: as `make_split`.
+    """
+    first = make_split(manifest, kind, n_folds=n_folds, seed=seed)
+    others = (make_split(manifest, kind, n_folds=n_folds, fold=fold, seed=seed) for fold in range(2, first.n_folds + 1))
+    return (first, *others)
 
 
 def check_groups(split: Split, groups: Mapping[str, str]) -> None:
@@ -54,7 +65,7 @@ def check_groups(split: Split, groups: Mapping[str, str]) -> None:
         SerError: naming the group and the parts.
     """
     where: dict[str, str] = {}
-    for part in _PARTS:
+    for part in PARTS:
         for utterance_id in getattr(split, part):
             group = groups[utterance_id]
             if where.setdefault(group, part) != part:
@@ -63,8 +74,13 @@ def check_groups(split: Split, groups: Mapping[str, str]) -> None:
 
 def split_hash(split: Split) -> str:
     """A short name for a division: equal for equal parts, whatever made them."""
-    text = "\n\n".join("\n".join(sorted(getattr(split, part))) for part in _PARTS)
+    text = "\n\n".join("\n".join(sorted(getattr(split, part))) for part in PARTS)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def folds_hash(folds: Iterable[Split]) -> str:
+    """A short name for a whole division into folds, whatever made it."""
+    return hashlib.sha256("\n".join(map(split_hash, folds)).encode()).hexdigest()[:16]
 
 
 def _grouping(rows: Sequence[Utterance], kind: str) -> str:
@@ -85,7 +101,12 @@ def _group(utterance: Utterance, group_by: str, kind: str) -> str:
     return value
 
 
-def _check_fold(fold: int, n_folds: int, kind: str) -> None:
+def check_fold(fold: int, n_folds: int, kind: str) -> None:
+    """Refuse the number of a fold that there is not.
+
+    Raises:
+        SerError: naming how many there are.
+    """
     if not 1 <= fold <= n_folds:
         has = "one fold" if n_folds == 1 else f"{n_folds} folds, counted from 1"
         raise SerError(f"--fold {fold} does not exist: --split {kind} has {has}.")
@@ -124,9 +145,9 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"(\d+)", name))], name
 
 
-def _shares_speakers(rows: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
+def shares_speakers(rows: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
     """Whether one speaker is in two parts, as where sessions are days and not pairs of people."""
-    seen = {(u.speaker, parts[u.id]) for u in rows if u.speaker and parts[u.id] in _PARTS}
+    seen = {(u.speaker, parts[u.id]) for u in rows if u.speaker and parts[u.id] in PARTS}
     return len(seen) > len({speaker for speaker, _ in seen})
 
 
@@ -151,7 +172,7 @@ def _official_split(rows: Sequence[Utterance], seed: int) -> Split:
 
 def _official_part(utterance: Utterance) -> str:
     part = utterance.attributes.get("part")
-    if part not in _PARTS:
+    if part not in PARTS:
         raise SerError(
             f"--split official needs a part (train, valid or test) for every utterance, and '{utterance.id}' has "
             f"{part!r}; use --split speakers or loso."
@@ -177,17 +198,24 @@ def _assemble(
     *,
     leaky: bool = False,
 ) -> Split:
-    ids: dict[str, list[str]] = {part: [] for part in (*_PARTS, "dropped")}
+    ids: dict[str, list[str]] = {part: [] for part in (*PARTS, "dropped")}
     for row in rows:
         ids[parts[row.id]].append(row.id)
-    train, valid, test = (tuple(ids[part]) for part in _PARTS)
+    train, valid, test = (tuple(ids[part]) for part in PARTS)
     return Split(train, valid, test, kind, group_by, fold, n_folds, seed, leaky)
 
 
-def _check_parts(split: Split, manifest: Manifest) -> Split:
-    """Every part has utterances, and the train part every class."""
+def check_parts(split: Split, manifest: Manifest) -> Split:
+    """Refuse a split without an utterance in some part, or without some class in the train part.
+
+    Returns:
+        the split itself.
+
+    Raises:
+        SerError: naming the part or the classes.
+    """
     where = f"--split {split.kind} fold {split.fold}"
-    for part in _PARTS:
+    for part in PARTS:
         if not getattr(split, part):
             shared = split.kind == "prompts" and part == "train"
             why = "every utterance shares its prompt with the test part" if shared else "nothing falls into it"

@@ -66,7 +66,7 @@ class Mistake:
     truth: str
     answer: str
     confidence: float
-    members: dict[str, tuple[str, float]] = field(default_factory=dict)  # of an ensemble: modality -> answer, confidence
+    members: dict[str, tuple[str, float]] = field(default_factory=dict)  # modality -> answer and its confidence
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,17 @@
 Nothing heavy is imported here: a process says how many threads it wants before torch is.
 """
 
-import os
-import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sercli
+from sercli import processes
 from sercli.errors import AudioError, ConfigError, SerError
 
 if TYPE_CHECKING:
@@ -121,7 +118,7 @@ def make_listener(listening: Listening) -> "Listener":
 def _by_processes(sources: Iterable[Source], listening: Listening, jobs: int) -> "Iterator[Heard | AudioError]":
     waiting: deque[tuple[Source, Future[Heard | AudioError]]] = deque()
     try:
-        with _pool(jobs) as pool:
+        with processes.pool(jobs) as pool:
             for source in sources:
                 waiting.append((source, pool.submit(_hear_whole, source, listening)))
                 if len(waiting) >= _AHEAD * jobs:
@@ -136,30 +133,6 @@ def _by_processes(sources: Iterable[Source], listening: Listening, jobs: int) ->
             f"A process was killed, perhaps for want of memory, while it heard one of {names}; "
             "give fewer --jobs, and --skip-done with --out to go on from here."
         ) from None
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with the work, or at once where it is broken off: they write nothing, so nothing is lost."""
-    before = set(active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        begun = set(active_children()) - before
-        for process in begun:
-            process.terminate()
-        for process in begun:
-            process.join()
-        raise
-    pool.shutdown()
-
-
-def _begin() -> None:
-    """In a new process: Ctrl-C is the parent's to handle, and each computes on one core."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @cache

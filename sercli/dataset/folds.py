@@ -1,0 +1,163 @@
+"""A division into folds as a file, so that another laboratory repeats the very same, or ours that of another."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from sercli.dataset.split import check_parts, folds_hash, shares_speakers
+from sercli.errors import SerError
+from sercli.files import write_atomic
+from sercli.types import Manifest, Split, Utterance
+
+FILE = "file:"
+"""What begins the name of a split that is read from a file."""
+
+_SHOWN = 3  # unknown ids in a message
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """One fold of the file. Without a validation part the next fold's test part is taken for it."""
+
+    test: tuple[str, ...]
+    train: tuple[str, ...] | None = None  # None: all that is in no other part
+    valid: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _File:
+    """What the JSON file says; all but the folds is for a person to read, and the hash to check them by."""
+
+    folds: tuple[_Parts, ...]
+    corpus: str = ""
+    kind: str = ""
+    hash: str = ""
+
+
+def write(path: Path, folds: Sequence[Split], corpus: str) -> None:
+    """Write all folds with their hash."""
+    parts = tuple(_Parts(split.test, split.train, split.valid) for split in folds)
+    content = _File(parts, corpus, folds[0].kind, folds_hash(folds))
+    write_atomic(path, msgspec.json.encode(content) + b"\n")
+
+
+def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
+    """Read folds that `write` wrote, or a table of other people's.
+
+    Args:
+        path: JSON as `write` has it, or CSV with the columns `id` and `fold`: in the test part of which fold each
+            utterance is. The validation part of a fold is then the test part of the next one.
+        manifest: the utterances; those that the file does not name are in no part.
+
+    Raises:
+        SerError: the file cannot be read, names utterances that there are not or one twice, was changed, or a part is
+            without any utterance.
+    """
+    content = _read(path)
+    known = {u.id: n for n, u in enumerate(manifest.utterances)}
+    _check_ids(path, content, known)
+    folds = tuple(_splits(path, content, manifest, known))
+    if content.hash and content.hash != folds_hash(folds):
+        raise SerError(
+            f"{path}: the folds are not those that its hash {content.hash} stands for; copy the file again, or take "
+            "the hash out of it."
+        )
+    return folds
+
+
+def _read(path: Path) -> _File:
+    try:
+        raw = path.read_bytes()
+        content = _table(raw.decode("utf-8-sig")) if path.suffix.lower() == ".csv" else _json(raw)
+    except OSError as error:
+        raise SerError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
+    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+        raise SerError(
+            f"{path} cannot be read as folds: {error}; give JSON as in folds.json of a run, or CSV."
+        ) from None
+    if not content.folds:
+        raise SerError(f"{path} holds no fold; give JSON as in folds.json of a run, or CSV with the columns id, fold.")
+    return content
+
+
+def _json(raw: bytes) -> _File:
+    return msgspec.json.decode(raw, type=_File)
+
+
+def _table(text: str) -> _File:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if not {"id", "fold"} <= set(rows.fieldnames or ()):
+        raise ValueError("the table has no columns id and fold")
+    tested: dict[int, list[str]] = {}
+    for row in rows:
+        tested.setdefault(int(row["fold"]), []).append(row["id"])
+    return _File(tuple(_Parts(tuple(tested[fold])) for fold in sorted(tested)))
+
+
+def _check_ids(path: Path, content: _File, known: Mapping[str, int]) -> None:
+    named = [i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()]
+    unknown = sorted(set(named) - known.keys())
+    if unknown:
+        few = ", ".join(f"'{i}'" for i in unknown[:_SHOWN]) + ", …" * (len(unknown) > _SHOWN)
+        raise SerError(
+            f"{path} names {len(unknown)} utterances that this dataset has not ({few}); ids are those of the manifest, "
+            "and --labels decides which utterances are kept."
+        )
+    tested = Counter(i for parts in content.folds for i in set(parts.test))
+    for name, times in tested.items():
+        if times > 1:
+            raise SerError(f"{path}: '{name}' is in the test part of {times} folds; an utterance can be tested once.")
+
+
+def _splits(path: Path, content: _File, manifest: Manifest, known: Mapping[str, int]) -> Iterator[Split]:
+    every = {i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()}
+    for number, parts in enumerate(content.folds, start=1):
+        following = content.folds[number % len(content.folds)]
+        valid = following.test if parts.valid is None else parts.valid
+        train = tuple(every - {*parts.test, *valid}) if parts.train is None else parts.train
+        ids = {"train": train, "valid": valid, "test": parts.test}
+        where = _where(path, number, ids)
+        rows = [u for u in manifest.utterances if u.id in where]
+        leaky = shares_speakers(rows, where)
+        ordered = {part: tuple(sorted(names, key=known.__getitem__)) for part, names in ids.items()}
+        split = Split(
+            ordered["train"],
+            ordered["valid"],
+            ordered["test"],
+            kind="file",
+            group_by=_grouped_by(rows, leaky=leaky),
+            fold=number,
+            n_folds=len(content.folds),
+            seed=0,
+            leaky=leaky,
+        )
+        yield check_parts(split, manifest)
+
+
+def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Each utterance's part.
+
+    Raises:
+        SerError: one is named twice.
+    """
+    where: dict[str, str] = {}
+    for part, names in ids.items():
+        for name in names:
+            if name in where:
+                raise SerError(
+                    f"{path}, fold {number}: '{name}' is in both the {where[name]} and the {part} part; a file without "
+                    "validation parts needs 3 folds or more."
+                    if where[name] != part
+                    else f"{path}, fold {number}: '{name}' is named twice in the {part} part; take one out."
+                )
+            where[name] = part
+    return where
+
+
+def _grouped_by(rows: Iterable[Utterance], *, leaky: bool) -> str:
+    return "none" if leaky or any(not u.speaker for u in rows) else "speaker"
