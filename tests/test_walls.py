@@ -56,6 +56,7 @@ HOMES = {
     "typer": ("sercli.cli", "sercli.commands"),
     "rich": ("sercli.commands._render",),
     "matplotlib": ("sercli.evaluation.plots",),
+    "jinja2": ("sercli.evaluation.report",),
     "soundfile": ("sercli.dataset.sources",),
     "click": (),
     "pickle": (),

@@ -119,3 +119,4 @@ class Review:
     warnings: tuple[str, ...]  # leaks, slices that could not be made, ...
     environment: dict[str, str]  # versions of what made it
     command: str  # that repeats it
+    leaky: bool = False  # speakers are shared between parts: the page says so before anything else
