@@ -8,13 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sercli import config, plugins
+from sercli import config, locks, plugins
 from sercli.dataset import cache, manifest
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.scan import UNREADABLE, scan
 from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.files import visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
+
+_LOCK = "prepare"
 
 
 @dataclass(frozen=True)
@@ -200,15 +202,38 @@ def feature_configs(
 def finish(prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step) -> dict[str, bool]:
     """Write the manifest, then compute the features; a feature whose input no utterance has is passed over.
 
+    Where another process is preparing the very same manifest into the folder, the two divide the features.
+
     Returns:
         for each feature wanted, whether it was computed.
+
+    Raises:
+        HeldError: another process is preparing something else into the folder.
+        SerError: a recording went missing meanwhile.
     """
     dataset = prepared.dataset
     usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in wanted}
-    manifest.save(dataset)
-    for name, feature_config in wanted:
-        if usable[name]:
-            cache.ensure(dataset, name, feature_config, jobs=jobs, progress=progress)
-    done = tuple(name for name, computed in usable.items() if computed)
-    manifest.save(replace(dataset, info=replace(dataset.info, features=done)))
+    computed = [(name, feature_config) for name, feature_config in wanted if usable[name]]
+    made = dataset.manifest.sha256
+    try:
+        with locks.alone(dataset.folder, _LOCK, doing=made):
+            _make(dataset, computed, jobs, progress)
+    except locks.HeldError:
+        if locks.doing_there(dataset.folder, _LOCK) != made:
+            raise
+        _compute(dataset, computed, jobs, progress)
+        with locks.alone(dataset.folder, _LOCK, doing=made, wait=True):  # all is there, but for what the other lost
+            _make(dataset, computed, jobs, progress)
     return usable
+
+
+def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
+    """Write the manifest, then what is missing of the features, then which there are."""
+    manifest.save(dataset)
+    _compute(dataset, wanted, jobs, progress)
+    manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in wanted))))
+
+
+def _compute(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
+    for name, feature_config in wanted:
+        cache.ensure(dataset, name, feature_config, jobs=jobs, progress=progress)

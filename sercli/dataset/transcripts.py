@@ -22,9 +22,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from filelock import FileLock, Timeout
 
-from sercli import asr, config, plugins
+from sercli import asr, config, locks, plugins
 from sercli.dataset.audio import read
 from sercli.errors import AudioError, ConfigError, SerError
 from sercli.files import write_json
@@ -142,21 +141,18 @@ def add(
         progress: shows what is under way.
 
     Raises:
-        SerError: no utterance has sound, the recogniser cannot be used, or another process is at it.
+        HeldError: another process is at it.
+        SerError: no utterance has sound, or the recogniser cannot be used.
     """
     sounding = [u for u in utterances if u.audio is not None]
     if not sounding:
         raise SerError(f"{folder}: no utterance has a recording, and --asr {engine} needs some; leave --asr out.")
     path = folder / _FOLDER / f"{engine}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path.with_name(f".{engine}.lock"), timeout=0):
-            outdated = _begin(path, engine, engine_config)
-            known = find(folder, engine, sounding)
-            missing = [u for u in sounding if u.id not in known]
-            failures = _append(path, missing, root, engine, engine_config, jobs, progress)
-    except Timeout:
-        raise SerError(f"Another process is writing {path}; wait until it ends, then repeat the command.") from None
+    with locks.alone(path.parent, engine):
+        outdated = _begin(path, engine, engine_config)
+        known = find(folder, engine, sounding)
+        missing = [u for u in sounding if u.id not in known]
+        failures = _append(path, missing, root, engine, engine_config, jobs, progress)
     return Added(find(folder, engine, sounding), len(missing) - len(failures), failures, outdated)
 
 

@@ -223,7 +223,7 @@ def test_two_at_once_do_not_write_into_each_others_lines(corpus, add, heard):
     thread.start()
     holding.wait(10)
     try:
-        with pytest.raises(SerError, match=r"^Another process is writing .*whisper\.jsonl; wait until it ends, then"):
+        with pytest.raises(SerError, match=r"transcripts is being written to by another process; wait until it ends"):
             add()
     finally:
         done.set()
