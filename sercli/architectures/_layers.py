@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Classifier(nn.Module):
     """A network as the rest of the house sees it: an encoder and one linear layer on top.
 
-    Subclasses set `n_embedding` through `__init__` and define `encode`.
+    Subclasses set `n_embedding` through `__init__` and define `encode`, and `attend` where they have an attention.
     """
 
     def __init__(self, n_embedding: int, n_labels: int) -> None:
@@ -18,6 +18,15 @@ class Classifier(nn.Module):
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F) with (B,) true lengths -> (B, E); what lies behind a length has no influence."""
         raise TypeError(f"{type(self).__name__} defines no encode")
+
+    def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What `encode` gives, and the attention by which it came about.
+
+        Returns:
+            (B, E), and (B, T) how much each frame of the input counted: 0 on padding and on what the network cuts off,
+            the sum is 1; None from a network without attention.
+        """
+        return self.encode(x, lengths), None
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F), (B,) -> (B, K) scores before the softmax."""
@@ -70,6 +79,18 @@ def frame_weights(attention: SelfAttention | None, states: Tensor, lengths: Tens
         return mask / lengths[:, None]
     weights: Tensor = attention(states, mask)
     return weights
+
+
+def spread(weights: Tensor, lengths: Tensor, n_frames: int, step: int) -> Tensor:
+    """Weights of moments as weights of frames, `step` of which are a moment: each in equal parts to its real frames.
+
+    (B, T'), (B,) real frames -> (B, n_frames), zero behind each length.
+    """
+    n_moments = weights.shape[1]
+    first = step * torch.arange(n_moments, device=weights.device)
+    shares = weights / (lengths[:, None] - first).clamp(1, step)
+    moment = (torch.arange(n_frames, device=weights.device) // step).clamp(max=n_moments - 1)
+    return shares[:, moment] * time_mask(lengths, n_frames)
 
 
 def weighted_mean(states: Tensor, weights: Tensor) -> Tensor:

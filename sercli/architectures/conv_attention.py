@@ -15,6 +15,7 @@ from sercli.architectures._layers import (
     Classifier,
     MaskedBatchNorm2d,
     SelfAttention,
+    spread,
     time_mask,
     weighted_mean,
     weighted_std,
@@ -64,6 +65,16 @@ class ConvAttention(Classifier):
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F), (B,) -> (B, E)."""
+        return self._pooled(x, lengths)[0]
+
+    def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T, F), (B,) -> (B, E) and (B, T)."""
+        embedding, weights = self._pooled(x, lengths)
+        heard = lengths.clamp(max=self.config.max_frames)
+        return embedding, spread(weights, heard, x.shape[1], 2**self.config.n_blocks)
+
+    def _pooled(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, F), (B,) -> (B, E), and (B, T') how much each moment counts."""
         x, lengths = x[:, : self.config.max_frames], lengths.clamp(max=self.config.max_frames)
         picture = (x * time_mask(lengths, x.shape[1])[:, :, None])[:, None]
         for block in self.blocks:
@@ -73,7 +84,8 @@ class ConvAttention(Classifier):
         states = picture.mean(dim=3).transpose(1, 2)  # (B, C, T', F') -> (B, T', C)
         weights = self.attention(states, time_mask(lengths, states.shape[1]))
         mean = weighted_mean(states, weights)
-        return torch.cat([self.dropout(mean), self.dropout(weighted_std(states, weights, mean))], dim=1)
+        embedding = torch.cat([self.dropout(mean), self.dropout(weighted_std(states, weights, mean))], dim=1)
+        return embedding, weights
 
 
 class _Block(nn.Module):

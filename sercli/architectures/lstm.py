@@ -59,21 +59,30 @@ class Lstm(Classifier):
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F), (B,) -> (B, E)."""
+        return self.attend(x, lengths)[0]
+
+    def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T, F), (B,) -> (B, E), and (B, T) or None."""
         lengths = lengths.clamp(max=self.config.max_frames)
         states = self.input_dropout(x[:, : int(lengths.max())])
         for number, layer in enumerate(self.layers):
             states = layer(self.dropout(states) if number else states, lengths)
-        embedding: Tensor = self.fc(self.dropout(self._pool(states, lengths)))
-        return embedding
+        if self.config.pooling == "last":
+            weights, pooled = None, self._last(states, lengths)
+        else:
+            weights = self.weights(states, lengths)
+            pooled = weighted_mean(states, weights)
+        embedding: Tensor = self.fc(self.dropout(pooled))
+        if self.attention is None or weights is None:
+            return embedding, None
+        return embedding, nn.functional.pad(weights, (0, x.shape[1] - weights.shape[1]))
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, H), (B,) -> (B, T): how much each frame counts."""
         return frame_weights(self.attention, states, lengths)
 
-    def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, H), (B,) -> (B, H)."""
-        if self.config.pooling != "last":
-            return weighted_mean(states, self.weights(states, lengths))
+    def _last(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, H), (B,) -> (B, H): the state in which each direction ends."""
         size = self.config.hidden_size
         last = states[torch.arange(len(states), device=states.device), lengths - 1, :size]
         # The backward direction ends where the utterance begins.
