@@ -46,7 +46,7 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = _note(folder, name)
-    lock = FileLock(folder / f".{name}.lock", timeout=-1 if wait else _PATIENCE_S)
+    lock = FileLock(_lock(folder, name), timeout=-1 if wait else _PATIENCE_S)
     try:
         lock.acquire()
     except Timeout:
@@ -68,6 +68,15 @@ def doing_there(folder: Path, name: str) -> str:
     """What the process that holds a lock, or held it last and was killed, said that it does; "" where none says."""
     holder = _holder(_note(folder, name))
     return holder.doing if holder else ""
+
+
+def forget(folder: Path, name: str) -> None:
+    """Remove a lock that nobody has and that is of no more use, since what it kept apart is done for good."""
+    _lock(folder, name).unlink(missing_ok=True)
+
+
+def _lock(folder: Path, name: str) -> Path:
+    return folder / f".{name}.lock"
 
 
 def _note(folder: Path, name: str) -> Path:

@@ -2,7 +2,8 @@
 
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -12,14 +13,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sercli import __version__
+from sercli import __version__, locks
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
-from sercli.files import write_atomic, write_json
+from sercli.files import visible_names, write_atomic, write_json
 from sercli.types import Array, Predictions, Split
 
 SCHEMA = 1
 PARTS = ("valid", "test")
+_LOCK = "run"
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,33 @@ def start(folder: Path, info: RunInfo) -> RunInfo:
     return info
 
 
+@contextmanager
+def started(folder: Path, info: RunInfo) -> Iterator[RunInfo]:
+    """`start` a run and keep other processes off it until the context ends; a finished one is anybody's to read.
+
+    Raises:
+        HeldError: another process is at it.
+        SerError: as `start`.
+    """
+    if (folder / "run.json").exists():
+        old = start(folder, info)
+        if old.status == "finished":
+            yield old
+            return
+    else:
+        check_free(folder)  # before the lock, which would be the first file of a run in a strange folder
+    with locks.alone(folder, _LOCK):
+        yield start(folder, info)
+    locks.forget(folder, _LOCK)
+
+
 def check_free(folder: Path) -> None:
     """Refuse a place for a new run that holds something.
 
     Raises:
         SerError: it does.
     """
-    if folder.exists() and (not folder.is_dir() or any(p.suffix != ".tmp" for p in folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or visible_names(folder)):
         raise SerError(f"{folder} exists and is not a run directory; choose another --out.")
 
 

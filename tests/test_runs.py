@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from sercli import runs
 from sercli.errors import MismatchError, SerError
+from sercli.locks import HeldError
 from sercli.runs import RunInfo
 from sercli.types import Predictions, Split
 
@@ -288,3 +290,37 @@ def test_damaged_arrays_are_told_without_talk_of_loading_them_unsafely(tmp_path)
     assert message_of(runs.read_arrays, path) == (
         f"{path} cannot be read: damaged, no arrays in it. Train the run again, or copy it again."
     )
+
+
+def test_a_run_belongs_to_one_process_until_it_is_left(tmp_path):
+    with runs.started(tmp_path, INFO) as info:
+        assert info == INFO
+        with pytest.raises(HeldError, match=rf"process {os.getpid()} on .* wait until it ends"):
+            enter(runs.started(tmp_path, INFO))
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_finished_run_is_anybodys_to_read(tmp_path):
+    with runs.started(tmp_path, INFO):
+        runs.write_info(tmp_path, replace(INFO, status="finished"))
+        with runs.started(tmp_path, INFO) as seen:
+            assert seen.status == "finished"
+
+
+def test_a_run_that_broke_off_is_taken_up(tmp_path):
+    with pytest.raises(KeyboardInterrupt), runs.started(tmp_path, INFO):
+        raise KeyboardInterrupt
+    with runs.started(tmp_path, INFO) as info:
+        assert replace(info, versions={}) == INFO
+
+
+def test_no_lock_is_left_in_a_folder_that_is_no_run(tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(SerError, match="is not a run directory"):
+        enter(runs.started(tmp_path, INFO))
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def enter(context):
+    with context:
+        pass

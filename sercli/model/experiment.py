@@ -54,18 +54,18 @@ def train(
     # All three parts now: what the test part lacks must not come to light after an hour of training.
     inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), plan.model.feature)
     begun = _begun(dataset, plan, split, seed)
-    info = runs.start(out, begun)
-    if info.status == "finished":
-        return info
-    runs.write_split(out, split)
-    trainer = make_trainer(dataset, plan, split.train, split.valid, rows, seed, device)
-    best = fit(trainer, out, on_epoch)
-    normaliser = trainer.train.normalisers[0]
-    export_feature(plan.model, out)
-    runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
-    write_weights(out, trainer.module)
-    info = replace(begun, n_features=len(normaliser.mean), best_epoch=best.epoch)
-    return finish(inference.Model(out, info, plan.model, trainer.module, normaliser, device), dataset, split, rows)
+    with runs.started(out, begun) as info:
+        if info.status == "finished":
+            return info
+        runs.write_split(out, split)
+        trainer = make_trainer(dataset, plan, split.train, split.valid, rows, seed, device)
+        best = fit(trainer, out, on_epoch)
+        normaliser = trainer.train.normalisers[0]
+        export_feature(plan.model, out)
+        runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
+        write_weights(out, trainer.module)
+        info = replace(begun, n_features=len(normaliser.mean), best_epoch=best.epoch)
+        return finish(inference.Model(out, info, plan.model, trainer.module, normaliser, device), dataset, split, rows)
 
 
 def _begun(dataset: Dataset, plan: Plan, split: Split, seed: int) -> RunInfo:
