@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from sercli.errors import MismatchError, SerError
 from sercli.types import Array, Predictions, Report
 
+N_BINS = 15
+"""Of confidence, where calibration is measured."""
+
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     """Count who was taken for whom.
@@ -29,7 +32,7 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
     [[1, 0], [1, 1]]
     """
     assert len(truth) == len(predicted), f"{len(truth)} true labels and {len(predicted)} predicted ones"
-    return _count(_index(truth, labels), _index(predicted, labels), len(labels))
+    return _count(class_numbers(truth, labels), class_numbers(predicted, labels), len(labels))
 
 
 def report(name: str, truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Report:
@@ -53,7 +56,7 @@ def report(name: str, truth: Sequence[str], predicted: Sequence[str], labels: Se
     >>> result.ua, result.recall
     (0.75, {'joy': 1.0, 'sad': 0.5, 'fear': None})
     """
-    return _from_counts(name, confusion(truth, predicted, labels), labels)
+    return from_counts(name, confusion(truth, predicted, labels), labels)
 
 
 def report_from(predictions: Predictions, name: str) -> Report:
@@ -90,7 +93,7 @@ def uar(truth_index: Array, predicted_index: Array, n_labels: int) -> float:
     return float(np.mean(right[occurs > 0] / occurs[occurs > 0]))
 
 
-def calibration_error(probs: Array, truth_index: Array, n_bins: int = 15) -> float:
+def calibration_error(probs: Array, truth_index: Array, n_bins: int = N_BINS) -> float:
     """Expected calibration error: how far confidence and accuracy lie apart, by bins of confidence.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks"; bins of equal width.
@@ -130,9 +133,9 @@ def baselines(truth: Sequence[str], labels: Sequence[str], train_truth: Sequence
     rows = confusion(truth, truth, labels).diagonal()
     even = np.repeat(rows[:, None] / len(labels), len(labels), axis=1)
     known = Counter(truth if train_truth is None else train_truth)
-    _index(list(known), labels)
+    class_numbers(list(known), labels)
     most = max(labels, key=lambda label: known[label])  # max keeps the first of equals
-    return [_from_counts("chance", even, labels), report("majority", truth, [most] * len(truth), labels)]
+    return [from_counts("chance", even, labels), report("majority", truth, [most] * len(truth), labels)]
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -151,8 +154,12 @@ def to_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
-    """The report of a confusion matrix (K, K), whole counts or expected ones."""
+def from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
+    """The report of a confusion matrix (K, K), whole counts or expected ones.
+
+    Raises:
+        SerError: there is no utterance.
+    """
     occurs, answered, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
     n = round(float(occurs.sum()))
     if n == 0:
@@ -174,8 +181,12 @@ def _from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
     )
 
 
-def _index(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
-    """The class number of each label, (N,)."""
+def class_numbers(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
+    """The class number of each label, (N,).
+
+    Raises:
+        MismatchError: a label that is not one of `labels`.
+    """
     numbers = {label: number for number, label in enumerate(labels)}
     assert len(numbers) == len(labels), f"a label stands twice in {list(labels)}"
     for value in values:

@@ -1,6 +1,18 @@
-"""Pictures as PNG: drawn by Agg without pyplot's state, written whole or not at all, reproducible."""
+"""Pictures as PNG, or as SVG for a page: without pyplot's state, written whole or not at all, reproducible."""
 
+from sercli.evaluation.plots.figure import Svg, as_svg
 from sercli.evaluation.plots.results import confusion_picture, history_picture, trials_picture
+from sercli.evaluation.plots.reviews import intervals_picture, reliability_picture, risk_coverage_picture
 from sercli.evaluation.plots.timeline import timeline_picture
 
-__all__ = ["confusion_picture", "history_picture", "timeline_picture", "trials_picture"]
+__all__ = [
+    "Svg",
+    "as_svg",
+    "confusion_picture",
+    "history_picture",
+    "intervals_picture",
+    "reliability_picture",
+    "risk_coverage_picture",
+    "timeline_picture",
+    "trials_picture",
+]

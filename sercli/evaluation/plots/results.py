@@ -1,58 +1,55 @@
 """Pictures of results: confusion matrices, trainings, searches."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from sercli.evaluation.plots.figure import BLUE, GREY, ORANGE, RED, new_figure
+from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure
 from sercli.types import Array, EpochResult, Report
 
-_HEAT = LinearSegmentedColormap.from_list("ser", ["#FFFFFF", "#9CC8E3", "#0072B2", "#00314F"])  # one hue, by lightness
-_DARK = 0.63  # share of a row from which white text has more contrast than black
+_HEAT = LinearSegmentedColormap.from_list("ser", [f"{BLUE}00", BLUE])  # by how much of the page shines through
+_DARK = 0.87  # share of a row from which text is white, on a light page and on a dark one
 
 
-def confusion_picture(report: Report, path: Path) -> None:
+def confusion_picture(report: Report, target: Target) -> None:
     """Draw the confusion matrix as a heat map of recall: each cell has its count and its share of the row.
 
     Readable for 2 to 28 classes: the picture grows with them. A class without an utterance has a hatched row.
 
     Args:
         report: of one system.
-        path: the PNG to write.
+        target: the PNG to write, or what takes up an SVG.
     """
     counts = np.array(report.confusion)
     k = len(report.labels)
     widest = max(len(label) for label in report.labels)
     side = 2.2 + 0.075 * widest + max(0.62 * k, 3.0)
-    with new_figure((side + 0.7, side), path) as figure:
+    with new_figure((side, side), target) as figure:
         axes = figure.add_subplot()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        image = axes.imshow(shares, cmap=_HEAT, vmin=0, vmax=1)
+        edges = np.arange(k + 1) - 0.5
+        axes.pcolormesh(edges, edges, shares, cmap=_HEAT, vmin=0, vmax=1)
+        axes.set(aspect="equal", ylim=(k - 0.5, -0.5))
         _write_cells(axes, counts, shares)
         _name_classes(axes, report, counts)
-        beside = axes.inset_axes((1.03, 0, 0.04 if k < 10 else 0.025, 1))  # exactly as high as the matrix
-        bar = figure.colorbar(image, cax=beside, format=PercentFormatter(1))
-        bar.set_label("Share of the true class")
-        bar.outline.set_visible(False)
         axes.set_title(f"{report.name}\nWA {report.wa:.3f}   UA {report.ua:.3f}   n {report.n}", fontsize=12, pad=10)
 
 
-def history_picture(history: Sequence[EpochResult], path: Path, best_epoch: int) -> None:
+def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: int) -> None:
     """Draw the losses and the validation UA of a training, with the epoch that was kept marked.
 
     Args:
         history: at least one epoch.
-        path: the PNG to write.
+        target: the PNG to write, or what takes up an SVG.
         best_epoch: counted from 1, one of the history's.
     """
     best = next((result for result in history if result.epoch == best_epoch), None)
     assert best is not None, f"epoch {best_epoch} is not in the history"
     epochs = [result.epoch for result in history]
-    with new_figure((7.5, 6.0), path) as figure:
+    with new_figure((7.5, 6.0), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         marker = "o" if len(epochs) < 30 else ""
         options = {"marker": marker, "markersize": 3.5}
@@ -68,19 +65,19 @@ def history_picture(history: Sequence[EpochResult], path: Path, best_epoch: int)
             axes.legend(frameon=False)
 
 
-def trials_picture(values: Sequence[float | None], states: Sequence[str], path: Path) -> None:
+def trials_picture(values: Sequence[float | None], states: Sequence[str], target: Target) -> None:
     """Draw how a search went: the validation UA of each trial and the best so far.
 
     Args:
         values: (N,) of the trials in their order; None where a trial gave none.
         states: (N,) as Optuna names them ("COMPLETE", "PRUNED", "FAIL", ...), in any case.
-        path: the PNG to write.
+        target: the PNG to write, or what takes up an SVG.
     """
     assert len(values) == len(states), f"{len(values)} values and {len(states)} states"
     y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     complete = np.array([state.lower() == "complete" for state in states], dtype=bool) & np.isfinite(y)
     pruned = np.array([state.lower() == "pruned" for state in states], dtype=bool)
-    with new_figure((7.5, 4.5), path) as figure:
+    with new_figure((7.5, 4.5), target) as figure:
         axes = figure.add_subplot()
         _draw_best_so_far(axes, np.where(complete, y, np.nan))
         _draw_trials(axes, y, complete, "complete", marker="o", color=BLUE)
@@ -100,11 +97,11 @@ def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
     size = float(np.clip(15 - k, 8.5, 12))
     for row in range(k):
         if not counts[row].any():
-            axes.axhspan(row - 0.5, row + 0.5, facecolor="#F2F2F2", edgecolor="#CCCCCC", hatch="///", linewidth=0)
+            axes.axhspan(row - 0.5, row + 0.5, facecolor=f"{GREY}22", edgecolor=f"{GREY}99", hatch="///", linewidth=0)
             continue
         for column in range(k):
             count, share = counts[row, column], shares[row, column]
-            colour = "white" if share > _DARK else "black" if count else "#B0B0B0"
+            colour = "white" if share > _DARK else INK if count else GREY
             weight = "bold" if row == column else "normal"
             axes.text(column, row, _cell(count, share), ha="center", va="center", c=colour, size=size, weight=weight)
 
@@ -125,11 +122,11 @@ def _name_classes(axes: Axes, report: Report, counts: Array) -> None:
     if len(places) > 4 or max(len(label) for label in report.labels) > 9:
         for text in axes.get_xticklabels():
             text.set(rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_xlabel("Predicted", fontweight="bold")
+    axes.set_xlabel("Predicted (count, share of the true class)", fontweight="bold")
     axes.set_ylabel("True", fontweight="bold")
     axes.set_xticks(places[1:] - 0.5, minor=True)
     axes.set_yticks(places[1:] - 0.5, minor=True)
-    axes.grid(which="minor", color="#DDDDDD", linewidth=0.8)
+    axes.grid(which="minor", linewidth=0.8)
     axes.tick_params(which="both", length=0)
 
 
@@ -140,7 +137,7 @@ def _whole_numbers(axes: Axes) -> None:
 def _mark_best(axes: Axes, epoch: int, value: float, text: str) -> None:
     axes.axvline(epoch, color=GREY, linestyle=":", linewidth=1.2)
     axes.plot([epoch], [value], marker="*", markersize=13, color=RED, linestyle="none", label=f"kept, {text}")
-    axes.grid(axis="y", color="#E5E5E5")
+    axes.grid(axis="y")
 
 
 def _draw_best_so_far(axes: Axes, finished: Array) -> None:
@@ -149,7 +146,7 @@ def _draw_best_so_far(axes: Axes, finished: Array) -> None:
         best = np.fmax.accumulate(finished)
         label = f"best so far ({best[-1]:.3f})"
         axes.step(np.arange(1, len(best) + 1), best, where="post", color=RED, linewidth=1.8, label=label)
-    axes.grid(axis="y", color="#E5E5E5")
+    axes.grid(axis="y")
 
 
 def _draw_trials(axes: Axes, y: Array, chosen: Array, label: str, *, marker: str, color: str) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, new_figure
+from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure
 from sercli.types import Array
 
 _OF_EMOTION = {"neutral": "#8C8C8C", "happiness": ORANGE, "sadness": BLUE, "anger": RED, "fear": "#CC79A7"} | {
@@ -33,7 +33,7 @@ _LEGEND = 8  # of so many classes the legend has all, of more those that are an 
 
 
 def timeline_picture(
-    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], blocks: Iterable[Array], rate_hz: int, path: Path
+    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], blocks: Iterable[Array], rate_hz: int, target: Target
 ) -> None:
     """Draw one recording from left to right: its waveform, the emotion of each utterance, and words where they fit.
 
@@ -45,7 +45,7 @@ def timeline_picture(
         labels: (K,) all classes.
         blocks: the recording's samples, (n,) each, one after the other.
         rate_hz: of the samples.
-        path: the PNG to write.
+        target: the PNG to write, or what takes up an SVG.
     """
     peaks = _peaks(blocks, rate_hz)
     length_s = max([len(peaks) * _PEAK_S, *(row["end_s"] for row in rows)])
@@ -54,7 +54,7 @@ def timeline_picture(
     inches_per_s = (width - 0.9) / length_s
     said = _fitted_words(rows, length_s, inches_per_s)
     n_lines = max((text.count("\n") + 1 for text in said.values()), default=0)
-    with new_figure((width, 3.4 + 0.16 * n_lines), path) as figure:
+    with new_figure((width, 3.4 + 0.16 * n_lines), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.8))
         _draw_waveform(upper, peaks, rows, colours)
         wide = _usual_s(rows) * inches_per_s >= _NARROWEST_IN
