@@ -15,6 +15,14 @@ One that needs a library or weights which an installation without extras lacks a
 - `EXTRA`: the extra of ser that brings them. It is computed only where it is asked for by name or by a model, never
   because a preset uses it; what is missing is a `SerError` of `extract` that says what to install.
 
+One made from words, that can tell where its rows come from, also gives:
+
+- `places(text, config)`: (T,) for each row of `extract` which word of `text.split()` it was made from, -1 for none.
+
+One made from sound whose rows do not cover a clip from its beginning to its end, be it long or short, also gives:
+
+- `row_s(config)`: the seconds from one row to the next, the first of which stands at the beginning.
+
 A feature that reads files of its own (word vectors) also gives:
 
 - `identity(config)`: what the numbers depend on, JSON-safe: the cache's key has it in place of the Config;

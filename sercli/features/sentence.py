@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,21 @@ def extract(text: str, config: Config) -> Array:
     return rows[inner] if inner.any() else rows.mean(axis=0, keepdims=True)
 
 
+def places(text: str, config: Config) -> Array:
+    """Which word of `text.split()` each row of `extract` was made from; -1: none.
+
+    Raises:
+        SerError: the model is missing or damaged.
+    """
+    encoding = _load(config.model).encoding(text, config.max_tokens)
+    inner = np.array(encoding.special_tokens_mask) == 0
+    if not inner.any():
+        return np.array([-1])
+    starts = np.array([word.start() for word in re.finditer(r"\S+", text)])
+    found: Array = np.searchsorted(starts, np.array(encoding.offsets)[inner, 0], side="right") - 1
+    return found
+
+
 def identity(config: Config) -> dict[str, Any]:
     """What the numbers depend on: the weights by their content, wherever they lie, the layers and the cut.
 
@@ -120,12 +136,16 @@ class _Bert:
 
     def cut(self, text: str, max_tokens: int) -> tuple[list[int], Array]:
         """(T,) the word pieces by number with the markers around them, and (T,) bool: which are of the text itself."""
+        encoding = self.encoding(text, max_tokens)
+        return encoding.ids, np.array(encoding.special_tokens_mask) == 0
+
+    def encoding(self, text: str, max_tokens: int) -> Any:
+        """The word pieces of a text as the tokenizer gives them, with the markers around them."""
         n_markers = self.tokenizer.num_special_tokens_to_add(is_pair=False)
         n_positions = len(self.weights["embeddings.position_embeddings.weight"])
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         encoding.truncate(min(max_tokens, n_positions - n_markers))
-        encoding = self.tokenizer.post_process(encoding)
-        return encoding.ids, np.array(encoding.special_tokens_mask) == 0
+        return self.tokenizer.post_process(encoding)
 
     def states(self, ids: "Tensor", n_layers: int) -> "list[Tensor]":
         """The embeddings of a text (T,) and the states behind each of the first layers: n_layers + 1 times (T, E)."""

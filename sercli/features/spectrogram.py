@@ -70,6 +70,11 @@ def extract(signal: Array, config: Config) -> Array:
     return picture
 
 
+def row_s(config: Config) -> float:
+    """Seconds from one row to the next: the picture is as long for a short clip, and ends before a long one."""
+    return config.pool_frames * config.hop_samples / config.sample_rate_hz
+
+
 def _pooled_power(signal: Array, config: Config) -> Array:
     """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of what is left."""
     window, pool = config.n_fft_samples, config.pool_frames

@@ -79,13 +79,38 @@ def tokens(text: str, config: Config) -> list[str]:
     >>> tokens("I can’t. [LAUGHTER] Go!", Config())
     ['i', 'ca', "n't", '.', '[laughter]', 'go', '!']
     """
-    plain = _DOTS.sub("...", unicodedata.normalize("NFKC", text)).translate(_QUOTES)
-    if config.lower:
-        plain = plain.lower()
     cut: list[str] = []
-    for piece in _MARKER.split(plain):
+    for piece in _MARKER.split(_plain(text, config)):
         cut += [piece] if _MARKER.fullmatch(piece) else _tokenizer()(_FULL_STOP.sub(" .", piece))
     return [{"``": '"', "''": '"'}.get(token, token) for token in cut[: config.max_tokens]]
+
+
+def places(text: str, config: Config) -> Array:
+    """Which word of `text.split()` each row of `extract` was made from; -1: none.
+
+    Tokens are the words' characters in their order, so it is enough to count them.
+
+    >>> places("I can't. Go!", Config())
+    array([0, 1, 1, 1, 2, 2])
+    """
+    found = tokens(text, config)
+    if not found:
+        return np.array([-1])
+    ends = np.cumsum([_n_characters(word, config) for word in text.split()])
+    starts = np.cumsum([0, *map(len, found)])[:-1]
+    return np.minimum(np.searchsorted(ends, starts, side="right"), len(ends) - 1)
+
+
+def _plain(text: str, config: Config) -> str:
+    """The text as it is cut: one kind of letters, dots and quotes."""
+    plain = _DOTS.sub("...", unicodedata.normalize("NFKC", text)).translate(_QUOTES)
+    return plain.lower() if config.lower else plain
+
+
+def _n_characters(word: str, config: Config) -> int:
+    """Of a word's tokens; what the tokenizer takes for one quote counts as one."""
+    plain = _plain(word, config).replace("``", '"').replace("''", '"')
+    return sum(not character.isspace() for character in plain)
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -345,3 +345,20 @@ def test_importing_the_plugin_leaves_heavy_libraries_alone():
     code = "import sys, sercli.features.sentence; print(*sys.modules.keys() & {'torch', 'tokenizers', 'safetensors'})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_each_row_has_its_place_among_the_words(folder):
+    config = Config(model=str(folder))
+    text = "The suns, rainy\n again"  # the sun ##s [UNK] rain ##y again
+    assert len(extract(text, folder)) == 7
+    assert sentence.places(text, config).tolist() == [0, 1, 1, 1, 2, 2, 3]
+    assert sentence.places(text, Config(model=str(folder), max_tokens=3)).tolist() == [0, 1, 1]
+    assert sentence.places(" ", config).tolist() == [-1]
+
+
+@given(text=st.text(alphabet=st.sampled_from("tehsunraiy. éI\u00a0\n,"), max_size=60) | st.text(max_size=40))
+def test_any_text_has_a_place_for_each_row_in_the_order_of_the_words(folder, text):
+    places = sentence.places(text, Config(model=str(folder)))
+    assert len(places) == len(extract(text, folder))
+    assert (np.diff(places) >= 0).all()
+    assert places.max() < max(len(text.split()), 1)

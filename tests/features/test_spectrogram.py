@@ -109,3 +109,11 @@ def test_a_floor_above_the_loudest_cell_is_refused():
 def test_an_fft_without_frequencies_is_refused():
     with pytest.raises(ConfigError, match=r"feature\.n_fft_samples=1 has no frequency but 0 Hz; take 2 or more"):
         spectrogram.Config(n_fft_samples=1)
+
+
+def test_a_row_is_as_far_from_the_next_as_it_says():
+    config = spectrogram.Config()
+    click = np.zeros(64_000, np.float32)
+    click[32_000] = 1  # at 2 s
+    loudest = spectrogram.extract(click, config).sum(axis=1).argmax()
+    assert loudest * spectrogram.row_s(config) == pytest.approx(2, abs=2 * spectrogram.row_s(config))
