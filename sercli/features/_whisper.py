@@ -2,13 +2,24 @@
 
 import numpy as np
 
+from sercli.errors import ConfigError
 from sercli.features import _dsp
-from sercli.types import Array
+from sercli.types import Array, AudioConfig
 
 SAMPLE_RATE_HZ = 16_000
 HOP = 160  # samples from one frame to the next: 100 frames a second
 _WINDOW = 400  # samples in a frame
 _RANGE = 8.0  # decades below the clip's loudest band that are kept
+
+
+def check_rate(config: AudioConfig) -> None:
+    """Refuse a sample rate that Whisper was not trained at.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if config.sample_rate_hz != SAMPLE_RATE_HZ:
+        raise ConfigError(f"feature.sample_rate_hz={config.sample_rate_hz}: Whisper hears 16000 Hz; leave it out.")
 
 
 def log_mel(signal: Array, n_mels: int) -> Array:

@@ -33,8 +33,7 @@ class Config(AudioConfig):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be before any sound is read."""
-        if self.sample_rate_hz != _whisper.SAMPLE_RATE_HZ:
-            raise ConfigError(f"feature.sample_rate_hz={self.sample_rate_hz}: Whisper hears 16000 Hz; leave it out.")
+        _whisper.check_rate(self)
         if min(self.layers) < 1 or len(set(self.layers)) < len(self.layers):
             raise ConfigError(f"feature.layers={list(self.layers)}: layers are counted from 1, and each is given once.")
 

@@ -161,6 +161,8 @@ def make_trainer(
     architecture = plugins.load("architecture", plan.model.architecture)
     n_features = len(train_part.normalisers[0].mean)
     module = architecture.build(plan.model.architecture_config, n_features, len(dataset.info.labels))
+    if hasattr(architecture, "start"):
+        architecture.start(module)
     return Trainer(module, train_part, valid_part, plan.train, seed=seed, device=device)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -72,8 +73,7 @@ class Trainer:
     ) -> None:
         self.module = module.to(device)
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
-        trainable = [p for p in module.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
+        self.optimiser = torch.optim.AdamW(_groups(module), lr=config.lr, weight_decay=config.weight_decay)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
         self.progress = Progress()
 
@@ -106,7 +106,7 @@ class Trainer:
         torch.manual_seed(_mixed(self.seed, epoch))
         generator = np.random.default_rng([self.seed, epoch])
         for group in self.optimiser.param_groups:
-            group["lr"] = _step_size(self.config, epoch)
+            group["lr"] = _step_size(self.config, epoch) * group["share"]
         self.module.train()
         total = 0.0
         for batch in training_batches(self.train, self.config, generator, self.device):
@@ -192,6 +192,16 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _mixed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _groups(module: nn.Module) -> list[dict[str, Any]]:
+    """What is trained, by its share of the step: 1 but for what the network itself names as slow."""
+    slow: dict[nn.Parameter, float] = getattr(module, "slow_parameters", dict)()
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            groups.setdefault(slow.get(parameter, 1.0), []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
 
 
 def _step_size(config: TrainConfig, epoch: int) -> float:

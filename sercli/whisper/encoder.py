@@ -4,6 +4,8 @@ Source: Radford et al. 2022, "Robust speech recognition via large-scale weak sup
 them. Checked against CTranslate2's own encoder in a test.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -22,11 +24,12 @@ class Encoder(nn.Module):
 
     def __init__(self, n_mels: int, n_states: int, n_heads: int, n_layers: int) -> None:
         super().__init__()
+        self.n_heads = n_heads
         self.conv1 = nn.Conv1d(n_mels, n_states, 3, padding=1)
         self.conv2 = nn.Conv1d(n_states, n_states, 3, stride=2, padding=1)
-        self.register_buffer("positions", torch.zeros(MAX_FRAMES // 2, n_states), persistent=False)
+        self.register_buffer("positions", _sinusoids(MAX_FRAMES // 2, n_states), persistent=False)
         self.layers = nn.ModuleList(_Layer(n_states, n_heads) for _ in range(n_layers))
-        self.norm = nn.LayerNorm(n_states)
+        self.norm: nn.Module = nn.LayerNorm(n_states)
 
     def forward(self, mel: Tensor, lengths: Tensor, n_layers: int | None = None) -> list[Tensor]:
         """The states behind each layer; those of an utterance are the same alone and in a padded batch.
@@ -77,6 +80,16 @@ class _Layer(nn.Module):
         x = x + self.out(found.transpose(1, 2).reshape(n_batch, n_steps, n_states))
         fed: Tensor = x + self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x))))
         return fed
+
+
+def _sinusoids(n_positions: int, n_states: int) -> Tensor:
+    """(n_positions, n_states), sines beside cosines, from one radian a frame down to a ten thousandth of it.
+
+    Source: Vaswani et al. 2017, "Attention is all you need", laid out as in Whisper's own code; n_states is even.
+    """
+    rates = torch.exp(-math.log(10_000) / max(1, n_states // 2 - 1) * torch.arange(n_states // 2))
+    angles = torch.arange(n_positions)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def load(model: str | None) -> Encoder:

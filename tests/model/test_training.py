@@ -269,3 +269,37 @@ def test_the_cpu_is_there_by_name():
 def test_a_device_that_cannot_be_used_is_refused_with_what_can(name):
     with pytest.raises(SerError, match=rf"--device {name} cannot be used here \(.+\); use --device cpu or auto\."):
         pick_device(name)
+
+
+def test_what_a_network_names_as_slow_takes_its_share_of_the_step_in_every_epoch():
+    def moved(share):
+        learner = trainer(epochs=2, schedule="cosine", clip_norm=0.0)
+        module = learner.module
+        module.slow_parameters = lambda: dict.fromkeys(module.classifier.parameters(), share)
+        learner = Trainer(module, learner.train, learner.valid, learner.config, seed=0, device=CPU)
+        before = {name: p.detach().clone() for name, p in module.named_parameters()}
+        next(learner.epochs())
+        steps = {name: float((p.detach() - before[name]).abs().max()) for name, p in module.named_parameters()}
+        rest = max(value for name, value in steps.items() if "classifier" not in name)
+        return steps["classifier.weight"], rest, [group["lr"] for group in learner.optimiser.param_groups]
+
+    (whole, rest, _), (tenth, same, sizes) = moved(1.0), moved(0.1)
+    assert tenth == pytest.approx(whole / 10, rel=0.3)
+    assert same == pytest.approx(rest, rel=0.3)
+    assert sorted(sizes) == pytest.approx([0.001, 0.01])
+
+
+def test_a_killed_training_with_slow_parameters_goes_on_as_if_it_had_not_been(tmp_path):
+    def learner():
+        made = trainer(epochs=4, schedule="cosine")
+        module = made.module
+        module.slow_parameters = lambda: dict.fromkeys(module.classifier.parameters(), 0.1)
+        return Trainer(module, made.train, made.valid, made.config, seed=0, device=CPU)
+
+    whole, killed, taken_up = learner(), learner(), learner()
+    list(whole.epochs())
+    list(islice(killed.epochs(), 2))
+    killed.save(tmp_path / "resume.safetensors")
+    taken_up.resume(tmp_path / "resume.safetensors")
+    list(taken_up.epochs())
+    assert same_weights(whole, taken_up)

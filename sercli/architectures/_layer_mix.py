@@ -1,0 +1,75 @@
+"""The head that layer-mix and whisper-tuned share: a mixture of a speech model's layers, then statistics over time.
+
+The layers of a self-supervised or recognising model say different things; a softmax over one weight a layer learns
+which of them to listen to (Yang et al. 2021, "SUPERB"). An attention decides which moments count for mean and deviation
+(Okabe et al. 2018, "Attentive statistics pooling for deep speaker embedding").
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
+from sercli.types import Dropout, PositiveInt
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network."""
+
+    # concat: the hidden units read the layers side by side; softmax: their mixture by one learned weight a layer
+    mixing: Literal["concat", "softmax"] = "concat"
+    n_layers: PositiveInt = 4  # how many layers the softmax mixes: the number of feature.layers
+    n_hidden: PositiveInt = 128  # width that each frame is brought down to
+    n_attention: PositiveInt = 64  # hidden units of the attention
+    pooling: Literal["attention", "mean"] = "attention"  # whether an attention weighs the moments, or all count alike
+    deviation: bool = True  # pool the deviation over time beside the mean
+    input_dropout: Dropout = 0.1  # on the mixed frames
+    dropout: Dropout = 0.3  # on the pooled statistics
+
+
+def search_space(trial: Any) -> dict[str, Any]:
+    """What `ser tune` varies."""
+    return {
+        "n_hidden": trial.suggest_categorical("architecture.n_hidden", [64, 128, 256]),
+        "pooling": trial.suggest_categorical("architecture.pooling", ["attention", "mean"]),
+        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5),
+        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
+    }
+
+
+class LayerMix(Classifier):
+    """(B, T, L * D) -> mixture (B, T, D) or all -> hidden (B, T, H) -> mean and deviation (B, 2 H) -> linear."""
+
+    def __init__(self, config: Config, n_features: int, n_labels: int) -> None:
+        super().__init__(config.n_hidden * (2 if config.deviation else 1), n_labels)
+        self.config = config
+        softmax = config.mixing == "softmax"
+        self.mixture = nn.Parameter(torch.zeros(config.n_layers)) if softmax else None
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        n_mixed = n_features // config.n_layers if softmax else n_features
+        self.hidden = nn.Sequential(nn.Linear(n_mixed, config.n_hidden), nn.GELU())
+        self.attention = SelfAttention(config.n_hidden, config.n_attention) if config.pooling == "attention" else None
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, L * D), (B,) -> (B, E)."""
+        states = self.hidden(self.input_dropout(self._mixed(x)))
+        weights = self.weights(states, lengths)
+        mean = weighted_mean(states, weights)
+        pooled = torch.cat([mean, weighted_std(states, weights, mean)], dim=1) if self.config.deviation else mean
+        embedding: Tensor = self.dropout(pooled)
+        return embedding
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """(B, T, L * D) -> (B, T, D), or as it is."""
+        if self.mixture is None:
+            return x
+        layers = x.view(len(x), x.shape[1], self.config.n_layers, -1)  # (B, T, L, D)
+        return torch.einsum("btld,l->btd", layers, torch.softmax(self.mixture, dim=0))
+
+    def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, H), (B,) -> (B, T): how much each frame counts."""
+        return frame_weights(self.attention, states, lengths)
