@@ -1,0 +1,74 @@
+"""How figures are written: shares in percent, a dash for what is not known, a true minus sign."""
+
+import math
+
+from sercli.evaluation.review import Figure
+
+MISSING = "–"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share without its sign: the heads of tables have it.
+
+    >>> percent(0.5403), percent(None)
+    ('54.0', '–')
+    """
+    return MISSING if value is None or not math.isfinite(value) else _minus(f"{100 * value + 0.0:.{digits}f}")
+
+
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points, always with its sign.
+
+    >>> points(0.031), points(-0.002), points(-0.0001)
+    ('+3.1', '−0.2', '0.0')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else _minus(text)
+
+
+def interval(figure: Figure) -> str:
+    """Its two ends in percent.
+
+    >>> interval(Figure(0.02, -0.004, 0.044))
+    '−0.4 to 4.4'
+    """
+    return f"{percent(figure.low)} to {percent(figure.high)}"
+
+
+def probability(p: float | None) -> str:
+    """A p value.
+
+    >>> probability(0.0312), probability(0.0004)
+    ('0.031', '< 0.001')
+    """
+    if p is None or not math.isfinite(p):
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def decimals(value: float | None, digits: int = 3) -> str:
+    """A number that is no share."""
+    return MISSING if value is None or not math.isfinite(value) else _minus(f"{value:.{digits}f}")
+
+
+def fact(value: str | int | float) -> str:
+    """A value of the review's tables of facts.
+
+    >>> fact(1440), fact(1.4799), fact("speakers")
+    ('1,440', '1.48', 'speakers')
+    """
+    if isinstance(value, str):
+        return value or MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return _minus(f"{value:,}")
+    return _minus(f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}") if math.isfinite(value) else MISSING
+
+
+def _minus(text: str) -> str:
+    """A number that rounds to zero has no sign."""
+    bare = text.removeprefix("-")
+    return text if bare == text else bare if not bare.strip("0.") else f"−{bare}"
