@@ -28,7 +28,7 @@ _LOCK = "run"
 class RunInfo:
     """What run.json says."""
 
-    kind: str  # model | ensemble
+    kind: str  # model | ensemble | cross-validation
     name: str  # of the preset or the rule
     status: str  # training | finished
     labels: tuple[str, ...]
@@ -41,6 +41,31 @@ class RunInfo:
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
+
+
+CROSS_VALIDATION = "cross-validation"
+"""The kind of a directory that holds a run for each fold and seed."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a cross-validation."""
+
+    fold: int  # counted from 1
+    seed: int
+    folder: Path
+
+
+def cells(folder: Path, n_folds: int, seeds: Sequence[int]) -> tuple[Cell, ...]:
+    """Where the runs of a cross-validation lie, seed by seed: FOLDER/fold-1/seed-0, FOLDER/fold-2/seed-0, ..."""
+    return tuple(
+        Cell(fold, seed, folder / f"fold-{fold}" / f"seed-{seed}") for seed in seeds for fold in range(1, n_folds + 1)
+    )
+
+
+def cells_of(folder: Path, info: RunInfo) -> tuple[Cell, ...]:
+    """The runs that a finished cross-validation holds."""
+    return cells(folder, info.settings["split"]["n_folds"], info.settings["run"]["seeds"])
 
 
 def load_info(folder: Path) -> RunInfo:
@@ -75,6 +100,20 @@ def load_finished(folder: Path) -> RunInfo:
     if info.status != "finished":
         raise SerError(
             f"{folder} is not finished (status '{info.status}'); repeat the command that started it, it goes on."
+        )
+    return info
+
+
+def load_single(folder: Path) -> RunInfo:
+    """Read run.json of a complete run that can answer by itself.
+
+    Raises:
+        SerError: as `load_finished`, or it is a cross-validation, whose runs answer each on its own test part.
+    """
+    info = load_finished(folder)
+    if info.kind == CROSS_VALIDATION:
+        raise SerError(
+            f"{folder} holds a run for each fold; choose one of them, such as {cells_of(folder, info)[0].folder}."
         )
     return info
 
@@ -189,7 +228,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
 
 def write_predictions(folder: Path, part: str, predictions: Predictions) -> None:
-    """Write predictions/PART.csv: id, truth, prediction, then the probability of each class, unrounded."""
+    """Write predictions/PART.csv: id, truth, prediction, then the probability of each class, unrounded.
+
+    Where a member of an ensemble had no input its probabilities are nan, and it predicted nothing.
+    """
     import csv
     import io
 
@@ -199,7 +241,8 @@ def write_predictions(folder: Path, part: str, predictions: Predictions) -> None
     writer.writerow(["id", "truth", "prediction", *predictions.labels])
     truth = predictions.truth or ("",) * len(predictions.ids)
     for name, true, row in zip(predictions.ids, truth, predictions.probs, strict=True):
-        writer.writerow([name, true, predictions.labels[int(row.argmax())], *map(float, row)])
+        said = "" if np.isnan(row).any() else predictions.labels[int(row.argmax())]
+        writer.writerow([name, true, said, *map(float, row)])
     write_atomic(folder / "predictions" / f"{part}.csv", text.getvalue())
 
 

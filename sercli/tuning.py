@@ -39,6 +39,7 @@ class Search:
     plan: Plan
     train_ids: tuple[str, ...]
     valid_ids: tuple[str, ...]
+    name: str  # of the study in its storage
     identity: dict[str, Any]  # settings that make this study itself
     seed: int
     device: str
@@ -54,7 +55,14 @@ class Outcome:
 
 
 def search_of(
-    dataset: Dataset, plan: Plan, split: Split, *, seed: int, device: str, given: Iterable[str] = ()
+    dataset: Dataset,
+    plan: Plan,
+    split: Split,
+    *,
+    seed: int,
+    device: str,
+    given: Iterable[str] = (),
+    nested: bool = False,
 ) -> Search:
     """Strip a split of its test part, so that no trial can see it.
 
@@ -65,6 +73,7 @@ def search_of(
         seed: of the search and of each training.
         device: as `--device` has it.
         given: settings (`train.lr`) that the command fixes.
+        nested: the study is one of several, a fold each, which one storage may hold.
 
     Raises:
         ConfigError: a given setting is one that the search chooses.
@@ -72,7 +81,8 @@ def search_of(
     for name in sorted(set(given) & searched(plan)):
         raise ConfigError(f"--set {name} does nothing in `ser tune`, which searches that setting itself; leave it out.")
     identity = {**plan.to_dict(), **experiment.provenance(dataset, split, seed)}
-    return Search(dataset, plan, split.train, split.valid, identity, seed, device)
+    name = f"{plan.name}-fold-{split.fold}" if nested else plan.name
+    return Search(dataset, plan, split.train, split.valid, name, identity, seed, device)
 
 
 def searched(plan: Plan) -> set[str]:
@@ -191,7 +201,7 @@ def _open_study(search: Search, url: str) -> optuna.Study:
                 heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),
             )
         return optuna.create_study(
-            study_name=search.plan.name,
+            study_name=search.name,
             storage=storage,
             direction="maximize",
             load_if_exists=True,

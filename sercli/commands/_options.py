@@ -13,7 +13,8 @@ SplitKind = Annotated[
     str | None,
     typer.Option(
         "--split",
-        help="loso, speakers, prompts, official, or seed (leaky). Default: as the corpus suggests.",
+        help="loso, speakers, prompts, official, seed (leaky), or file:FOLDS, such as file:RUN/folds.json. "
+        "Default: as the corpus suggests.",
         show_default=False,
     ),
 ]
@@ -21,11 +22,21 @@ Folds = Annotated[
     int | None,
     typer.Option("--folds", min=3, help="How many folds. Default: as the corpus suggests."),
 ]
-Fold = Annotated[int, typer.Option("--fold", min=1, help="Which fold is the test part, counted from 1.")]
+Fold = Annotated[str, typer.Option("--fold", help="Which fold is the test part, counted from 1; or all of them.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.")]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="With --fold all: how many seeds, from --seed on.", show_default=True)
+]
+Presets = Annotated[
+    list[str] | None,
+    typer.Option("-m", "--model", help="Preset, such as acoustic-lld; repeat for more, or all: a folder each."),
+]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML or JSON file of settings, as `ser tune` writes it."),
+    typer.Option(
+        "--config",
+        help="TOML or JSON file of settings, as `ser tune` writes it; or the folder of `ser tune --fold all`.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Sets = Annotated[

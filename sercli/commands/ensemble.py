@@ -1,12 +1,18 @@
 """`ser ensemble`: two runs become one that hears and reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sercli.commands import _options
+
+if TYPE_CHECKING:
+    from sercli.dataset.manifest import Dataset
+    from sercli.model.crossvalidation import Repetition
+    from sercli.types import TrainConfig
 
 
 def ensemble(
@@ -27,12 +33,16 @@ def ensemble(
     jobs: _options.Jobs = None,
     sets: _options.Sets = None,
 ) -> None:
-    """Combine an acoustic and a linguistic run, at decision level or at feature level."""
-    from sercli import plugins, runs
+    """Combine an acoustic and a linguistic run, at decision level or at feature level.
+
+    Two runs of all folds become an ensemble on each.
+    """
+    from sercli import plugins
     from sercli.commands import _render
     from sercli.dataset import manifest
     from sercli.evaluation import comparison
-    from sercli.model import fusion, inference, training
+    from sercli.model import answers, crossvalidation, fusion, training
+    from sercli.runs import load_finished
 
     rules = plugins.names("ensemble") if rule == "all" else (rule,)
     configs = fusion.rule_configs(rules, sets or [])
@@ -42,21 +52,76 @@ def ensemble(
     if rule == "all":
         _check_out(out, rules)
     dataset = manifest.load(data, words=words)
-    chosen = training.pick_device(device)
-    members = (inference.load(acoustic, chosen), inference.load(linguistic, chosen))
-    rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
-    fusion.check_members(members, dataset)
-    answers = [runs.read_predictions(folder, "test") for folder in (acoustic, linguistic)]
-    folders = [out / name if rule == "all" else out for name in rules]
-    for name, folder in zip(rules, folders, strict=True):
+    training.pick_device(device)  # refused now, not in a process
+    members = (acoustic, linguistic)
+    n_jobs = _options.n_jobs(jobs)
+    repeated = crossvalidation.repetition_of(members, dataset, device=device, jobs=n_jobs)
+    folders = {name: out / name if rule == "all" else out for name in rules}
+    if repeated is None:
+        _fuse_one(members, folders, configs, dataset, _How(seed, device, n_jobs))
+    else:
+        _fuse_all(members, folders, configs, repeated)
+    infos = {folder: load_finished(folder) for folder in (*members, *folders.values())}
+    collected = [answers.collect(folder, info, info.name) for folder, info in infos.items()]
+    seeds = repeated.seeds if repeated else (seed,)
+    named = [pair for one in collected for pair in answers.by_seed(one, seeds)]
+    result = comparison.compare(named, infos[acoustic].train_counts)
+    _render.systems_table(result.systems, result.baselines)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a single ensemble is made."""
+
+    seed: int
+    device: str
+    jobs: int
+
+
+def _fuse_one(
+    members: tuple[Path, Path],
+    folders: Mapping[str, Path],
+    configs: "Mapping[str, tuple[Any, TrainConfig]]",
+    dataset: "Dataset",
+    how: _How,
+) -> None:
+    """Make an ensemble by each rule of two single runs."""
+    from sercli.commands import _render
+    from sercli.model import fusion, inference, training
+
+    chosen = training.pick_device(how.device)
+    first, second = (inference.load(folder, chosen) for folder in members)
+    rows = inference.cached_rows(dataset, jobs=how.jobs, progress=_render.progress)
+    fusion.check_members((first, second), dataset)
+    for name, folder in folders.items():
         rule_config, train_config = configs[name]
         with _render.training_progress(name, train_config.epochs) as on_epoch:
-            shop = fusion.Workshop(dataset, rows, seed, chosen, on_epoch)
-            fusion.fuse(members, name, folder, shop, rule_config=rule_config, train_config=train_config)
-    names = [*(member.info.name for member in members), *rules]
-    answers += [runs.read_predictions(folder, "test") for folder in folders]
-    result = comparison.compare(list(zip(names, answers, strict=True)), members[0].info.train_counts)
-    _render.systems_table(result.systems, result.baselines)
+            shop = fusion.Workshop(dataset, rows, how.seed, chosen, on_epoch)
+            fusion.fuse((first, second), name, folder, shop, rule_config=rule_config, train_config=train_config)
+
+
+def _fuse_all(
+    members: tuple[Path, Path],
+    folders: Mapping[str, Path],
+    configs: "Mapping[str, tuple[Any, TrainConfig]]",
+    repeated: "Repetition",
+) -> None:
+    """Make an ensemble by each rule on every fold and seed of two cross-validations."""
+    from sercli.commands import _render
+    from sercli.model import crossvalidation
+
+    for name, folder in folders.items():
+        rule_config, train_config = configs[name]
+        with _render.repetition_progress(name, len(repeated.cells(folder))) as update:
+            crossvalidation.fuse(
+                members,
+                name,
+                repeated,
+                folder,
+                rule_config=rule_config,
+                train_config=train_config,
+                on_run=lambda cell, run: update(cell.fold, cell.seed, run.best_epoch),
+            )
 
 
 def _join(acoustic: Path, linguistic: Path, rule: str, out: Path, device: str, sets: Sequence[str]) -> None:

@@ -1,48 +1,98 @@
-"""`ser train`: a preset becomes a run directory."""
+"""`ser train`: a preset becomes a run directory, or several presets one each, on one fold or on all."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sercli.commands import _options
 
+if TYPE_CHECKING:
+    from sercli.commands._setup import Setup
+    from sercli.model.inference import Rows
+
 
 def train(
     *,
-    model: _options.Preset = None,
+    model: _options.Presets = None,
     data: _options.Data,
     out: _options.Out,
     words: _options.Words = "human",
     split: _options.SplitKind = None,
     folds: _options.Folds = None,
-    fold: _options.Fold = 1,
+    fold: _options.Fold = "1",
     seed: _options.Seed = 0,
+    seeds: _options.Seeds = 1,
     config: _options.ConfigFile = None,
     device: _options.Device = "auto",
     jobs: _options.Jobs = None,
     sets: _options.Sets = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table at the end.")] = False,
 ) -> None:
-    """Train a network on one fold; the same command again goes on after a kill."""
-    from sercli.commands import _render, _setup
+    """Train a network on one fold, or on all of them; the same command again goes on after a kill.
 
-    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, words, split, folds, fold, seed)
+    ser train -m acoustic-lld --data work/ravdess --out work/run
+
+    ser train -m acoustic-lld --data work/ravdess --fold all --seeds 3 --out work/run
+
+    ser train -m all --data work/iemocap --fold all --out work/runs
+    """
+    from sercli.commands import _render, _setup
+    from sercli.dataset.transcripts import HUMAN
+    from sercli.errors import SerError
+
+    names = list(dict.fromkeys(model or []))
+    several = len(names) > 1 or names == [_setup.ALL]
+    if seeds > 1 and fold != _setup.ALL:
+        raise SerError(f"--seeds {seeds} needs --fold all, which trains them into one run; add it.")
+    if config is not None and several:
+        raise SerError("--config has the settings of one model; give one -m.")
+    chosen: list[str | None] = list(names) or [None]
+    if names == [_setup.ALL]:
+        chosen = list(_setup.trainable(data, words))
+    work = _Work(device, _options.n_jobs(jobs), quiet)
+    for name in chosen:
+        whose = words if name is None or not several or _setup.reads_text(name) else HUMAN
+        made = _setup.setup(name, config, sets, data, whose, split, folds, fold, seed)
+        folder = out / made.plans[0].name if several else out
+        if made.repeated:
+            _train_all(made, folder, range(seed, seed + seeds), work)
+        else:
+            _train_one(made, folder, seed, work)
+        if any(part.leaky for part in made.folds):
+            _render.warn("The split shares speakers between parts: its figures are too good.")
+    if several:
+        _render.note(f"Next: ser evaluate --all {out}")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How it is to be done."""
+
+    device: str
+    jobs: int
+    quiet: bool
+
+
+def _train_one(made: "Setup", out: Path, seed: int, work: _Work) -> None:
+    """Train on one fold, each epoch shown."""
+    from sercli.commands import _render
     from sercli.evaluation import comparison
-    from sercli.model import experiment, inference, training
+    from sercli.model import experiment, training
     from sercli.runs import check_free, read_predictions
 
-    chosen = training.pick_device(device)
-    rows = inference.cached_rows(dataset, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    (plan,), (parts,) = made.plans, made.folds
+    chosen = training.pick_device(work.device)
+    rows = _rows(made, work)
     # Features first: what cannot be computed must leave no run behind, and their bar must not share training's display.
     if not (out / "run.json").exists():
         check_free(out)
-        everything = dataset.select([*parts.train, *parts.valid, *parts.test])
+        everything = made.dataset.select([*parts.train, *parts.valid, *parts.test])
         rows(everything, plan.model.feature, plan.model.feature_config)
     with _render.training_progress(plan.name, plan.train.epochs) as on_epoch:
-        info = experiment.train(dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
-    if parts.leaky:
-        _render.warn("The split shares speakers between parts: its figures are too good.")
-    if not quiet:
+        info = experiment.train(made.dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
+    if not work.quiet:
         result = comparison.compare([(info.name, read_predictions(out, "test"))], info.train_counts)
         _render.systems_table(result.systems, result.baselines)
     reads = info.modality == "linguistic"
@@ -50,3 +100,37 @@ def train(
     _render.note(
         f"Best epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}"
     )
+
+
+def _train_all(made: "Setup", out: Path, seeds: range, work: _Work) -> None:
+    """Train on all folds, several at a time."""
+    from sercli.commands import _render
+    from sercli.evaluation import comparison
+    from sercli.model import answers, crossvalidation, training
+    from sercli.runs import check_free
+
+    training.pick_device(work.device)  # refused now, not in a process
+    repeated = crossvalidation.Repetition(made.dataset, made.folds, tuple(seeds), work.device, work.jobs)
+    if not (out / "run.json").exists():
+        check_free(out)
+        rows, everyone = _rows(made, work), crossvalidation.everyone(repeated)
+        for plan in made.plans:
+            rows(everyone, plan.model.feature, plan.model.feature_config)
+    with _render.repetition_progress(made.plans[0].name, len(repeated.cells(out))) as update:
+        info = crossvalidation.train(
+            made.plans,
+            repeated,
+            out,
+            on_run=lambda cell, run: update(cell.fold, cell.seed, run.best_epoch),
+        )
+    if not work.quiet:
+        result = comparison.compare(answers.by_seed(answers.collect(out, info, info.name), seeds), info.train_counts)
+        _render.systems_table(result.systems, result.baselines)
+    _render.note(f"Next: ser evaluate {'-l' if info.modality == 'linguistic' else '-a'} {out}")
+
+
+def _rows(made: "Setup", work: _Work) -> "Rows":
+    from sercli.commands import _render
+    from sercli.model import inference
+
+    return inference.cached_rows(made.dataset, jobs=work.jobs, progress=_render.progress)

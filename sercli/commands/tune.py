@@ -1,11 +1,16 @@
 """`ser tune`: search a preset's hyperparameters on train and validation part."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sercli.commands import _options
+
+if TYPE_CHECKING:
+    from sercli.model.inference import Rows
+    from sercli.tuning import Search
 
 _SHOWN = 10  # trials in the table, the best first
 
@@ -26,27 +31,62 @@ def tune(
     words: _options.Words = "human",
     split: _options.SplitKind = None,
     folds: _options.Folds = None,
-    fold: _options.Fold = 1,
+    fold: _options.Fold = "1",
     seed: _options.Seed = 0,
     config: _options.ConfigFile = None,
     device: _options.Device = "auto",
     sets: _options.Sets = None,
 ) -> None:
-    """Search hyperparameters with Optuna; the same command again goes on with the study."""
+    """Search hyperparameters with Optuna; the same command again goes on with the study.
+
+    With --fold all each fold has a study of its own, which never sees that fold's test part.
+    """
     from sercli.commands import _render, _setup
 
-    _check_out(out)
-    plan, dataset, parts = _setup.plan_and_split(model, config, sets, data, words, split, folds, fold, seed)
+    made = _setup.setup(model, config, sets, data, words, split, folds, fold, seed)
     from sercli import tuning
-    from sercli.evaluation.plots import trials_picture
     from sercli.model import inference
 
     given = [pair.partition("=")[0] for pair in sets or []]
-    search = tuning.search_of(dataset, plan, parts, seed=seed, device=device, given=given)
-    rows = inference.cached_rows(dataset, jobs=_options.n_jobs(None), progress=_render.progress)
-    with _render.progress("Tuning", trials) as advance:
+    rows = inference.cached_rows(made.dataset, jobs=_options.n_jobs(None), progress=_render.progress)
+    study = _Study(trials, storage, jobs, rows)
+    folders = [out / f"fold-{parts.fold}" if made.repeated else out for parts in made.folds]
+    for folder in folders:
+        _check_out(folder)
+    for plan, parts, folder in zip(made.plans, made.folds, folders, strict=True):
+        search = tuning.search_of(
+            made.dataset, plan, parts, seed=seed, device=device, given=given, nested=made.repeated
+        )
+        _search(search, folder, study, f"Tuning on fold {parts.fold}" if made.repeated else "Tuning")
+    best, every = (out, " --fold all") if made.repeated else (out / "best.json", "")
+    _render.note(f"Next: ser train -m {made.plans[0].name} --config {best} --data {data}{every} --out RUN")
+
+
+@dataclass(frozen=True)
+class _Study:
+    """How each search is done."""
+
+    trials: int
+    storage: str | None
+    jobs: int
+    rows: "Rows"
+
+
+def _search(search: "Search", out: Path, study: _Study, title: str) -> None:
+    """One study, from its first trial to the table of its best."""
+    from sercli import tuning
+    from sercli.commands import _render
+    from sercli.evaluation.plots import trials_picture
+
+    with _render.progress(title, study.trials) as advance:
         outcome = tuning.tune(
-            search, out, n_trials=trials, storage=storage, jobs=jobs, rows=rows, on_trial=lambda trial: advance(1)
+            search,
+            out,
+            n_trials=study.trials,
+            storage=study.storage,
+            jobs=study.jobs,
+            rows=study.rows,
+            on_trial=lambda trial: advance(1),
         )
     in_order = sorted(outcome.trials, key=lambda trial: trial.number)
     trials_picture([t.value for t in in_order], [t.state.name for t in in_order], out / "trials.png")
@@ -59,7 +99,6 @@ def tune(
     if outcome.importances:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
         _render.note(f"importance of each parameter: {shares}")
-    _render.note(f"Next: ser train -m {plan.name} --config {out / 'best.json'} --data {data} --out RUN")
 
 
 def _check_out(out: Path) -> None:

@@ -90,7 +90,10 @@ def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows)
         temperature = fit_temperature(system.predict(valid, rows).probs, classes(dataset, valid))
     system = replace(system, info=replace(system.info, temperature=temperature))
     for part, ids in (("valid", split.valid), ("test", split.test)):
-        runs.write_predictions(system.folder, part, system.predict(dataset.select(ids), rows))
+        answers = system.predict(dataset.select(ids), rows)
+        runs.write_predictions(system.folder, part, answers)
+        for modality, probs in answers.members.items():
+            runs.write_predictions(system.folder, f"{part}-{modality}", replace(answers, probs=probs))
     info = replace(system.info, status="finished")
     runs.write_info(system.folder, info)
     (system.folder / "resume.safetensors").unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -76,36 +76,23 @@ def fuse(
     split = check_members(members, shop.dataset)
     plugin = plugins.load("ensemble", rule)
     trained = hasattr(plugin, "build")
-    begun = RunInfo(
-        kind="ensemble",
-        name=rule,
-        status="training",
-        labels=members[0].labels,
-        modality="both",
-        settings={
-            "ensemble": {"rule": rule, **config.to_dict(rule_config)},
-            "train": config.to_dict(train_config) if trained else {},
-            "members": {m.info.modality: m.info.settings for m in members},
-            **experiment.provenance(shop.dataset, split, shop.seed),
-        },
-        data=str(shop.dataset.folder),
-        train_counts=members[0].info.train_counts,
-    )
-    info = runs.start(out, begun)
-    if info.status == "finished":
-        return info
-    runs.write_split(out, split)
-    for member in members:
-        _copy_member(member, out / "members" / member.info.modality)
-    encoders = members
-    if trained:
-        state, encoders = _train_rule(members, plugin, rule_config, train_config, split, out, shop)
-    else:
-        valid = shop.dataset.select(split.valid)
-        answers = [m.predict(valid, shop.rows) for m in members]
-        state = plugin.fit(answers, experiment.classes(shop.dataset, valid), rule_config)
-    runs.write_arrays(out / "state.npz", state)
-    return experiment.finish(Ensemble(out, begun, members, encoders, plugin, state), shop.dataset, split, shop.rows)
+    sections = experiment.provenance(shop.dataset, split, shop.seed)
+    new = begun([m.info for m in members], rule, rule_config, train_config, sections, data=str(shop.dataset.folder))
+    with runs.started(out, new) as info:
+        if info.status == "finished":
+            return info
+        runs.write_split(out, split)
+        for member in members:
+            _copy_member(member, out / "members" / member.info.modality)
+        encoders = members
+        if trained:
+            state, encoders = _train_rule(members, plugin, rule_config, train_config, split, out, shop)
+        else:
+            valid = shop.dataset.select(split.valid)
+            answers = [m.predict(valid, shop.rows) for m in members]
+            state = plugin.fit(answers, experiment.classes(shop.dataset, valid), rule_config)
+        runs.write_arrays(out / "state.npz", state)
+        return experiment.finish(Ensemble(out, new, members, encoders, plugin, state), shop.dataset, split, shop.rows)
 
 
 def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) -> RunInfo:
@@ -126,7 +113,43 @@ def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) 
         raise ConfigError(f"--rule {rule} learns from data: give --data, or take one of {', '.join(able)}.")
     runs.check_labels([m.folder for m in members], [m.info for m in members])
     _check_modalities(members)
-    begun = RunInfo(
+    sections: dict[str, dict[str, Any]] = {
+        "data": {"corpus": "none", "manifest_sha256": ""},
+        "split": {"kind": "none", "leaky": any(m.info.settings["split"]["leaky"] for m in members)},
+    }
+    new = begun([m.info for m in members], rule, rule_config, TrainConfig(), sections, data="")
+    with runs.started(out, new) as info:
+        if info.status == "finished":
+            return info
+        for member in members:
+            _copy_member(member, out / "members" / member.info.modality)
+        runs.write_arrays(out / "state.npz", plugin.fit([], np.zeros(0, np.int64), rule_config))
+        info = replace(new, status="finished")
+        runs.write_info(out, info)
+        return info
+
+
+def begun(
+    members: Sequence[RunInfo],
+    rule: str,
+    rule_config: Any,
+    train_config: TrainConfig,
+    sections: Mapping[str, Mapping[str, Any]],
+    *,
+    data: str,
+) -> RunInfo:
+    """What run.json says of an ensemble before there is one.
+
+    Args:
+        members: what the runs say of themselves.
+        rule: its name.
+        rule_config: its configuration.
+        train_config: how it is trained; a rule without a network leaves it out.
+        sections: what it is made on, as `experiment.provenance` says it.
+        data: where the dataset lies.
+    """
+    trained = hasattr(plugins.load("ensemble", rule), "build")
+    return RunInfo(
         kind="ensemble",
         name=rule,
         status="training",
@@ -134,23 +157,13 @@ def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) 
         modality="both",
         settings={
             "ensemble": {"rule": rule, **config.to_dict(rule_config)},
-            "train": {},
-            "members": {m.info.modality: m.info.settings for m in members},
-            "data": {"corpus": "none", "manifest_sha256": ""},
-            "split": {"kind": "none", "leaky": any(m.info.settings["split"]["leaky"] for m in members)},
+            "train": config.to_dict(train_config) if trained else {},
+            "members": {info.modality: info.settings for info in members},
+            **sections,
         },
-        data="",
-        train_counts=members[0].info.train_counts,
+        data=data,
+        train_counts=members[0].train_counts,
     )
-    info = runs.start(out, begun)
-    if info.status == "finished":
-        return info
-    for member in members:
-        _copy_member(member, out / "members" / member.info.modality)
-    runs.write_arrays(out / "state.npz", plugin.fit([], np.zeros(0, np.int64), rule_config))
-    info = replace(begun, status="finished")
-    runs.write_info(out, info)
-    return info
 
 
 def check_members(members: Sequence[Model], dataset: Dataset) -> Split:

@@ -74,7 +74,7 @@ def load(folder: Path, device: torch.device) -> Model:
     Raises:
         SerError: not a run, an ensemble, unfinished, damaged, or made by a newer version.
     """
-    info = runs.load_finished(folder)
+    info = runs.load_single(folder)
     if info.kind != "model":
         raise SerError(f"{folder} is an {info.kind}, and a single model is needed here.")
     model = localised(spec.build(info.name, info.settings).model, folder)

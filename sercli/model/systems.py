@@ -92,7 +92,7 @@ def load(folder: Path, device: torch.device) -> System:
     Raises:
         SerError: not a run, unfinished, damaged, or made by a newer version.
     """
-    info = runs.load_finished(folder)
+    info = runs.load_single(folder)
     if info.kind == "model":
         return inference.load(folder, device)
     members = tuple(inference.load(folder / "members" / part, device) for part in ("acoustic", "linguistic"))

@@ -6,7 +6,7 @@ letter, never read as markup. Each function takes another console where a test o
 
 from sercli.commands._render.console import note, warn
 from sercli.commands._render.predictions import prediction_card, prediction_rows
-from sercli.commands._render.progress import progress, training_progress
+from sercli.commands._render.progress import progress, repetition_progress, training_progress
 from sercli.commands._render.tables import (
     class_table,
     confusion_table,
@@ -26,6 +26,7 @@ __all__ = [
     "prediction_card",
     "prediction_rows",
     "progress",
+    "repetition_progress",
     "systems_table",
     "timeline_rows",
     "training_progress",

@@ -45,6 +45,32 @@ def progress(description: str, total: int | None, *, console: Console | None = N
 
 
 @contextmanager
+def repetition_progress(
+    name: str, total: int, *, console: Console | None = None
+) -> Iterator[Callable[[int, int, int | None], None]]:
+    """A bar over the runs of a cross-validation on stderr; where that is no terminal, one plain line a run.
+
+    Args:
+        name: of the model.
+        total: how many runs there are.
+        console: instead of stderr.
+
+    Yields:
+        `update(fold, seed, best_epoch)`: a run is finished.
+    """
+    console = console or stderr()
+    with progress(name, total, console=console) as advance:
+
+        def update(fold: int, seed: int, best_epoch: int | None) -> None:
+            facts = {"fold": fold, "seed": seed} | ({} if best_epoch is None else {"best epoch": best_epoch})
+            advance(1, **facts)
+            if not console.is_terminal:
+                note(f"{name}: {', '.join(f'{key} {value}' for key, value in facts.items())}", console=console)
+
+        yield update
+
+
+@contextmanager
 def training_progress(
     name: str, epochs: int, *, console: Console | None = None
 ) -> Iterator[Callable[[EpochResult, bool], None]]:
