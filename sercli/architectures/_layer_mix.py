@@ -56,12 +56,20 @@ class LayerMix(Classifier):
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, L * D), (B,) -> (B, E)."""
+        return self._pooled(x, lengths)[0]
+
+    def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T, L * D), (B,) -> (B, E), and (B, T) or None."""
+        embedding, weights = self._pooled(x, lengths)
+        return embedding, None if self.attention is None else weights
+
+    def _pooled(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, L * D), (B,) -> (B, E), and (B, T) how much each frame counts."""
         states = self.hidden(self.input_dropout(self._mixed(x)))
         weights = self.weights(states, lengths)
         mean = weighted_mean(states, weights)
         pooled = torch.cat([mean, weighted_std(states, weights, mean)], dim=1) if self.config.deviation else mean
-        embedding: Tensor = self.dropout(pooled)
-        return embedding
+        return self.dropout(pooled), weights
 
     def _mixed(self, x: Tensor) -> Tensor:
         """(B, T, L * D) -> (B, T, D), or as it is."""

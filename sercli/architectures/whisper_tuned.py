@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures import _layer_mix
+from sercli.architectures._layers import spread
 from sercli.errors import ConfigError
 from sercli.types import NonNegativeInt, Positive, PositiveInt
 from sercli.whisper import encoder
@@ -94,6 +95,11 @@ class WhisperTuned(_layer_mix.LayerMix):
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, M), (B,) -> (B, E)."""
         return super().encode(self._heard(x, lengths), (lengths + 1) // 2)
+
+    def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T, M), (B,) -> (B, E), and (B, T) or None."""
+        embedding, weights = super().attend(self._heard(x, lengths), (lengths + 1) // 2)
+        return embedding, None if weights is None else spread(weights, lengths, x.shape[1], 2)
 
     def _heard(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The states of all layers side by side; more than 30 s are heard in windows."""
