@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sercli import __version__, locks
+from sercli import __version__, arrays, locks
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
 from sercli.files import visible_names, write_atomic, write_json
@@ -200,12 +200,12 @@ def read_json(path: Path, cls: Any) -> Any:
         raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+def write_arrays(path: Path, named: Mapping[str, Array]) -> None:
     """Write named arrays as .npz, without pickle."""
 
     def save(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, **{name: np.asarray(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+            np.savez(file, **{name: np.asarray(value) for name, value in named.items()})  # type: ignore[arg-type]
 
     write_atomic(path, save)
 
@@ -216,13 +216,9 @@ def read_arrays(path: Path) -> dict[str, Array]:
     Raises:
         SerError: missing or damaged.
     """
-    import zipfile
-
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        # numpy takes what it does not know for a pickle, and would have the reader load it "unsafely"
+        return arrays.read(path)
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged, no arrays in it"
         raise SerError(f"{path} cannot be read: {reason}. Train the run again, or copy it again.") from None
 

@@ -27,6 +27,7 @@ ROOMS = [
     ("sercli.asr", 2),
     ("sercli.whisper", 1),
     ("sercli.config", 1),
+    ("sercli.arrays", 1),
     ("sercli.locks", 1),
     ("sercli.files", 0),
     ("sercli.processes", 0),

@@ -17,6 +17,7 @@ from typing import BinaryIO, NoReturn
 
 import numpy as np
 
+from sercli import arrays
 from sercli.errors import SerError
 from sercli.files import write_atomic
 from sercli.types import Array
@@ -73,21 +74,21 @@ def load(path: Path | None, max_words: int) -> WordVectors:
 
 def save(vectors: WordVectors, path: Path) -> None:
     """Write the .npz that `load` reads: the same vectors give the same bytes; it appears whole or not at all."""
-    arrays: dict[str, Array] = {
+    named: dict[str, Array] = {
         "words": np.frombuffer("\n".join(vectors.index).encode(), np.uint8),
         "vectors": vectors.matrix.astype(np.float16),
         "source": np.array(vectors.source),
         "licence": np.array(vectors.licence),
     }
     content = io.BytesIO()
-    _write_npz(content, arrays)
+    _write_npz(content, named)
     write_atomic(path, content.getvalue())
 
 
-def _write_npz(stream: BinaryIO, arrays: dict[str, Array]) -> None:
+def _write_npz(stream: BinaryIO, named: dict[str, Array]) -> None:
     """numpy.savez, but with a fixed date and system in each member's header."""
     with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in arrays.items():
+        for name, array in named.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, array, allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
@@ -97,13 +98,15 @@ def _write_npz(stream: BinaryIO, arrays: dict[str, Array]) -> None:
 
 def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
     try:
-        with np.load(raw, allow_pickle=False) as content:
-            if not {"words", "vectors"} <= set(content.files):
-                _refuse(file, f"an archive that holds {', '.join(content.files[:4])}: unpack it and name a file in it")
-            words = bytes(content["words"]).decode().split("\n")
-            matrix = content["vectors"]
-            about = {name: str(content[name]) for name in ("source", "licence") if name in content.files}
-    except (ValueError, TypeError, zipfile.BadZipFile, MemoryError) as error:
+        with zipfile.ZipFile(raw) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if not {"words", "vectors"} <= set(names):
+            _refuse(file, f"an archive that holds {', '.join(names[:4])}: unpack it and name a file in it")
+        content = arrays.read(raw)
+        words = bytes(content["words"]).decode().split("\n")
+        matrix = content["vectors"]
+        about = {name: str(content[name]) for name in ("source", "licence") if name in content}
+    except (ValueError, TypeError, zipfile.BadZipFile, NotImplementedError) as error:
         _refuse(file, f"a damaged archive ({error})")
     if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.shape[0] != len(words) or matrix.shape[1] == 0:
         _refuse(file, f"{len(words)} words, but vectors of shape {matrix.shape} and type {matrix.dtype}")

@@ -1,0 +1,508 @@
+"""Break files byte by byte and look that nothing but a SerError comes of it, in bounded memory and time.
+
+python benchmarks/fuzz.py --minutes 20            every target in turn
+python benchmarks/fuzz.py --minutes 5 runs audio  some of them
+
+Valid files are made first: recordings, corpora, word vectors, a prepared dataset, run directories. Then one of them is
+broken at a time, and read as the commands read it. A child process does the work, so that a crash of a library is a
+finding as well. What is found is kept in --out with the file that caused it.
+"""
+
+import argparse
+import gzip
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sercli.errors import SerError
+
+MEMORY_BYTES = 3 << 30  # what a process may take beyond what it has after its imports
+SLOWEST_S = 30
+
+Edit = tuple[
+    str, float, float, int, int
+]  # what is done, where and where else as shares of the file, how much, a choice
+
+KINDS = ("set", "flip", "cut", "end", "add", "repeat", "copy", "number", "text", "line")
+VALUES = (b"\0", b"\xff", b"\xff" * 4, b"\xff" * 8, b"\x7f\xff\xff\xff", b"\x80", b"\0" * 8, b"\n", b"\r", b'"', b"\t")
+NUMBERS = (b"-1", b"0", b"1", b"1e999", b"NaN", b"100000000000", b"1e-300", b"0.5", b"null", b"true", b'"x"', b"[]")
+TEXTS = (b'""', b'"../../x"', b'"/etc/passwd"', b"null", b"1", b"[]", b"{}", b'{"a":1}', b'"\\u0000"', b'"\\ud800"')
+_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+_TEXT = re.compile(rb'"[^"\n]{0,80}"')
+
+
+def mutated(content: bytes, edits: list[Edit]) -> bytes:
+    """The content with some edits made to it, one after the other."""
+    data = bytearray(content)
+    for edit in edits:
+        _edit(data, *edit)
+    return bytes(data)
+
+
+def _edit(data: bytearray, kind: str, where: float, elsewhere: float, length: int, choice: int) -> None:
+    at, other = int(where * len(data)), int(elsewhere * len(data))
+    value = VALUES[choice % len(VALUES)]
+    if kind == "set":
+        data[at : at + len(value)] = value
+    elif kind == "flip" and data:
+        data[min(at, len(data) - 1)] ^= 1 << choice % 8
+    elif kind == "cut":
+        del data[at : at + length]
+    elif kind == "end":
+        del data[at:]
+    elif kind == "add":
+        data[at:at] = value * (length if choice % 5 == 0 else 1)
+    elif kind == "repeat":
+        data[at:at] = data[at : at + length]
+    elif kind == "copy":
+        data[at : at + length] = data[other : other + length]
+    elif kind in ("number", "text"):
+        pattern, choices = (_NUMBER, NUMBERS) if kind == "number" else (_TEXT, TEXTS)
+        found = list(pattern.finditer(data[:100_000]))
+        if found:
+            match = found[int(where * len(found))]
+            data[match.start() : match.end()] = choices[choice % len(choices)]
+    elif kind == "line":
+        lines = data.split(b"\n")
+        lines.insert(int(elsewhere * len(lines)), lines.pop(int(where * len(lines))))
+        data[:] = b"\n".join(lines)
+
+
+def random_edits(source: random.Random) -> list[Edit]:
+    """One to four edits."""
+    return [
+        (source.choice(KINDS), source.random(), source.random(), int(2 ** source.uniform(0, 9)), source.randrange(1000))
+        for _ in range(source.choice((1, 1, 1, 2, 4)))
+    ]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files below a folder, what reads them, and which of them are broken."""
+
+    root: Path
+    read: Callable[[Path], object]  # of the folder; the name of the broken file is given as well where it is asked for
+    names: tuple[str, ...]
+
+    def attempt(self, name: str, content: bytes) -> str:
+        """Put a broken file in place of a whole one, read, and put the whole one back.
+
+        Returns:
+            "read" or "refused".
+        """
+        path = self.root / name
+        whole = path.read_bytes()
+        path.write_bytes(content)
+        try:
+            self.read(path)
+        except SerError as error:
+            if not str(error).strip():
+                raise ValueError("an error without a message") from error
+            return "refused"
+        finally:
+            path.write_bytes(whole)
+        return "read"
+
+
+def no_progress(description: str, total: int) -> object:
+    """A Step that shows nothing."""
+    return nullcontext(lambda n, **shown: None)
+
+
+def make_audio(root: Path) -> Target:
+    """Recordings of every kind that libsndfile writes, and some that only FFmpeg reads."""
+    import av
+
+    from sercli.dataset import audio
+
+    sound = (0.3 * np.sin(np.arange(6000) / 9)).astype(np.float32)
+    for suffix, form in (("wav", "PCM_16"), ("flac", "PCM_16"), ("ogg", "VORBIS"), ("mp3", None), ("aiff", "PCM_24")):
+        soundfile.write(root / f"a.{suffix}", sound, 16_000, subtype=form)
+    for suffix, form in (("au", "FLOAT"), ("caf", "PCM_16"), ("w64", "PCM_16"), ("voc", "PCM_U8")):
+        soundfile.write(root / f"b.{suffix}", np.stack([sound, sound], axis=1), 8_000, subtype=form)
+    for suffix, codec in (("m4a", "aac"), ("mkv", "libopus"), ("avi", "mp2"), ("asf", "wmav2")):
+        with av.open(str(root / f"c.{suffix}"), "w") as container:
+            stream = container.add_stream(codec, rate=48_000)
+            stream.bit_rate = 96_000
+            for at in range(0, 48_000, 960):
+                part = np.tile(sound, 9)[None, at : at + 960]
+                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="fltp", layout="mono")
+                frame.rate, frame.pts = 48_000, at
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+
+    def read(path: Path) -> None:
+        for attempt in (
+            lambda: audio.inspect(path),
+            lambda: audio.duration_s(path),
+            lambda: sum(map(len, audio.stream(path, sample_rate_hz=16_000))),
+            lambda: audio.read(path, sample_rate_hz=16_000, start_s=0.1, end_s=0.2),
+        ):
+            attempt()
+
+    return Target(root, read, tuple(sorted(p.name for p in root.iterdir())))
+
+
+CORPORA: dict[str, dict[str, str]] = {
+    "table/a.csv": {
+        "a.csv": "path,label,speaker,text,start_s,end_s,part,age\n"
+        'x.wav,angry,s1,"go, now",0.0,0.05,dev,7\nx.wav,sad,s2,,,,test,\n'
+    },
+    "table/a.tsv": {"a.tsv": "path\tlabel\tsession\nx.wav\tneutral\t1\n"},
+    "table/a.jsonl": {
+        "a.jsonl": '{"path": "x.wav", "label": "happy", "start_s": 0.01, "votes": [1, {"a": null}]}\n'
+        '{"text": "so \\u00e4", "label": "sad", "id": "7", "sex": "F"}\n'
+    },
+    "meld": {
+        f"{part}_sent_emo.csv": "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode\n"
+        '1,"It\x92s me, you know",Joey,joy,positive,0,0,8,21\n2,Hey!,Monica,anger,negative,0,1,8,21\n'
+        for part in ("train", "dev", "test")
+    },
+    "goemotions": {
+        "emotions.txt": "admiration\namusement\nanger\nannoyance\nneutral\n",
+        **{
+            f"{part}.tsv": f"Some words.\t2,3\t{part}1\nMore, of them\t4\t{part}2\n"
+            for part in ("train", "dev", "test")
+        },
+    },
+    "nemo": {
+        "data.tsv": "file_id\temotion\traw_text\tspeaker_id\tgender\tage\n"
+        "x_ang_1.wav\tanger\tAle słodki pies!\tABC\tfemale\t30\nx_neu_1.wav\tneutral\tNie.\tABC\tfemale\t30\n",
+        "samples/x_ang_1.wav": "",
+        "samples/x_neu_1.wav": "",
+    },
+    "cremad": {
+        "VideoDemographics.csv": "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n",
+        "AudioWAV/1001_DFA_ANG_XX.wav": "",
+        "AudioWAV/1001_IEO_HAP_HI.wav": "",
+    },
+    "demo": {"demo.csv": "path,label,speaker,prompt,text,sex\nx.wav,anger,m1,p1,Stop it now,male\n"},
+    "iemocap": {
+        "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt": "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+        "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\nC-E2:\tNeutral;\t()\n"
+        "A-E3:\tval 3; act 2; dom  2;\t()\n\n[10.0100 - 11.3925]\tSes01F_impro01_F001\tang\t[2.0, 3.5, 3.0]\n"
+        "C-F1:\tAnger; Other;\t(curious (a bit))\n",
+        "Session1/dialog/transcriptions/Ses01F_impro01.txt": "Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.\n"
+        "Ses01F_impro01_F001 [010.0100-011.3925]: Yeah. [LAUGHTER]\nSes01F_impro01_FXX0 [1-2]: Um.\n",
+        "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav": "",
+        "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F001.wav": "",
+    },
+}
+"""Small corpora of every kind that has text in it; those without say all in the names of their files."""
+
+NAMED = {
+    "ravdess": "Actor_01/03-01-05-01-01-01-01.wav",
+    "emodb": "wav/03a01Wa.wav",
+    "tess": "OAF_angry/OAF_back_angry.wav",
+    "savee": "DC/a01.wav",
+    "cremad": "AudioWAV/1001_DFA_ANG_XX.wav",
+}
+"""A file's name of each corpus that is read from such names."""
+
+
+def make_corpora(root: Path) -> Target:
+    """A corpus of each kind in a folder of its own."""
+    from sercli import plugins
+    from sercli.dataset.manifest import make_manifest
+
+    names = []
+    for corpus, content in CORPORA.items():
+        folder = root / corpus.replace("/", "-")
+        folder.mkdir()
+        soundfile.write(folder / "x.wav", np.zeros(1600, np.float32), 16_000)
+        for name, text in content.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if name.endswith(".wav"):
+                shutil.copy(folder / "x.wav", folder / name)
+            else:
+                (folder / name).write_text(text, encoding="utf-8")
+                names.append(f"{folder.name}/{name}")
+
+    def read(path: Path) -> None:
+        folder = root / path.relative_to(root).parts[0]
+        plugin = plugins.load("corpus", folder.name.partition("-")[0])
+        rows = [item for item in plugin.read(folder) if hasattr(item, "label")]
+        make_manifest(rows, ("neutral",))
+
+    return Target(root, read, tuple(names))
+
+
+def make_vectors(root: Path) -> Target:
+    """The same word vectors in every form."""
+    from sercli.features import _vectors
+
+    words = ["the", "of", "cat", "naïve", "new york"]
+    values = np.random.default_rng(0).normal(size=(len(words), 4)).astype(np.float32)
+    lines = "".join(
+        f"{w.replace(' ', '_')} {' '.join(f'{x:.4f}' for x in v)}\n" for w, v in zip(words, values, strict=True)
+    )
+    (root / "glove.txt").write_text(lines, encoding="utf-8")
+    (root / "word2vec.txt").write_text(f"{len(words)} 4\n{lines}", encoding="utf-8")
+    (root / "glove.txt.gz").write_bytes(gzip.compress(lines.encode()))
+    binary = b"".join(w.replace(" ", "_").encode() + b" " + v.tobytes() for w, v in zip(words, values, strict=True))
+    (root / "word2vec.bin").write_bytes(f"{len(words)} 4\n".encode() + binary)
+    _vectors.save(_vectors.load(root / "glove.txt", 10), root / "vectors.npz")
+    return Target(root, lambda path: _vectors.load(path, 1000), tuple(sorted(p.name for p in root.iterdir())))
+
+
+def make_dataset(root: Path, n_clips: int = 24) -> "Path":
+    """A dataset of tones with words, prepared with features, transcripts by a recogniser and folds."""
+    import msgspec
+
+    from sercli.dataset import folds, manifest, preparation
+    from sercli.dataset.split import make_folds
+
+    source, out = root / "corpus", root / "data"
+    source.mkdir()
+    rows = ["path,label,speaker,text"]
+    labels = ("neutral", "happiness", "sadness", "anger")
+    for n in range(n_clips):
+        tone = 0.2 * np.sin(np.arange(6400) * (0.03 + 0.02 * (n % 4))) * np.linspace(0.3, 1, 6400)
+        soundfile.write(source / f"{n}.wav", tone.astype(np.float32), 16_000)
+        rows.append(f"{n}.wav,{labels[n % 4]},s{n // 4 % 6},word {labels[n % 4]} {n}")
+    (source / "table.csv").write_text("\n".join(rows) + "\n")
+    wanted = preparation.feature_configs("lld,words", [], [])
+    prepared = preparation.prepare("table", source / "table.csv", out, label_set="four", progress=no_progress)
+    preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
+    made = manifest.load(out)
+    folds.write(out / "folds.json", make_folds(made.manifest, "speakers"), "table")
+    lines = [
+        {"id": u.id, "digest": u.digest, "start_s": None, "end_s": None, "text": u.texts["human"], "confidence": 0.9}
+        | {"no_speech": 0.0, "words": [{"text": "word", "start_s": 0.0, "end_s": 0.1, "probability": 0.9}]}
+        for u in made.manifest.utterances
+    ]
+    (out / "transcripts").mkdir()
+    (out / "transcripts" / "whisper.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    return out
+
+
+def make_datasets(root: Path) -> Target:
+    """A prepared dataset with all that is read back from it."""
+    from sercli.dataset import cache, folds, manifest, preparation
+    from sercli.dataset.split import make_split
+
+    out = make_dataset(root)
+    wanted = preparation.feature_configs("lld,words", [], [])
+    names = [p.relative_to(out).as_posix() for p in sorted(out.rglob("*")) if p.is_file() and p.name[0] != "."]
+
+    def read(path: Path) -> None:
+        dataset = manifest.load(out)
+        manifest.load(out, words="whisper")
+        folds.read(out / "folds.json", dataset.manifest)
+        make_split(dataset.manifest, dataset.info.split, n_folds=dataset.info.folds)
+        saved = {p: p.read_bytes() for p in path.parent.iterdir() if p.is_file() and p.name[0] != "."}
+        try:
+            for name, config in wanted:
+                ids = [u.id for u in dataset.manifest.utterances if cache.has_input(u, name)]
+                if ids:
+                    rows = cache.ensure(dataset, name, config, progress=no_progress).rows(ids)
+                    assert all(row.ndim == 2 and len(row) for row in rows)
+        finally:  # a part that was damaged is made again
+            for p, content in saved.items():
+                p.write_bytes(content)
+
+    return Target(out, read, tuple(names))
+
+
+def make_runs(root: Path) -> Target:
+    """An acoustic run, a linguistic one and their ensemble, with a training that was broken off."""
+    import torch
+
+    from sercli.dataset import manifest
+    from sercli.dataset.split import make_split
+    from sercli.model import experiment, fusion, inference, spec, systems
+
+    torch.set_num_threads(1)
+    device = torch.device("cpu")
+    dataset = manifest.load(make_dataset(root))
+    split = make_split(dataset.manifest, "speakers", n_folds=3)
+    rows = inference.cached_rows(dataset, jobs=1, progress=no_progress)
+    runs_made = []
+    for preset in ("acoustic-lld", "linguistic"):
+        small = {"train": {"epochs": 2}, "architecture": {"hidden_size": 4}}
+        plan = spec.resolve(preset, None, small)
+        out = root / preset
+        experiment.train(
+            dataset, plan, split, out, rows=rows, seed=0, device=device, on_epoch=lambda result, best: None
+        )
+        runs_made.append(inference.load(out, device))
+    shop = fusion.Workshop(dataset, rows, 0, device, lambda result, best: None)
+    (rule_config, train_config) = fusion.rule_configs(["feature"], ["train.epochs=2"])["feature"]
+    fusion.fuse(tuple(runs_made), "feature", root / "both", shop, rule_config=rule_config, train_config=train_config)
+    utterances = dataset.select(split.test[:2])
+    trainer = experiment.make_trainer(dataset, plan, split.train, split.valid, rows, 0, device)
+    next(trainer.epochs())
+    trainer.save(root / "linguistic" / "resume.safetensors")
+
+    def read(path: Path) -> None:
+        from sercli import runs
+
+        folder = root / path.relative_to(root).parts[0]
+        if path.name == "resume.safetensors":
+            trainer.resume(path)
+            return
+        system = systems.load(folder, device)
+        assert np.isfinite(system.predict(utterances, rows).probs).all()
+        runs.read_split(folder)
+        for part in runs.PARTS:
+            runs.read_predictions(folder, part)
+
+    used = (".json", ".npz", ".safetensors", ".csv")
+    folders = ("acoustic-lld", "linguistic", "both")
+    names = [
+        p.relative_to(root).as_posix()
+        for folder in folders
+        for p in sorted((root / folder).rglob("*"))
+        if p.suffix in used and p.name != "history.jsonl"
+    ]
+    return Target(root, read, tuple(names))
+
+
+def make_configs(root: Path) -> Target:
+    """Files of settings, and the names of files that corpora are read from."""
+    from sercli import config
+    from sercli.model import spec
+
+    plan = spec.resolve("acoustic-lld", None, {})
+    (root / "a.json").write_text(json.dumps(plan.to_dict()))
+    (root / "b.toml").write_text('[model]\nfeature = "lld"\narchitecture = "lstm"\n\n[train]\nlr = 0.01\nepochs = 5\n')
+
+    def read(path: Path) -> None:
+        config.read_file(path)
+        spec.resolve(None, path, {})
+
+    return Target(root, read, ("a.json", "b.toml"))
+
+
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "audio": make_audio,
+    "corpora": make_corpora,
+    "vectors": make_vectors,
+    "datasets": make_datasets,
+    "runs": make_runs,
+    "configs": make_configs,
+}
+
+
+def attempts(target: Target, source: random.Random) -> Iterator[tuple[str, bytes]]:
+    """Broken files without end."""
+    while True:
+        name = source.choice(target.names)
+        yield name, mutated((target.root / name).read_bytes(), random_edits(source))
+
+
+def _work(kind: str, seed: int, seconds: float, current: Path, results: "multiprocessing.Queue[object]") -> None:
+    """Try one broken file after another; what is being tried lies in `current`, for the case of a crash."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        target = TARGETS[kind](Path(folder))
+        limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders of MP3 have much to say
+        signal.signal(signal.SIGALRM, _too_slow)
+        end = time.monotonic() + seconds
+        for name, content in attempts(target, random.Random(seed)):
+            if time.monotonic() > end:
+                break
+            current.with_name(f"{current.name}.name").write_text(name)
+            current.write_bytes(content)
+            signal.alarm(SLOWEST_S)
+            try:
+                results.put((target.attempt(name, content), name, "", b""))
+            except BaseException as error:
+                results.put(("found", name, _where(error), content))
+            signal.alarm(0)
+
+
+def _too_slow(number: int, frame: object) -> None:
+    raise TimeoutError(f"more than {SLOWEST_S} s")
+
+
+def _where(error: BaseException) -> str:
+    """What came out, and the last lines of ours and of all that it came out of."""
+    steps = traceback.extract_tb(error.__traceback__)
+    ours = [step for step in steps if "sercli" in step.filename]
+    chosen = [*ours[-2:], steps[-1]]
+    said = str(error).splitlines()[0][:160] if str(error) else ""
+    return f"{type(error).__name__}: {said} @ " + " < ".join(
+        f"{Path(s.filename).name}:{s.lineno}" for s in chosen[::-1]
+    )
+
+
+def fuzz(kind: str, seconds: float, seed: int, out: Path) -> tuple[Counter[str], dict[str, tuple[str, bytes]]]:
+    """Break the files of one target for some time.
+
+    Returns:
+        how many inputs were read, refused and found to be trouble, and one file for each finding.
+    """
+    counts: Counter[str] = Counter()
+    findings: dict[str, tuple[str, bytes]] = {}
+    end = time.monotonic() + seconds
+    context = multiprocessing.get_context("spawn")
+    current = out / f"current-{kind}"
+    current.unlink(missing_ok=True)
+    while time.monotonic() < end:
+        results = context.SimpleQueue()
+        process = context.Process(target=_work, args=(kind, seed, end - time.monotonic(), current, results))
+        process.start()
+        while process.is_alive() or not results.empty():
+            if results.empty():
+                time.sleep(0.02)
+                continue
+            said, name, where, content = results.get()
+            counts[said] += 1
+            if said == "found":
+                findings.setdefault(
+                    re.sub(r"\d+", "N", where.partition(" @ ")[0])[:40] + where.rpartition("@")[2],
+                    (f"{name}: {where}", content),
+                )
+        if process.exitcode:
+            if not current.exists():
+                raise SystemExit(f"{kind}: no valid files could be made")
+            counts["crashed"] += 1
+            name = current.with_name(f"{current.name}.name").read_text()
+            findings.setdefault(f"crash {name}", (f"{name}: exit {process.exitcode}", current.read_bytes()))
+        seed += 1
+    return counts, findings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; default: all")
+    parser.add_argument("--minutes", type=float, default=6.0, help="for all targets together")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="default: another one each time")
+    parser.add_argument("--out", type=Path, default=Path("findings"), help="where the files of findings are kept")
+    options = parser.parse_args()
+    chosen = options.targets or list(TARGETS)
+    options.out.mkdir(parents=True, exist_ok=True)
+    n_found = 0
+    print(f"seed {options.seed}")
+    print("| files | inputs | read | refused | findings |\n|---|---|---|---|---|")
+    for kind in chosen:
+        counts, findings = fuzz(kind, options.minutes * 60 / len(chosen), options.seed, options.out)
+        print(f"| {kind} | {counts.total()} | {counts['read']} | {counts['refused']} | {len(findings)} |", flush=True)
+        for number, (where, content) in enumerate(findings.values()):
+            print(f"  {where}", file=sys.stderr, flush=True)
+            (options.out / f"{kind}-{number}").write_bytes(content)
+        n_found += len(findings)
+    sys.exit(1 if n_found else 0)
+
+
+if __name__ == "__main__":
+    main()
