@@ -91,18 +91,24 @@ def to_json(found: Review) -> dict[str, Any]:
     Of a system `wa`, `ua`, `macro_f1` and `weighted_f1` are numbers, as they are of a baseline; `figures` has them with
     their intervals. Counts in `confusion` are summed over seeds.
     """
-    plain: dict[str, Any] = msgspec.to_builtins(found)
+    plain = _plain(found)
     plain["baselines"] = [metrics.to_json(report) for report in found.baselines]
     plain["systems"] = [_system_json(standing) for standing in found.systems]
     return plain
 
 
 def _system_json(standing: Standing) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(standing)
+    plain = _plain(standing)
     figures = {metric: plain.pop(metric) for metric in uncertainty.METRICS}
     report = metrics.to_json(standing.report)
     del plain["report"]
     return {**report, **plain, **{metric: f["value"] for metric, f in figures.items()}, "figures": figures}
+
+
+def _plain(found: Review | Standing) -> dict[str, Any]:
+    """Lists in place of tuples, and null for what is not a number."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return plain
 
 
 def _rows(answers: Answers, utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -164,5 +170,9 @@ def _cautions(kind: str, n_groups: int, rows: Sequence[Utterance]) -> list[str]:
         of = f"the {n} speakers" if n > 1 else "the one speaker" if n else "the speakers"
         return [f"Intervals are over {n_groups} {kind}s: they hold for {of} of the test part, not for others."]
     if n_groups < uncertainty.FEW_GROUPS:
-        return [f"Intervals are over {n_groups} {kind}s: with so few they are too narrow."]
+        held = 90 if n_groups >= 8 else 85
+        return [
+            f"Intervals are over {n_groups} {kind}s: with so few they are too narrow "
+            f"(of 100 such intervals about {held} hold the true figure, not 95)."
+        ]
     return []

@@ -1,6 +1,8 @@
 import os
+import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -9,8 +11,19 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sercli.evaluation import plots
-from sercli.evaluation.metrics import report
-from sercli.evaluation.plots import confusion_picture, history_picture, timeline_picture, trials_picture
+from sercli.evaluation.metrics import baselines, report
+from sercli.evaluation.plots import (
+    as_svg,
+    confusion_picture,
+    history_picture,
+    intervals_picture,
+    reliability_picture,
+    risk_coverage_picture,
+    timeline_picture,
+    trials_picture,
+)
+from sercli.evaluation.review import Bin, Calibration, Standing
+from sercli.evaluation.review import Figure as Interval
 from sercli.types import EpochResult
 
 REPORT = report("both", ["joy"] * 3 + ["anger"], ["joy", "joy", "anger", "anger"], ("joy", "anger", "fear"))
@@ -28,7 +41,28 @@ def _spoken(start_s, end_s, label, text, p=0.7):
 
 SPOKEN = [_spoken(2, 5, "anger", "stop it now"), _spoken(7, 11, "sadness", "i miss her", 0.9)]
 
+
+def _standing(name, modality, ua):
+    figure = Interval(ua, ua - 0.1, ua + 0.05)
+    return Standing(
+        name=name, modality=modality, n_seeds=1, report=REPORT, wa=figure, ua=figure, macro_f1=figure,
+        weighted_f1=figure, before=Calibration(0.21, 1.5, 0.9), after=Calibration(0.05, 1.2, 0.8),
+        reliability=(Bin(0.45, 0.5, 10), Bin(0.85, 0.7, 30)), risk_coverage=((0.1, 0.0), (0.5, 0.2), (1.0, 0.4)),
+        slices=(), worst=None, mistakes=(),
+    )  # fmt: skip
+
+
+SYSTEMS = [
+    _standing("both $x_", "both", 0.7),
+    _standing("sound", "acoustic", 0.6),
+    _standing("words", "linguistic", 0.5),
+]
+BASELINES = baselines(["joy"] * 3 + ["anger"], ("joy", "anger"))
+
 DRAW = {
+    "intervals": lambda path: intervals_picture(SYSTEMS, BASELINES, path),
+    "reliability": lambda path: reliability_picture(SYSTEMS[0], path),
+    "risk by coverage": lambda path: risk_coverage_picture(SYSTEMS, path),
     "timeline": lambda path: timeline_picture(SPOKEN, FOUR, TALK, RATE_HZ, path),
     "confusion": lambda path: confusion_picture(REPORT, path),
     "history": lambda path: history_picture(HISTORY, path, best_epoch=2),
@@ -238,3 +272,101 @@ def test_the_waveform_is_drawn_by_its_loudest_samples_whatever_the_blocks():
     assert len(whole) == 32
     assert whole.max() == signal.max()
     np.testing.assert_array_equal(whole, pieces)
+
+
+def _elements(svg, name):
+    return ElementTree.fromstring(svg).iter(f"{{http://www.w3.org/2000/svg}}{name}")
+
+
+@each_picture
+def test_a_picture_is_one_svg_element_with_the_same_text_each_time(draw):
+    svg = as_svg(draw, label="one")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink", "svg.fonttype": "path"}):
+        assert as_svg(draw, label="one") == svg
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert svg.startswith("<svg ")
+    assert svg.endswith("</svg>")
+
+
+@each_picture
+def test_an_svg_says_nothing_of_the_page_around_it(draw):
+    svg = as_svg(draw, label="one")
+    assert not list(_elements(svg, "style"))  # it would hold for the whole page
+    assert not list(_elements(svg, "metadata"))
+    assert not list(_elements(svg, "image"))
+    own = [node.get("id") for node in ElementTree.fromstring(svg).iter() if node.get("id")]
+    assert len(set(own)) == len(own)
+    referred = re.findall(r"url\(#([^)]*)\)", svg) + re.findall(r'href="#([^"]*)"', svg)
+    assert set(referred) <= set(own)
+
+
+def test_ids_of_pictures_on_one_page_differ():
+    ids = [set(re.findall(r' id="([^"]*)"', as_svg(draw, label="one"))) for draw in DRAW.values()]
+    assert all(ids)
+    assert len(set.union(*ids)) == sum(map(len, ids))
+
+
+def test_an_svg_has_its_text_as_text_in_the_colour_of_the_page():
+    svg = as_svg(DRAW["confusion"], label="one")
+    texts = {"".join(node.itertext()): node.get("style") for node in _elements(svg, "text")}
+    assert {"joy (3)", "67%", "True"} <= texts.keys()
+    assert "fill: currentColor" in texts["joy (3)"]
+    assert "fill: #ffffff" in texts["100%"]  # on a dark cell, whatever the page
+    assert all("fill: " in style for style in texts.values())
+
+
+def test_an_svg_has_no_background():
+    first = next(_elements(as_svg(DRAW["confusion"], label="one"), "path"))
+    assert "fill: none" in first.get("style")
+
+
+def test_an_svg_tells_what_it_shows_to_those_who_do_not_see_it():
+    root = ElementTree.fromstring(as_svg(DRAW["history"], label='a <b> & "c"'))
+    assert (root.get("role"), root.get("aria-label"), root[0].text) == ("img", 'a <b> & "c"', 'a <b> & "c"')
+
+
+def test_an_svg_is_as_wide_as_its_inches():
+    root = ElementTree.fromstring(as_svg(DRAW["history"], label="one"))
+    assert int(root.get("width")) == pytest.approx(7.5 * 96, rel=0.08)
+    assert root.get("height") is None
+
+
+def test_intervals_are_drawn_where_they_are_with_lines_for_the_baselines(drawn, tmp_path):
+    intervals_picture(SYSTEMS, BASELINES, tmp_path / "a.png")
+    (axes,) = drawn[0].axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["both $x_", "sound", "words"]
+    assert axes.yaxis_inverted()
+    bars = sorted(tuple(map(tuple, bar)) for lines in axes.collections for bar in lines.get_segments())
+    np.testing.assert_allclose(bars, [[(0.4, 2), (0.55, 2)], [(0.5, 1), (0.65, 1)], [(0.6, 0), (0.75, 0)]])
+    assert _texts(axes) == ["0.700", "0.600", "0.500"]
+    assert list(_lines(axes)["chance, majority 0.500"].get_xdata()) == [0.5, 0.5]
+
+
+def test_one_system_alone_has_its_interval(drawn, tmp_path):
+    intervals_picture(SYSTEMS[1:2], [], tmp_path / "a.png")
+    assert [text.get_text() for text in drawn[0].legends[0].texts] == ["acoustic"]
+
+
+def test_reliability_is_drawn_with_the_calibration_error_before_and_after(drawn, tmp_path):
+    reliability_picture(SYSTEMS[0], tmp_path / "a.png")
+    upper, lower = drawn[0].axes
+    assert list(_lines(upper)["answers"].get_xdata()) == [0.45, 0.85]
+    assert list(_lines(upper)["answers"].get_ydata()) == [0.5, 0.7]
+    assert [bar.get_height() for bar in lower.patches] == [0.25, 0.75]
+    assert upper.get_title() == "both $x_\nECE 0.210 before, 0.050 after"
+
+
+def test_risk_is_drawn_by_coverage_for_every_system(drawn, tmp_path):
+    risk_coverage_picture(SYSTEMS, tmp_path / "a.png")
+    (axes,) = drawn[0].axes
+    assert list(_lines(axes)["sound"].get_xdata()) == [0.1, 0.5, 1.0]
+    assert list(_lines(axes)["sound"].get_ydata()) == [0.0, 0.2, 0.4]
+    assert [text.get_text() for text in drawn[0].legends[0].texts] == ["both $x_", "sound", "words"]
+
+
+def test_as_many_systems_as_a_study_has_are_told_apart(drawn, tmp_path):
+    many = [_standing(f"system {k}", "both", 0.5) for k in range(20)]
+    risk_coverage_picture(many, tmp_path / "a.png")
+    curves = [line for line in drawn[0].axes[0].lines if line.get_label().startswith("system")]
+    assert len({(line.get_color(), line.get_linestyle(), line.get_linewidth()) for line in curves}) == 20

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure
 from sercli.evaluation.review import Standing
 from sercli.types import Report
 
 _OF_MODALITY = {"acoustic": (ORANGE, "s"), "linguistic": (BLUE, "o"), "both": (GREEN, "D")}
-_CURVES = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (RED, ":"), ("#CC79A7", "-"), ("#56B4E9", "--"), (GREY, "-.")]
+_COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", GREY)
+_DASHES = ("-", "--", "-.", ":")  # four and seven: only the 29th curve is like the first
 
 
 def intervals_picture(systems: Sequence[Standing], baselines: Sequence[Report], target: Target) -> None:
@@ -65,9 +66,10 @@ def reliability_picture(system: Standing, target: Target) -> None:
         upper.legend(frameon=False, loc="upper left")
         lower.bar(confidence, n / n.sum(), width=0.04, color=BLUE)
         lower.set(xlabel="Confidence", ylabel="Answers")
+        lower.yaxis.set_major_locator(MaxNLocator(2))
         for axes in (upper, lower):
             axes.xaxis.set_major_formatter(PercentFormatter(1))
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.grid()
             axes.set_axisbelow(True)
 
@@ -82,10 +84,9 @@ def risk_coverage_picture(systems: Sequence[Standing], target: Target) -> None:
     with new_figure((7.0, 4.2), target) as figure:
         axes = figure.add_subplot()
         for place, system in enumerate(systems):
-            colour, dash = _CURVES[place % len(_CURVES)]
-            width = 1.8 if place < len(_CURVES) else 1.0
+            colour, dash = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
             coverage, risk = np.array(system.risk_coverage).T
-            axes.plot(coverage, risk, dash, color=colour, linewidth=width, label=system.name)
+            axes.plot(coverage, risk, dash, color=colour, linewidth=1.8, label=system.name)
             axes.plot(coverage[-1:], risk[-1:], "o", color=colour, markersize=4)
         axes.set(xlim=(0, 1.01), xlabel="Share of utterances that get an answer, the surest first")
         axes.set_ylim(bottom=0)
