@@ -19,7 +19,7 @@ from sercli.types import Array, Utterance
 N_DRAWS = 10_000
 METRICS = ("wa", "ua", "macro_f1", "weighted_f1")
 FEW_GROUPS = 16
-"""Below, intervals are too narrow: simulated, of 100 over 24 speakers 94 hold the true UA, over 10 some 90, over 5 84."""
+"""Below, intervals are too narrow: of 100 over 24 speakers 94 hold the true UA, over 10 90, over 5 84 (simulated)."""
 
 _SEED = 2026
 _FEWEST = 3  # groups below which there is nothing to draw from
@@ -32,22 +32,22 @@ def grouping(utterances: Sequence[Utterance], prefer: str = "speaker") -> tuple[
 
     Speakers, where at least three are known, else dialogues, sessions, and in the end the utterances themselves, whose
     intervals hold for these speakers alone. A corpus' own parts share speakers between them and have many dialogues:
-    there `prefer="dialogue"` takes dialogues or sessions first, where there are at least 20.
+    there `prefer="session"` takes dialogues or sessions first, where there are at least 20.
 
     Args:
         utterances: (N,), at least one.
-        prefer: "speaker" | "dialogue".
+        prefer: "speaker" | "session".
 
     Returns:
         "speaker" | "dialogue" | "session" | "utterance", and (N,) names.
     """
-    assert prefer in ("speaker", "dialogue"), prefer
+    assert prefer in ("speaker", "session"), prefer
     found = {
         "speaker": [u.speaker for u in utterances],
         "dialogue": [u.attributes.get("dialogue", u.attributes.get("dialog")) for u in utterances],
         "session": [u.session for u in utterances],
     }
-    wanted = [("dialogue", _MANY_DIALOGUES), ("session", _MANY_DIALOGUES)] if prefer == "dialogue" else []
+    wanted = [("dialogue", _MANY_DIALOGUES), ("session", _MANY_DIALOGUES)] if prefer == "session" else []
     for kind, fewest in [*wanted, *((kind, _FEWEST) for kind in found)]:
         names = found[kind]
         if all(names) and len(set(names)) >= fewest:

@@ -104,7 +104,7 @@ def test_systems_of_the_original_study_have_its_figure_beside_theirs():
 def test_a_review_says_what_its_intervals_are_over():
     assert REVIEW.protocol == {"intervals": "95 %, bootstrap over 16 speakers"}
     assert REVIEW.warnings == ()
-    over = review(SYSTEMS, ROWS, over="dialogue", protocol={"split": "official"}, warnings=["mind the gap"])
+    over = review(SYSTEMS, ROWS, over="session", protocol={"split": "official"}, warnings=["mind the gap"])
     assert over.protocol == {"split": "official", "intervals": "95 %, bootstrap over 20 dialogues"}
     assert over.warnings == (
         "mind the gap",

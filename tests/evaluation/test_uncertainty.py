@@ -273,6 +273,6 @@ def test_speakers_that_are_not_all_known_are_not_drawn():
 def test_dialogues_come_first_where_they_are_preferred_and_many():
     many = said(40, speaker=lambda i: f"s{i % 5}", attributes=lambda i: {"dialogue": f"d{i // 2}"})
     few = said(40, speaker=lambda i: f"s{i % 5}", attributes=lambda i: {"dialogue": f"d{i // 4}"})
-    assert grouping(many, "dialogue")[0] == "dialogue"
+    assert grouping(many, "session")[0] == "dialogue"
     assert grouping(many, "speaker")[0] == "speaker"
-    assert grouping(few, "dialogue")[0] == "speaker"
+    assert grouping(few, "session")[0] == "speaker"
