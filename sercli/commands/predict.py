@@ -25,8 +25,16 @@ class Shape(StrEnum):
     audacity = "audacity"
 
 
+class Way(StrEnum):
+    """How an answer is explained."""
+
+    attention = "attention"
+    occlusion = "occlusion"
+
+
 _OUTPUT = {"rich_help_panel": "Answers"}
 _WORDS = {"rich_help_panel": "Words"}
+_WHY = {"rich_help_panel": "What an answer may rest on"}
 _MANY = 100  # recordings from which on it pays to load the model in more than one process
 
 
@@ -58,6 +66,24 @@ def predict(
         float,
         typer.Option("--min-confidence", min=0, max=1, help="Answer 'unsure' below this probability.", **_OUTPUT),
     ] = 0.0,
+    explain: Annotated[
+        Path | None,
+        typer.Option("--explain", help="PNG to draw one utterance to: which moments and words counted.", **_WHY),
+    ] = None,
+    explain_by: Annotated[
+        Way | None,
+        typer.Option(
+            "--explain-by",
+            help="attention: where the network looked; occlusion: what the answer loses without a piece. Default: "
+            "attention, where the network has one.",
+            show_default=False,
+            **_WHY,
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="A moment of the utterance to explain, in s or m:ss.", show_default=False, **_WHY),
+    ] = None,
     text: Annotated[
         str | None, typer.Option("--text", help="What one clip says, instead of listening for it.", **_WORDS)
     ] = None,
@@ -89,6 +115,8 @@ def predict(
 
     ser predict interview.m4a --plot interview.png
 
+    ser predict clip.wav --explain clip.png
+
     ser predict film.mp4 --format srt > film.srt
 
     ser predict recordings/ -o answers/ --skip-done
@@ -102,11 +130,14 @@ def predict(
     form = _form(shape, json=json, csv=csv, out=out)
     if skip_done and out is None:
         raise SerError("--skip-done looks for the files of --out; give both.")
+    if explain is None and (explain_by or at):
+        raise SerError("--explain-by and --at say how --explain draws; give it a file.")
+    at_s = None if at is None else _seconds(at)
     folder = listeners.model_folder(model)
     recogniser = None if no_asr else listeners.recogniser(asr, sets or [])
     with ExitStack() as until_the_end:
         sources = _sources(paths, until_the_end)
-        _check_number(len(sources), form, text=text, plot=plot, out=out)
+        _check_number(len(sources), form, text=text, plot=plot, explain=explain, out=out)
         files = _output.targets(sources, paths, out, form.suffix) if out and form else {}
         if skip_done:
             sources = _left(sources, files)
@@ -114,7 +145,8 @@ def predict(
             return
         labels = runs.load_finished(folder).labels
         listening = listeners.Listening(folder, device, recogniser, text, min_confidence)
-        hearing = Hearing(sources, listening, jobs=_n_jobs(jobs, len(sources), device), keep=plot is not None)
+        keep = plot is not None or explain is not None
+        hearing = Hearing(sources, listening, jobs=_n_jobs(jobs, len(sources), device), keep=keep)
         until_the_end.callback(hearing.close)
         if form is None:
             _output.show(hearing, labels)
@@ -124,6 +156,8 @@ def predict(
             _output.write(hearing, labels, form, files)
         if plot is not None:
             _output.draw(hearing, labels, plot)
+        if explain is not None:
+            _output.explain(hearing, explain, by=explain_by.value if explain_by else None, at_s=at_s)
     hearing.conclude(out)
 
 
@@ -160,7 +194,15 @@ def _sources(paths: list[Path], until_the_end: ExitStack) -> "list[Source]":
     return found
 
 
-def _check_number(n: int, form: "Format | None", *, text: str | None, plot: Path | None, out: Path | None) -> None:
+def _check_number(
+    n: int,
+    form: "Format | None",
+    *,
+    text: str | None,
+    plot: Path | None,
+    explain: Path | None,
+    out: Path | None,
+) -> None:
     """Refuse what makes sense for one recording only where there are more.
 
     Raises:
@@ -174,8 +216,29 @@ def _check_number(n: int, form: "Format | None", *, text: str | None, plot: Path
         raise SerError(f"--text says what one recording holds, and there are {n}; give one recording.")
     if plot is not None:
         raise SerError(f"--plot draws one recording, and there are {n}; give one recording.")
+    if explain is not None:
+        raise SerError(f"--explain draws one utterance of one recording, and there are {n}; give one recording.")
     if form and form.timed and out is None:
         raise SerError(f"This format has the times of one recording, and there are {n}; give --out for a file each.")
+
+
+def _seconds(moment: str) -> float:
+    """Seconds, or minutes and seconds, or hours, minutes and seconds, as the table shows them.
+
+    Raises:
+        SerError: it is neither.
+    """
+    from math import isfinite
+
+    from sercli.errors import SerError
+
+    try:
+        parts = [float(part) for part in moment.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(isfinite(part) and part >= 0 for part in parts):
+        raise SerError(f"--at {moment} is no moment; give seconds such as 83.5, or minutes and seconds such as 1:23.5.")
+    return sum(part * 60.0**place for place, part in enumerate(reversed(parts)))
 
 
 def _left(sources: "list[Source]", files: "dict[Source, Path]") -> "list[Source]":

@@ -2,6 +2,6 @@
 
 from sercli.commands._output.files import STDIN, targets
 from sercli.commands._output.formats import FORMATS, UTF_8, Format
-from sercli.commands._output.sinks import draw, show, stream, write
+from sercli.commands._output.sinks import draw, explain, show, stream, write
 
-__all__ = ["FORMATS", "STDIN", "UTF_8", "Format", "draw", "show", "stream", "targets", "write"]
+__all__ = ["FORMATS", "STDIN", "UTF_8", "Format", "draw", "explain", "show", "stream", "targets", "write"]

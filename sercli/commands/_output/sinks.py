@@ -1,6 +1,7 @@
 """Where answers go: the screen, stdout for other programs, a file for each recording, a picture."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,15 @@ import typer
 
 from sercli.commands import _render
 from sercli.commands._output.formats import UTF_8, Format
-from sercli.errors import AudioError
+from sercli.errors import AudioError, SerError
 from sercli.files import write_atomic
+
+_ROUNDED_S = 0.0501  # a moment read off the table, which has tenths of a second
 
 if TYPE_CHECKING:
     from sercli.commands._hearing import Hearing
+    from sercli.evaluation.explanation import Kind
+    from sercli.model.answering import Answer
     from sercli.model.listeners import Source
 
 
@@ -75,3 +80,51 @@ def draw(hearing: "Hearing", labels: Sequence[str], path: Path) -> None:
     rows = [answer.to_json() | {"text": answer.understood} for answer in hearing.kept or []]
     blocks = audio.stream(hearing.sources[0].path, sample_rate_hz=rate_hz)
     plots.timeline_picture(rows, labels, blocks, rate_hz, path)
+
+
+def explain(hearing: "Hearing", path: Path, *, by: "Kind | None", at_s: float | None) -> None:
+    """What one answer may rest on; the model is loaded a second time, which is quick now.
+
+    Args:
+        hearing: whose answers were kept, of one recording.
+        path: the PNG to write.
+        by: the way; None: as the model allows.
+        at_s: a moment of the utterance; None: there is but one.
+
+    Raises:
+        SerError: no utterance is there, or it has no answer.
+    """
+    from sercli.evaluation import plots
+    from sercli.model import explaining, systems, training
+
+    answer = _spoken_at(hearing.kept or [], at_s)
+    if hearing.listening.text is not None:
+        answer = replace(answer, trust=None)  # words that are given were not heard
+    system = systems.load(hearing.listening.model, training.pick_device(hearing.listening.device))
+    with _render.progress("Explaining", None):
+        found = explaining.explain(system, answer, hearing.sources[0].path, by=by)
+    plots.explanation_picture(found, path, name=Path(answer.path).name, label=str(answer.label))
+
+
+def _spoken_at(answers: "Sequence[Answer]", at_s: float | None) -> "Answer":
+    """The one answer, or that of the utterance which holds a moment; where one ends as the next begins, the next.
+
+    Raises:
+        SerError: there are several and no moment is given, or nobody speaks then.
+    """
+    if at_s is None:
+        if len(answers) > 1:
+            raise SerError(
+                f"{answers[0].path} holds {len(answers)} utterances, and --explain draws one; add --at SECONDS, "
+                "a moment within the one that is meant."
+            )
+        return answers[0]
+    nearest = min(answers, key=lambda answer: (_distance_s(answer, at_s), -answer.start_s))
+    if _distance_s(nearest, at_s) > _ROUNDED_S:
+        when = f"{nearest.start_s:g} to {nearest.end_s:g} s"
+        raise SerError(f"Nobody speaks at {at_s:g} s of {nearest.path}; the nearest utterance lasts from {when}.")
+    return nearest
+
+
+def _distance_s(answer: "Answer", at_s: float) -> float:
+    return max(answer.start_s - at_s, at_s - answer.end_s, 0.0)

@@ -1,5 +1,6 @@
 """Pictures as PNG, or as SVG for a page: without pyplot's state, written whole or not at all, reproducible."""
 
+from sercli.evaluation.plots.explanation import explanation_picture
 from sercli.evaluation.plots.figure import Svg, as_svg
 from sercli.evaluation.plots.results import confusion_picture, history_picture, trials_picture
 from sercli.evaluation.plots.reviews import intervals_picture, reliability_picture, risk_coverage_picture
@@ -9,6 +10,7 @@ __all__ = [
     "Svg",
     "as_svg",
     "confusion_picture",
+    "explanation_picture",
     "history_picture",
     "intervals_picture",
     "reliability_picture",
