@@ -2,21 +2,24 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 
 
 @contextmanager
 def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the work, or at once where it is broken off: what they write is whole or not at all.
 
-    Each computes on one core, and leaves Ctrl-C to the process that began it.
+    Each computes on one core, leaves Ctrl-C to the process that began it, and ends with that one even if it is killed.
     """
     before = set(active_children())
     executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
     try:
+        with unheard_ctrl_c():
+            executor.submit(os.getpid)  # all of them are started now
         yield executor
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
@@ -29,6 +32,32 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     executor.shutdown()
 
 
+@contextmanager
+def unheard_ctrl_c() -> Iterator[None]:
+    """Processes that are started inside never hear Ctrl-C, not even while they import; here it is only put off."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_first() -> None:
+    """Let this process end when the one that began it does, which cannot tell it where it is killed."""
+    threading.Thread(target=_await_first, daemon=True).start()
+
+
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; it has no say afterwards
+    end_with_first()
+
+
+def _await_first() -> None:
+    first = parent_process()
+    assert first is not None
+    first.join()
+    os._exit(1)

@@ -1,5 +1,6 @@
 """Hyperparameter search with Optuna: train and validation part only, several processes or machines on one study."""
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ import sqlalchemy.exc  # optuna's own way to a database; it lets these errors th
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sercli import config, plugins
+from sercli import config, plugins, processes
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, DivergedError, MismatchError, SerError
 from sercli.files import write_json
@@ -145,11 +146,19 @@ def _work_together(
     jobs = min(jobs, max(n_trials - len(told), 0))
     start = get_context("spawn").Process
     workers = [start(target=_worker, args=(search, url, n_trials, number)) for number in range(jobs)]
-    for worker in workers:
-        worker.start()
-    while running := [worker.sentinel for worker in workers if worker.is_alive()]:
-        wait(running, _LOOK_S)
-        _tell(study, told, on_trial)
+    with processes.unheard_ctrl_c():  # it is for the first process, which ends the others
+        for worker in workers:
+            worker.start()
+    try:
+        while running := [worker.sentinel for worker in workers if worker.is_alive()]:
+            wait(running, _LOOK_S)
+            _tell(study, told, on_trial)
+    except BaseException:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()
+        raise
     _tell(study, told, on_trial)
     if any(worker.exitcode for worker in workers):
         raise SerError("A tuning process failed; its own message stands above. Repeat the command to go on.")
@@ -231,11 +240,13 @@ def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
     """One of several processes on a study; the features are cached by now, so each only opens them."""
     import torch
 
+    processes.end_with_first()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the trial in hand is told to have failed
     torch.set_num_threads(1)
     rows = inference.cached_rows(search.dataset, jobs=1, progress=_silent)
     try:
         _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
-    except KeyboardInterrupt:  # the first process got it as well, and speaks for all
+    except KeyboardInterrupt:
         sys.exit(130)
 
 

@@ -8,12 +8,9 @@ by a lock on each.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ import msgspec
 import numpy as np
 from filelock import FileLock
 
-from sercli import config, plugins
+from sercli import config, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import HUMAN
@@ -175,22 +172,14 @@ def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, _Index]]:
         for task in tasks:
             yield task, _make_part(task)
         return
-    with _single_threaded(), ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-        yield from zip(tasks, pool.map(_make_part, tasks), strict=True)
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Processes started inside compute on one core each; libraries' own threads would only fight over them."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+        with processes.pool(min(jobs, len(tasks))) as pool:
+            yield from zip(tasks, pool.map(_make_part, tasks), strict=True)
+    except BrokenProcessPool:
+        raise SerError(
+            f"A process that computed {tasks[0].feature} was killed, perhaps for want of memory; repeat the command, "
+            f"it goes on, with fewer --jobs than {jobs}."
+        ) from None
 
 
 def _make_part(task: _Task) -> _Index:

@@ -6,24 +6,19 @@ what is said in it now. The settings that all lines were heard with stand in `EN
 made anew.
 """
 
-import os
 import re
-import signal
-import threading
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from sercli import asr, config, locks, plugins
+from sercli import asr, config, locks, plugins, processes
 from sercli.dataset.audio import read
 from sercli.errors import AudioError, ConfigError, SerError
 from sercli.files import write_json
@@ -267,31 +262,14 @@ def _hear_all(tasks: list[_Task], jobs: int) -> Generator[Transcript | str, None
     if jobs < 2:
         yield from map(_hear, tasks)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_alone_on_a_core)
     try:
-        yield from pool.map(_hear, tasks)
+        with processes.pool(jobs) as pool:
+            yield from pool.map(_hear, tasks)
     except BrokenProcessPool:
         raise SerError(
             "A process that listened was killed, perhaps for want of memory; repeat the command, it goes on, with "
             f"fewer --jobs than {jobs}."
         ) from None
-    finally:  # after Ctrl-C nobody waits for thousands of recordings that are still in the queue
-        pool.shutdown(cancel_futures=True)
-
-
-def _alone_on_a_core() -> None:
-    """Begin one of several processes: each computes on one core; Ctrl-C is for the first, and they end with it."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_first, daemon=True).start()
-
-
-def _end_with_first() -> None:
-    """A first process that is killed cannot tell the others, which would wait for work for ever."""
-    first = parent_process()
-    assert first is not None
-    first.join()
-    os._exit(1)
 
 
 def _hear(task: _Task) -> Transcript | str:

@@ -1,4 +1,3 @@
-import os
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -264,14 +263,6 @@ def test_several_processes_hear_the_same_as_one(tmp_path, no_progress, monkeypat
     assert found[0] == found[1]
     assert list(found[1].transcripts) == [paths[0], paths[2]]
     assert "gone.ogg" in found[1].failures[0]
-
-
-def test_processes_that_nobody_waits_for_end_by_themselves(monkeypatch):
-    ended = []
-    monkeypatch.setattr(transcripts, "parent_process", lambda: SimpleNamespace(join=lambda: ended.append("first")))
-    monkeypatch.setattr(os, "_exit", ended.append)
-    transcripts._end_with_first()
-    assert ended == ["first", 1]
 
 
 @pytest.mark.parametrize(

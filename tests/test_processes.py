@@ -1,0 +1,85 @@
+"""Processes that share work end with it, whatever ends it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pytest
+
+from sercli import processes
+
+WORK = """
+import os, sys, time
+from sercli import processes
+if __name__ == "__main__":
+    with processes.pool(2) as pool:
+        print(*sorted({pool.submit(os.getpid).result() for _ in range(40)}), flush=True)
+        pool.submit(time.sleep, 60)
+        pool.submit(time.sleep, 60).result()
+"""
+
+
+@pytest.fixture
+def busy(tmp_path):
+    """A process whose two helpers have a minute's work, and the numbers of some of them."""
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    first = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    yield first, [int(pid) for pid in first.stdout.readline().split()]
+    first.kill()
+    first.communicate()
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ended(pids):
+    end = time.monotonic() + 20
+    while any(map(alive, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system has no /proc")
+def test_they_end_with_a_first_process_that_is_killed(busy):
+    first, pids = busy
+    assert pids
+    first.kill()
+    assert ended(pids)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system has no /proc")
+def test_they_end_with_ctrl_c_and_say_nothing_themselves(busy):
+    first, pids = busy
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)  # a terminal sends it to all of them
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=30)
+    assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1, said
+    assert ended(pids)
+
+
+def test_ctrl_c_is_put_off_while_they_start():
+    steps = []
+
+    def start():
+        with processes.unheard_ctrl_c():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("started")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert steps == ["started"]
+
+
+def test_one_that_is_killed_is_told_of():
+    with pytest.raises(BrokenProcessPool), processes.pool(1) as pool:
+        pool.submit(os._exit, 9).result()
