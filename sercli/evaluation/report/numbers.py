@@ -1,10 +1,12 @@
 """How figures are written: shares in percent, a dash for what is not known, a true minus sign."""
 
 import math
+import re
 
 from sercli.evaluation.review import Figure
 
 MISSING = "–"
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -66,6 +68,11 @@ def fact(value: str | int | float) -> str:
     if isinstance(value, int):
         return _minus(f"{value:,}")
     return _minus(f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}") if math.isfinite(value) else MISSING
+
+
+def printable(text: str) -> str:
+    """Text without what no document may have, as a file's name may: control characters, bytes that are no letters."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def _minus(text: str) -> str:

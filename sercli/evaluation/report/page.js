@@ -6,12 +6,13 @@ const said = (row, column) => row.cells[column].textContent.trim();
 for (const table of document.querySelectorAll("table.sorts")) {
   const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   heads.forEach((head, column) => {
+    if (head.classList.contains("fixed")) return;
+    const numeric = head.classList.contains("n");
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const numeric = head.classList.contains("n");
+    button.setAttribute("aria-label", `Sort by ${head.textContent.trim()}`);
+    numeric ? head.prepend(button) : head.append(button); // the words stay outside: printers repeat no buttons
+    head.addEventListener("click", () => {
       const before = head.getAttribute("aria-sort");
       const down = before ? before === "ascending" : numeric;
       const compare = (a, b) => {

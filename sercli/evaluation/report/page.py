@@ -69,7 +69,7 @@ def page(review: Review) -> str:
     intervals, curves = _overview(review, album)
     chapters = [_chapter(standing, place, album) for place, standing in enumerate(review.systems, start=1)]
     script = _text("page.js")
-    return _template().render(
+    text = _template().render(
         review=review,
         title=f"Emotion recognition on {review.data['corpus']}" if "corpus" in review.data else "Emotion recognition",
         headline=findings.headline(review),
@@ -87,6 +87,7 @@ def page(review: Review) -> str:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return numbers.printable(text)
 
 
 def _overview(review: Review, album: Album) -> tuple[Markup, Markup | None]:

@@ -1,15 +1,18 @@
 """Pictures made fit to stand together in one page: small, and with ids and styles that do not clash."""
 
 import re
+from itertools import groupby
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from sercli.evaluation.report.numbers import printable
+
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 _REFERENCE = re.compile(r"(?<=url\(#)[\w-]+|(?<=^#)[\w-]+")  # in a style or all that an href has; no colour
-_DRAWN = ("d", "x", "y", "width", "height", "transform", "points", "viewBox")  # attributes of which two decimals do
+_DRAWN = ("d", "x", "y", "width", "height", "transform", "points", "viewBox")
+_PLACE = re.compile(r"translate\((\S+) (\S+)\)")
 _REFERRING = ("href", "clip-path", "style", "fill")  # fill: of a hatch
-_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # a name may have such a character, a document may not
 
 
 class Album:
@@ -17,7 +20,7 @@ class Album:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}  # declarations -> the class that has them
-        self._n = 0
+        self._n_pictures = 0
 
     def add(self, svg: str) -> Markup:
         """A picture as it is put into the page.
@@ -25,14 +28,19 @@ class Album:
         Args:
             svg: one <svg> element, as `plots.as_svg` gives it.
         """
-        root = ElementTree.fromstring(_NO_XML.sub(" ", svg))  # our own pictures: nothing from elsewhere is parsed
-        self._n += 1
+        root = ElementTree.fromstring(printable(svg))  # our own pictures: nothing from elsewhere is parsed
+        self._n_pictures += 1
         _strip_namespaces(root)
         used = sorted({name for node in root.iter() for name in _references(node)})
-        short = {name: f"g{self._n}-{number}" for number, name in enumerate(used)}
+        short = {name: f"g{self._n_pictures}-{number}" for number, name in enumerate(used)}
+        small = {
+            node for defs in root.iter("defs") for node in defs.iter()
+        }  # markers, of which one digit is not enough
         for node in root.iter():
-            self._rewrite(node, short, keep_style=node is root)
-        root[:] = _flat(root)
+            self._rewrite(node, short, n_digits=2 if node in small else 1)
+            if node is not root:
+                self._restyle(node)
+        root[:] = _grouped(_flat(root))
         return Markup(ElementTree.tostring(root, encoding="unicode"))
 
     def css(self) -> Markup:
@@ -41,15 +49,21 @@ class Album:
         assert "<" not in rules, "matplotlib wrote a style that would end the style sheet"
         return Markup(rules)
 
-    def _rewrite(self, node: ElementTree.Element, short: dict[str, str], *, keep_style: bool) -> None:
-        """New ids, where one is used at all; shorter numbers; a class in place of a style."""
+    def _rewrite(self, node: ElementTree.Element, short: dict[str, str], *, n_digits: int) -> None:
+        """New ids, where one is used at all; shorter numbers."""
         if (own := node.attrib.pop("id", None)) in short:
             node.set("id", short[own])
         for key in (key for key in _REFERRING if key in node.attrib):
             node.set(key, _REFERENCE.sub(lambda found: short.get(found[0], found[0]), node.attrib[key]))
         for key in (key for key in _DRAWN if key in node.attrib):
-            node.set(key, _shorter(node.attrib[key]))
-        if not keep_style and (style := node.attrib.pop("style", None)):
+            node.set(key, _shorter(node.attrib[key], n_digits))
+        if node.tag == "text" and (place := _PLACE.fullmatch(node.get("transform", ""))):
+            del node.attrib["transform"]
+            node.attrib.update(x=place[1], y=place[2])
+
+    def _restyle(self, node: ElementTree.Element) -> None:
+        """A class in place of a style."""
+        if style := node.attrib.pop("style", None):
             declarations = ";".join(
                 sorted(part.strip().replace(": ", ":") for part in style.split(";") if part.strip())
             )
@@ -82,7 +96,23 @@ def _flat(node: ElementTree.Element) -> list[ElementTree.Element]:
     return children
 
 
-def _shorter(value: str) -> str:
-    """Two decimals, and no more space than numbers need."""
-    value = _NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
+def _grouped(nodes: list[ElementTree.Element]) -> list[ElementTree.Element]:
+    """Texts and shapes that follow each other in one style, which a group around them says once."""
+    made: list[ElementTree.Element] = []
+    for style, run in groupby(nodes, key=lambda node: node.get("class") if node.tag in ("text", "path") else None):
+        alike = list(run)
+        if style is None or len(alike) < 3:
+            made.extend(alike)
+            continue
+        group = ElementTree.Element("g", {"class": style})
+        for node in alike:
+            del node.attrib["class"]
+            group.append(node)
+        made.append(group)
+    return made
+
+
+def _shorter(value: str, n_digits: int) -> str:
+    """No more digits and no more space than are seen."""
+    value = _NUMBER.sub(lambda found: f"{float(found[0]):.{n_digits}f}".rstrip("0").rstrip("."), value)
     return re.sub(r"\s*([MLCQZz])\s*", r"\1", " ".join(value.split()))

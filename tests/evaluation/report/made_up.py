@@ -8,6 +8,7 @@ from sercli.evaluation import metrics
 from sercli.evaluation.review import Bin, Calibration, Difference, Figure, Mistake, Review, Slice, Standing
 
 EIGHT = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+FOUR = ("neutral", "happiness", "sadness", "anger")
 _SYSTEMS = (
     ("acoustic-whisper", "acoustic", 0.71),
     ("average of sound and words", "both", 0.68),

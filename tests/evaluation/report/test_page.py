@@ -1,0 +1,280 @@
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import made_up
+import pytest
+
+from sercli.evaluation import plots
+from sercli.evaluation.report import page
+from sercli.evaluation.review import Figure
+
+HOSTILE = "</script></style><svg onload=alert(1)><img src=http://evil.example/x>\"'&"
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+LABELS_28 = tuple(f"emotion {k}" for k in range(1, 29))
+SHAPES = {
+    "one system, one seed": {"n_systems": 1, "n_seeds": 1},
+    "two systems, two classes": {"n_systems": 2, "labels": ("neutral", "anger")},
+    "eight systems": {"n_systems": 8, "n_seeds": 1, "labels": made_up.FOUR[:3]},
+    "28 classes, one absent": {"n_systems": 1, "labels": LABELS_28, "absent": LABELS_28[2:3], "n": 270},
+    "two absent": {"n_systems": 2, "absent": ("calm", "fear"), "n_seeds": 2},
+}
+
+
+class Seen(HTMLParser):
+    """What a page is made of. Fails where an element is not closed in its turn."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.said, self.ids = [], [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for key, value in attrs if key == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.open[-1:] == [tag], f"</{tag}> closes nothing"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if not {"style", "script"} & set(self.open):
+            self.said.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.said))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """For what is said of words and tables: pictures take most of a page's time."""
+    monkeypatch.setattr(plots, "as_svg", lambda draw, *, label: '<svg xmlns="http://www.w3.org/2000/svg"/>')
+
+
+@pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
+def shape(request):
+    made = made_up.review(**request.param)
+    html = page(made)
+    return made, html, Seen(html)
+
+
+def test_each_element_is_closed_and_each_id_stands_once(shape):
+    seen = shape[2]
+    assert len(seen.ids) == len(set(seen.ids))
+
+
+def test_whatever_is_referred_to_is_there(shape):
+    _, html, seen = shape
+    references = re.findall(r"url\(#([^)]+)\)", html)
+    for _, attributes in seen.tags:
+        references += [attributes[key] for key in ("aria-labelledby",) if key in attributes]
+        references += [value[1:] for key, value in attributes.items() if key == "href"]
+    assert references
+    assert set(references) <= set(seen.ids)
+
+
+def test_nothing_is_fetched(shape):
+    _, html, seen = shape
+    for tag, attributes in seen.tags:
+        assert tag not in {"link", "iframe", "object", "embed", "base"}
+        assert attributes.get("src", "data:").startswith("data:")
+        assert attributes.get("href", "#").startswith("#")
+    assert "@import" not in html
+    assert not re.findall(r"url\((?!#)", html)
+
+
+def test_no_figure_is_missing_without_a_word(shape):
+    assert not re.findall(r"\b(nan|NaN|None|inf|Infinity|undefined)\b", shape[2].text)
+
+
+def test_headings_go_down_one_step_at_a_time(shape):
+    levels = [int(tag[1]) for tag, _ in shape[2].tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_tables_have_captions_and_pictures_have_words(shape):
+    tags = [tag for tag, _ in shape[2].tags]
+    assert tags.count("caption") == tags.count("table") > 5
+    assert all(attributes.get("scope") for tag, attributes in shape[2].tags if tag == "th")
+    pictures = [attributes for tag, attributes in shape[2].tags if tag == "svg"]
+    assert len(pictures) == 2 + 2 * len(shape[0].systems)
+    assert all(picture["role"] == "img" and picture["aria-label"] for picture in pictures)
+
+
+def test_each_system_and_each_class_is_shown(shape):
+    made, _, seen = shape
+    for name in (*(system.name for system in made.systems), *made.labels, "chance", "majority"):
+        assert name in seen.text
+
+
+def test_the_same_review_gives_the_same_bytes():
+    assert page(made_up.review(n_systems=2, n_seeds=1)) == page(made_up.review(n_systems=2, n_seeds=1))
+
+
+def test_a_usual_report_is_small():
+    assert len(page(made_up.review(n_systems=5)).encode()) < 300_000
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_answer_comes_before_all_else():
+    text = Seen(page(made_up.review(n_systems=2))).text
+    places = [text.index(f" {word} ") for word in ("Which is best?", "Question", "Data", "Protocol", "Results")]
+    assert places == sorted(places)
+
+
+def test_what_comes_from_a_corpus_is_only_text():
+    made = made_up.review(n_systems=2, n_seeds=1, labels=("neutral", HOSTILE), warnings=(HOSTILE,), command=HOSTILE)
+    systems = tuple(
+        replace(
+            system,
+            name=f"{HOSTILE} {place}",
+            slices=tuple(replace(found, by=HOSTILE, value=HOSTILE, absent=(HOSTILE,)) for found in system.slices[:2]),
+            worst=replace(system.slices[0], by=HOSTILE, value=HOSTILE),
+            mistakes=tuple(
+                replace(m, id=HOSTILE, path=HOSTILE, words=HOSTILE, members={HOSTILE: (HOSTILE, 0.5)})
+                for m in system.mistakes
+            ),
+        )
+        for place, system in enumerate(made.systems)
+    )
+    facts = {HOSTILE: HOSTILE, "corpus": HOSTILE}
+    made = replace(
+        made,
+        systems=systems,
+        question=HOSTILE,
+        data=facts,
+        protocol=facts,
+        environment=facts,
+        word_errors={HOSTILE: 0.1},
+    )
+    seen = Seen(page(made))
+    tags = [tag for tag, _ in seen.tags]
+    assert tags.count("script") == 1
+    assert "img" not in tags
+    assert not any("onload" in attributes for _, attributes in seen.tags)
+    assert seen.text.count(HOSTILE.replace("\n", " ")) > 30
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_name_that_no_document_may_have_gives_a_page():
+    made = made_up.review(n_systems=1, n_seeds=1, labels=("neutral", "anger"))
+    mistakes = (replace(made.systems[0].mistakes[0], id="an\x00ger\x1b[0m", path="caf\udce9.wav"),)
+    html = page(replace(made, systems=(replace(made.systems[0], mistakes=mistakes),)))
+    assert "an\ufffdger\ufffd[0m" in html
+    assert "caf\ufffd.wav" in html
+    html.encode()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_policy_allows_the_own_script_and_nothing_from_elsewhere():
+    html = page(made_up.review(n_systems=1, n_seeds=1))
+    policy = next(a["content"] for tag, a in Seen(html).tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}';", policy)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_leak_is_said_before_the_answer():
+    leaky = Seen(page(made_up.review(n_systems=1, n_seeds=1, leaky=True))).text
+    assert leaky.index("These figures are too good") < leaky.index("UA")
+    assert "Leak: speakers are shared between parts." in leaky
+    sound = Seen(page(made_up.review(n_systems=1, n_seeds=1))).text
+    assert "too good" not in sound
+    assert "Leak" not in sound
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_absent_classes_are_named():
+    text = Seen(page(made_up.review(n_systems=1, n_seeds=1, absent=("calm", "fear")))).text
+    assert "No utterance is calm and fear: these classes have no recall and are left out" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_class_counts_are_those_of_one_seed():
+    made = made_up.review(n_systems=1, n_seeds=3, labels=("neutral", "anger"), n=480)
+    assert '<tr><th scope="row">neutral</th><td class="n">240</td><td class="n">50.0</td></tr>' in page(made)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_published_figures_stand_beside_ours_with_their_protocol():
+    made = made_up.review(n_systems=2, n_seeds=1)
+    assert "Published" not in page(made)
+    named = replace(made, systems=(replace(made.systems[0], published=0.5535), made.systems[1]))
+    text = Seen(page(named)).text
+    assert "Published WA" in text
+    assert "55.4" in text or "55.3" in text
+    assert "session 5 as test and a validation part that shares speakers" in text
+    assert "here it is speakers" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_what_was_not_measured_is_a_dash():
+    made = made_up.review(n_systems=1, n_seeds=1)
+    odd = replace(made.systems[0], wa=Figure(0.5, float("nan"), float("nan")), risk_coverage=(), reliability=())
+    seen = Seen(page(replace(made, systems=(odd,), warnings=(), word_errors={})))
+    assert "– to –" in seen.text
+    assert "nan" not in seen.text
+    assert not {"warnings", "words"} & set(seen.ids)
+
+
+BROWSER = next(
+    (found for name in ("chromium", "google-chrome", "chromium-browser") if (found := shutil.which(name))), None
+)
+in_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium or google-chrome on PATH")
+
+
+def browse(path, tmp_path):
+    """The page's DOM after its script has run, and what the browser's console was told."""
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run(
+        [*command, profile, "--virtual-time-budget=2000", path.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@in_browser
+def test_a_browser_runs_the_page_without_complaint(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(page(made_up.review(n_systems=2, n_seeds=1)), encoding="utf-8")
+    dom, console = browse(path, tmp_path)
+    assert console == []
+    assert 'aria-label="Sort by UA"' in dom
+
+
+@in_browser
+@pytest.mark.usefixtures("no_pictures")
+def test_a_click_sorts_a_table_and_unknown_figures_stay_last(tmp_path):
+    """The click is a second script, which the page's own policy would not let run: here it is taken out."""
+    html = page(made_up.review(n_systems=2, n_seeds=1, absent=("neutral",)))
+    html = re.sub(r"<meta http-equiv[^>]*>", "", html)
+    steps = """<script>
+      const table = document.getElementById("system-1-classes").closest("table");
+      const recalls = () => [...table.tBodies[0].rows].map((row) => row.cells[2].textContent).join(" ");
+      const button = table.querySelector('[aria-label="Sort by Recall"]');
+      button.click(); document.body.dataset.down = recalls();
+      button.click(); document.body.dataset.up = recalls();
+    </script></body>"""
+    path = tmp_path / "report.html"
+    path.write_text(html.replace("</body>", steps), encoding="utf-8")
+    dom, console = browse(path, tmp_path)
+    assert console == []
+    down, up = (re.search(f'data-{way}="([^"]*)"', dom)[1].split() for way in ("down", "up"))
+    assert down[-1] == up[-1] == "–"
+    assert [float(x) for x in down[:-1]] == sorted((float(x) for x in down[:-1]), reverse=True)
+    assert up[:-1] == sorted(down[:-1], key=float)

@@ -1,0 +1,156 @@
+import csv
+import io
+import re
+from dataclasses import replace
+
+import made_up
+import pytest
+
+from sercli.evaluation.report import csv_table, latex
+from sercli.evaluation.report.tables import COLUMNS, escaped
+
+MADE = made_up.review(n_systems=3)
+
+
+def body_rows(text):
+    return [line.strip().removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r"\\")]
+
+
+def csv_rows(made):
+    return list(csv.DictReader(io.StringIO(csv_table(made))))
+
+
+def one(rows, **wanted):
+    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("a_b & 50 % #1 $x {y}", r"a\_b \& 50 \% \#1 \$x \{y\}"),
+        ("\\input{/etc/passwd}", r"\textbackslash{}input\{/etc/passwd\}"),
+        ("~^<>|", r"\textasciitilde{}\textasciicircum{}\textless{}\textgreater{}\textbar{}"),
+        ("[best] *", "{[}best{]} {*}"),
+        ("two\nlines\tand\x00more", "two lines and more"),
+        ("żal − über –", "żal $-$ über --"),
+    ],
+)
+def test_latex_sets_names_as_they_are(text, safe):
+    assert escaped(text) == safe
+
+
+def test_latex_has_the_results_with_intervals_and_deviations():
+    best = MADE.systems[0]
+    row = next(row for row in body_rows(latex(MADE)) if row[0] == best.name)
+    ua = best.ua
+    assert row[1] == (
+        f"{100 * ua.value:.1f}\\,$\\pm$\\,{100 * ua.deviation:.1f} [{100 * ua.low:.1f}, {100 * ua.high:.1f}]"
+    )
+    assert len(row) == 5
+
+
+def test_latex_has_no_deviation_of_one_seed():
+    text = latex(made_up.review(n_systems=1, n_seeds=1))
+    assert "pm" not in text
+    assert "deviation" not in text
+
+
+def test_latex_tables_have_as_many_cells_as_columns():
+    for text in (
+        MADE,
+        made_up.review(n_systems=8, n_seeds=1, labels=made_up.FOUR),
+        made_up.review(1, absent=("calm",)),
+    ):
+        for table in latex(text).split("\\begin{table}")[1:]:
+            columns = re.search(r"\\begin\{tabular\}\{(l r*|lr*)\}", table)[1]
+            assert {len(row) for row in body_rows(table)} == {len(columns)}
+
+
+def test_latex_recalls_are_turned_so_that_the_table_is_narrow():
+    few = body_rows(latex(MADE).split("\\begin{table}")[2])
+    assert few[0] == ["Class", *(system.name for system in MADE.systems)]
+    assert few[1] == ["neutral", *(f"{100 * s.report.recall['neutral']:.1f}" for s in MADE.systems)]
+    many = made_up.review(n_systems=8, n_seeds=1, labels=made_up.FOUR)
+    rows = body_rows(latex(many).split("\\begin{table}")[2])
+    assert rows[0] == ["System", *made_up.FOUR]
+    assert rows[1][1:] == [f"{100 * many.systems[0].report.recall[label]:.1f}" for label in made_up.FOUR]
+
+
+def test_latex_has_a_dash_for_the_recall_of_an_absent_class():
+    rows = body_rows(latex(made_up.review(n_systems=1, n_seeds=1, absent=("calm",))))
+    assert ["calm", "--"] in rows
+
+
+def test_latex_is_safe_from_what_a_corpus_has_in_its_names():
+    made = made_up.review(n_systems=1, n_seeds=1, labels=("a_b", "c&d"))
+    made = replace(made, question="50 % #1?", systems=(replace(made.systems[0], name="x_y [z]"),))
+    text = latex(made)
+    assert {"a\\_b", "c\\&d", "x\\_y {[}z{]}"} <= {cell for row in body_rows(text) for cell in row}
+    assert "50 \\% \\#1?" in text
+
+
+def test_latex_marks_a_leak():
+    assert "Leaky: parts share speakers." in latex(replace(MADE, leaky=True))
+    assert "Leaky" not in latex(MADE)
+
+
+def test_latex_has_published_figures_where_there_are_some():
+    first, *others = MADE.systems
+    rows = body_rows(latex(replace(MADE, systems=(replace(first, published=0.711), *others))))
+    assert rows[0][-1] == "Published WA"
+    assert [row[-1] for row in rows[1:4]] == ["71.1", "--", "--"]
+
+
+def test_latex_is_the_same_each_time():
+    assert latex(made_up.review(n_systems=2)) == latex(made_up.review(n_systems=2))
+
+
+def test_csv_has_one_figure_a_row_in_full():
+    best = MADE.systems[0]
+    row = one(csv_rows(MADE), system=best.name, figure="ua", by="", against="")
+    assert [float(row[key]) for key in ("value", "low", "high", "deviation")] == [
+        *(best.ua.value, best.ua.low, best.ua.high, best.ua.deviation),
+    ]
+    assert row["n"] == "1440"
+    assert tuple(row) == COLUMNS
+
+
+def test_csv_has_classes_and_confusions():
+    rows = csv_rows(MADE)
+    best = MADE.systems[0]
+    recall = one(rows, system=best.name, by="class", of="calm", figure="recall")
+    assert float(recall["value"]) == best.report.recall["calm"]
+    counts = [
+        one(rows, system=best.name, by="class", of="calm", figure=f"answered:{label}")["value"] for label in MADE.labels
+    ]
+    assert [int(count) for count in counts] == best.report.confusion[1]
+
+
+def test_csv_has_slices_baselines_differences_and_word_errors():
+    rows = csv_rows(MADE)
+    best, second, _ = MADE.systems
+    assert float(one(rows, system=best.name, by="sex", of="male", figure="ua")["value"]) == best.slices[1].ua
+    assert float(one(rows, system="chance", figure="wa")["value"]) == 0.125
+    difference = one(rows, system=best.name, against=second.name, figure="ua")
+    assert float(difference["low"]) == MADE.differences[0].ua.low
+    assert (
+        float(one(rows, system=best.name, against=second.name, figure="p_holm")["value"]) == MADE.differences[0].p_holm
+    )
+    assert one(rows, system="whisper", figure="word_error_rate")["value"] == "0.0834"
+    assert one(rows, system=best.name, figure="ece_before")["value"] == "0.113"
+
+
+def test_csv_leaves_cells_without_meaning_empty():
+    made = made_up.review(n_systems=1, n_seeds=1, absent=("calm",))
+    rows = csv_rows(made)
+    assert one(rows, system=made.systems[0].name, by="class", of="calm", figure="recall")["value"] == ""
+    assert one(rows, system=made.systems[0].name, figure="ua", by="")["deviation"] == ""
+    assert not re.search(r"\b(nan|None|inf)\b", csv_table(made))
+
+
+def test_csv_keeps_names_that_need_quotes():
+    made = made_up.review(n_systems=1, n_seeds=1)
+    made = replace(made, systems=(replace(made.systems[0], name='a,"b"\nc'),))
+    assert csv_rows(made)[0]["system"] == 'a,"b"\nc'
