@@ -202,7 +202,7 @@ def _metrics(counts: Array) -> dict[str, Array]:
     return {
         "wa": right.sum(axis=2) / n,
         "ua": (right / np.maximum(occurs, 1)).sum(axis=2) / n_present,
-        "macro_f1": (f1 * present).sum(axis=2) / n_present,
+        "macro_f1": f1.sum(axis=2) / n_present,
         "weighted_f1": (f1 * occurs).sum(axis=2) / n,
     }
 
