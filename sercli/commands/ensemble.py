@@ -57,12 +57,13 @@ def ensemble(
     n_jobs = _options.n_jobs(jobs)
     repeated = crossvalidation.repetition_of(members, dataset, device=device, jobs=n_jobs)
     folders = {name: out / name if rule == "all" else out for name in rules}
+    infos = {folder: load_finished(folder) for folder in members}
+    collected = [answers.collect(folder, info, info.name) for folder, info in infos.items()]
     if repeated is None:
         _fuse_one(members, folders, configs, dataset, _How(seed, device, n_jobs))
     else:
         _fuse_all(members, folders, configs, repeated)
-    infos = {folder: load_finished(folder) for folder in (*members, *folders.values())}
-    collected = [answers.collect(folder, info, info.name) for folder, info in infos.items()]
+    collected += [answers.collect(folder, load_finished(folder), name) for name, folder in folders.items()]
     seeds = repeated.seeds if repeated else (seed,)
     named = [pair for one in collected for pair in answers.by_seed(one, seeds)]
     result = comparison.compare(named, infos[acoustic].train_counts)

@@ -1,9 +1,7 @@
-"""`ser evaluate`: how good runs are on their test part, or on another dataset."""
+"""`ser evaluate`: how good runs are on their test part, or on another dataset, how surely, and where they fail."""
 
 import errno
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,21 +10,13 @@ import typer
 from sercli.commands import _options
 
 if TYPE_CHECKING:
-    from sercli.dataset.transcripts import WordErrors
+    from sercli.commands._evidence import Evidence, Row
+    from sercli.evaluation.review import Review
     from sercli.runs import RunInfo
-    from sercli.types import Predictions, Report
+    from sercli.types import Report
 
 Runs = list[Path] | None
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A run's answers, once for each choice of words."""
-
-    folder: Path
-    info: "RunInfo"
-    words: str | None  # None: those that the run was trained on, or it reads none
-    answers: "Predictions"
+_PAGE = {"rich_help_panel": "The report"}
 
 
 def evaluate(
@@ -34,6 +24,7 @@ def evaluate(
     acoustic: Annotated[Runs, typer.Option("-a", "--acoustic", help="Acoustic run; may be repeated.")] = None,
     linguistic: Annotated[Runs, typer.Option("-l", "--linguistic", help="Linguistic run; may be repeated.")] = None,
     ensemble: Annotated[Runs, typer.Option("-e", "--ensemble", help="Ensemble run; may be repeated.")] = None,
+    every: Annotated[Path | None, typer.Option("--all", help="Every run below this folder.")] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Answer anew on a prepared dataset: the runs' own test part, or all of another."),
@@ -46,44 +37,61 @@ def evaluate(
             "Default: whose each run was trained on.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page (HTML, all in one file) with everything.", **_PAGE)
+    ] = None,
+    latex: Annotated[Path | None, typer.Option("--latex", help="Write the tables for a paper.", **_PAGE)] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write all figures, one a row.", **_PAGE)] = None,
     device: _options.Device = "auto",
     jobs: _options.Jobs = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Score runs: WA, UA, F1, recall and precision of each class, confusion matrices, baselines."""
-    from sercli import runs
-    from sercli.commands import _render
-    from sercli.errors import SerError
-    from sercli.evaluation import comparison
+    """Score runs side by side: WA, UA and F1 with 95 % intervals, calibration, confusion matrices, baselines.
 
+    ser evaluate -a work/run
+
+    ser evaluate --all work/runs --report report.html
+    """
+    from sercli import runs
+    from sercli.commands import _evidence, _render
+    from sercli.errors import SerError
+
+    sides = [*"a" * len(acoustic or []), *"l" * len(linguistic or []), *"e" * len(ensemble or [])]
     folders = [*(acoustic or []), *(linguistic or []), *(ensemble or [])]
-    if not folders:
-        raise SerError("Nothing to evaluate: give run directories with -a, -l or -e.")
-    infos = [runs.load_finished(folder) for folder in folders]
-    _check_sides(folders, infos, [*"a" * len(acoustic or []), *"l" * len(linguistic or []), *"e" * len(ensemble or [])])
-    errors: dict[str, WordErrors] = {}
-    if data is not None:
-        rows, errors = _answer_anew(folders, infos, data, words or [], device, _options.n_jobs(jobs))
-    elif words:
+    if every is not None and folders:
+        raise SerError("--all takes every run below a folder; leave out -a, -l and -e.")
+    if every is None and not folders:
+        raise SerError("Nothing to evaluate: give run directories with -a, -l or -e, or a folder of them with --all.")
+    if words and data is None:
         raise SerError("--words needs --data, the prepared dataset whose words are to be read; add it.")
+    if every is not None:
+        folders = _evidence.find_runs(every)
+    infos = [runs.load_finished(folder) for folder in folders]
+    if every is None:
+        _check_sides(folders, infos, sides)
+    n_jobs = _options.n_jobs(jobs)
+    if data is not None:
+        found = [_evidence.anew(folders, infos, data, words or [], device, n_jobs)]
+    elif every is not None:
+        found = [_evidence.kept(*group) for group in _by_division(folders, infos)]
     else:
-        answers = [runs.read_predictions(folder, "test") for folder in folders]
-        rows = [_Row(folder, info, None, a) for folder, info, a in zip(folders, infos, answers, strict=True)]
-    result = comparison.compare(list(zip(_names(rows), (r.answers for r in rows), strict=True)), infos[0].train_counts)
-    _keep(rows, result.systems, _suffix(infos, data))
-    if any(info.settings["split"]["leaky"] for info in infos):
-        _render.warn("The split shares speakers between parts: these figures are too good.")
-    if json:
-        rates = {engine: {**asdict(e), "rate": e.rate} for engine, e in errors.items()}
-        typer.echo(dumps({**result.to_json(), "word_errors": rates}))
-        return
-    _render.systems_table(result.systems, result.baselines)
-    if errors:
-        facts = {f"word error rate of {engine}": str(found) for engine, found in errors.items()}
-        _render.dataset_summary(facts, ())
-    for report in result.systems:
-        _render.class_table(report)
-        _render.confusion_table(report)
+        found = [_evidence.kept(folders, infos)]
+    written = [path for path in (report, latex, csv) if path]
+    if len(found) > 1 and (written or json):
+        kinds = ", ".join(sorted({str(one.rows[0].info.settings["split"]["kind"]) for one in found}))
+        raise SerError(
+            f"{every}: its runs were tested on {len(found)} different parts ({kinds}); give the runs of one."
+        )
+    for evidence in found:
+        review = _evidence.review(evidence, full=bool(written), jobs=n_jobs)
+        _keep(evidence.rows, [_standing(review, row) for row in evidence.rows], _suffix(infos, data))
+        if any(row.info.settings["split"]["leaky"] for row in evidence.rows):
+            _render.warn("The split shares speakers between parts: these figures are too good.")
+        if json:
+            _print_json(review, evidence)
+        else:
+            _show(review, evidence, brief=every is not None)
+        _write(review, report, latex, csv)
 
 
 def _check_sides(folders: list[Path], infos: "list[RunInfo]", sides: list[str]) -> None:
@@ -93,8 +101,20 @@ def _check_sides(folders: list[Path], infos: "list[RunInfo]", sides: list[str]) 
     for folder, info, side in zip(folders, infos, sides, strict=True):
         right = {"acoustic": "a", "linguistic": "l"}.get(info.modality, "e")
         if right != side:
-            what = f"an {info.kind}" if info.kind == "ensemble" else info.modality
+            what = "an ensemble" if info.modality == "both" else info.modality
             raise SerError(f"-{side} {folder}: this run is {what}; give it with -{right}.")
+
+
+def _by_division(folders: list[Path], infos: "list[RunInfo]") -> "list[tuple[list[Path], list[RunInfo]]]":
+    """Runs that were tested on the same part of the same data, each lot by itself."""
+    lots: dict[object, tuple[list[Path], list[RunInfo]]] = {}
+    for folder, info in zip(folders, infos, strict=True):
+        split = info.settings["split"]
+        key = (info.settings["data"]["manifest_sha256"], split.get("hash"), split["kind"])
+        lot = lots.setdefault(key, ([], []))
+        lot[0].append(folder)
+        lot[1].append(info)
+    return list(lots.values())
 
 
 def _suffix(infos: "list[RunInfo]", data: Path | None) -> str:
@@ -108,67 +128,51 @@ def _suffix(infos: "list[RunInfo]", data: Path | None) -> str:
     return "" if own else f"-{data.resolve().name}"
 
 
-def _answer_anew(
-    folders: list[Path], infos: "list[RunInfo]", data: Path, words: list[str], device: str, jobs: int
-) -> "tuple[list[_Row], dict[str, WordErrors]]":
-    """Each run's answers on a dataset: on its own test part where it was trained there, else on every utterance.
+def _standing(review: "Review", row: "Row") -> "Report":
+    return next(standing.report for standing in review.systems if standing.name == row.answers.name)
 
-    Args:
-        folders: run directories.
-        infos: what each says of itself.
-        data: the prepared dataset.
-        words: whose words are read, each choice by itself; none: whose the run was trained on.
-        device: as `--device` has it.
-        jobs: processes that compute features.
 
-    Returns:
-        a row for each run and choice of words, and how many errors each recogniser's words have.
-    """
-    from sercli import runs
+def _print_json(review: "Review", evidence: "Evidence") -> None:
+    from dataclasses import asdict
+    from json import dumps
+
+    from sercli.evaluation import reviewing
+
+    rates = {engine: {**asdict(e), "rate": e.rate} for engine, e in evidence.errors.items()}
+    typer.echo(dumps({**reviewing.to_json(review), "word_errors": rates}))
+
+
+def _show(review: "Review", evidence: "Evidence", *, brief: bool) -> None:
+    """Tables on the screen; of many systems the classes of the best alone."""
     from sercli.commands import _render
-    from sercli.dataset import manifest
-    from sercli.dataset.transcripts import HUMAN, word_errors
-    from sercli.model import experiment, inference, systems, training
+    from sercli.evaluation.report.findings import headline
 
-    chosen = training.pick_device(device)
-    dataset = manifest.load(data)
-    plans = [(folder, info, _choices(info, words)) for folder, info in zip(folders, infos, strict=True)]
-    needed = {word or experiment.words_of(info) for _, info, choices in plans for word in choices}
-    views = {whose: manifest.with_words(dataset, whose) for whose in sorted(needed)}
-    rows = {w: inference.cached_rows(view, jobs=jobs, progress=_render.progress) for w, view in views.items()}
-    found: list[_Row] = []
-    heard: dict[str, dict[str, str]] = {}
-    for folder, info, choices in plans:
-        system = systems.load(folder, chosen)
-        own = info.settings["data"]["manifest_sha256"] == dataset.manifest.sha256
-        ids = runs.read_split(folder).test if own else [u.id for u in dataset.manifest.utterances]
-        for word in choices:
-            whose = word or experiment.words_of(info)
-            utterances = views[whose].select(ids)
-            found.append(_Row(folder, info, word, system.predict(utterances, rows[whose])))
-            if whose != HUMAN:
-                heard[whose] = {u.id: u.texts[HUMAN] for u in utterances if HUMAN in u.texts}
-    errors = {whose: word_errors(dataset.manifest.utterances, texts) for whose, texts in heard.items()}
-    return found, {whose: e for whose, e in errors.items() if e}
+    _render.review_table(review, headline(review))
+    if evidence.errors:
+        facts = {f"word error rate of {engine}": str(found) for engine, found in evidence.errors.items()}
+        _render.dataset_summary(facts, ())
+    for standing in review.systems[: 1 if brief else None]:
+        _render.class_table(standing.report)
+        _render.confusion_table(standing.report)
+    for finding in review.warnings:
+        _render.note(finding)
 
 
-def _choices(info: "RunInfo", words: list[str]) -> list[str | None]:
-    """The words to answer on, one choice after the other; None: those of training, or none where the run reads none."""
-    return list(dict.fromkeys(words)) if words and info.modality != "acoustic" else [None]
+def _write(review: "Review", report: Path | None, latex: Path | None, csv: Path | None) -> None:
+    """Write what was asked for."""
+    if not (report or latex or csv):
+        return
+    from sercli.commands import _render
+    from sercli.evaluation import report as reports
+    from sercli.files import write_atomic
+
+    for path, make in ((report, reports.page), (latex, reports.latex), (csv, reports.csv_table)):
+        if path:
+            write_atomic(path, make(review))
+            _render.note(f"{path} is written.")
 
 
-def _names(rows: Sequence[_Row]) -> list[str]:
-    """Each run's preset or rule, with the words that were asked for, and its folder's name where two are alike."""
-    names = [(row.info.name, row.words) for row in rows]
-    return [_name(row, alone=names.count((row.info.name, row.words)) == 1) for row in rows]
-
-
-def _name(row: _Row, *, alone: bool) -> str:
-    about = [*([] if alone else [row.folder.name]), *([f"{row.words} words"] if row.words else [])]
-    return f"{row.info.name} ({', '.join(about)})" if about else row.info.name
-
-
-def _keep(rows: Sequence[_Row], reports: "Sequence[Report]", suffix: str) -> None:
+def _keep(rows: "Sequence[Row]", reports: "Sequence[Report]", suffix: str) -> None:
     """Write each report with its picture into its run; for words that the run was not trained on under their name."""
     from sercli.commands import _render
     from sercli.evaluation import plots

@@ -16,7 +16,7 @@ Ask = Callable[[Path], Predictions]
 """A run directory -> its answers."""
 
 
-def collect(folder: Path, info: RunInfo, name: str, ask: Ask | None = None) -> Answers:
+def collect(folder: Path, info: RunInfo, name: str, ask: Ask | None = None, *, apart: bool = False) -> Answers:
     """Gather a run's answers, seed by seed.
 
     Args:
@@ -24,6 +24,8 @@ def collect(folder: Path, info: RunInfo, name: str, ask: Ask | None = None) -> A
         info: what it says of itself.
         name: what it is called beside others.
         ask: where the answers of a single run come from; None: those that it wrote after training.
+        apart: each fold answered on all utterances, as on another dataset: every run then stands for itself, like a
+            seed.
 
     Raises:
         SerError: predictions are missing or damaged.
@@ -34,6 +36,7 @@ def collect(folder: Path, info: RunInfo, name: str, ask: Ask | None = None) -> A
     else:
         cells = runs.cells_of(folder, info)
         seeds = [[cell.folder for cell in cells if cell.seed == seed] for seed in info.settings["run"]["seeds"]]
+        seeds = [[single] for folders in seeds for single in folders] if apart else seeds
     answered = [[(ask(single), runs.load_info(single).temperature) for single in folders] for folders in seeds]
     return Answers(
         name,

@@ -12,6 +12,7 @@ from sercli.commands._render.tables import (
     confusion_table,
     dataset_summary,
     distribution_table,
+    review_table,
     systems_table,
     trials_table,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "prediction_rows",
     "progress",
     "repetition_progress",
+    "review_table",
     "systems_table",
     "timeline_rows",
     "training_progress",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sercli.commands._render.console import plain, show, stdout
 from sercli.commands._render.text import MISSING, blocks, figure, short_names
+from sercli.evaluation.review import Review
 from sercli.types import Remark, Report
 
 _HEAT = (
@@ -91,6 +92,36 @@ def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, con
         values = [figure(getattr(report, name)) for name in names]
         table.add_row(plain(report.name), str(report.n), *values, style="dim")
     show(console or stdout(), table, *_absent([*reports, *baselines]))
+
+
+def review_table(review: Review, headline: str, *, console: Console | None = None) -> None:
+    """Show one row a system, highest UA first, with the interval of its UA; below them the baselines and the answer.
+
+    What only some evaluations have gets a column only there: the deviation over seeds, the original study's WA.
+    """
+    systems = review.systems
+    names = ("wa", "ua", "macro_f1", "weighted_f1")
+    seeds, published = any(s.n_seeds > 1 for s in systems), any(s.published is not None for s in systems)
+    extra = [*(["± seeds"] if seeds else []), *(["orig. WA"] if published else [])]
+    table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
+    table.columns[0].no_wrap = table.columns[4].no_wrap = True  # the other heads give way
+    best = {name: max(getattr(s, name).value for s in systems) for name in names}
+    for s in systems:
+        wa, ua, macro, weighted = (
+            Text(figure(value), "bold" if value == best[name] and len(systems) > 1 else "")
+            for name in names
+            for value in [getattr(s, name).value]
+        )
+        more = [*([figure(s.ua.deviation)] if seeds else []), *([figure(s.published)] if published else [])]
+        interval = f"{s.ua.low:.3f}–{s.ua.high:.3f}"
+        n = str(s.report.n // s.n_seeds)
+        table.add_row(plain(s.name), n, wa, ua, interval, macro, weighted, figure(s.after.ece), *more)
+    table.add_section()
+    for report in review.baselines:
+        wa, ua, macro, weighted = (Text(figure(getattr(report, name))) for name in names)
+        table.add_row(plain(report.name), str(report.n), wa, ua, "", macro, weighted, "", style="dim")
+    absent = _absent([*(s.report for s in systems), *review.baselines])
+    show(console or stdout(), table, *absent, plain(headline, "bold"), Text())
 
 
 def class_table(report: Report, *, console: Console | None = None) -> None:

@@ -1,0 +1,50 @@
+"""How loud the speech of utterances is, as it was recorded."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from sercli import processes
+from sercli.dataset.audio import read, speech_level_dbfs
+from sercli.dataset.manifest import Dataset
+from sercli.errors import AudioError
+from sercli.types import Step, Utterance
+
+_RATE_HZ = 16_000
+_SHARE = 64  # utterances that are worth a process
+
+
+def speech_levels(
+    dataset: Dataset, utterances: Sequence[Utterance], *, jobs: int, progress: Step
+) -> dict[str, float | None]:
+    """The level of each utterance's active speech in dBFS; None where its recording cannot be read, or there is none.
+
+    Args:
+        dataset: whose recordings are read.
+        utterances: of it.
+        jobs: processes at the same time.
+        progress: shows what is under way.
+    """
+    root = Path(dataset.info.root)
+    stretches = {u.id: (root / u.audio, u.start_s, u.end_s) for u in utterances if u.audio is not None}
+    levels: dict[str, float | None] = dict.fromkeys(u.id for u in utterances)
+    with ExitStack() as until_the_end:
+        step = until_the_end.enter_context(progress("Measuring levels", len(stretches)))
+        if jobs < 2 or len(stretches) < jobs * _SHARE:
+            found: Iterator[float | None] = map(_level, stretches.values())
+        else:
+            pool = until_the_end.enter_context(processes.pool(jobs))
+            found = pool.map(_level, stretches.values(), chunksize=16)
+        for name, level in zip(stretches, found, strict=True):
+            levels[name] = level
+            step(1)
+    return levels
+
+
+def _level(stretch: tuple[Path, float | None, float | None]) -> float | None:
+    path, start_s, end_s = stretch
+    try:
+        sound = read(path, sample_rate_hz=_RATE_HZ, start_s=start_s, end_s=end_s)
+    except AudioError:
+        return None
+    return speech_level_dbfs(sound, sample_rate_hz=_RATE_HZ)
