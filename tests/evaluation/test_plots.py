@@ -143,7 +143,7 @@ def test_a_confusion_picture_shows_counts_and_shares_of_the_true_class(drawn, tm
 def test_a_confusion_picture_names_the_system_its_accuracies_and_its_axes(drawn, tmp_path):
     confusion_picture(REPORT, tmp_path / "a.png")
     axes = drawn[0].axes[0]
-    assert axes.get_title() == "both\nWA 0.750   UA 0.833   n 4"
+    assert axes.get_title() == "both\nWA 75.0%   UA 83.3%   n 4"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted (count, share of the true class)", "True")
     assert [text.get_text() for text in axes.get_xticklabels()] == ["joy", "anger", "fear"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["joy (3)", "anger (1)", "fear (none)"]
@@ -339,8 +339,8 @@ def test_intervals_are_drawn_where_they_are_with_lines_for_the_baselines(drawn, 
     assert axes.yaxis_inverted()
     bars = sorted(tuple(map(tuple, bar)) for lines in axes.collections for bar in lines.get_segments())
     np.testing.assert_allclose(bars, [[(0.4, 2), (0.55, 2)], [(0.5, 1), (0.65, 1)], [(0.6, 0), (0.75, 0)]])
-    assert _texts(axes) == ["0.700", "0.600", "0.500"]
-    assert list(_lines(axes)["chance, majority 0.500"].get_xdata()) == [0.5, 0.5]
+    assert _texts(axes) == ["70.0%", "60.0%", "50.0%"]
+    assert list(_lines(axes)["chance, majority 50.0%"].get_xdata()) == [0.5, 0.5]
 
 
 def test_one_system_alone_has_its_interval(drawn, tmp_path):
@@ -354,7 +354,7 @@ def test_reliability_is_drawn_with_the_calibration_error_before_and_after(drawn,
     assert list(_lines(upper)["answers"].get_xdata()) == [0.45, 0.85]
     assert list(_lines(upper)["answers"].get_ydata()) == [0.5, 0.7]
     assert [bar.get_height() for bar in lower.patches] == [0.25, 0.75]
-    assert upper.get_title() == "both $x_\nECE 0.210 before, 0.050 after"
+    assert upper.get_title() == "both $x_\nECE 21.0% before, 5.0% after"
 
 
 def test_risk_is_drawn_by_coverage_for_every_system(drawn, tmp_path):

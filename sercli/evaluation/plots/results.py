@@ -35,7 +35,7 @@ def confusion_picture(report: Report, target: Target) -> None:
         axes.set(aspect="equal", ylim=(k - 0.5, -0.5))
         _write_cells(axes, counts, shares)
         _name_classes(axes, report, counts)
-        axes.set_title(f"{report.name}\nWA {report.wa:.3f}   UA {report.ua:.3f}   n {report.n}", fontsize=12, pad=10)
+        axes.set_title(f"{report.name}\nWA {report.wa:.1%}   UA {report.ua:.1%}   n {report.n}", fontsize=12, pad=10)
 
 
 def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: int) -> None:

@@ -32,14 +32,15 @@ def intervals_picture(systems: Sequence[Standing], baselines: Sequence[Report], 
                 axes.plot(values[:, 0], places, marker, color=colour, markersize=6.5, label=modality)
         for place, system in enumerate(systems):
             axes.annotate(
-                f"{system.ua.value:.3f}", (1, place), (6, 0), xycoords=("axes fraction", "data"),
+                f"{system.ua.value:.1%}", (1, place), (6, 0), xycoords=("axes fraction", "data"),
                 textcoords="offset points", va="center", annotation_clip=False,
             )  # fmt: skip
         for ua in dict.fromkeys(baseline.ua for baseline in baselines):
             names = ", ".join(baseline.name for baseline in baselines if baseline.ua == ua)
-            axes.axvline(ua, color=GREY, linestyle=":", linewidth=1.2, label=f"{names} {ua:.3f}")
+            axes.axvline(ua, color=GREY, linestyle=":", linewidth=1.2, label=f"{names} {ua:.1%}")
         axes.set_yticks(range(len(systems)), [system.name for system in systems])
         axes.set(ylim=(len(systems) - 0.4, -0.6), xlabel="UA, with its 95 % interval")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
@@ -62,7 +63,7 @@ def reliability_picture(system: Standing, target: Target) -> None:
         upper.vlines(confidence, confidence, accuracy, color=RED, linewidth=2, alpha=0.5)
         upper.plot(confidence, accuracy, color=BLUE, marker="o", markersize=4.5, label="answers")
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="Share that is right")
-        upper.set_title(f"{system.name}\nECE {system.before.ece:.3f} before, {system.after.ece:.3f} after", fontsize=11)
+        upper.set_title(f"{system.name}\nECE {system.before.ece:.1%} before, {system.after.ece:.1%} after", fontsize=11)
         upper.legend(frameon=False, loc="upper left")
         lower.bar(confidence, n / n.sum(), width=0.04, color=BLUE)
         lower.set(xlabel="Confidence", ylabel="Answers")

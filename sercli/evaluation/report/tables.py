@@ -99,25 +99,31 @@ def _results(review: Review) -> str:
         f"{', after the sign the standard deviation over seeds' if seeded else ''}. {escaped('; '.join(over))}."
         + (" Leaky: parts share speakers." if review.leaky else "")
     )
-    return _table(caption, "results", [head], rows, below)
+    return _table(caption, "results", head, rows, below)
 
 
 def _recalls(review: Review) -> str:
     """Classes as columns or as rows, whichever makes the narrower table."""
-    corner = "System"
-    head = [escaped(label) for label in review.labels]
-    rows = [[escaped(s.name), *(percent(s.report.recall[label]) for label in review.labels)] for s in review.systems]
-    if len(review.systems) < len(review.labels):
-        turned = list(zip(*rows, strict=True))
-        rows = [[label, *values] for label, values in zip(head, turned[1:], strict=True)]
-        corner, head = "Class", list(turned[0])
-    return _table("Recall of each class in \\%.", "recall", [[corner, *head]], rows, [])
+    names = [escaped(system.name) for system in review.systems]
+    labels = [escaped(label) for label in review.labels]
+    cells = [[percent(system.report.recall[label]) for label in review.labels] for system in review.systems]
+    if _width(names, labels) <= _width(labels, names):
+        head, rows = ["System", *labels], [[name, *values] for name, values in zip(names, cells, strict=True)]
+    else:
+        turned = zip(labels, zip(*cells, strict=True), strict=True)
+        head, rows = ["Class", *names], [[label, *values] for label, values in turned]
+    return _table("Recall of each class in \\%.", "recall", head, rows, [])
+
+
+def _width(rows: Sequence[str], columns: Sequence[str]) -> int:
+    """About how many letters wide a table of percentages is."""
+    return max(map(len, rows)) + sum(max(len(name), 4) + 1 for name in columns)
 
 
 def _table(
     caption: str,
     label: str,
-    head: Sequence[Sequence[str]],
+    head: Sequence[str],
     rows: Sequence[Sequence[str]],
     below: Sequence[Sequence[str]],
 ) -> str:
@@ -131,19 +137,19 @@ def _table(
     middle = ["  \\midrule", *lines(below)] if below else []
     return "\n".join(
         [
-            "\\begin{table}",
+            "\\begin{table*}",
             "  \\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
             f"  \\caption{{{caption}}}",
             f"  \\label{{tab:ser-{label}}}",
-            f"  \\begin{{tabular}}{{l{'r' * (len(head[0]) - 1)}}}",
+            f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             "  \\toprule",
-            *lines(head),
+            *lines([head]),
             "  \\midrule",
             *lines(rows),
             *middle,
             "  \\bottomrule",
             "  \\end{tabular}",
-            "\\end{table}",
+            "\\end{table*}",
             "",
         ]
     )

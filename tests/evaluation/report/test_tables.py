@@ -63,17 +63,17 @@ def test_latex_tables_have_as_many_cells_as_columns():
         made_up.review(n_systems=8, n_seeds=1, labels=made_up.FOUR),
         made_up.review(1, absent=("calm",)),
     ):
-        for table in latex(text).split("\\begin{table}")[1:]:
+        for table in latex(text).split("\\begin{table*}")[1:]:
             columns = re.search(r"\\begin\{tabular\}\{(l r*|lr*)\}", table)[1]
             assert {len(row) for row in body_rows(table)} == {len(columns)}
 
 
 def test_latex_recalls_are_turned_so_that_the_table_is_narrow():
-    few = body_rows(latex(MADE).split("\\begin{table}")[2])
+    few = body_rows(latex(MADE).split("\\begin{table*}")[2])
     assert few[0] == ["Class", *(system.name for system in MADE.systems)]
     assert few[1] == ["neutral", *(f"{100 * s.report.recall['neutral']:.1f}" for s in MADE.systems)]
     many = made_up.review(n_systems=8, n_seeds=1, labels=made_up.FOUR)
-    rows = body_rows(latex(many).split("\\begin{table}")[2])
+    rows = body_rows(latex(many).split("\\begin{table*}")[2])
     assert rows[0] == ["System", *made_up.FOUR]
     assert rows[1][1:] == [f"{100 * many.systems[0].report.recall[label]:.1f}" for label in made_up.FOUR]
 
