@@ -82,15 +82,14 @@ def frame_weights(attention: SelfAttention | None, states: Tensor, lengths: Tens
 
 
 def spread(weights: Tensor, lengths: Tensor, n_frames: int, step: int) -> Tensor:
-    """Weights of moments as weights of frames, `step` of which are a moment: each in equal parts to its real frames.
+    """Weights of moments as weights of frames, `step` of which are a moment: each frame counts as its moment does.
 
-    (B, T'), (B,) real frames -> (B, n_frames), zero behind each length.
+    (B, T'), (B,) real frames -> (B, n_frames), zero behind each length, brought to a sum of 1: the last moment may have
+    few real frames, and would tower over the others if it dealt out all its weight to them.
     """
-    n_moments = weights.shape[1]
-    first = step * torch.arange(n_moments, device=weights.device)
-    shares = weights / (lengths[:, None] - first).clamp(1, step)
-    moment = (torch.arange(n_frames, device=weights.device) // step).clamp(max=n_moments - 1)
-    return shares[:, moment] * time_mask(lengths, n_frames)
+    moment = torch.arange(n_frames, device=weights.device) // step
+    shares = weights[:, moment.clamp(max=weights.shape[1] - 1)] * time_mask(lengths, n_frames)
+    return shares / shares.sum(dim=1, keepdim=True)
 
 
 def weighted_mean(states: Tensor, weights: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ def predict(
         bool, typer.Option("--skip-done", help="With --out: pass over recordings whose file is there.", **_OUTPUT)
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="PNG to draw one recording's timeline to.", **_OUTPUT)
+        Path | None,
+        typer.Option("--plot", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT),
     ] = None,
     min_confidence: Annotated[
         float,
@@ -68,7 +69,9 @@ def predict(
     ] = 0.0,
     explain: Annotated[
         Path | None,
-        typer.Option("--explain", help="PNG to draw one utterance to: which moments and words counted.", **_WHY),
+        typer.Option(
+            "--explain", help="PNG to draw one utterance to: which moments and words counted.", dir_okay=False, **_WHY
+        ),
     ] = None,
     explain_by: Annotated[
         Way | None,

@@ -74,7 +74,7 @@ def test_the_mean_under_the_weights_of_an_lstm_is_its_embedding():
     torch.testing.assert_close(torch.einsum("bth,bt->bh", states, weights), embedding)
 
 
-def test_a_moments_weight_goes_in_equal_parts_to_its_real_frames():
-    weights = spread(torch.tensor([[0.6, 0.4], [1.0, 0.0]]), torch.tensor([5, 3]), n_frames=7, step=4)
-    expected = [[0.15, 0.15, 0.15, 0.15, 0.4, 0, 0], [1 / 3, 1 / 3, 1 / 3, 0, 0, 0, 0]]
+def test_a_frame_counts_as_the_moment_does_that_it_is_of():
+    weights = spread(torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.5, 0.5]]), torch.tensor([8, 3, 5]), n_frames=8, step=4)
+    expected = [[0.15] * 4 + [0.1] * 4, [1 / 3] * 3 + [0] * 5, [0.2] * 5 + [0] * 3]
     torch.testing.assert_close(weights, torch.tensor(expected))
