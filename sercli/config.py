@@ -80,7 +80,7 @@ def read_file(path: Path) -> dict[str, dict[str, Any]]:
         content = msgspec.json.decode(text) if path.suffix.lower() == ".json" else tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as a configuration: {error}; correct it, or give another.") from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ConfigError(f"{path} must hold sections ({', '.join(SECTIONS)}), each with KEY = VALUE lines.")

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from sercli import __version__, arrays, locks
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
 from sercli.files import visible_names, write_atomic, write_json
-from sercli.types import Array, Predictions, Split
+from sercli.types import Array, NonNegativeInt, Positive, Predictions, Split
 
 SCHEMA = 1
 PARTS = ("valid", "test")
@@ -28,22 +29,61 @@ _LOCK = "run"
 class RunInfo:
     """What run.json says."""
 
-    kind: str  # model | ensemble | cross-validation
+    kind: Literal["model", "ensemble", "cross-validation"]
     name: str  # of the preset or the rule
     status: str  # training | finished
     labels: tuple[str, ...]
-    modality: str  # acoustic | linguistic | both
+    modality: Literal["acoustic", "linguistic", "both"]
     settings: dict[str, Any]  # all that the command decided: the same settings make the same run
     data: str  # where the dataset lay; only a hint, nothing of it is needed to predict
-    n_features: int = 0
+    n_features: NonNegativeInt = 0
     best_epoch: int | None = None
-    temperature: float = 1.0  # that the probabilities are tempered with, from the validation part
+    temperature: Positive = 1.0  # that the probabilities are tempered with, from the validation part
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
 
-CROSS_VALIDATION = "cross-validation"
+@dataclass(frozen=True)
+class _Data:
+    corpus: str
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class _Split:
+    kind: str
+    leaky: bool
+
+
+@dataclass(frozen=True)
+class _Sections:
+    """What the settings of every run must have, whatever else there is."""
+
+    data: _Data
+    split: _Split
+    train: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Folds(_Split):
+    n_folds: Annotated[int, Meta(ge=1, le=10_000)]
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    seeds: Annotated[tuple[int, ...], Meta(min_length=1, max_length=10_000)]
+
+
+@dataclass(frozen=True)
+class _Repeated(_Sections):
+    """What those of a cross-validation must have."""
+
+    split: _Folds
+    run: _Seeds
+
+
+CROSS_VALIDATION: Final = "cross-validation"
 """The kind of a directory that holds a run for each fold and seed."""
 
 
@@ -86,7 +126,7 @@ def load_info(folder: Path) -> RunInfo:
                 "upgrade ser."
             )
         return msgspec.convert(content, RunInfo)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
 
 
@@ -101,6 +141,10 @@ def load_finished(folder: Path) -> RunInfo:
         raise SerError(
             f"{folder} is not finished (status '{info.status}'); repeat the command that started it, it goes on."
         )
+    try:
+        msgspec.convert(info.settings, _Repeated if info.kind == CROSS_VALIDATION else _Sections)
+    except msgspec.ValidationError as error:
+        raise SerError(f"{folder / 'run.json'} is damaged (settings: {error}); copy the run again.") from None
     return info
 
 
@@ -196,7 +240,7 @@ def read_json(path: Path, cls: Any) -> Any:
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=cls)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None
 
 

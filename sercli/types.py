@@ -17,6 +17,12 @@ FOUR = ("neutral", "happiness", "sadness", "anger")
 # Bounds that a configuration field can carry; config.py checks them and names the value that breaks one.
 PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
+# What takes up time or memory by itself has an upper bound, for a run directory may be anybody's.
+Depth = Annotated[int, Meta(ge=1, le=64)]  # layers one behind the other
+Bands = Annotated[int, Meta(ge=1, le=1024)]
+RateHz = Annotated[int, Meta(ge=1000, le=384_000)]
+PictureSide = Annotated[int, Meta(ge=1, le=16_384)]
+WindowS = Annotated[float, Meta(gt=0, le=10)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -111,7 +117,7 @@ class Split:
 class AudioConfig:
     """How a recording becomes the signal that an audio feature gets; each such feature's Config extends it."""
 
-    sample_rate_hz: PositiveInt = 16_000
+    sample_rate_hz: RateHz = 16_000
     level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
 
 

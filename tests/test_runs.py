@@ -14,13 +14,19 @@ from sercli.locks import HeldError
 from sercli.runs import RunInfo
 from sercli.types import Predictions, Split
 
+SPLIT_SETTINGS = {"kind": "loso", "leaky": False}
 INFO = RunInfo(
     kind="model",
     name="linguistic",
     status="training",
     labels=("neutral", "anger"),
     modality="linguistic",
-    settings={"train": {"lr": 0.001, "epochs": 5}, "run": {"seed": 1}},
+    settings={
+        "train": {"lr": 0.001, "epochs": 5},
+        "run": {"seed": 1},
+        "data": {"corpus": "table", "manifest_sha256": "0f"},
+        "split": SPLIT_SETTINGS,
+    },
     data="/data",
     train_counts={"neutral": 3, "anger": 4},
 )
@@ -71,7 +77,7 @@ def test_the_same_settings_go_on_with_a_run_as_it_stands(tmp_path):
 
 def test_other_settings_are_refused_by_name(tmp_path):
     runs.start(tmp_path, INFO)
-    other = replace(INFO, settings={"train": {"lr": 0.01, "epochs": 5}, "run": {"seed": 2}})
+    other = replace(INFO, settings={**INFO.settings, "train": {"lr": 0.01, "epochs": 5}, "run": {"seed": 2}})
     assert message_of(runs.start, tmp_path, other, error=MismatchError) == (
         f"{tmp_path} holds a run with other settings: run.seed was 1, now 2; train.lr was 0.001, now 0.01. "
         "Repeat the settings to go on with it, or choose another --out."
@@ -319,6 +325,35 @@ def test_no_lock_is_left_in_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(SerError, match="is not a run directory"):
         enter(runs.started(tmp_path, INFO))
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {}}, "settings: Object missing required field `data`"),
+        ({"settings": {**INFO.settings, "split": {"kind": "loso", "leaky": "no"}}}, "settings: Expected `bool`"),
+        ({"settings": {**INFO.settings, "data": 1}}, "settings: Expected `object`, got `int`"),
+        ({"temperature": 0}, "Expected `float` > 0.0"),
+        ({"n_features": -1}, "Expected `int` >= 0"),
+        ({"kind": "cross-validation"}, "settings: Object missing required field `seeds`"),
+        (
+            {
+                "kind": "cross-validation",
+                "settings": {**INFO.settings, "run": {"seeds": [0]}, "split": {**SPLIT_SETTINGS, "n_folds": 10**9}},
+            },
+            "settings: Expected `int` <= 10000",
+        ),
+    ],
+)
+def test_settings_that_nobody_can_use_are_refused(tmp_path, changes, message):
+    runs.start(tmp_path, INFO)
+    edit_info(tmp_path, **{"status": "finished", **changes})
+    assert message in message_of(runs.load_finished, tmp_path)
+
+
+def test_a_run_file_nested_without_end_is_refused(tmp_path):
+    (tmp_path / "run.json").write_bytes(b'{"settings":' * 100_000)
+    assert "run.json cannot be read: " in message_of(runs.load_info, tmp_path)
 
 
 def enter(context):

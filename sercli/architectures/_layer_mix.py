@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
-from sercli.types import Dropout, PositiveInt
+from sercli.types import Depth, Dropout, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Config:
 
     # concat: the hidden units read the layers side by side; softmax: their mixture by one learned weight a layer
     mixing: Literal["concat", "softmax"] = "concat"
-    n_layers: PositiveInt = 4  # how many layers the softmax mixes: the number of feature.layers
+    n_layers: Depth = 4  # how many layers the softmax mixes: the number of feature.layers
     n_hidden: PositiveInt = 128  # width that each frame is brought down to
     n_attention: PositiveInt = 64  # hidden units of the attention
     pooling: Literal["attention", "mean"] = "attention"  # whether an attention weighs the moments, or all count alike

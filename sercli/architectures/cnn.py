@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask
-from sercli.types import Dropout, NonNegativeInt, PositiveInt
+from sercli.types import Depth, Dropout, NonNegativeInt, PictureSide, PositiveInt
 
 
 @dataclass(frozen=True)
 class Config:
     """Sizes of the network; the defaults are the original's."""
 
-    n_frames: PositiveInt = 128  # the picture's length: longer input is cut, shorter padded with zeros
-    n_blocks: PositiveInt = 4  # each a convolution, ReLU and a max-pool that halves both sides
+    n_frames: PictureSide = 128  # the picture's length: longer input is cut, shorter padded with zeros
+    n_blocks: Depth = 4  # each a convolution, ReLU and a max-pool that halves both sides
     n_filters: PositiveInt = 8  # per convolution
     kernel: PositiveInt = 3  # side of a convolution's square; odd
     fc_size: NonNegativeInt = 0  # width of a fully connected layer before the classifier; 0: none

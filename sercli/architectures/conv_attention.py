@@ -20,7 +20,7 @@ from sercli.architectures._layers import (
     weighted_mean,
     weighted_std,
 )
-from sercli.types import Dropout, PositiveInt
+from sercli.types import Depth, Dropout, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Config:
     """Sizes of the network."""
 
     n_filters: PositiveInt = 32  # of the first block; each next one has twice as many
-    n_blocks: PositiveInt = 4
+    n_blocks: Depth = 4
     n_attention: PositiveInt = 64  # hidden units of the attention
     block_dropout: Dropout = 0.1  # of whole filters, after each block
     dropout: Dropout = 0.4  # on the pooled statistics

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean
-from sercli.types import Dropout, NonNegativeInt, PositiveInt
+from sercli.types import Depth, Dropout, NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Config:
     """Sizes of the network."""
 
     hidden_size: PositiveInt = 64  # per direction
-    n_layers: PositiveInt = 1
+    n_layers: Depth = 1
     bidirectional: bool = True
     pooling: Literal["attention", "mean", "last"] = "attention"  # how states over time become one vector
     input_dropout: Dropout = 0.0  # on the features, before the recurrence

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sercli.architectures import _layer_mix
 from sercli.architectures._layers import spread
 from sercli.errors import ConfigError
-from sercli.types import NonNegativeInt, Positive, PositiveInt
+from sercli.types import Depth, NonNegativeInt, Positive, PositiveInt
 from sercli.whisper import encoder
 from sercli.whisper.encoder import MAX_FRAMES
 
@@ -29,7 +29,7 @@ class Config(_layer_mix.Config):
     model: str | None = None
     n_states: PositiveInt = 384
     n_heads: PositiveInt = 6
-    n_layers: PositiveInt = 3  # layers of the encoder that are run, from the one next to the sound
+    n_layers: Depth = 3  # layers of the encoder that are run, from the one next to the sound
     n_tuned: NonNegativeInt = 2  # how many of these are trained, counted from the last; more than n_layers: all, and
     # the convolutions below them
     encoder_step: Positive = 0.1  # how large the encoder's step is, as a share of train.lr

@@ -8,6 +8,7 @@ by a lock on each.
 """
 
 import hashlib
+import tokenize
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -25,6 +26,13 @@ from sercli.dataset.transcripts import HUMAN
 from sercli.errors import SerError
 from sercli.files import write_atomic, write_json
 from sercli.types import Array, Step, Utterance
+
+# What comes of reading an index or rows that are missing or damaged; numpy evaluates the header of its files as
+# Python's literals, and is not careful about what comes of that.
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, TypeError, SyntaxError, RuntimeError, MemoryError, OverflowError),
+    *(tokenize.TokenError, msgspec.DecodeError),
+)
 
 PART = 128  # utterances in one part: small enough to share a corpus of 500 clips between processes
 
@@ -208,11 +216,13 @@ def _read_index(task: _Task) -> _Index | None:
     """The index of a part that is there and made from the same sound or words, else None."""
     try:
         index = msgspec.json.decode(task.path.with_suffix(".json").read_bytes(), type=_Index)
-        n_rows = len(np.load(task.path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError, msgspec.DecodeError):  # missing or damaged, the index or the rows
+        rows = np.load(task.path, mmap_mode="r", allow_pickle=False)
+    except _DAMAGED:
         return None
     same = index.ids == [u.id for u in task.utterances] and index.digests == task.digests()
-    return index if same and sum(index.lengths) == n_rows else None
+    form = rows.ndim == 2 and rows.dtype == plugins.load("feature", task.feature).DTYPE
+    whole = form and min(index.lengths, default=0) > 0 and sum(index.lengths) == len(rows)
+    return index if same and whole and len(index.lengths) == len(index.ids) else None
 
 
 def _text_digest(utterance: Utterance) -> str:

@@ -76,7 +76,7 @@ def _read(path: Path) -> _File:
         content = _table(raw.decode("utf-8-sig")) if path.suffix.lower() == ".csv" else _json(raw)
     except OSError as error:
         raise SerError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
-    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError, csv.Error) as error:
         raise SerError(
             f"{path} cannot be read as folds: {error}; give JSON as in folds.json of a run, or CSV."
         ) from None

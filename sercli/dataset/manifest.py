@@ -98,7 +98,7 @@ def load(folder: Path, *, words: str = HUMAN) -> Dataset:
     path = folder / "manifest.jsonl"
     try:
         rows = tuple(msgspec.json.Decoder(Utterance).decode_lines(path.read_bytes()))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
     manifest = make_manifest(rows, info.labels)
     if manifest.sha256 != info.manifest_sha256:
@@ -154,7 +154,7 @@ def load_info(folder: Path) -> DatasetInfo:
                 "upgrade ser."
             )
         return msgspec.convert(content, DatasetInfo)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
 
 

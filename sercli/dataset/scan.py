@@ -119,7 +119,7 @@ def _read_scan(path: Path) -> list[_Seen]:
     """What was seen before; a damaged file only costs looking again."""
     try:
         return msgspec.json.Decoder(_Seen).decode_lines(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
 
 

@@ -197,7 +197,7 @@ def _begin(path: Path, engine: str, engine_config: Any) -> tuple[str, ...]:
     there = path.is_file() and path.stat().st_size > 0
     try:
         before = msgspec.json.decode(record.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         before = None
     if before != now:
         path.unlink(missing_ok=True)  # first: lines never stand beside settings that they were not heard with
@@ -292,5 +292,5 @@ def _read(path: Path) -> Iterator[_Line]:
     for line in content.split(b"\n"):
         try:
             yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue

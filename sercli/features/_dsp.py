@@ -17,6 +17,7 @@ SILENCE = 1e-10
 
 # A block of this many samples, its spectra and what is made of them stay in the second-level cache, and malloc hands
 # the same memory out again for the next block instead of fetching new pages from the system.
+_MOST_OVERLAP = 64
 _BLOCK_SAMPLES = 48_000
 
 # A matrix product of up to this many multiplications is done by BLAS on the calling thread. Sharing a larger one gains
@@ -45,9 +46,17 @@ def count_frames(n_samples: int, window: int, hop: int) -> int:
 
     A rest at the end that is shorter than a hop is left out, as in pyAudioAnalysis and in librosa with `center=False`.
 
+    Raises:
+        ConfigError: the frames overlap so often that they would take up any memory.
+
     >>> count_frames(16_000, 400, 160), count_frames(1, 400, 160)
     (98, 1)
     """
+    if window > _MOST_OVERLAP * hop:
+        raise ConfigError(
+            f"Frames of {window} samples that begin every {hop} overlap more than {_MOST_OVERLAP} times; "
+            "make the hop longer or the window shorter."
+        )
     return 1 + max(0, n_samples - window) // hop
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sercli.features import _dsp
-from sercli.types import Array, AudioConfig, Positive
+from sercli.types import Array, AudioConfig, Positive, WindowS
 
 INPUT = "audio"
 VERSION = 1
@@ -51,7 +51,7 @@ NAMES = (
 class Config(AudioConfig):
     """Frames and columns."""
 
-    window_s: Positive = 0.050  # length of a frame and of its FFT
+    window_s: WindowS = 0.050  # length of a frame and of its FFT
     hop_s: Positive = 0.025  # from one frame to the next
     deltas: bool = False  # 34 more columns: how much each changed since the frame before (0 in the first)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sercli.features import _dsp
-from sercli.types import Array, AudioConfig, NonNegative, Positive, PositiveInt
+from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, WindowS
 
 INPUT = "audio"
 VERSION = 1
@@ -18,9 +18,9 @@ DTYPE = "float16"
 class Config(AudioConfig):
     """Frames and bands."""
 
-    window_s: Positive = 0.025  # length of a frame and of its FFT
+    window_s: WindowS = 0.025  # length of a frame and of its FFT
     hop_s: Positive = 0.010  # from one frame to the next
-    n_mels: PositiveInt = 64  # bands (F)
+    n_mels: Bands = 64  # bands (F)
     fmin_hz: NonNegative = 50.0  # lower edge of the first band; below lies hum, not speech
     fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
 

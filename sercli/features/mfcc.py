@@ -9,7 +9,7 @@ import numpy as np
 
 from sercli.errors import ConfigError
 from sercli.features import _dsp
-from sercli.types import Array, AudioConfig, NonNegative, Positive, PositiveInt
+from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, PositiveInt, WindowS
 
 INPUT = "audio"
 VERSION = 1
@@ -23,10 +23,10 @@ _BLOCK_FRAMES = 4096  # bounds the memory that a long recording takes; librosa m
 class Config(AudioConfig):
     """Frames, bands and coefficients."""
 
-    window_s: Positive = 0.025  # length of a frame and of its FFT
+    window_s: WindowS = 0.025  # length of a frame and of its FFT
     hop_s: Positive = 0.010  # from one frame to the next
     n_mfcc: PositiveInt = 40  # coefficients, the first of which is the loudness; at most n_mels
-    n_mels: PositiveInt = 64  # mel bands that they are made from
+    n_mels: Bands = 64  # mel bands that they are made from
     fmin_hz: NonNegative = 50.0  # lower edge of the first band; below lies hum, not speech
     fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
     deltas: bool = True  # as many columns more: each coefficient's slope

@@ -11,7 +11,7 @@ import numpy as np
 
 from sercli.errors import ConfigError
 from sercli.features import _dsp
-from sercli.types import Array, AudioConfig, Positive, PositiveInt
+from sercli.types import Array, AudioConfig, PictureSide, Positive, PositiveInt
 
 INPUT = "audio"
 VERSION = 1
@@ -22,10 +22,10 @@ DTYPE = "float16"
 class Config(AudioConfig):
     """How the picture is drawn."""
 
-    n_fft_samples: PositiveInt = 256  # samples in a frame; half as many frequencies are kept, 0 Hz is not
+    n_fft_samples: PictureSide = 256  # samples in a frame; half as many frequencies are kept, 0 Hz is not
     hop_samples: PositiveInt = 128  # samples from one frame to the next
     pool_frames: PositiveInt = 8  # frames whose mean power makes one row
-    n_frames: PositiveInt = 128  # rows of the picture (T): 8.2 s at 16 kHz, the rest of a shorter clip is the floor
+    n_frames: PictureSide = 128  # rows of the picture (T): 8.2 s at 16 kHz, the rest of a shorter clip is the floor
     duration_s: Positive = 8.0  # what comes later in a clip is cut off, as is what the rows do not hold
     floor_db: float = -80.0  # darkest level shown, relative to the loudest cell; below zero
 

@@ -20,7 +20,7 @@ DTYPE = "float16"
 class Config(AudioConfig):
     """How many bands."""
 
-    n_mels: Annotated[int, Meta(ge=2)] = 80  # as the weights want them: 80, or 128 for large-v3
+    n_mels: Annotated[int, Meta(ge=2, le=1024)] = 80  # as the weights want them: 80, or 128 for large-v3
 
     def __post_init__(self) -> None:
         """Refuse what cannot be before any sound is read."""

@@ -1,13 +1,13 @@
 """Asking a trained network: one function for evaluation and for predict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from sercli import plugins, runs
@@ -55,6 +55,8 @@ class Model:
         """Probabilities and embeddings for utterances that have the network's input."""
         inputs = rows(utterances, self.spec.feature, self.spec.feature_config)
         probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
+        if not np.isfinite(probs).all():
+            raise SerError(f"{self.folder} answers with what is no number: its weights are damaged; copy it again.")
         known = set(self.labels)
         truth = tuple(u.label for u in utterances) if all(u.label in known for u in utterances) else None
         probs = temper(probs, self.info.temperature)
@@ -79,17 +81,45 @@ def load(folder: Path, device: torch.device) -> Model:
         raise SerError(f"{folder} is an {info.kind}, and a single model is needed here.")
     model = localised(spec.build(info.name, info.settings).model, folder)
     arrays = runs.read_arrays(folder / "normaliser.npz")
-    module = plugins.load("architecture", model.architecture).build(
-        model.architecture_config, info.n_features, len(info.labels)
-    )
+    weights = folder / "weights.safetensors"
     try:
-        module.load_state_dict(load_file(folder / "weights.safetensors"))
-        normaliser = Normaliser(arrays["mean"], arrays["scale"])
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+        _check_shapes(model, info, weights)
+        module = _built(model, info)
+        module.load_state_dict(load_file(weights))
+        normaliser = _normaliser(arrays, info.n_features)
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise SerError(
             f"{folder}: the weights cannot be read ({_first_line(error)}); train the run again, or copy it again."
         ) from None
     return Model(folder, info, model, module.to(device).eval(), normaliser, device)
+
+
+def _built(model: ModelSpec, info: RunInfo) -> torch.nn.Module:
+    architecture = plugins.load("architecture", model.architecture)
+    module: torch.nn.Module = architecture.build(model.architecture_config, info.n_features, len(info.labels))
+    return module
+
+
+def _check_shapes(model: ModelSpec, info: RunInfo, weights: Path) -> None:
+    """Refuse settings that the weights were not trained with before a network of their size takes up memory.
+
+    Raises:
+        ValueError: naming the first tensor that is missing, too many or of another shape.
+    """
+    with torch.device("meta"):  # where tensors have a shape and nothing else
+        wanted = {name: list(t.shape) for name, t in _built(model, info).state_dict().items()}
+    with safe_open(weights, "pt") as file:
+        found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - not a dictionary
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"'{name}' has the shape {found.get(name)}, by run.json it would be {wanted.get(name)}")
+
+
+def _normaliser(arrays: Mapping[str, Array], n_features: int) -> Normaliser:
+    mean, scale = arrays["mean"], arrays["scale"]
+    if any(a.shape != (n_features,) or a.dtype != np.float32 or not np.isfinite(a).all() for a in (mean, scale)):
+        raise ValueError(f"normaliser.npz does not hold {n_features} means and scales")
+    return Normaliser(mean, scale)
 
 
 def files_of(model: ModelSpec) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Ensemble:
             SerError: an utterance has no member's input.
         """
         probs = np.zeros((len(utterances), len(self.labels)))
-        own_probs = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}
+        own_probs: dict[str, Array] = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}
         whole = [n for n, u in enumerate(utterances) if self.lacks(u) is None]
         if whole:
             chosen = [utterances[n] for n in whole]

@@ -1,0 +1,155 @@
+"""What a stranger gives, a run directory or a dataset, costs a line on stderr and nothing else."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sercli.errors import SerError
+from sercli.runs import load_info
+
+PACKAGE = Path(__file__).parents[1] / "sercli"
+SHIPPED = PACKAGE / "pretrained"
+
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load", "yaml.load"}
+FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "subprocess"}
+FORBIDDEN_OPTIONS = {"shell": True, "allow_pickle": True, "trust_remote_code": True, "weights_only": False}
+
+
+def dotted(node):
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def dangers(source):
+    """What of a module could run code that is not the package's own, as (line, what)."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            if dotted(node.func) in FORBIDDEN_CALLS:
+                yield node.lineno, dotted(node.func)
+            for option in node.keywords:
+                value = option.value.value if isinstance(option.value, ast.Constant) else None
+                if option.arg in FORBIDDEN_OPTIONS and value == FORBIDDEN_OPTIONS[option.arg]:
+                    yield node.lineno, f"{option.arg}={value}"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            yield from ((node.lineno, name) for name in names if name.partition(".")[0] in FORBIDDEN_IMPORTS)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_is_unpickled_evaluated_or_given_to_a_shell(path):
+    assert list(dangers(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "eval('1')",
+        "import pickle",
+        "from yaml import load",
+        "import os; os.system('ls')",
+        "torch.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "run('ls', shell=True)",
+        "AutoModel.from_pretrained(name, trust_remote_code=True)",
+    ],
+)
+def test_the_search_for_dangers_finds_them(source):
+    assert len(list(dangers(source))) == 1
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A copy of the shipped run whose acoustic member's run.json can be changed."""
+    folder = tmp_path / "run"
+    shutil.copytree(SHIPPED, folder)
+    return folder
+
+
+def change(folder, **changes):
+    """Set what stands in run.json under names with dots between."""
+    path = folder / "run.json"
+    info = json.loads(path.read_bytes())
+    for name, value in changes.items():
+        *above, last = name.split("__")
+        at = info
+        for key in above:
+            at = at[key]
+        at[last] = value
+    path.write_text(json.dumps(info))
+
+
+# Reads a run with a gigabyte to spare beyond the imports, and says what came of it and how much it took.
+READ = """
+import resource, sys
+from pathlib import Path
+import torch
+from sercli.errors import SerError
+from sercli.model import answering, systems
+torch.set_num_threads(1)
+systems.load(Path(sys.argv[1]), torch.device("cpu"))
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (1 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (used, used))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for folder in map(Path, sys.argv[2:]):
+    try:
+        systems.load(folder, torch.device("cpu"))
+        print("read")
+    except SerError as error:
+        print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system has no /proc")
+def test_a_run_cannot_take_up_memory_by_what_it_claims(tmp_path):
+    acoustic = load_info(SHIPPED / "members" / "acoustic")
+    linguistic = load_info(SHIPPED / "members" / "linguistic")
+    attacks = {
+        "n_hidden": ("acoustic", "settings__architecture__n_hidden", 10**9),
+        "n_features": ("linguistic", "n_features", 10**9),
+        "labels": ("linguistic", "labels", [str(n) for n in range(10**5)]),
+        "n_layers": ("linguistic", "settings__architecture__n_layers", 10**9),
+        "hidden_size": ("linguistic", "settings__architecture__hidden_size", 10**6),
+        "rate": ("acoustic", "settings__feature__sample_rate_hz", 10**12),
+    }
+    folders = []
+    for name, (member, key, value) in attacks.items():
+        info = acoustic if member == "acoustic" else linguistic
+        section = key.split("__")
+        if len(section) == 3 and section[2] not in info.settings[section[1]]:
+            continue  # the model that ships may be of another architecture one day
+        shutil.copytree(SHIPPED, tmp_path / name)
+        change(tmp_path / name / "members" / member, **{key: value})
+        folders.append(tmp_path / name)
+    assert len(folders) >= 4
+    done = subprocess.run([sys.executable, "-c", READ, SHIPPED, *folders], capture_output=True, text=True, check=True)
+    *said, more_mb = done.stdout.splitlines()
+    assert "read" not in said
+    assert len(said) == len(folders)
+    assert int(more_mb) < 200, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings__model__feature": "../../evil"}, "No feature called '../../evil'."),
+        ({"settings__model__architecture": "os"}, "No architecture called 'os'."),
+        ({"kind": "ensemble", "name": "../x"}, ""),
+        ({"modality": "../../../elsewhere"}, ""),
+    ],
+)
+def test_names_lead_nowhere_else(stranger, changes, message):
+    import torch
+
+    from sercli.model import systems
+
+    change(stranger / "members" / "acoustic", **changes)
+    with pytest.raises(SerError) as caught:
+        systems.load(stranger, torch.device("cpu"))
+    assert message in str(caught.value)
