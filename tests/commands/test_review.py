@@ -1,0 +1,192 @@
+"""Cross-validation and the review of many systems, as a user runs them."""
+
+import csv
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+QUICK = ["--set", "train.epochs=2", "--set", "train.lr=0.01"]
+SMALL = ["--set", "architecture.hidden_size=8"]
+
+
+@pytest.fixture(scope="module")
+def made(tiny_corpus, tmp_path_factory, run_quietly):
+    """The tiny corpus prepared; `runs` holds two models on three folds with two seeds, and their average."""
+    base = tmp_path_factory.mktemp("review")
+    folders = SimpleNamespace(data=base / "data", runs=base / "runs")
+    table = tiny_corpus / "corpus.csv"
+    run_quietly("prepare", "table", table, "--out", folders.data, "--features", "lld,words", "--jobs", 1)
+    words = ["--data", folders.data, "--split", "loso", "--fold", "all", "--seeds", 2, "--jobs", 1]
+    run_quietly("train", "-m", "acoustic-lld", "-m", "linguistic", *words, *QUICK, *SMALL, "--out", folders.runs)
+    folders.acoustic, folders.linguistic = folders.runs / "acoustic-lld", folders.runs / "linguistic"
+    folders.average = folders.runs / "average"
+    sides = ["-a", folders.acoustic, "-l", folders.linguistic, "--rule", "average"]
+    run_quietly("ensemble", *sides, "--data", folders.data, "--out", folders.average, "--jobs", 1)
+    return folders
+
+
+def report_of(ser, made, path, *words):
+    shown = ser("evaluate", "--all", made.runs, "--report", path, "--jobs", 1, *words)
+    assert shown.code == 0, shown.err
+    return shown
+
+
+def test_all_folds_are_scored_together_with_each_seed(ser, made):
+    words = ["-m", "acoustic-lld", "--data", made.data, "--split", "loso", "--fold", "all", "--seeds", 2, "--jobs", 1]
+    again = ser("train", *words, *QUICK, *SMALL, "--out", made.acoustic)
+    assert again.code == 0
+    assert again.out.count("acoustic-lld, seed") == 2
+    assert "best epoch" not in again.err  # none is trained again
+    assert f"ser evaluate -a {made.acoustic}" in again.err
+
+
+def test_every_run_below_a_folder_is_reviewed(ser, made):
+    found = json.loads(ser("evaluate", "--all", made.runs, "--json").out)
+    assert {s["name"]: s["n_seeds"] for s in found["systems"]} == {"acoustic-lld": 2, "linguistic": 2, "average": 2}
+    assert found["protocol"]["folds"] == 3
+    assert found["protocol"]["seeds"] == "0, 1"
+    assert found["data"]["speakers"] == 6
+    assert len(found["differences"]) == 3
+    for system in found["systems"]:
+        assert sum(map(sum, system["confusion"])) == 2 * 48
+        figure = system["figures"]["ua"]
+        assert figure["low"] <= figure["value"] <= figure["high"]
+        assert system["ua"] == pytest.approx(figure["value"])
+        assert {part["by"] for part in system["slices"]} >= {"sex", "speaker"}
+
+
+def test_the_table_has_intervals_and_says_the_answer(ser, made):
+    shown = ser("evaluate", "--all", made.runs)
+    assert shown.code == 0
+    for expected in ("95 % of UA", "ECE", "± seeds", "majority", "recall"):
+        assert expected in shown.out
+    assert "is best" in shown.out or "cannot be told apart" in shown.out
+    assert "6 speakers" in shown.err
+
+
+def test_a_cross_validation_is_answered_anew_as_it_answered(ser, made):
+    stored, anew = (
+        json.loads(ser("evaluate", "-e", made.average, *more, "--json").out)["systems"]
+        for more in ([], ["--data", made.data])
+    )
+    assert anew == stored
+
+
+def test_on_other_data_every_fold_answers_everything(ser, made, tiny_corpus, tmp_path):
+    with (tiny_corpus / "corpus.csv").open(encoding="utf-8") as file:
+        rows = [{**row, "path": tiny_corpus / row["path"]} for row in csv.DictReader(file)][::3]
+    with (tmp_path / "other.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    ser("prepare", "table", tmp_path / "other.csv", "--out", tmp_path / "other", "--features", "lld", "--jobs", 1)
+    shown = json.loads(ser("evaluate", "-a", made.acoustic, "--data", tmp_path / "other", "--json").out)
+    (system,) = shown["systems"]
+    assert system["n_seeds"] == 6
+    assert sum(map(sum, system["confusion"])) == 6 * 16
+
+
+def test_the_report_is_one_page_and_repeats_to_the_byte(ser, made, tmp_path):
+    path = tmp_path / "report.html"
+    tables = ["--latex", tmp_path / "tables.tex", "--csv", tmp_path / "figures.csv"]
+    shown = report_of(ser, made, path, *tables)
+    first = [file.read_bytes() for file in sorted(tmp_path.iterdir())]
+    report_of(ser, made, path, *tables)
+    assert [file.read_bytes() for file in sorted(tmp_path.iterdir())] == first
+    page = path.read_text(encoding="utf-8")
+    for expected in ("acoustic-lld", "linguistic", "average", "<svg", "ser evaluate --all"):
+        assert expected in page
+    assert shown.err.count("is written") == 3
+    assert "level" in page  # the recordings were measured
+    with (tmp_path / "figures.csv").open(encoding="utf-8") as file:
+        assert {row["system"] for row in csv.DictReader(file)} >= {"acoustic-lld", "linguistic", "average"}
+    assert r"\toprule" in (tmp_path / "tables.tex").read_text(encoding="utf-8")
+
+
+def test_a_run_whose_dataset_is_gone_is_scored_over_utterances(ser, made, tmp_path):
+    shutil.copytree(made.acoustic, tmp_path / "run")
+    info = json.loads((tmp_path / "run" / "run.json").read_bytes())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**info, "data": str(tmp_path / "gone")}))
+    shown = ser("evaluate", "-a", tmp_path / "run")
+    assert shown.code == 0
+    assert "is not at hand" in shown.err
+
+
+def test_folds_that_were_written_are_trained_on_again(ser, made, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", made.data, *QUICK, *SMALL, "--out", tmp_path / "run"]
+    split = f"file:{made.acoustic / 'folds.json'}"
+    assert ser(*words, "--split", split, "--fold", "2").code == 0
+    mine, theirs = (
+        json.loads((folder / "split.json").read_bytes())
+        for folder in (tmp_path / "run", made.linguistic / "fold-2" / "seed-0")
+    )
+    assert [mine[part] for part in ("train", "valid", "test")] == [theirs[part] for part in ("train", "valid", "test")]
+    assert "has 3 folds" in ser(*words[:-1], tmp_path / "no", "--split", split, "--fold", "4").err
+
+
+def test_each_fold_is_searched_by_itself_and_trained_with_what_was_found(ser, made, tmp_path):
+    words = ["--data", made.data, "--split", "loso", "--fold", "all"]
+    study = ["tune", "-m", "linguistic", *words, "--trials", 1, "--set", "train.epochs=1", "--out", tmp_path / "study"]
+    assert ser(*study).code == 0
+    train = ["train", "-m", "linguistic", *words, "--jobs", 1, "--config", tmp_path / "study", "--out"]
+    assert ser(*train, tmp_path / "run").code == 0
+    for fold in (1, 2, 3):
+        found = json.loads((tmp_path / "study" / f"fold-{fold}" / "best.json").read_bytes())
+        used = json.loads((tmp_path / "run" / f"fold-{fold}" / "seed-0" / "run.json").read_bytes())["settings"]
+        assert used["train"]["lr"] == found["train"]["lr"]
+    alone = ["train", "-m", "linguistic", "--data", made.data, "--split", "loso", "--fold", "2"]
+    assert ser(*alone, "--config", tmp_path / "study", "--out", tmp_path / "alone").code == 0
+
+
+def test_runs_of_several_divisions_are_shown_apart_and_reported_one_at_a_time(ser, made, tmp_path):
+    shutil.copytree(made.acoustic, tmp_path / "runs" / "loso")
+    leaky = ["train", "-m", "linguistic", "--data", made.data, "--split", "seed", *QUICK, *SMALL]
+    assert ser(*leaky, "--out", tmp_path / "runs" / "leaky").code == 0
+    shown = ser("evaluate", "--all", tmp_path / "runs")
+    assert shown.out.count("majority") == 2
+    assert shown.err.count("shares speakers") == 1
+    refused = ser("evaluate", "--all", tmp_path / "runs", "--report", tmp_path / "r.html")
+    assert refused.code == 2
+    assert "2 different parts (loso, seed)" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train", "-m", "linguistic", "--fold", "none"], "--fold none: give a number, counted from 1, or all"),
+        (["train", "-m", "linguistic", "--fold", "0"], "--fold 0"),
+        (["train", "-m", "linguistic", "--seeds", "3"], "--seeds 3 needs --fold all"),
+        (["train", "-m", "all", "--config", "x.toml"], "--config has the settings of one model"),
+        (["train", "-m", "linguistic", "--split", "file:nowhere.json"], "nowhere.json cannot be read"),
+        (["train", "-m", "linguistic", "--split", "file:nowhere.json", "--folds", "3"], "has the folds of the file"),
+        (["tune", "-m", "linguistic", "--fold", "-1"], "--fold -1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(ser, made, tmp_path, words, expected):
+    refused = ser(*words, "--data", made.data, "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert expected in refused.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_makes_no_sense_to_evaluate_is_refused(ser, made, tmp_path):
+    assert "leave out -a, -l and -e" in ser("evaluate", "--all", made.runs, "-a", made.acoustic).err
+    assert "holds no run" in ser("evaluate", "--all", tmp_path).err
+    assert "give it with -e" in ser("evaluate", "-a", made.average).err
+
+
+def test_all_presets_are_those_that_the_dataset_can_train(ser, tmp_path, monkeypatch):
+    table = tmp_path / "table.csv"
+    rows = [f"{s}{n},{label},{s},{label} {n}" for s in "abc" for label in ("anger", "sadness") for n in (1, 2)]
+    table.write_text("\n".join(["id,label,speaker,text", *(f"{n}-{row}" for n, row in enumerate(rows))]))
+    ser("prepare", "table", table, "--out", tmp_path / "data", "--features", "words")
+    words = ["train", "-m", "all", "--data", tmp_path / "data", "--split", "speakers", *QUICK[:2]]
+    shown = ser(*words, "--out", tmp_path / "runs")
+    assert shown.code == 0, shown.err
+    made = {folder.name for folder in (tmp_path / "runs").iterdir()}
+    assert made == {"linguistic", "linguistic-bilstm", "linguistic-lstm"}
+    assert "acoustic-lld is left out: not every utterance has sound" in shown.err
+    assert "it needs the extra `sentence`" in shown.err
+    assert f"ser evaluate --all {tmp_path / 'runs'}" in shown.err
