@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sercli.commands._render.console import plain, show, stdout
 from sercli.commands._render.text import MISSING, blocks, figure, short_names
-from sercli.evaluation.review import Review
+from sercli.evaluation.review import Review, Standing
 from sercli.types import Remark, Report
 
 _HEAT = (
@@ -21,6 +21,8 @@ _HEAT = (
     (0.1, "#ffffff on #5b6b7a"),
 )
 """From which share of a row on a cell has which colour; mid lightness, so that dark and light terminals both do."""
+
+_FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
 
 
 def distribution_table(
@@ -80,7 +82,7 @@ def dataset_summary(
 
 def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, console: Console | None = None) -> None:
     """Show one row a system and below it one a baseline; the best of several systems is bold."""
-    names = ("wa", "ua", "macro_f1", "weighted_f1")
+    names = _FIGURES
     best = {name: max((getattr(report, name) for report in reports), default=0.0) for name in names}
     table = new_table("system", "n", "WA", "UA", "macro-F1", "weighted F1")
     for report in reports:
@@ -95,33 +97,52 @@ def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, con
 
 
 def review_table(review: Review, headline: str, *, console: Console | None = None) -> None:
-    """Show one row a system, highest UA first, with the interval of its UA; below them the baselines and the answer.
+    """Show one row a system with the interval of its UA, the baselines below, and the answer in a sentence.
 
-    What only some evaluations have gets a column only there: the deviation over seeds, the original study's WA.
+    Acoustic systems, linguistic ones and ensembles stand apart, in each the one with the highest UA first. What only
+    some evaluations have gets a column only there: the deviation over seeds, the original study's WA.
     """
     systems = review.systems
-    names = ("wa", "ua", "macro_f1", "weighted_f1")
     seeds, published = any(s.n_seeds > 1 for s in systems), any(s.published is not None for s in systems)
     extra = [*(["± seeds"] if seeds else []), *(["orig. WA"] if published else [])]
     table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
     table.columns[0].no_wrap = table.columns[4].no_wrap = True  # the other heads give way
-    best = {name: max(getattr(s, name).value for s in systems) for name in names}
-    for s in systems:
-        wa, ua, macro, weighted = (
-            Text(figure(value), "bold" if value == best[name] and len(systems) > 1 else "")
-            for name in names
-            for value in [getattr(s, name).value]
-        )
-        more = [*([figure(s.ua.deviation)] if seeds else []), *([figure(s.published)] if published else [])]
-        interval = f"{s.ua.low:.3f}–{s.ua.high:.3f}"
-        n = str(s.report.n // s.n_seeds)
-        table.add_row(plain(s.name), n, wa, ua, interval, macro, weighted, figure(s.after.ece), *more)
-    table.add_section()
+    best = {name: max(getattr(s, name).value for s in systems) for name in _FIGURES}
+    for modality in ("acoustic", "linguistic", "both"):
+        for s in systems:
+            if s.modality == modality:
+                more = [*([figure(s.ua.deviation)] if seeds else []), *([figure(s.published)] if published else [])]
+                table.add_row(*_standing(s, best if len(systems) > 1 else {}), *more)
+        table.add_section()
     for report in review.baselines:
-        wa, ua, macro, weighted = (Text(figure(getattr(report, name))) for name in names)
+        wa, ua, macro, weighted = (figure(getattr(report, name)) for name in _FIGURES)
         table.add_row(plain(report.name), str(report.n), wa, ua, "", macro, weighted, "", style="dim")
     absent = _absent([*(s.report for s in systems), *review.baselines])
-    show(console or stdout(), table, *absent, plain(headline, "bold"), Text())
+    where = plain(f"{review.data.get('corpus', '')}: {_division(review)}", "dim")
+    show(console or stdout(), where, table, *absent, plain(headline, "bold"), Text())
+    if published:
+        show(
+            console or stdout(),
+            plain("orig. WA: the original study's, on session 5, with a leaky validation part.", "dim"),
+        )
+
+
+def _standing(standing: Standing, best: Mapping[str, float]) -> list[RenderableType]:
+    """The cells of one system; what is best of all is bold."""
+    wa, ua, macro, weighted = (
+        Text(figure(getattr(standing, name).value), "bold" if getattr(standing, name).value == best.get(name) else "")
+        for name in _FIGURES
+    )
+    interval = f"{standing.ua.low:.3f}–{standing.ua.high:.3f}"
+    n = str(standing.report.n // standing.n_seeds)
+    return [plain(standing.name), n, wa, ua, interval, macro, weighted, figure(standing.after.ece)]
+
+
+def _division(review: Review) -> str:
+    """How the test part came to be, in a few words."""
+    known = ("split", "folds", "fold", "seeds")
+    found = [f"{name} {review.protocol[name]}" for name in known if name in review.protocol]
+    return ", ".join(found) or str(review.protocol.get("test part", ""))
 
 
 def class_table(report: Report, *, console: Console | None = None) -> None:
