@@ -1,4 +1,6 @@
-"""`nox` runs everything; `nox -s lint types tests` names the sessions."""
+"""`nox` runs everything; `nox -s lint types tests` names the sessions; `nox -s lowest audit` are there besides."""
+
+import re
 
 import nox
 
@@ -22,3 +24,25 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Test with the lowest versions that pyproject.toml allows; torch is the newest, for which there is a CPU build."""
+    session.install(*_lowest_versions())
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask for known vulnerabilities of all that is installed; it needs the network."""
+    session.install(".", "pip-audit")
+    session.run("pip-audit", "--skip-editable")
+
+
+def _lowest_versions() -> list[str]:
+    """`numpy>=2.0` -> `numpy==2.0`, of what the package and its tests need."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    return [name if name.startswith("torch") else re.sub(r">=([\d.]+).*", r"==\1", name) for name in needed]
