@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,8 +279,27 @@ def test_a_reader_that_goes_away_is_no_error(demo_runs, demo_clips):
     assert (left.returncode, left.stderr) == (0, b"")
 
 
-def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(ser, demo_runs, folder, monkeypatch):
-    alive = []
+MEETING = "SER_TEST_MEETING"  # the variable that tells processes in which folder they wait for each other
+
+
+def _heard_by_two(source, listening):
+    """What a process does with a recording once two of them have one in hand."""
+    folder = Path(os.environ[MEETING])
+    (folder / str(os.getpid())).touch()
+    until = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2:
+        assert time.monotonic() < until, "no second process came to work"
+        time.sleep(0.01)
+    return listeners._hear_whole(source, listening)
+
+
+def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
+    ser, demo_runs, folder, tmp_path, monkeypatch
+):
+    alive, meeting = [], tmp_path / "meeting"
+    meeting.mkdir()
+    monkeypatch.setenv(MEETING, str(meeting))
+    monkeypatch.setattr(listeners, "_hear_whole", _heard_by_two)
 
     def interrupt(*_, **__):
         alive.append(len(multiprocessing.active_children()))
@@ -293,9 +313,8 @@ def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(ser,
     monkeypatch.setattr(sys, "exit", leave)
     stopped = ser("predict", folder, "-m", demo_runs.acoustic, "--jobs", 2, "--json")
     assert (stopped.code, stopped.err) == (130, "")
-    at_work, left = alive
-    assert at_work >= 1  # the second is started only where the first is still busy
-    assert left == 0
+    assert alive == [2, 0]
+    assert len(list(meeting.iterdir())) == 2, "both were at work"
 
 
 def test_a_moved_run_directory_gives_equal_probabilities(ser, demo_runs, demo_clips, tmp_path):
