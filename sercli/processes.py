@@ -19,7 +19,8 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
     try:
         with unheard_ctrl_c():
-            executor.submit(os.getpid)  # all of them are started now
+            for _ in range(jobs):  # each starts one, for those before have yet to come to work
+                executor.submit(os.getpid)
         yield executor
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,9 @@ def test_ctrl_c_is_put_off_while_they_start():
 def test_one_that_is_killed_is_told_of():
     with pytest.raises(BrokenProcessPool), processes.pool(1) as pool:
         pool.submit(os._exit, 9).result()
+
+
+def test_all_of_them_are_started_while_ctrl_c_is_put_off():
+    before = set(active_children())
+    with processes.pool(2):
+        assert len(set(active_children()) - before) == 2
