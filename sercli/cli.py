@@ -32,6 +32,10 @@ _DISK = {
     errno.ELOOP,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
+    errno.ENOENT,  # a folder that went away meanwhile
+    errno.ESTALE,
+    errno.EFBIG,
+    errno.ENOLCK,
 }
 
 
@@ -69,6 +73,9 @@ def main() -> NoReturn:
         if error.errno not in _DISK:
             raise
         _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror}. {_remedy(error.errno)}")
+    except MemoryError as error:
+        said = f" ({error})" if str(error) else ""
+        _fail(f"There is not enough memory for this{said}; give fewer --jobs or shorter recordings.")
     except Exception as error:
         # Typer's usage errors share no public base class; all of them can format themselves.
         if not hasattr(error, "format_message"):
@@ -93,7 +100,9 @@ def _end_quietly() -> NoReturn:
 def _remedy(number: int | None) -> str:
     if number in (errno.EACCES, errno.EPERM):
         return "Change its permissions, or choose another place."
-    if number in (errno.ENOSPC, errno.EDQUOT):
+    if number in (errno.ENOENT, errno.ESTALE):
+        return "It was moved or removed meanwhile; repeat the command."
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "Make room, or choose another place."
     return "Choose another place."
 

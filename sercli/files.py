@@ -1,12 +1,17 @@
 """Writing files whole or not at all."""
 
+import errno
 import os
+import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def visible_names(folder: Path) -> set[str]:
@@ -22,15 +27,33 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
         content: bytes, text, or a function that writes to the path that it is given.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # as _TEMPORARY says
     try:
         if callable(content):
             content(temporary)
         else:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)  # noqa: PTH105 - the one call that is atomic everywhere
+    except OSError as error:
+        # By the name that people know; numpy gives no number where it could not write all that it has.
+        number = errno.ENOSPC if error.errno is None else error.errno
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk that failed the writing may fail this as well
+            temporary.unlink()
+
+
+def sweep(folder: Path, of: str | None = None) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder.
+
+    Args:
+        folder: nobody may be writing there.
+        of: the name of the file that they wrote; None: any.
+    """
+    for path in folder.iterdir():
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and of in (None, found[1]):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

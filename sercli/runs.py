@@ -17,7 +17,7 @@ from msgspec import Meta
 from sercli import __version__, arrays, locks
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
-from sercli.files import visible_names, write_atomic, write_json
+from sercli.files import sweep, visible_names, write_atomic, write_json
 from sercli.types import Array, NonNegativeInt, Positive, Predictions, Split
 
 SCHEMA = 1
@@ -202,6 +202,7 @@ def started(folder: Path, info: RunInfo) -> Iterator[RunInfo]:
     else:
         check_free(folder)  # before the lock, which would be the first file of a run in a strange folder
     with locks.alone(folder, _LOCK):
+        sweep(folder)
         yield start(folder, info)
     locks.forget(folder, _LOCK)
 
@@ -214,6 +215,16 @@ def check_free(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or visible_names(folder)):
         raise SerError(f"{folder} exists and is not a run directory; choose another --out.")
+
+
+def check_there(folder: Path) -> None:
+    """Refuse to go on with a run whose directory has gone: what would be made anew in its place is half a run.
+
+    Raises:
+        SerError: it has.
+    """
+    if not (folder / "run.json").exists():
+        raise SerError(f"{folder} was moved or removed while it was being written to; repeat the command.")
 
 
 def write_info(folder: Path, info: RunInfo) -> None:

@@ -124,15 +124,29 @@ def tune(
         out.mkdir(parents=True, exist_ok=True)
     url = storage or f"sqlite:///{(out / 'study.db').resolve()}"
     study = _open_study(search, url)
-    _check_identity(study, search)
+    with _told(url):
+        _check_identity(study, search)
     rows(search.dataset.select(search.train_ids), search.plan.model.feature, search.plan.model.feature_config)
-    if jobs == 1:
-        _work(study, search, n_trials, rows, on_trial)
-    else:
-        _work_together(study, search, url, n_trials, jobs, on_trial)
-    outcome = summarise(study)
+    with _told(url):
+        if jobs == 1:
+            _work(study, search, n_trials, rows, on_trial)
+        else:
+            _work_together(study, search, url, n_trials, jobs, on_trial)
+        outcome = summarise(study)
     write_json(out / "best.json", best_sections(search.plan, outcome.best))
     return outcome
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """What goes wrong with the database of a study, such as a full disk, in a line."""
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(".")
+        raise SerError(
+            f"The study in {url} cannot be used ({reason}); see to it, then repeat the command, which goes on."
+        ) from None
 
 
 def _work_together(

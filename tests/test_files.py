@@ -1,6 +1,8 @@
+import errno
+
 import pytest
 
-from sercli.files import write_atomic, write_json
+from sercli.files import sweep, write_atomic, write_json
 
 
 def names(folder):
@@ -73,3 +75,23 @@ def test_json_is_written_indented_and_in_utf_8(tmp_path):
     write_json(tmp_path / "a.json", {"name": "Zoë", "n": [1, 2]})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert text == '{\n  "name": "Zoë",\n  "n": [\n    1,\n    2\n  ]\n}\n'
+
+
+def test_what_killed_processes_left_is_swept_and_nothing_else(tmp_path):
+    for name in (".a.json.0a1b2c3d.tmp", ".b.npy.0a1b2c3d.tmp", ".lock", "a.json", "mine.tmp", ".mine.tmp"):
+        (tmp_path / name).touch()
+    sweep(tmp_path, of="b.npy")
+    assert names(tmp_path) == [".a.json.0a1b2c3d.tmp", ".lock", ".mine.tmp", "a.json", "mine.tmp"]
+    sweep(tmp_path)
+    assert names(tmp_path) == [".lock", ".mine.tmp", "a.json", "mine.tmp"]
+
+
+def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(tmp_path):
+    def numpy_says(path):
+        path.write_bytes(b"x")
+        raise OSError("1024 requested and 131 written")
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomic(tmp_path / "a.npy", numpy_says)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a.npy"))
+    assert names(tmp_path) == []

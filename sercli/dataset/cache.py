@@ -24,7 +24,7 @@ from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import HUMAN
 from sercli.errors import SerError
-from sercli.files import write_atomic, write_json
+from sercli.files import sweep, write_atomic, write_json
 from sercli.types import Array, Step, Utterance
 
 # What comes of reading an index or rows that are missing or damaged; numpy evaluates the header of its files as
@@ -196,6 +196,8 @@ def _make_part(task: _Task) -> _Index:
         done = _read_index(task)
         if done is not None:
             return done
+        for rest in (task.path, task.path.with_suffix(".json")):
+            sweep(task.path.parent, of=rest.name)
         dtype = plugins.load("feature", task.feature).DTYPE
         rows = [extract(u, task.root, task.feature, task.config).astype(dtype) for u in task.utterances]
         stacked = np.concatenate(rows)

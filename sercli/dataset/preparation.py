@@ -13,7 +13,7 @@ from sercli.dataset import cache, manifest
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.scan import UNREADABLE, scan
 from sercli.errors import ConfigError, MismatchError, SerError
-from sercli.files import visible_names
+from sercli.files import sweep, visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
 
 _LOCK = "prepare"
@@ -229,6 +229,7 @@ def finish(prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step) -> 
 
 def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
     """Write the manifest, then what is missing of the features, then which there are."""
+    sweep(dataset.folder)
     manifest.save(dataset)
     _compute(dataset, wanted, jobs, progress)
     manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in wanted))))

@@ -84,6 +84,7 @@ def _begun(dataset: Dataset, plan: Plan, split: Split, seed: int) -> RunInfo:
 
 def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows) -> RunInfo:
     """Write the answers on the validation part, by which the temperature goes, and, this once, on the test part."""
+    runs.check_there(system.folder)
     valid = dataset.select(split.valid)
     temperature = system.info.settings["train"].get("temperature")
     if temperature is None:
@@ -95,6 +96,7 @@ def finish(system: System, dataset: Dataset, split: Split, rows: inference.Rows)
         for modality, probs in answers.members.items():
             runs.write_predictions(system.folder, f"{part}-{modality}", replace(answers, probs=probs))
     info = replace(system.info, status="finished")
+    runs.check_there(system.folder)
     runs.write_info(system.folder, info)
     (system.folder / "resume.safetensors").unlink(missing_ok=True)
     return info
@@ -180,10 +182,12 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
         trainer.resume(resume)
     with _event_log(out) as log:
         for result in trainer.epochs():
+            runs.check_there(out)
             trainer.save(resume)
             write_history(out, trainer.progress.history)
             log(result)
             on_epoch(result, trainer.progress.best is result)
+    runs.check_there(out)
     best = trainer.progress.best
     assert best is not None
     history_picture(trainer.progress.history, out / "history.png", best.epoch)

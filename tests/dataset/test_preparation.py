@@ -403,7 +403,7 @@ def test_without_names_the_defaults_are_computed():
             "No setting called 'feature.n_mels'. Available: feature.lower, feature.max_tokens, ",
         ),
         ("log-mel", ["feature.n_mel=20"], "No setting called 'feature.n_mel'. Did you mean 'feature.n_mels'?"),
-        ("log-mel", ["feature.n_mels=0"], "feature.n_mels=0: must be a whole number >= 1."),
+        ("log-mel", ["feature.n_mels=0"], "feature.n_mels=0: must be a whole number >= 1 and <= 1024."),
         (
             "log-mel",
             ["train.lr=1"],
