@@ -166,10 +166,10 @@ def test_of_several_tables_the_user_must_choose(write):
 
 WORDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20).map(str.strip)
 ROWS = st.lists(st.tuples(WORDS.filter(bool), WORDS, WORDS.filter(bool)), min_size=1, max_size=8)
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@QUICK
+@SHARED_FOLDER
 @given(rows=ROWS, ending=st.sampled_from(["csv", "tsv"]))
 def test_what_python_writes_as_a_table_comes_back(tmp_path, rows, ending):
     path = tmp_path / f"t.{ending}"
@@ -180,7 +180,7 @@ def test_what_python_writes_as_a_table_comes_back(tmp_path, rows, ending):
     assert found == rows
 
 
-@QUICK
+@SHARED_FOLDER
 @given(rows=ROWS)
 def test_what_python_writes_as_json_lines_comes_back(tmp_path, rows):
     path = tmp_path / "t.jsonl"
@@ -190,7 +190,7 @@ def test_what_python_writes_as_json_lines_comes_back(tmp_path, rows):
     assert found == rows
 
 
-@QUICK
+@SHARED_FOLDER
 @given(content=st.text(max_size=200) | st.binary(max_size=200), ending=st.sampled_from(["csv", "tsv", "jsonl"]))
 def test_any_file_gives_utterances_or_one_clear_error(tmp_path, content, ending):
     path = tmp_path / f"t.{ending}"
@@ -204,7 +204,7 @@ def test_any_file_gives_utterances_or_one_clear_error(tmp_path, content, ending)
         assert items
 
 
-@QUICK
+@SHARED_FOLDER
 @given(cells=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=12), min_size=7, max_size=7))
 def test_any_row_gives_an_utterance_or_one_clear_error(tmp_path, cells):
     path = tmp_path / "t.csv"

@@ -2,7 +2,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from iemocap_plan import dialogs
 
@@ -111,7 +111,6 @@ PIECES = st.sampled_from(MARKS + WORDS)
 TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=30).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_any_evaluation_file_gives_turns_and_remarks_that_can_be_written_as_json(text):
     for item in parse_evaluation(text, "x.txt"):
@@ -120,14 +119,12 @@ def test_any_evaluation_file_gives_turns_and_remarks_that_can_be_written_as_json
             json.dumps([item.start_s, item.end_s, item.dimensions, item.votes], allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_any_transcription_gives_turns_and_remarks(text):
     for item in parse_transcription(text, "x.txt"):
         assert isinstance(item, Remark) or TURN.fullmatch(item[0])
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from(["C-E2:\tAnger;\t()", "A-F1:\tval 1; act 5; dom  ;\t(hm)"]), max_size=12))
 def test_every_rater_is_kept_whatever_their_number(lines):
     assert len(votes("\n".join(lines))) == len(lines)
