@@ -9,19 +9,19 @@ and Gurevych 2019, "Sentence-BERT". Checked against torch's own encoder layers i
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from msgspec import Meta
 
+from sercli import packages
 from sercli.errors import ConfigError, SerError
 from sercli.files import write_atomic
 from sercli.types import Array, PositiveInt
@@ -240,25 +240,9 @@ def _tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-@cache
 def _shipped() -> Path:
-    """The installed package's folder, its weights checked once a process; the package itself is never imported."""
-    package = importlib.util.find_spec(_MODULE)
-    if package is None or package.origin is None:
-        raise SerError(f"The sentence model all-MiniLM-L6-v2 is not installed; run: {_INSTALL}")
-    folder = Path(package.origin).parent / "model"
-    weights = folder / FILES[0]
-    try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SerError(f"{weights}: {error.strerror}; run: {_INSTALL} --force-reinstall") from None
-    if digest != _SHA256:
-        raise SerError(
-            f"{weights} is not the file that ser was tested with (SHA-256 {digest[:16]}…, not {_SHA256[:16]}…); "
-            f"run: {_INSTALL} --force-reinstall"
-        )
-    return folder
+    what = "The sentence model all-MiniLM-L6-v2 is"
+    return packages.checked(_MODULE, f"model/{FILES[0]}", _SHA256, what=what, install=_INSTALL)
 
 
 def _state(model: str) -> tuple[str, _Changes]:

