@@ -48,7 +48,7 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
     """
     plugin = plugins.load("corpus", corpus)
     _check_out(out, corpus, label_set)
-    root = root.expanduser().resolve()
+    root = _resolved(root)
     rows, remarks = _read(plugin, root)
     base = root.parent if root.is_file() else root
     rows, broken = scan(rows, base, out, jobs, progress)
@@ -99,6 +99,13 @@ def choose_labels(
         else:
             kept.append(replace(row, label=common, attributes={**row.attributes, "native_label": row.label}))
     return kept, tuple(label for label in FOUR if any(u.label == label for u in kept)), dropped
+
+
+def _resolved(root: Path) -> Path:
+    try:
+        return root.expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # a link to itself, or ~ of nobody
+        raise SerError(f"{root} leads nowhere ({error}); pass the folder where the corpus lies.") from None
 
 
 def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
