@@ -133,7 +133,7 @@ def _lead(review: Review) -> str:
 
 
 def _surety(review: Review) -> str:
-    """Whether the lead may be chance, and which of the other systems are surely worse."""
+    """Whether the lead may be chance, and which of the other systems are significantly worse."""
     best, second, *others = review.systems
     apart = difference_of(review, best.name, second.name)
     if apart is None:
@@ -151,11 +151,11 @@ def _surety(review: Review) -> str:
 
 
 def _of_the_others(review: Review) -> str:
-    """All systems but the best and the next, by whether they are surely worse than the best."""
+    """All systems but the best and the next, by whether they are significantly worse than the best."""
     best, _, *others = review.systems
     worse = [s.name for s in others if (d := difference_of(review, best.name, s.name)) is not None and significant(d)]
     equal = [name for name in _equals(review) if name in {s.name for s in others}]
-    parts = [f"{best.name} is surely better than {listed(worse)}."] if worse else []
+    parts = [f"{best.name} is significantly better than {listed(worse)}."] if worse else []
     if equal:
         also = "Nor can it" if not worse else "It cannot"
         parts.append(f"{also} be told apart from {listed(equal)}.")
@@ -201,7 +201,7 @@ def _guess(review: Review) -> float:
 
 
 def _equals(review: Review) -> list[str]:
-    """The systems that the best was compared with and is not surely better than."""
+    """The systems that the best was compared with and is not significantly better than."""
     best, *others = review.systems
     found = [(system.name, difference_of(review, best.name, system.name)) for system in others]
     return [name for name, difference in found if difference is not None and not significant(difference)]

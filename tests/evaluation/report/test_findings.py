@@ -26,7 +26,7 @@ def test_a_sure_lead_is_called_the_best():
     assert findings.headline(made).startswith(f"{BEST} is best: UA {100 * made.systems[0].ua.value:.1f} %")
     assert "where guessing has 12.5 %" in findings.headline(made)
     assert f"a lead like this over {SECOND} is unlikely to be chance" in told(made)["How surely?"]
-    assert f"{BEST} is surely better than {THIRD}." in told(made)["How surely?"]
+    assert f"{BEST} is significantly better than {THIRD}." in told(made)["How surely?"]
 
 
 def test_an_unsure_lead_is_not_called_the_best():
