@@ -1,5 +1,18 @@
-"""`python -m sercli` is `ser`."""
+"""`python -m sercli` is `ser`. Ctrl-C is heard from here on, even while the command line is still being imported."""
 
-from sercli.cli import main
+import sys
+from typing import NoReturn
 
-main()
+
+def main() -> NoReturn:
+    """Run the command line."""
+    try:
+        from sercli import cli
+
+        cli.main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -38,6 +39,8 @@ _DISK = {
     errno.ENOLCK,
 }
 
+_SHOW_CURSOR = "\x1b[?25h"
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -61,7 +64,7 @@ def main() -> NoReturn:
     except SerError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end_interrupted()
     except SystemExit as error:
         # Typer and rich turn a broken pipe into exit 1, which is a bug's code here.
         if not _is_broken_pipe(error.__context__):
@@ -85,6 +88,14 @@ def main() -> NoReturn:
         said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_interrupted() -> NoReturn:
+    """Leave the terminal as it was: Ctrl-C may have come just after a bar had hidden the cursor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would break off the end itself
+    if "rich" in sys.modules and sys.stderr.isatty():
+        print(_SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
+    sys.exit(130)
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:

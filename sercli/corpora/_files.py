@@ -95,6 +95,14 @@ def list_folder(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if _is_visible(entry.name) and entry.is_file())
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; also of a name that a table gives and that no file could have."""
+    try:
+        return path.is_file()
+    except OSError:  # a very long one
+        return False
+
+
 def is_audio(path: str) -> bool:
     """Whether a path ends like a sound file that can be read, in whatever case.
 

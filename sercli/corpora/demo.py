@@ -6,8 +6,8 @@ It is there to try every command in minutes. No human spoke it, so its figures s
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from sercli.corpora._files import read_text
-from sercli.corpora._rows import need_columns, read_rows
+from sercli.corpora._files import is_there, read_text
+from sercli.corpora._rows import need_columns, read_rows, shown
 from sercli.errors import SerError
 from sercli.types import FOUR, Remark, Utterance
 
@@ -52,8 +52,8 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     yield from remarks
     for line, row in read_rows(text, str(table)):
         need_columns(row, _COLUMNS, f"{table}:1")
-        if not (root / row["path"]).is_file():
-            raise SerError(f"{table}:{line}: path '{row['path']}' is not a file; install ser again.")
+        if not is_there(root / row["path"]):
+            raise SerError(f"{table}:{line}: path '{shown(row['path'])}' is not a file; install ser again.")
         yield _utterance(row)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sercli.corpora._files import lines_of, list_folder, read_text
+from sercli.corpora._files import is_there, lines_of, list_folder, read_text
 from sercli.corpora._rows import read_rows, shown
 from sercli.errors import SerError, no_such
 from sercli.types import FOUR, Remark, Utterance
@@ -185,11 +185,7 @@ def _seconds(row: dict[str, Any], name: str, source: str) -> float | None:
 
 def _audio(given: str, folder: Path, source: str) -> str:
     path = Path(given)
-    try:
-        there = (folder / path).is_file()
-    except OSError:  # a name that no file could have, such as a very long one
-        there = False
-    if not there:
+    if not is_there(folder / path):
         raise SerError(
             f"{source}: path '{shown(given)}' is not a file (looked for in {folder}); correct it or drop the row."
         )

@@ -134,8 +134,9 @@ class _SndFile:
                 if not len(part):
                     break
                 left -= len(part)
-                yield part.mean(axis=1)
-        except soundfile.LibsndfileError as error:
+                yield part[:, 0] if part.shape[1] == 1 else part.mean(axis=1)  # the mean of one takes as long as FFTs do
+        # ValueError: what was decoded led behind the end, so that fewer than no frames are left.
+        except (soundfile.LibsndfileError, ValueError) as error:
             raise AudioError(
                 f"{self._path} is damaged or truncated ({_reason(error)}); copy or export it again."
             ) from None

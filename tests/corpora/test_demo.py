@@ -95,6 +95,13 @@ def test_a_missing_clip_is_named_with_its_line(tmp_path):
         list(demo.read(tmp_path))
 
 
+def test_a_clip_of_a_name_that_no_file_can_have_is_not_there(tmp_path):
+    table = f"path,label,speaker,session,prompt,text,sex\n{'a' * 5000},anger,f1,,p,Go!,female\n"
+    (tmp_path / "demo.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(SerError, match=r"demo\.csv:2: path 'a{57}\.\.\.' is not a file"):
+        list(demo.read(tmp_path))
+
+
 def test_a_missing_column_is_named(tmp_path):
     (tmp_path / "demo.csv").write_text("path,label,speaker\na.ogg,anger,f1\n", encoding="utf-8")
     with pytest.raises(SerError, match=r"demo\.csv:1: No column called 'prompt'"):

@@ -389,3 +389,15 @@ def test_a_recording_that_may_not_be_read_is_told_as_such(tmp_path, monkeypatch)
     with pytest.raises(AudioError) as caught:
         audio.read(tmp_path / "secret.wav", sample_rate_hz=RATE_HZ)
     assert str(caught.value) == f"{tmp_path / 'secret.wav'} cannot be read: Permission denied; change its permissions."
+
+
+def test_a_decoder_that_lands_behind_the_end_is_told_as_damage(tmp_path, monkeypatch):
+    # An MP3 with some bytes changed had libsndfile stand behind its last frame: fewer than no frames are left then.
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+
+    def behind(self, frames, **options):
+        raise ValueError("negative dimensions are not allowed")
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", behind)
+    with pytest.raises(AudioError, match=r"a\.wav is damaged or truncated \(negative dimensions are not allowed\)"):
+        audio.inspect(tmp_path / "a.wav")
