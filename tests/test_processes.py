@@ -24,6 +24,14 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Ctrl-C is heard by processes that start here, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def busy(tmp_path):
     """A process whose two helpers have a minute's work, and the numbers of some of them."""
