@@ -87,7 +87,8 @@ def interrupt(words: list[str], seconds: float) -> tuple[str, str]:
     if left:
         return f"{len(left)} processes left", ""
     if wrong:
-        return wrong, terminal.said.decode(errors="replace")
+        said = terminal.said.decode(errors="replace").replace("\r", "\n")
+        return wrong, said[max(0, said.find("Traceback") - 500) :]
     # A shell calls the end by the signal itself 130 as well.
     return {130: "130", -signal.SIGINT: "130", 0: "done"}.get(code, f"exit {code}"), terminal.said.decode(
         errors="replace"
@@ -128,7 +129,7 @@ def main() -> None:
                 how, said = interrupt([*words, *out], source.uniform(0.0, 1.0) * whole_s)
                 counts[how] += 1
                 if how not in ("130", "done"):
-                    print(f"{name}: {how}\n{said[-3000:]}", file=sys.stderr, flush=True)
+                    print(f"{name}: {how}\n{said[:4000]}", file=sys.stderr, flush=True)
             other = {how: n for how, n in counts.items() if how not in ("130", "done")}
             bad += sum(other.values())
             told = ", ".join(f"{n} {how}" for how, n in other.items()) or 0

@@ -1,6 +1,5 @@
 """Hyperparameter search with Optuna: train and validation part only, several processes or machines on one study."""
 
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -255,12 +254,11 @@ def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
     import torch
 
     processes.end_with_first()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the trial in hand is told to have failed
     torch.set_num_threads(1)
     rows = inference.cached_rows(search.dataset, jobs=1, progress=_silent)
     try:
         _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # only where Ctrl-C cannot be kept from it
         sys.exit(130)
 
 
