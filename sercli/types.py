@@ -138,9 +138,11 @@ class TrainConfig:
     epochs: PositiveInt = 200  # upper bound; early stopping usually ends sooner
     patience: PositiveInt = 30  # epochs without a better validation loss before stopping
     batch_size: PositiveInt = 32
-    lr: Positive = 1e-3  # Adam's step
+    # adamw steps alike in all directions; sgd, with momentum .9, goes by the slope and keeps to what varies most
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    lr: Positive = 1e-3  # the optimiser's step; sgd's is larger, up to 1 for a network of one layer
     schedule: Literal["constant", "cosine"] = "constant"  # cosine: down to zero at `epochs`
-    weight_decay: NonNegative = 0.0  # decoupled L2 regularisation (AdamW); 0 is plain Adam
+    weight_decay: NonNegative = 0.0  # L2 regularisation, decoupled from the step in adamw; 0 is plain Adam
     clip_norm: NonNegative = 5.0  # upper bound of the gradient's norm; 0: no clipping
     class_weights: bool = False  # weigh the loss by the inverse class frequency of the train part
     label_smoothing: Dropout = 0.0

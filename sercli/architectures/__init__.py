@@ -10,9 +10,13 @@ A file gives:
 - `search_space(trial)`: what `ser tune` varies, a dictionary of `Config` fields, each suggested by Optuna under
   the name `architecture.FIELD`.
 
+A module may define `loss(targets, x, lengths)`, with targets (B, K), where training goes by something else than the
+cross-entropy of its scores.
+
 One whose training does not start from nothing also gives:
 
-- `start(module)`: give the module the weights that training starts from. Nobody calls it where a trained run is loaded,
-  which comes with its own. Parameters that are not to be trained have `requires_grad` off as `build` makes them; a
-  module's `slow_parameters()` are those that take smaller steps, each with its share of `train.lr`.
+- `start(module, rows, y)`: give the module the weights that training starts from, or measure what it needs to know of
+  the train part: rows (T, F) as they are scaled for it, and (N,) class indices. Nobody calls it where a trained run is
+  loaded, which comes with its own. Parameters that are not to be trained have `requires_grad` off as `build` makes
+  them; a module's `slow_parameters()` are those that take smaller steps, each with its share of `train.lr`.
 """

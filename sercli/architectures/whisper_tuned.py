@@ -5,6 +5,7 @@ holds the encoder as it became, and needs no other weights to answer. The first 
 stay as they are; the others are trained with a smaller step than the head, which starts from nothing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from sercli.architectures import _layer_mix
 from sercli.architectures._layers import spread
 from sercli.errors import ConfigError
-from sercli.types import Depth, NonNegativeInt, Positive, PositiveInt
+from sercli.types import Array, Depth, NonNegativeInt, Positive, PositiveInt
 from sercli.whisper import encoder
 from sercli.whisper.encoder import MAX_FRAMES
 
@@ -48,8 +49,8 @@ def build(config: Config, n_features: int, n_labels: int) -> "WhisperTuned":
     return WhisperTuned(config, n_features, n_labels)
 
 
-def start(module: "WhisperTuned") -> None:
-    """Give the network the recogniser's weights, as training needs them; a trained one comes with its own.
+def start(module: "WhisperTuned", rows: Iterable[Array], y: Array) -> None:
+    """Give the network the recogniser's weights, as training needs them; the train part plays no role.
 
     Raises:
         ConfigError: the weights are of another size than the configuration or the feature.

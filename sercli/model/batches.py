@@ -56,6 +56,12 @@ class Examples:
     def __len__(self) -> int:
         return len(self.inputs[0])
 
+    def scaled(self) -> Iterator[Array]:
+        """The rows of the first input, each (T, F) float32 as a network gets it."""
+        normaliser = self.normalisers[0]
+        for row in self.inputs[0]:
+            yield (row.astype(np.float32) - normaliser.mean) * normaliser.scale
+
 
 @dataclass(frozen=True)
 class Batch:

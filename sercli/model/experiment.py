@@ -167,7 +167,7 @@ def make_trainer(
     n_features = len(train_part.normalisers[0].mean)
     module = architecture.build(plan.model.architecture_config, n_features, len(dataset.info.labels))
     if hasattr(architecture, "start"):
-        architecture.start(module)
+        architecture.start(module, train_part.scaled(), train_part.y)
     return Trainer(module, train_part, valid_part, plan.train, seed=seed, device=device)
 
 

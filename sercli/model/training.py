@@ -22,6 +22,7 @@ from sercli.model.batches import Batch, Examples, evaluation_batches, training_b
 from sercli.types import Array, EpochResult, TrainConfig
 
 _EVALUATION_BATCH = 64
+_MOMENTUM = 0.9
 
 
 def pick_device(name: str) -> torch.device:
@@ -55,7 +56,7 @@ class Progress:
 
 
 class Trainer:
-    """Adam on cross-entropy with early stopping on the validation loss; afterwards the module has its best weights.
+    """Descent on cross-entropy with early stopping on the validation loss; afterwards the module has its best weights.
 
     Each epoch's randomness follows from (seed, epoch) alone, so that a run taken up after a kill goes on exactly as
     one that was left alone, and no generator's state has to be kept.
@@ -73,7 +74,7 @@ class Trainer:
     ) -> None:
         self.module = module.to(device)
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
-        self.optimiser = torch.optim.AdamW(_groups(module), lr=config.lr, weight_decay=config.weight_decay)
+        self.optimiser = _optimiser(module, config)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
         self.progress = Progress()
 
@@ -126,15 +127,26 @@ class Trainer:
         inputs = batch.inputs
         if self.config.mixup:
             inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
-        loss = nn.functional.cross_entropy(
-            self.module(*inputs), targets, self.class_weights, label_smoothing=self.config.label_smoothing
-        )
+        loss = self._loss(inputs, targets)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.config.clip_norm)
         self.optimiser.step()
         return float(loss.detach())
+
+    def _loss(self, inputs: tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        """Cross-entropy of the scores, or the loss that the network itself defines; targets (B, K) sum to 1."""
+        smoothing = self.config.label_smoothing
+        if not hasattr(self.module, "loss"):
+            return nn.functional.cross_entropy(
+                self.module(*inputs), targets, self.class_weights, label_smoothing=smoothing
+            )
+        targets = (1 - smoothing) * targets + smoothing / self.n_labels
+        if self.class_weights is not None:
+            targets = targets * self.class_weights
+        loss: Tensor = self.module.loss(targets, *inputs)  # type: ignore[operator]  # torch takes it for a tensor
+        return loss
 
     @torch.inference_mode()
     def validate(self) -> tuple[float, float]:
@@ -192,6 +204,12 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _mixed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(_groups(module), lr=config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(_groups(module), lr=config.lr, weight_decay=config.weight_decay)
 
 
 def _groups(module: nn.Module) -> list[dict[str, Any]]:

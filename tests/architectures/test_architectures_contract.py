@@ -86,7 +86,7 @@ def test_the_gradient_reaches_every_parameter_that_is_trained(name):
     scores = module(torch.randn(8, 40, 34), torch.tensor([40, 3, 25, 9, 31, 40, 18, 12]))
     torch.nn.functional.cross_entropy(scores, torch.arange(8) % 4).backward()
     trained = {key: p.grad for key, p in module.named_parameters() if p.requires_grad}
-    assert "classifier.weight" in trained
+    assert trained
     assert [key for key, gradient in trained.items() if gradient is None or not gradient.any()] == []
 
 

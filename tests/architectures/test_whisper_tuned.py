@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -49,7 +50,7 @@ def test_the_encoder_is_what_takes_smaller_steps():
 def test_training_starts_from_the_recognisers_weights(monkeypatch):
     pretrained, module = small_whisper(), network()
     monkeypatch.setattr(encoder, "load", lambda model: pretrained)
-    whisper_tuned.start(module)
+    whisper_tuned.start(module, [], np.zeros(0))
     mel, length = torch.randn(1, 50, 80), torch.tensor([50])
     for ours, theirs in zip(module.encoder(mel, length), pretrained(mel, length, 3), strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -57,7 +58,7 @@ def test_training_starts_from_the_recognisers_weights(monkeypatch):
 
 def test_the_weights_that_come_with_ser_fit_the_defaults():
     module = whisper_tuned.build(whisper_tuned.Config(), 80, 4)
-    whisper_tuned.start(module)
+    whisper_tuned.start(module, [], np.zeros(0))
     assert torch.equal(module.encoder.conv1.weight, encoder.load(None).conv1.weight)
 
 
@@ -98,7 +99,7 @@ def test_a_short_utterance_scores_the_same_beside_one_of_more_than_thirty_second
 def test_weights_of_another_size_are_refused_with_what_to_set(monkeypatch, given, said):
     monkeypatch.setattr(encoder, "load", lambda model: small_whisper(**given))
     with pytest.raises(ConfigError, match=said):
-        whisper_tuned.start(network())
+        whisper_tuned.start(network(), [], np.zeros(0))
 
 
 def test_states_that_cannot_be_shared_out_are_refused():

@@ -199,3 +199,11 @@ def test_a_shift_moves_the_columns_and_repeats_the_edge():
     examples = Examples(([row] * 60,), (Normaliser.of([row], "none"),), np.zeros(60, np.int64))
     (batch,) = trained_on(examples, batch_size=64, shift=1)
     assert {tuple(r[0].tolist()) for r in batch.inputs[0]} == {(1, 2, 3, 4), (1, 1, 2, 3), (2, 3, 4, 4)}
+
+
+def test_the_rows_of_examples_come_as_a_network_gets_them():
+    rows = [np.array([[1, 2], [3, 4]], np.float16), np.array([[5, 6]], np.float16)]
+    examples = Examples((rows,), (Normaliser(np.array([1, 0], np.float32), np.array([2, 1], np.float32)),))
+    scaled = list(examples.scaled())
+    assert [row.tolist() for row in scaled] == [[[0, 2], [4, 4]], [[8, 6]]]
+    assert scaled[0].dtype == np.float32

@@ -303,3 +303,32 @@ def test_a_killed_training_with_slow_parameters_goes_on_as_if_it_had_not_been(tm
     taken_up.resume(tmp_path / "resume.safetensors")
     list(taken_up.epochs())
     assert same_weights(whole, taken_up)
+
+
+def test_sgd_learns_a_separable_problem_and_goes_on_after_a_kill(tmp_path):
+    whole, killed, taken_up = (trainer(optimiser="sgd", lr=0.3, epochs=12, schedule="cosine") for _ in range(3))
+    list(whole.epochs())
+    assert whole.progress.best.valid_uar > 0.9
+    list(islice(killed.epochs(), 5))
+    killed.save(tmp_path / "resume.safetensors")
+    taken_up.resume(tmp_path / "resume.safetensors")
+    list(taken_up.epochs())
+    assert same_weights(whole, taken_up)
+
+
+def test_a_network_with_a_loss_of_its_own_is_trained_by_it_on_smoothed_and_weighted_targets():
+    learner, seen = trainer(epochs=1, label_smoothing=0.3, class_weights=True, train=toy(0, 1, [12, 6, 6])), []
+    module = learner.module
+
+    def loss(targets, x, lengths):
+        seen.append(targets)
+        return module(x, lengths).square().mean()
+
+    module.loss = loss
+    list(learner.epochs())
+    targets = torch.cat(seen)
+    assert len(targets) == 24
+    smoothed = targets / learner.class_weights
+    torch.testing.assert_close(smoothed.sum(dim=1), torch.ones(24))
+    torch.testing.assert_close(smoothed.max(dim=1).values, torch.full((24,), 0.8))
+    assert learner.class_weights.unique().numel() == 2
