@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from sercli.errors import SerError
+
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
@@ -41,6 +43,19 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
     finally:
         with suppress(OSError):  # the disk that failed the writing may fail this as well
             temporary.unlink()
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Refuse a folder, which may be anybody's, in which a link to a folder leads out of it: what is written would, too.
+
+    Raises:
+        SerError: naming the link.
+    """
+    home = folder.resolve()
+    for below, folders, _ in os.walk(folder):
+        for path in (Path(below) / name for name in folders):
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                raise SerError(f"{path} is a link that leads out of {folder}; put the folder itself there.")
 
 
 def sweep(folder: Path, of: str | None = None) -> None:

@@ -17,7 +17,7 @@ from msgspec import Meta
 from sercli import __version__, arrays, locks
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
-from sercli.files import sweep, visible_names, write_atomic, write_json
+from sercli.files import refuse_links_out, sweep, visible_names, write_atomic, write_json
 from sercli.types import Array, NonNegativeInt, Positive, Predictions, Split
 
 SCHEMA = 1
@@ -117,6 +117,7 @@ def load_info(folder: Path) -> RunInfo:
     path = folder / "run.json"
     if not path.is_file():
         raise SerError(f"{folder} is not a run directory (no run.json); make one with `ser train` or `ser ensemble`.")
+    refuse_links_out(folder)
     try:
         content: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         schema = content.get("schema", 0)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sercli import locks, plugins
+from sercli.dataset import manifest, transcripts
 from sercli.errors import SerError
+from sercli.files import write_json
 from sercli.runs import load_info
 
 PACKAGE = Path(__file__).parents[1] / "sercli"
@@ -153,3 +156,58 @@ def test_names_lead_nowhere_else(stranger, changes, message):
     with pytest.raises(SerError) as caught:
         systems.load(stranger, torch.device("cpu"))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("below", ["predictions", "members/acoustic/encoders"])
+def test_a_run_whose_folder_leads_elsewhere_is_refused(stranger, tmp_path, below):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (stranger / below).symlink_to(elsewhere)
+    with pytest.raises(SerError) as caught:
+        load_info(stranger)
+    assert str(caught.value) == (
+        f"{stranger / below} is a link that leads out of {stranger}; put the folder itself there."
+    )
+
+
+def test_links_within_a_run_and_to_a_run_are_fine(stranger, tmp_path):
+    (stranger / "again").symlink_to("members")
+    (tmp_path / "latest").symlink_to(stranger)
+    assert load_info(tmp_path / "latest") == load_info(stranger)
+
+
+def test_a_dataset_whose_features_lie_elsewhere_is_refused(tiny_dataset, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_dataset.folder, folder)
+    shutil.rmtree(folder / "features")
+    (folder / "features").symlink_to(tmp_path)
+    with pytest.raises(SerError, match=r"features is a link that leads out of"):
+        manifest.load(folder)
+
+
+def test_transcripts_are_not_appended_to_what_a_link_leads_to(tiny_dataset, tmp_path, no_progress):
+    target = tmp_path / "letter"
+    target.write_text("Dear all")
+    (tmp_path / "transcripts").mkdir()
+    (tmp_path / "transcripts" / "whisper.jsonl").symlink_to(target)
+    rows, config = tiny_dataset.manifest.utterances, plugins.load("asr", "whisper").Config()
+    with pytest.raises(SerError, match=r"whisper\.jsonl is a link, and is to be written to"):
+        transcripts.add(tmp_path, tmp_path, rows, "whisper", config, jobs=1, progress=no_progress)
+    assert target.read_text() == "Dear all"
+
+
+def test_what_is_written_takes_the_place_of_a_link_and_not_of_what_it_leads_to(tmp_path):
+    target = tmp_path / "letter"
+    target.write_text("Dear all")
+    (tmp_path / "run.json").symlink_to(target)
+    write_json(tmp_path / "run.json", {})
+    assert target.read_text() == "Dear all"
+
+
+def test_a_lock_does_not_cut_what_a_link_leads_to(tmp_path):
+    target = tmp_path / "letter"
+    target.write_text("Dear all")
+    (tmp_path / ".run.lock").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"), locks.alone(tmp_path, "run"):
+        pass
+    assert target.read_text() == "Dear all"

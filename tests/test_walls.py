@@ -33,7 +33,7 @@ ROOMS = [
     ("sercli.files", 0),
     ("sercli.processes", 0),
     ("sercli.types", 0),
-    ("sercli.errors", 0),
+    ("sercli.errors", -1),
     ("sercli", -1),
 ]
 PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "sercli.ensembles", "sercli.asr")

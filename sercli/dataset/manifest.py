@@ -13,7 +13,7 @@ from sercli import plugins
 from sercli.dataset import transcripts
 from sercli.dataset.transcripts import HUMAN
 from sercli.errors import SerError, no_such
-from sercli.files import write_atomic
+from sercli.files import refuse_links_out, write_atomic
 from sercli.types import TRUST, Manifest, Utterance
 
 SCHEMA = 1
@@ -145,6 +145,7 @@ def load_info(folder: Path) -> DatasetInfo:
             f"{folder} is not a prepared dataset (no dataset.json). "
             f"Make one with `ser prepare CORPUS ROOT --out {folder}`."
         )
+    refuse_links_out(folder)
     try:
         content: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         schema = content.get("schema", 0)

@@ -143,6 +143,8 @@ def add(
     if not sounding:
         raise SerError(f"{folder}: no utterance has a recording, and --asr {engine} needs some; leave --asr out.")
     path = folder / _FOLDER / f"{engine}.jsonl"
+    if path.is_symlink():
+        raise SerError(f"{path} is a link, and is to be written to; put the file itself there.")
     with locks.alone(path.parent, engine):
         outdated = _begin(path, engine, engine_config)
         known = find(folder, engine, sounding)
