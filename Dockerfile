@@ -1,4 +1,5 @@
 # ser on a CPU. Build: docker build -t ser .   Run: docker run --rm -v "$PWD/work:/work" ser --help
+# Nothing but /work and /tmp is written to: docker run --rm --read-only --tmpfs /tmp -v "$PWD/work:/work" ser ...
 FROM python:3.12-slim AS build
 
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -16,7 +17,8 @@ FROM python:3.12-slim
 # libsndfile comes inside the soundfile wheel; nothing else of the system is needed.
 RUN useradd --create-home --uid 1000 ser && install -d -o ser -g ser /work
 COPY --from=build /opt/ser /opt/ser
-ENV PATH=/opt/ser/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/ser/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba HF_HOME=/work/.huggingface \
+    PYTHONDONTWRITEBYTECODE=1
 USER 1000
 # /corpora: corpora, read only. /work: prepared datasets and runs.
 VOLUME ["/corpora", "/work"]
