@@ -1,4 +1,4 @@
-"""An encoder that is trained further: the run holds it, and answers without the weights that it started from."""
+"""Networks whose training does not start from nothing: the run holds what they started from, and needs nothing else."""
 
 import numpy as np
 import pytest
@@ -39,4 +39,22 @@ def test_the_run_holds_the_encoder_as_it_became_and_answers_by_itself(
     monkeypatch.setattr(encoder, "load", lambda model: pytest.fail("the recogniser's weights were asked for"))
     answers = inference.load(tmp_path / "run", CPU).predict(tiny_dataset.select(split.test), rows)
     assert len(answers.ids) == len(split.test)
+    assert np.isfinite(answers.probs).all()
+
+
+def test_what_was_measured_on_the_train_part_is_in_the_run(train, split, tiny_dataset, rows, tmp_path):
+    settings = {
+        "model": {"feature": "log-mel", "architecture": "pairs"},
+        "train": {"epochs": 3, "batch_size": 8, "lr": 1.0, "optimiser": "sgd"},
+    }
+    train(spec.resolve(None, None, settings), tmp_path / "run")
+    weights = load_file(tmp_path / "run" / "weights.safetensors")
+    assert np.linalg.norm(weights["removed"]) == pytest.approx(1.0, abs=1e-5)
+    model = inference.load(tmp_path / "run", CPU)
+    means = np.stack(
+        [row.mean(axis=0) for row in rows(tiny_dataset.select(split.train), "log-mel", model.features[0][1])]
+    )
+    scaled = (means - model.normaliser.mean) * model.normaliser.scale
+    np.testing.assert_allclose(weights["centre"], scaled.mean(axis=0), atol=1e-3)
+    answers = model.predict(tiny_dataset.select(split.test), rows)
     assert np.isfinite(answers.probs).all()
