@@ -195,7 +195,10 @@ class Trainer:
             state.setdefault(int(number), {})[moment] = tensor
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
         best = min(history, key=lambda result: result.valid_loss) if history else None
-        self.progress = Progress(history, best, _below("best.", tensors))
+        best_weights = _below("best.", tensors)
+        if {n: t.shape for n, t in best_weights.items()} != {n: t.shape for n, t in self.module.state_dict().items()}:
+            raise ValueError("the best weights are not whole")
+        self.progress = Progress(history, best, best_weights)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

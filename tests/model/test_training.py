@@ -251,6 +251,16 @@ def test_a_truncated_resume_file_says_what_to_do(tmp_path):
         trainer().resume(path)
 
 
+def test_a_resume_file_without_the_best_weights_is_refused(tmp_path):
+    path = tmp_path / "resume.safetensors"
+    learner = trainer()
+    next(learner.epochs())
+    learner.progress.best_weights = {}
+    learner.save(path)
+    with pytest.raises(SerError, match=r"cannot be taken up \(the best weights are not whole\); delete it"):
+        trainer().resume(path)
+
+
 def test_a_resume_file_of_another_network_is_refused(tmp_path):
     path = tmp_path / "resume.safetensors"
     other = trainer("cnn")
