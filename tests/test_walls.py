@@ -31,6 +31,7 @@ ROOMS = [
     ("sercli.arrays", 1),
     ("sercli.locks", 1),
     ("sercli.files", 0),
+    ("sercli.memory", 0),
     ("sercli.processes", 0),
     ("sercli.types", 0),
     ("sercli.errors", -1),

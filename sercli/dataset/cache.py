@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from filelock import FileLock
 
-from sercli import config, plugins, processes
+from sercli import config, memory, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import HUMAN
@@ -98,6 +98,7 @@ def extract(utterance: Utterance, root: Path, feature: str, feature_config: Any,
 
 def extract_signal(signal: Array, feature: str, feature_config: Any) -> Array:
     """Level-normalise a signal (n_samples,) at the feature's rate and compute the feature: (T, F) float32."""
+    memory.keep_freed()
     rows: Array = plugins.load("feature", feature).extract(prepare_signal(signal, feature_config), feature_config)
     return rows
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import soundfile
 
 from sercli.errors import AudioError
@@ -18,6 +19,7 @@ BLOCK_S = 20.0
 _BLOCK_VALUES = 2**22  # most numbers in a block, whatever rate and channels a header claims
 _RATES_HZ = range(1_000, 1_000_001)  # outside of these a header is damaged, and resampling could ask for any memory
 _N_FRAMES_MAX = 2**40  # no recording is as long; what claims to be was written to a pipe or is damaged
+_STEP_16_BITS = np.float32(2**-15)
 # How libsndfile's log tells, for one format or another, that a file is shorter than its header says.
 _CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
 
@@ -130,11 +132,11 @@ class _SndFile:
             if first:
                 self._file.seek(first)
             while left > 0:
-                part = self._file.read(min(block, left), dtype="float32", always_2d=True)
+                part = self._read(min(block, left))
                 if not len(part):
                     break
                 left -= len(part)
-                yield part[:, 0] if part.shape[1] == 1 else part.mean(axis=1)  # the mean of one takes as long as FFTs do
+                yield part[:, 0] if part.shape[1] == 1 else part.mean(axis=1)
         # ValueError: what was decoded led behind the end, so that fewer than no frames are left.
         except (soundfile.LibsndfileError, ValueError) as error:
             raise AudioError(
@@ -142,6 +144,14 @@ class _SndFile:
             ) from None
         if n_frames is None and left > _tolerance(self._file):
             raise truncated(self._path, self.n_frames / self.rate_hz, (self.n_frames - left) / self.rate_hz)
+
+    def _read(self, n_frames: int) -> Array:
+        """(n, channels) float32. What has 16 bits is read as such: libsndfile takes three times as long to scale it."""
+        if self._file.subtype != "PCM_16":
+            decoded: Array = self._file.read(n_frames, dtype="float32", always_2d=True)
+            return decoded
+        scaled: Array = self._file.read(n_frames, dtype="int16", always_2d=True) * _STEP_16_BITS
+        return scaled
 
 
 def truncated(path: Path, promised_s: float, found_s: float) -> AudioError:

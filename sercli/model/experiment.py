@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from sercli import plugins, runs
+from sercli import memory, plugins, runs
 from sercli.dataset import cache
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.split import split_hash
@@ -160,6 +160,7 @@ def make_trainer(
     Raises:
         SerError: utterances lack the feature's input.
     """
+    memory.keep_freed()
     train_part = examples(dataset, train_ids, plan.model, rows, None, plan.train.scale)
     valid_part = examples(dataset, valid_ids, plan.model, rows, train_part.normalisers[0], plan.train.scale)
     torch.manual_seed(seed)
