@@ -38,7 +38,9 @@ def prepare(
     ] = LabelSet.four,
     features: Annotated[
         str | None,
-        typer.Option("--features", help="Names with commas between. Default: all that the presets use."),
+        typer.Option(
+            "--features", help="Names with commas between. Default: all that the presets use, those of extras aside."
+        ),
     ] = None,
     asr: Annotated[
         str | None,
