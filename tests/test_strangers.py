@@ -158,6 +158,16 @@ def test_names_lead_nowhere_else(stranger, changes, message):
     assert message in str(caught.value)
 
 
+def test_an_ensemble_of_other_labels_than_its_members_have_is_refused(stranger):
+    import torch
+
+    from sercli.model import systems
+
+    change(stranger, labels=["neutral", "anger", "sadness"])
+    with pytest.raises(SerError, match="have other labels: neutral, anger, sadness against"):
+        systems.load(stranger, torch.device("cpu"))
+
+
 @pytest.mark.parametrize("below", ["predictions", "members/acoustic/encoders"])
 def test_a_run_whose_folder_leads_elsewhere_is_refused(stranger, tmp_path, below):
     elsewhere = tmp_path / "elsewhere"

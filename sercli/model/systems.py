@@ -96,6 +96,7 @@ def load(folder: Path, device: torch.device) -> System:
     if info.kind == "model":
         return inference.load(folder, device)
     members = tuple(inference.load(folder / "members" / part, device) for part in ("acoustic", "linguistic"))
+    runs.check_labels([folder, *(m.folder for m in members)], [info, *(m.info for m in members)])
     tuned = folder / "encoders"
     encoders = tuple(inference.load(tuned / m.info.modality, device) for m in members) if tuned.is_dir() else members
     return Ensemble(
