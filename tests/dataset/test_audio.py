@@ -52,6 +52,16 @@ def test_every_container_gives_the_same_sound(tmp_path, suffix):
     np.testing.assert_allclose(signal[800:-800], tone(RATE_HZ)[800:-800], atol=0.03)
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "au", "caf", "w64"])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_sixteen_bits_are_scaled_as_libsndfile_does(tmp_path, suffix, n_channels):
+    signal = np.random.default_rng(0).integers(-(2**15), 2**15, (1000, n_channels), np.int16, endpoint=False)
+    signal[:2] = [[-(2**15)] * n_channels, [2**15 - 1] * n_channels]
+    path = write(tmp_path / f"a.{suffix}", signal, subtype="PCM_16")
+    expected = soundfile.read(path, dtype="float32", always_2d=True)[0].mean(axis=1)
+    np.testing.assert_array_equal(audio.read(path, sample_rate_hz=RATE_HZ), expected)
+
+
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
 def test_every_rate_is_resampled_to_the_one_asked_for(tmp_path, rate_hz):
     path = write(tmp_path / "a.wav", tone(rate_hz, rate_hz), rate_hz)
