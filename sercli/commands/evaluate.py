@@ -87,11 +87,11 @@ def evaluate(
         _keep(evidence.rows, [_standing(review, row) for row in evidence.rows], _suffix(infos, data))
         if any(row.info.settings["split"]["leaky"] for row in evidence.rows):
             _render.warn("The split shares speakers between parts: these figures are too good.")
+        _write(review, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
             _print_json(review, evidence)
         else:
             _show(review, evidence, brief=every is not None)
-        _write(review, report, latex, csv)
 
 
 def _check_sides(folders: list[Path], infos: "list[RunInfo]", sides: list[str]) -> None:
