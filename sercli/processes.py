@@ -36,14 +36,21 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 @contextmanager
 def unheard_ctrl_c() -> Iterator[None]:
     """Processes that are started inside never hear Ctrl-C, not even while they import; here it is only put off."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    # What is blocked here is blocked in processes that begin here. A thread of some library, which blocks nothing, may
+    # be given the signal instead, and then the handler is called all the same.
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if heard and callable(handler):
+            handler(signal.SIGINT, None)
 
 
 def end_with_first() -> None:

@@ -1,6 +1,7 @@
 """Fixtures that all tests share: a tiny corpus that a network can learn, and what `ser prepare` makes of it."""
 
 import csv
+import signal
 from contextlib import nullcontext
 
 import numpy as np
@@ -15,6 +16,9 @@ from sercli.dataset import manifest, preparation
 settings.register_profile("ser", deadline=None, max_examples=60, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("ser")
+
+# A shell that starts the tests in the background lets them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RATE_HZ = 16_000
 CLIP_S = 0.6

@@ -20,14 +20,6 @@ with locks.alone(Path(sys.argv[1]), "run", doing=sys.argv[2]):
 """
 
 
-@pytest.fixture(autouse=True)
-def heard():
-    """Ctrl-C is heard by processes that start here, also where the tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def hold(tmp_path):
     """Starts a process that holds the lock of `tmp_path`, and gives it once it does."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children
@@ -22,14 +23,6 @@ if __name__ == "__main__":
         pool.submit(time.sleep, 60)
         pool.submit(time.sleep, 60).result()
 """
-
-
-@pytest.fixture(autouse=True)
-def heard():
-    """Ctrl-C is heard by processes that start here, also where the tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -76,8 +69,11 @@ def test_they_end_with_ctrl_c_and_say_nothing_themselves(busy):
     assert ended(pids)
 
 
-def test_ctrl_c_is_put_off_while_they_start():
+@pytest.mark.parametrize("threads", [0, 1])
+def test_ctrl_c_is_put_off_while_they_start(threads):
     steps = []
+    for _ in range(threads):  # one that may be given the signal in place of this one
+        threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
 
     def start():
         with processes.unheard_ctrl_c():
