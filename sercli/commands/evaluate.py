@@ -42,6 +42,10 @@ def evaluate(
     ] = None,
     latex: Annotated[Path | None, typer.Option("--latex", help="Write the tables for a paper.", **_PAGE)] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write all figures, one a row.", **_PAGE)] = None,
+    hide_words: Annotated[
+        bool,
+        typer.Option("--hide-words", help="Without what was said, where a corpus may not be passed on.", **_PAGE),
+    ] = False,
     device: _options.Device = "auto",
     jobs: _options.Jobs = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -84,6 +88,7 @@ def evaluate(
         )
     for evidence in found:
         review = _evidence.review(evidence, full=bool(written), jobs=n_jobs)
+        review = _without_words(review) if hide_words else review
         _keep(evidence.rows, [_standing(review, row) for row in evidence.rows], _suffix(infos, data))
         if any(row.info.settings["split"]["leaky"] for row in evidence.rows):
             _render.warn("The split shares speakers between parts: these figures are too good.")
@@ -130,6 +135,19 @@ def _suffix(infos: "list[RunInfo]", data: Path | None) -> str:
 
 def _standing(review: "Review", row: "Row") -> "Report":
     return next(standing.report for standing in review.systems if standing.name == row.answers.name)
+
+
+def _without_words(review: "Review") -> "Review":
+    """The same review, in which nobody can read the corpus."""
+    from dataclasses import replace
+
+    return replace(
+        review,
+        systems=tuple(
+            replace(one, mistakes=tuple(replace(mistake, words=None) for mistake in one.mistakes))
+            for one in review.systems
+        ),
+    )
 
 
 def _print_json(review: "Review", evidence: "Evidence") -> None:

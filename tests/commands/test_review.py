@@ -105,6 +105,18 @@ def test_the_report_is_one_page_and_repeats_to_the_byte(ser, made, tmp_path):
     assert r"\toprule" in (tmp_path / "tables.tex").read_text(encoding="utf-8")
 
 
+def test_a_report_can_be_without_what_was_said(ser, made, tmp_path):
+    words = ["evaluate", "-a", made.acoustic, "--json"]
+    shown, hidden = (json.loads(ser(*words, *more).out)["systems"][0] for more in ([], ["--hide-words"]))
+    said = {mistake["words"] for mistake in shown["mistakes"]}
+    assert said
+    assert all(said)
+    assert {mistake["words"] for mistake in hidden["mistakes"]} == {None}
+    report_of(ser, made, tmp_path / "report.html", "--hide-words")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not any(text in page for text in said)
+
+
 def test_a_run_whose_dataset_is_gone_is_scored_over_utterances(ser, made, tmp_path):
     shutil.copytree(made.acoustic, tmp_path / "run")
     info = json.loads((tmp_path / "run" / "run.json").read_bytes())
