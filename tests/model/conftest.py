@@ -9,7 +9,12 @@ from sercli.dataset.split import make_split
 from sercli.model import experiment, inference, spec
 
 CPU = torch.device("cpu")
-torch.set_num_threads(1)  # networks this small only lose by sharing, and the cores are others' too
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small only lose by sharing, and sums over other threads differ in their last digit."""
+    torch.set_num_threads(1)
 
 
 def small(preset, **train):
@@ -44,6 +49,7 @@ def train(tiny_dataset, split, rows):
             "on_epoch": lambda result, best: None,
         }
         given = {**usual, **changed}
+        torch.set_num_threads(1)  # fixtures of the session come before those of a test
         dataset, parts = given.pop("dataset"), given.pop("split")
         return experiment.train(dataset, plan, parts, out, device=CPU, **given)
 

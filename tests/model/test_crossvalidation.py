@@ -62,7 +62,6 @@ def test_each_fold_and_seed_is_an_ordinary_run(made, repeated):
 
 def test_a_fold_is_what_it_is_when_trained_alone(made, repeated, tiny_dataset, rows, tmp_path, plans):
     plan = plans.small("acoustic-log-mel", epochs=2)
-    torch.set_num_threads(1)  # as each run of a cross-validation has it
     experiment.train(
         tiny_dataset, plan, repeated.folds[1], tmp_path / "run", rows=rows, seed=1, device=CPU, on_epoch=lambda *_: None
     )
