@@ -155,7 +155,7 @@ def review(evidence: Evidence, *, full: bool, jobs: int) -> "Review":
         utterances,
         question=_question(evidence),
         data=_data(evidence, utterances),
-        protocol=_protocol(first.info, own=own or evidence.dataset is None),
+        protocol=_protocol([row.info for row in evidence.rows], own=own or evidence.dataset is None),
         over="session" if split["kind"] == "official" else "speaker",
         leaky=any(row.info.settings["split"]["leaky"] for row in evidence.rows),
         train_counts=first.info.train_counts,
@@ -250,21 +250,24 @@ def _data(evidence: Evidence, utterances: "Sequence[Utterance]") -> dict[str, st
     return {"corpus": info.corpus, "licence": info.licence, **facts, "manifest": info.manifest_sha256[:16]}
 
 
-def _protocol(info: "RunInfo", *, own: bool) -> dict[str, str | int | float]:
+def _protocol(infos: "Sequence[RunInfo]", *, own: bool) -> dict[str, str | int | float]:
     """How it was tested, in words where the settings have numbers."""
-    split = info.settings["split"]
+    first = infos[0]
     if not own:
-        corpus = info.settings["data"]["corpus"]
+        corpus = first.settings["data"]["corpus"]
         return {"test part": "all utterances of a dataset that no system was trained on", "trained on": corpus}
+    split = first.settings["split"]
     facts: dict[str, str | int | float] = {"split": split["kind"]}
-    if "fold" in split:
-        facts["fold"] = f"{split['fold']} of {split['n_folds']}"
-        seeds = [info.settings["run"]["seed"]]
-    else:
-        facts["folds"] = split["n_folds"]
-        seeds = info.settings["run"]["seeds"]
-    facts |= {"hash of the division": split["hash"], "seeds": ", ".join(map(str, seeds))}
+    facts |= {"fold": f"{split['fold']} of {split['n_folds']}"} if "fold" in split else {"folds": split["n_folds"]}
+    seeds = {_seeds(info) for info in infos}
+    facts["hash of the division"] = split["hash"]
+    facts["seeds"] = seeds.pop() if len(seeds) == 1 else "not the same number for each system"
     return facts | {"test part": "opened once, after training", "temperature": "from the validation part"}
+
+
+def _seeds(info: "RunInfo") -> str:
+    run = info.settings["run"]
+    return ", ".join(map(str, run.get("seeds", [run.get("seed")])))
 
 
 def _command() -> str:
