@@ -25,6 +25,7 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
+@cache  # asked for once an utterance
 def load(kind: str, name: str) -> ModuleType:
     """Import one plugin.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.process import BaseProcess
 
 
 @contextmanager
@@ -14,23 +15,66 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the work, or at once where it is broken off: what they write is whole or not at all.
 
     Each computes on one core, leaves Ctrl-C to the process that began it, and ends with that one even if it is killed.
+    Inside `shared` they stay for the next work.
     """
-    before = set(active_children())
-    executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+    held = _held[0] if _held else _Processes(jobs)
     try:
-        with unheard_ctrl_c():
-            for _ in range(jobs):  # each starts one, for those before have yet to come to work
-                executor.submit(os.getpid)
-        yield executor
+        held.start()
+        yield held.executor
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        begun = set(active_children()) - before
+        held.end()
+        raise
+    if _held is None:
+        held.executor.shutdown()
+    elif not _held:
+        _held.append(held)
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Let the pools of a command's stages be one, that of the first: processes start and import once, not each time."""
+    global _held
+    _held = []
+    try:
+        yield
+        for held in _held:
+            held.executor.shutdown()
+    except BaseException:
+        for held in _held:
+            held.end()
+        raise
+    finally:
+        _held = None
+
+
+class _Processes:
+    """Those of a pool, as many as jobs, started together."""
+
+    def __init__(self, jobs: int) -> None:
+        self.executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+        self._jobs = jobs
+        self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started yet
+
+    def start(self) -> None:
+        """Once."""
+        if self._before is not None:
+            return
+        self._before = set(active_children())
+        with unheard_ctrl_c():
+            for _ in range(self._jobs):  # each starts one, for those before have yet to come to work
+                self.executor.submit(os.getpid)
+
+    def end(self) -> None:
+        """At once, whatever they are at."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        begun = set(active_children()) - (self._before or set())
         for process in begun:
             process.terminate()
         for process in begun:
             process.join()
-        raise
-    executor.shutdown()
+
+
+_held: list[_Processes] | None = None  # inside `shared` the pool that stays, once there is one
 
 
 @contextmanager

@@ -94,3 +94,36 @@ def test_all_of_them_are_started_while_ctrl_c_is_put_off():
     before = set(active_children())
     with processes.pool(2):
         assert len(set(active_children()) - before) == 2
+
+
+def test_stages_of_a_command_share_processes():
+    with processes.shared():
+        stages = []
+        for _ in range(2):
+            with processes.pool(2) as pool:
+                stages.append({pool.submit(os.getpid).result() for _ in range(40)})
+        begun = {process.pid for process in active_children()}
+    assert stages[0] | stages[1] <= begun
+    assert len(begun) == 2
+    assert ended(begun)
+
+
+def broken_off(pids, error, during):
+    """Two stages with shared processes, of which the second, or what comes after it, fails."""
+    with processes.shared():
+        with processes.pool(1) as pool:
+            pids.append(pool.submit(os.getpid).result())
+        with processes.pool(1) as pool:
+            if during:
+                pool.submit(time.sleep, 60)
+                raise error
+        raise error
+
+
+@pytest.mark.parametrize("during", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError()])
+def test_shared_processes_end_where_the_command_is_broken_off(error, during):
+    pids = []
+    with pytest.raises(type(error)):
+        broken_off(pids, error, during)
+    assert ended(pids)

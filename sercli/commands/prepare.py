@@ -50,7 +50,7 @@ def prepare(
     sets: _options.Sets = None,
 ) -> None:
     """Read a corpus, check every recording, choose labels, compute features, hear words."""
-    from sercli import plugins
+    from sercli import plugins, processes
     from sercli.commands import _render
     from sercli.dataset import preparation, transcripts
     from sercli.model import spec
@@ -64,10 +64,11 @@ def prepare(
     engine_config = transcripts.engine_config(asr, sets or [])
     if asr is not None:
         transcripts.check_engine(asr, engine_config)
-    prepared = preparation.prepare(
-        corpus, root, out, label_set=labels.value, jobs=_options.n_jobs(jobs), progress=_render.progress
-    )
-    computed = preparation.finish(prepared, wanted, jobs=_options.n_jobs(jobs), progress=_render.progress)
+    with processes.shared():
+        prepared = preparation.prepare(
+            corpus, root, out, label_set=labels.value, jobs=_options.n_jobs(jobs), progress=_render.progress
+        )
+        computed = preparation.finish(prepared, wanted, jobs=_options.n_jobs(jobs), progress=_render.progress)
     if asr is None:
         _show(prepared, computed, {})
         _render.note(f"Next: ser train -m PRESET --data {out} --out RUN")
