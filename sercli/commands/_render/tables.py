@@ -119,7 +119,7 @@ def review_table(review: Review, headline: str, *, console: Console | None = Non
         table.add_row(plain(report.name), str(report.n), wa, ua, "", macro, weighted, "", style="dim")
     absent = _absent([*(s.report for s in systems), *review.baselines])
     where = plain(f"{review.data.get('corpus', '')}: {_division(review)}", "dim")
-    show(console or stdout(), where, table, *absent, plain(headline, "bold"), Text())
+    show(console or stdout(), where, table, *absent, plain(headline, "bold"))
     if published:
         show(
             console or stdout(),
