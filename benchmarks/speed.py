@@ -27,7 +27,6 @@ ROWS = {
     "cold": "commands",
     "help": "commands",
     "predict": "commands",
-    "tune": "training",
     "epoch": "training",
     "prepare": "data",
 }

@@ -1,7 +1,9 @@
 """Rows of any length into padded, scaled, optionally augmented batches."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
@@ -118,12 +120,23 @@ def _collate(
 
 def _padded(rows: Sequence[Array], normaliser: Normaliser) -> tuple[Array, Array]:
     """Scale the rows and lay them side by side: (B, T, F) float32 with zeros behind each, and (B,) lengths."""
+    _hush()
     lengths = np.array([len(row) for row in rows], np.int64)
     x = np.zeros((len(rows), int(lengths.max()), rows[0].shape[1]), np.float32)
     for position, row in enumerate(rows):
-        np.subtract(row, normaliser.mean, out=x[position, : len(row)], dtype=np.float32)
+        place = x[position, : len(row)]
+        torch.from_numpy(place).copy_(torch.from_numpy(row))  # makes float32 of float16 nine times as fast as numpy
+        place -= normaliser.mean
     x *= normaliser.scale
     return x, lengths
+
+
+@cache
+def _hush() -> None:
+    """Let torch say here, unheard, what it says once a process: that an array is read-only. Nobody writes to rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.from_numpy(np.frombuffer(b"0", np.uint8))
 
 
 def _augment(x: Array, lengths: Array, config: TrainConfig, generator: np.random.Generator) -> None:

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,20 @@ def test_a_batch_holds_the_rows_that_it_names_and_zeros_behind_them():
             original = examples.inputs[0][number].astype(np.float32)
             np.testing.assert_allclose(row[:length], (original - normaliser.mean) * normaliser.scale, rtol=1e-6)
             assert not row[length:].any()
+
+
+def test_rows_as_the_cache_keeps_them_are_scaled_in_float32_without_a_word():
+    random = np.random.default_rng(0)
+    rows = [random.standard_normal((n, 5)).astype(np.float16) for n in (3, 1, 7)]
+    for row in rows:
+        row.setflags(write=False)
+    normaliser = Normaliser.of(rows, "feature")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (batch,) = evaluation_batches(Examples((rows,), (normaliser,)), 3, torch.device("cpu"))
+    for row, n in zip(batch.inputs[0].numpy(), batch.rows, strict=True):
+        expected = (rows[n].astype(np.float32) - normaliser.mean) * normaliser.scale
+        np.testing.assert_array_equal(row[: len(rows[n])], expected)
 
 
 def test_each_epoch_is_shuffled_otherwise():
