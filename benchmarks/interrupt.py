@@ -119,7 +119,7 @@ def main() -> None:
         made["predict"] = ["predict", str(DEMO), "--no-asr", "--jobs", "2"]
         print("| command | moments | 130 | done before | other |\n|---|---|---|---|---|")
         for name, words in made.items():
-            out = ["--out", str(base / "out")]
+            out = ["--report", str(base / "out.html")] if name == "evaluate" else ["--out", str(base / "out")]
             began = time.monotonic()
             interrupt([*words, *out], 600)
             whole_s = time.monotonic() - began
