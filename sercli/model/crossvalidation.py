@@ -209,7 +209,8 @@ def _sections(plans: Sequence[Plan]) -> dict[str, Any]:
     first = plans[0].to_dict()
     if all(plan.to_dict() == first for plan in plans):
         return first
-    return {"model": first["model"], "by_fold": {str(n): plan.to_dict() for n, plan in enumerate(plans, start=1)}}
+    by_fold = {str(n): plan.to_dict() for n, plan in enumerate(plans, start=1)}
+    return {"model": first["model"], "train": {}, "by_fold": by_fold}
 
 
 def _provenance(repeated: Repetition) -> dict[str, dict[str, Any]]:

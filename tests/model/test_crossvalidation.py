@@ -117,6 +117,7 @@ def test_folds_that_were_tuned_apart_keep_their_own_settings(repeated, tmp_path,
     ]
     alone = Repetition(repeated.dataset, repeated.folds, (0,), "cpu", jobs=1)
     info = crossvalidation.train(apart, alone, tmp_path / "run", on_run=ignore)
+    assert runs.load_finished(tmp_path / "run").settings == info.settings
     assert [info.settings["by_fold"][str(fold)]["train"]["epochs"] for fold in (1, 2, 3)] == [1, 2, 1]
     cells = runs.cells_of(tmp_path / "run", info)
     assert [runs.load_info(cell.folder).settings["train"]["epochs"] for cell in cells] == [1, 2, 1]
