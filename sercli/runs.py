@@ -96,11 +96,14 @@ class Cell:
     folder: Path
 
 
+def cell_folder(folder: Path, fold: int, seed: int) -> Path:
+    """Where one run of a cross-validation lies."""
+    return folder / f"fold-{fold}" / f"seed-{seed}"
+
+
 def cells(folder: Path, n_folds: int, seeds: Sequence[int]) -> tuple[Cell, ...]:
     """Where the runs of a cross-validation lie, seed by seed: FOLDER/fold-1/seed-0, FOLDER/fold-2/seed-0, ..."""
-    return tuple(
-        Cell(fold, seed, folder / f"fold-{fold}" / f"seed-{seed}") for seed in seeds for fold in range(1, n_folds + 1)
-    )
+    return tuple(Cell(fold, seed, cell_folder(folder, fold, seed)) for seed in seeds for fold in range(1, n_folds + 1))
 
 
 def cells_of(folder: Path, info: RunInfo) -> tuple[Cell, ...]:

@@ -255,16 +255,11 @@ def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
 
     processes.end_with_first()
     torch.set_num_threads(1)
-    rows = inference.cached_rows(search.dataset, jobs=1, progress=_silent)
+    rows = inference.cached_rows(search.dataset, jobs=1, progress=inference.unseen)
     try:
         _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
     except KeyboardInterrupt:  # only where Ctrl-C cannot be kept from it
         sys.exit(130)
-
-
-@contextmanager
-def _silent(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    yield lambda n: None
 
 
 def _work(

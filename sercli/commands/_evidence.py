@@ -148,7 +148,6 @@ def review(evidence: Evidence, *, full: bool, jobs: int) -> "Review":
         ]
     else:
         utterances, warnings = evidence.dataset.select(ids), []
-    measured = evidence.dataset is not None and full
     split = first.info.settings["split"]
     return reviewing.review(
         [row.answers for row in evidence.rows],
@@ -160,7 +159,7 @@ def review(evidence: Evidence, *, full: bool, jobs: int) -> "Review":
         leaky=any(row.info.settings["split"]["leaky"] for row in evidence.rows),
         train_counts=first.info.train_counts,
         levels=speech_levels(evidence.dataset, utterances, jobs=jobs, progress=_render.progress)
-        if measured and evidence.dataset is not None
+        if full and evidence.dataset is not None
         else None,
         utterance_errors=evidence.utterance_errors,
         word_errors={engine: found.rate for engine, found in evidence.errors.items() if found.rate is not None},

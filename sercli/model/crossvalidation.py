@@ -175,7 +175,7 @@ def _do_all(cells: Sequence[Cell], work: Callable[[Cell], RunInfo], jobs: int, o
 def _train_one(
     dataset: Dataset, plans: tuple[Plan, ...], splits: tuple[Split, ...], device: str, cell: Cell
 ) -> RunInfo:
-    rows = inference.cached_rows(dataset, jobs=1, progress=_unseen)
+    rows = inference.cached_rows(dataset, jobs=1, progress=inference.unseen)
     plan, split = plans[cell.fold - 1], splits[cell.fold - 1]
     with _named(cell):
         return experiment.train(
@@ -193,9 +193,9 @@ def _fuse_one(
     cell: Cell,
 ) -> RunInfo:
     chosen = pick_device(device)
-    rows = inference.cached_rows(dataset, jobs=1, progress=_unseen)
+    rows = inference.cached_rows(dataset, jobs=1, progress=inference.unseen)
     acoustic, linguistic = (
-        inference.load(folder / cell.folder.parent.name / cell.folder.name, chosen) for folder in members
+        inference.load(runs.cell_folder(folder, cell.fold, cell.seed), chosen) for folder in members
     )
     shop = fusion.Workshop(dataset, rows, cell.seed, chosen, _unheard)
     with _named(cell):
@@ -256,11 +256,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _unseen(description: str, total: int) -> Iterator[Callable[..., None]]:
-    yield lambda *_, **__: None
 
 
 def _unheard(result: EpochResult, best: bool) -> None:

@@ -1,6 +1,7 @@
 """Asking a trained network: one function for evaluation and for predict."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,12 @@ def cached_rows(dataset: Dataset, *, jobs: int, progress: Step) -> Rows:
         return stores[key].rows([u.id for u in utterances])
 
     return rows
+
+
+@contextmanager
+def unseen(description: str, total: int) -> Iterator[Callable[..., None]]:
+    """Progress of one of several processes, which has no display of its own."""
+    yield lambda *_, **__: None
 
 
 def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
