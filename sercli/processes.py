@@ -3,11 +3,18 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
+
+from sercli.errors import SerError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -28,6 +35,31 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         held.executor.shutdown()
     elif not _held:
         _held.append(held)
+
+
+def mapped(
+    function: Callable[[T], R], items: Sequence[T], jobs: int, *, killed: str, chunksize: int = 1
+) -> Generator[R, None, None]:
+    """What a function makes of each item, in their order; by several processes where there are jobs for them.
+
+    Args:
+        function: of a module, as other processes must find it.
+        items: what it is called with, one at a time.
+        jobs: processes at the same time; one: this process itself.
+        killed: what to tell a person where one of them was killed.
+        chunksize: items that a process takes at once.
+
+    Raises:
+        SerError: a process was killed.
+    """
+    if jobs < 2:
+        yield from map(function, items)
+        return
+    try:
+        with pool(jobs) as executor:
+            yield from executor.map(function, items, chunksize=chunksize)
+    except BrokenProcessPool:
+        raise SerError(killed) from None
 
 
 @contextmanager

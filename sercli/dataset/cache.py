@@ -10,7 +10,6 @@ by a lock on each.
 import hashlib
 import tokenize
 from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,18 +176,11 @@ class _Task:
 
 
 def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, _Index]]:
-    if jobs == 1 or len(tasks) == 1:
-        for task in tasks:
-            yield task, _make_part(task)
-        return
-    try:
-        with processes.pool(min(jobs, len(tasks))) as pool:
-            yield from zip(tasks, pool.map(_make_part, tasks), strict=True)
-    except BrokenProcessPool:
-        raise SerError(
-            f"A process that computed {tasks[0].feature} was killed, perhaps for want of memory; repeat the command, "
-            f"it goes on, with fewer --jobs than {jobs}."
-        ) from None
+    killed = (
+        f"A process that computed {tasks[0].feature} was killed, perhaps for want of memory; repeat the command, it "
+        f"goes on, with fewer --jobs than {jobs}."
+    )
+    return zip(tasks, processes.mapped(_make_part, tasks, min(jobs, len(tasks)), killed=killed), strict=True)
 
 
 def _make_part(task: _Task) -> _Index:

@@ -1,7 +1,6 @@
 """How loud the speech of utterances is, as it was recorded."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 
 from sercli import processes
@@ -28,13 +27,10 @@ def speech_levels(
     root = Path(dataset.info.root)
     stretches = {u.id: (root / u.audio, u.start_s, u.end_s) for u in utterances if u.audio is not None}
     levels: dict[str, float | None] = dict.fromkeys(u.id for u in utterances)
-    with ExitStack() as until_the_end:
-        step = until_the_end.enter_context(progress("Measuring levels", len(stretches)))
-        if jobs < 2 or len(stretches) < jobs * _SHARE:
-            found: Iterator[float | None] = map(_level, stretches.values())
-        else:
-            pool = until_the_end.enter_context(processes.pool(jobs))
-            found = pool.map(_level, stretches.values(), chunksize=16)
+    killed = "A process that read recordings was killed, perhaps for want of memory; repeat the command with --jobs 1."
+    jobs = jobs if len(stretches) >= jobs * _SHARE else 1
+    found = processes.mapped(_level, tuple(stretches.values()), jobs, killed=killed, chunksize=16)
+    with progress("Measuring levels", len(stretches)) as step:
         for name, level in zip(stretches, found, strict=True):
             levels[name] = level
             step(1)

@@ -1,7 +1,6 @@
 """Looking at every recording of a corpus once: can it be read, how long is it, what is its content's digest."""
 
 from collections.abc import Iterable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import msgspec
 
 from sercli import processes
 from sercli.dataset.audio import AudioFacts, inspect
-from sercli.errors import AudioError, SerError
+from sercli.errors import AudioError
 from sercli.files import write_atomic
 from sercli.types import Remark, Step, Utterance
 
@@ -95,17 +94,11 @@ def _with_facts(
 
 
 def _inspect_all(paths: list[Path], jobs: int) -> Iterable[AudioFacts | str]:
-    if jobs == 1 or len(paths) < 2 * jobs:
-        yield from map(_inspect, paths)
-        return
-    try:
-        with processes.pool(jobs) as pool:
-            yield from pool.map(_inspect, paths, chunksize=16)
-    except BrokenProcessPool:
-        raise SerError(
-            "A process that read recordings was killed, perhaps for want of memory, or crashed on one of them; repeat "
-            "the command with --jobs 1, it goes on."
-        ) from None
+    killed = (
+        "A process that read recordings was killed, perhaps for want of memory, or crashed on one of them; repeat the "
+        "command with --jobs 1, it goes on."
+    )
+    return processes.mapped(_inspect, paths, jobs if len(paths) >= 2 * jobs else 1, killed=killed, chunksize=16)
 
 
 def _inspect(path: Path) -> AudioFacts | str:

@@ -9,7 +9,6 @@ made anew.
 import re
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,17 +260,11 @@ class _Task:
 
 def _hear_all(tasks: list[_Task], jobs: int) -> Generator[Transcript | str, None, None]:
     jobs = min(jobs, len(tasks) // _SHARE)
-    if jobs < 2:
-        yield from map(_hear, tasks)
-        return
-    try:
-        with processes.pool(jobs) as pool:
-            yield from pool.map(_hear, tasks)
-    except BrokenProcessPool:
-        raise SerError(
-            "A process that listened was killed, perhaps for want of memory; repeat the command, it goes on, with "
-            f"fewer --jobs than {jobs}."
-        ) from None
+    killed = (
+        "A process that listened was killed, perhaps for want of memory; repeat the command, it goes on, with fewer "
+        f"--jobs than {jobs}."
+    )
+    return processes.mapped(_hear, tasks, jobs, killed=killed)
 
 
 def _hear(task: _Task) -> Transcript | str:
