@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,8 @@ from sercli.commands import _options
 if TYPE_CHECKING:
     from sercli.dataset.preparation import Prepared
     from sercli.dataset.transcripts import Added
+    from sercli.dataset.unchanged import Basis, Summary
+    from sercli.dataset.wanted import Wanted
 
 Facts = dict[str, str | int | float | None]
 
@@ -50,59 +52,122 @@ def prepare(
     sets: _options.Sets = None,
 ) -> None:
     """Read a corpus, check every recording, choose labels, compute features, hear words."""
-    from sercli import plugins, processes
     from sercli.commands import _render
-    from sercli.dataset import preparation, transcripts
+    from sercli.dataset import unchanged, wanted
     from sercli.model import spec
 
+    root = _default_root(corpus) if root is None else root
+    configs = wanted.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
+    engine_config = _engine_config(asr, sets or [])
+    made_from = None
+    if asr is None:
+        keys = [wanted.key(*config) for config in configs]
+        made_from = unchanged.basis(corpus, root, out, label_set=labels.value, features=keys)
+        if made_from and (summary := unchanged.recall(out, made_from)):
+            _show(summary, {})
+            _render.note(_next(asr, out))
+            return
+    prepared = _prepare(
+        corpus, root, out, labels=labels, configs=configs, jobs=_options.n_jobs(jobs), made_from=made_from
+    )
+    if asr is None:
+        _show(prepared.summary, {})
+    else:
+        added = _hear(prepared, asr, engine_config, jobs=_options.n_jobs(jobs))
+        _show(prepared.summary, _heard(prepared, asr, added))
+        _tell(asr, added)
+    _render.note(_next(asr, out))
+
+
+def _default_root(corpus: str) -> Path:
+    """Where a corpus lies that ships with ser.
+
+    Raises:
+        SerError: no such corpus, or one that does not.
+    """
+    from sercli import plugins
+    from sercli.errors import SerError
+
     plugin = plugins.load("corpus", corpus)
-    if root is None:
-        if not hasattr(plugin, "default_root"):
-            raise _missing_root(corpus)
-        root = plugin.default_root()
-    wanted = preparation.feature_configs(features, sets or [], spec.preset_features())
-    engine_config = transcripts.engine_config(asr, sets or [])
+    if not hasattr(plugin, "default_root"):
+        raise SerError(
+            f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR."
+        )
+    root: Path = plugin.default_root()
+    return root
+
+
+def _engine_config(asr: str | None, sets: list[str]) -> Any:
+    """The recogniser's configuration, with which it works; None without a recogniser.
+
+    Raises:
+        SerError: it is not installed, cannot load its model, or is not asked for and yet has settings.
+    """
+    from sercli import config
+
+    if asr is None and "asr" not in config.parse_sets(sets):
+        return None
+    from sercli.dataset import transcripts
+
+    engine_config = transcripts.engine_config(asr, sets)
     if asr is not None:
         transcripts.check_engine(asr, engine_config)
+    return engine_config
+
+
+def _prepare(
+    corpus: str,
+    root: Path,
+    out: Path,
+    *,
+    labels: LabelSet,
+    configs: "Wanted",
+    jobs: int,
+    made_from: "Basis | None",
+) -> "Prepared":
+    from sercli import processes
+    from sercli.commands import _render
+    from sercli.dataset import preparation
+
     with processes.shared():
-        prepared = preparation.prepare(
-            corpus, root, out, label_set=labels.value, jobs=_options.n_jobs(jobs), progress=_render.progress
-        )
-        computed = preparation.finish(prepared, wanted, jobs=_options.n_jobs(jobs), progress=_render.progress)
-    if asr is None:
-        _show(prepared, computed, {})
-        _render.note(f"Next: ser train -m PRESET --data {out} --out RUN")
-        return
-    rows = prepared.dataset.manifest.utterances
-    base, n_jobs = Path(prepared.dataset.info.root), _options.n_jobs(jobs)
-    added = transcripts.add(out, base, rows, asr, engine_config, jobs=n_jobs, progress=_render.progress)
-    _show(prepared, computed, _heard(prepared, asr, added))
-    _tell(asr, added)
-    _render.note(f"Next: ser train -m linguistic --words {asr} --data {out} --out RUN")
+        prepared = preparation.prepare(corpus, root, out, label_set=labels.value, jobs=jobs, progress=_render.progress)
+        return preparation.finish(prepared, configs, jobs=jobs, progress=_render.progress, made_from=made_from)
 
 
-def _show(prepared: "Prepared", computed: dict[str, bool], heard: Facts) -> None:
+def _hear(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int) -> "Added":
+    from sercli.commands import _render
+    from sercli.dataset import transcripts
+
+    dataset = prepared.dataset
+    base, rows = Path(dataset.info.root), dataset.manifest.utterances
+    return transcripts.add(dataset.folder, base, rows, asr, engine_config, jobs=jobs, progress=_render.progress)
+
+
+def _next(asr: str | None, out: Path) -> str:
+    model = "PRESET" if asr is None else f"linguistic --words {asr}"
+    return f"Next: ser train -m {model} --data {out} --out RUN"
+
+
+def _show(summary: "Summary", heard: Facts) -> None:
     """What was found, what was skipped and why, and the classes before and after the choice of labels."""
     from sercli.commands import _render
 
-    info = prepared.dataset.info
-    rows = prepared.dataset.manifest.utterances
     facts: Facts = {
-        "corpus": f"{info.corpus} ({info.licence})",
-        "utterances": len(rows),
-        "speakers": len({u.speaker for u in rows if u.speaker}),
-        "sessions": len({u.session for u in rows if u.session}),
-        "hours": round(info.hours, 2),
-        "suggested split": info.split,
-        "features": ", ".join(name for name, done in computed.items() if done) or "none",
+        "corpus": f"{summary.corpus} ({summary.licence})",
+        "utterances": summary.n_utterances,
+        "speakers": summary.n_speakers,
+        "sessions": summary.n_sessions,
+        "hours": round(summary.hours, 2),
+        "suggested split": summary.split,
+        "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
         **heard,
     }
-    _render.dataset_summary(facts, prepared.remarks)
-    _render.distribution_table(prepared.before, prepared.after, prepared.mapping)
-    if prepared.duplicates:
-        first, n = ", ".join(prepared.duplicates[0][:3]), len(prepared.duplicates)
+    _render.dataset_summary(facts, summary.remarks)
+    _render.distribution_table(summary.before, summary.after, summary.mapping)
+    if summary.duplicates:
+        first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
         _render.warn(f"recordings under more than one name: {n}; the first: {first}")
-    for name in (name for name, done in computed.items() if not done):
+    for name in (name for name, done in summary.features.items() if not done):
         _render.note(f"{name} was passed over: no utterance has what it is made from.")
 
 
@@ -139,11 +204,3 @@ def _tell(asr: str, added: "Added") -> None:
     if added.failures:
         n, all_ = len(added.failures), len(added.failures) + len(added.transcripts)
         raise SerError(f"{n} of {all_} recordings could not be heard; they are named above. The others are done.")
-
-
-def _missing_root(corpus: str) -> Exception:
-    from sercli.errors import SerError
-
-    return SerError(
-        f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR."
-    )

@@ -22,6 +22,7 @@ from sercli import config, memory, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import HUMAN
+from sercli.dataset.wanted import key as key
 from sercli.errors import SerError
 from sercli.files import sweep, write_atomic, write_json
 from sercli.types import Array, Step, Utterance
@@ -112,14 +113,6 @@ def has_input(utterance: Utterance, feature: str, *, words: str = HUMAN) -> bool
     if reads_text(feature):
         return words in utterance.texts
     return utterance.audio is not None
-
-
-def key(feature: str, feature_config: Any) -> str:
-    """Name of the feature's folder: the same name means the same numbers."""
-    plugin = plugins.load("feature", feature)
-    settings = plugin.identity(feature_config) if hasattr(plugin, "identity") else config.to_dict(feature_config)
-    content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
-    return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"
 
 
 def ensure(

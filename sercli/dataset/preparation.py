@@ -1,18 +1,19 @@
 """From a corpus on disk to a manifest: read, look at every recording once, choose the labels."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from sercli import config, locks, plugins
-from sercli.dataset import cache, manifest
+from sercli.dataset import cache, manifest, unchanged
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.dataset.scan import UNREADABLE, scan
-from sercli.errors import ConfigError, MismatchError, SerError
+from sercli.dataset.scan import UNREADABLE, scan, seen_before
+from sercli.dataset.unchanged import Basis, Summary
+from sercli.dataset.wanted import Wanted
+from sercli.dataset.wanted import feature_configs as feature_configs
+from sercli.errors import MismatchError, SerError
 from sercli.files import sweep, visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
 
@@ -24,11 +25,7 @@ class Prepared:
     """A dataset with all that a person wants to hear about how it came to be."""
 
     dataset: Dataset
-    before: dict[str, int]  # class counts as the corpus has them
-    after: dict[str, int]  # class counts of the manifest
-    mapping: dict[str, str | None]  # native label -> label of the dataset; None: left out
-    remarks: tuple[Remark, ...]  # what was skipped or odd, and why
-    duplicates: tuple[tuple[str, ...], ...]  # ids whose recordings are the same to the byte
+    summary: Summary
 
 
 def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: Step) -> Prepared:
@@ -74,9 +71,21 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
         hours=round(sum(u.duration_s or 0.0 for u in kept) / 3600, 4),
         skipped=dict(Counter(r.reason for r in said if r.kind == "skipped")),
     )
-    mapping = {label: _common(label, plugin.LABELS) if label_set == "four" else label for label in before}
-    after = {label: sum(u.label == label for u in kept) for label in labels}
-    return Prepared(Dataset(out, info, made), before, after, mapping, said, _duplicates(kept))
+    summary = Summary(
+        corpus=corpus,
+        licence=info.licence,
+        split=info.split,
+        n_utterances=len(kept),
+        n_speakers=len({u.speaker for u in kept if u.speaker}),
+        n_sessions=len({u.session for u in kept if u.session}),
+        hours=info.hours,
+        before=before,
+        after={label: sum(u.label == label for u in kept) for label in labels},
+        mapping={label: _common(label, plugin.LABELS) if label_set == "four" else label for label in before},
+        remarks=said,
+        duplicates=_duplicates(kept),
+    )
+    return Prepared(Dataset(out, info, made), summary)
 
 
 def choose_labels(
@@ -164,55 +173,22 @@ def _hint(label_set: str, broken: list[Remark]) -> str:
     return "try --labels native." if label_set == "four" else "check the corpus."
 
 
-Wanted = Sequence[tuple[str, Any]]
-"""Features to compute, each with its Config."""
-
-
-def feature_configs(
-    names: str | None, sets: Sequence[str], defaults: Sequence[tuple[str, Mapping[str, Any]]]
-) -> Wanted:
-    """The features to compute, each with its configuration.
-
-    Args:
-        names: with commas between; None: the defaults.
-        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key. A recogniser's pairs may
-            be among them; see `transcripts.engine_config`.
-        defaults: what is computed when nothing is named: features with their settings.
-
-    Raises:
-        SerError: an unknown feature, or a key that no chosen feature has.
-    """
-    chosen = defaults if names is None else [(name.strip(), {}) for name in names.split(",") if name.strip()]
-    if not chosen:
-        raise SerError("--features names none; give for example --features lld,words, or leave it out.")
-    classes = {name: plugins.load("feature", name).Config for name, _ in chosen}
-    fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
-    sections = config.parse_sets(sets)
-    for section in sections:
-        if section not in ("feature", "asr"):
-            raise ConfigError(
-                f"--set {section}.… does nothing in `ser prepare`, which takes feature.KEY=VALUE and asr.KEY=VALUE."
-            )
-    values = sections.get("feature", {})
-    for key in values:
-        if not any(key in known for known in fields.values()):
-            raise ConfigError(config.no_such_setting("feature", key, set().union(*fields.values())))
-    return [
-        (
-            name,
-            config.build(classes[name], {**own, **{k: v for k, v in values.items() if k in fields[name]}}, "feature"),
-        )
-        for name, own in chosen
-    ]
-
-
-def finish(prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step) -> dict[str, bool]:
+def finish(
+    prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step, made_from: Basis | None = None
+) -> Prepared:
     """Write the manifest, then compute the features; a feature whose input no utterance has is passed over.
 
     Where another process is preparing the very same manifest into the folder, the two divide the features.
 
+    Args:
+        prepared: what `prepare` gave.
+        wanted: features to compute.
+        jobs: processes that compute at the same time.
+        progress: shows what is under way.
+        made_from: what the dataset was made from, so that the same command need not do it all again; None: it will.
+
     Returns:
-        for each feature wanted, whether it was computed.
+        the same with the features wanted.
 
     Raises:
         HeldError: another process is preparing something else into the folder.
@@ -221,17 +197,22 @@ def finish(prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step) -> 
     dataset = prepared.dataset
     usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in wanted}
     computed = [(name, feature_config) for name, feature_config in wanted if usable[name]]
+    summary = replace(prepared.summary, features=usable)
+    if any(remark.reason == UNREADABLE for remark in summary.remarks):  # what reads it may come to be installed
+        made_from = None
     made = dataset.manifest.sha256
     try:
         with locks.alone(dataset.folder, _LOCK, doing=made):
             _make(dataset, computed, jobs, progress)
+            _remember(dataset, made_from, summary)
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != made:
             raise
         _compute(dataset, computed, jobs, progress)
         with locks.alone(dataset.folder, _LOCK, doing=made, wait=True):  # all is there, but for what the other lost
             _make(dataset, computed, jobs, progress)
-    return usable
+            _remember(dataset, made_from, summary)
+    return replace(prepared, summary=summary)
 
 
 def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
@@ -245,3 +226,9 @@ def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
 def _compute(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
     for name, feature_config in wanted:
         cache.ensure(dataset, name, feature_config, jobs=jobs, progress=progress)
+
+
+def _remember(dataset: Dataset, made_from: Basis | None, summary: Summary) -> None:
+    if made_from is not None:
+        recordings = [(seen.path, seen.size, seen.mtime_ns) for seen in seen_before(dataset.folder)]
+        unchanged.remember(dataset.folder, made_from, recordings, summary)

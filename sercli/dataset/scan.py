@@ -12,13 +12,14 @@ from sercli.errors import AudioError
 from sercli.files import write_atomic
 from sercli.types import Remark, Step, Utterance
 
+_NAME = "scan.jsonl"
 _SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
 UNREADABLE = "recording cannot be read"
 _ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables give times in tenths
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """One line of scan.jsonl: a recording that was looked at, recognised again by size and time."""
 
     path: str
@@ -44,8 +45,8 @@ def scan(
         the utterances that can be used, and a remark for each recording or stretch that cannot.
     """
     names = sorted({u.audio for u in rows if u.audio is not None})
-    known = {s.path: s for s in _read_scan(out / "scan.jsonl")}
-    seen: dict[str, _Seen] = {}
+    known = {s.path: s for s in seen_before(out)}
+    seen: dict[str, Seen] = {}
     new = []
     for name in names:
         size, mtime_ns = _signature(base / name)
@@ -62,16 +63,16 @@ def scan(
                 if isinstance(facts, str):
                     broken[name] = facts
                 else:
-                    seen[name] = _Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
+                    seen[name] = Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
                 step(1)
     finally:  # also after Ctrl-C: what was looked at need not be looked at again
-        if new and seen:
-            write_atomic(out / "scan.jsonl", b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
+        if seen and seen != known:
+            write_atomic(out / _NAME, b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
     return _with_facts(rows, seen, broken)
 
 
 def _with_facts(
-    rows: Iterable[Utterance], seen: dict[str, _Seen], broken: dict[str, str]
+    rows: Iterable[Utterance], seen: dict[str, Seen], broken: dict[str, str]
 ) -> tuple[list[Utterance], list[Remark]]:
     good, remarks = [], []
     for row in rows:
@@ -108,10 +109,10 @@ def _inspect(path: Path) -> AudioFacts | str:
         return str(error)
 
 
-def _read_scan(path: Path) -> list[_Seen]:
-    """What was seen before; a damaged file only costs looking again."""
+def seen_before(out: Path) -> list[Seen]:
+    """What was seen when a dataset was prepared; a damaged file only costs looking again."""
     try:
-        return msgspec.json.Decoder(_Seen).decode_lines(path.read_bytes())
+        return msgspec.json.Decoder(Seen).decode_lines((out / _NAME).read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
 

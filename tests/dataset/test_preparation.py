@@ -76,10 +76,10 @@ def test_four_keeps_the_original_classes_under_their_common_names(corpus, prepar
         "4.wav": "neutral",
     }
     assert prepared.dataset.info.labels == ("neutral", "happiness")
-    assert prepared.before == {"neutral": 1, "happy": 1, "Excited": 1, "bored": 1}
-    assert prepared.after == {"neutral": 1, "happiness": 2}
-    assert prepared.mapping == {"neutral": "neutral", "happy": "happiness", "Excited": "happiness", "bored": None}
-    assert prepared.remarks == (Remark("skipped", "3.wav", "label 'bored' is not among the four"),)
+    assert prepared.summary.before == {"neutral": 1, "happy": 1, "Excited": 1, "bored": 1}
+    assert prepared.summary.after == {"neutral": 1, "happiness": 2}
+    assert prepared.summary.mapping == {"neutral": "neutral", "happy": "happiness", "Excited": "happiness", "bored": None}
+    assert prepared.summary.remarks == (Remark("skipped", "3.wav", "label 'bored' is not among the four"),)
     assert prepared.dataset.info.skipped == {"label 'bored' is not among the four": 1}
 
 
@@ -95,7 +95,7 @@ def test_native_keeps_every_label_as_it_is(corpus, prepare):
     prepared = prepare(root, label_set="native")
     assert prepared.dataset.info.labels == ("anger", "awe", "zeal")
     assert [u.label for u in prepared.dataset.manifest.utterances] == ["zeal", "anger", "awe"]
-    assert prepared.remarks == ()
+    assert prepared.summary.remarks == ()
 
 
 def test_native_labels_come_in_the_order_of_the_corpus():
@@ -150,7 +150,7 @@ def test_a_broken_recording_is_skipped_and_named_and_the_others_go_on(corpus, pr
     corpus({"path": "1.wav", "label": "sad"}, {"path": "bad.wav", "label": "sad"}, {"path": "3.wav", "label": "sad"})
     prepared = prepare(root)
     assert list(rows_of(prepared)) == ["1.wav", "3.wav"]
-    assert prepared.remarks == (
+    assert prepared.summary.remarks == (
         Remark(
             "skipped",
             f"{root / 'bad.wav'} is not audio that can be read (Format not recognised); convert it to WAV or FLAC.",
@@ -164,7 +164,7 @@ def test_a_recording_with_samples_that_are_not_numbers_is_found_before_any_featu
     soundfile.write(root / "1.wav", np.full(800, np.nan), RATE_HZ, subtype="FLOAT")
     prepared = prepare(root)
     assert list(rows_of(prepared)) == ["2.wav"]
-    assert "holds samples that are not numbers" in prepared.remarks[0].source
+    assert "holds samples that are not numbers" in prepared.summary.remarks[0].source
 
 
 def test_stretches_are_checked_against_their_recording(corpus, prepare):
@@ -180,7 +180,7 @@ def test_stretches_are_checked_against_their_recording(corpus, prepare):
     prepared = prepare(corpus(*rows))
     lengths = {u.audio.removesuffix(".wav"): u.duration_s for u in prepared.dataset.manifest.utterances}
     assert lengths == {"inside": 0.03, "rest": 0.04, "slack": 0.08, "beyond": 0.08}
-    assert prepared.remarks == (
+    assert prepared.summary.remarks == (
         Remark("warning", "beyond.wav@0.02-9", "its stretch goes beyond the end of its recording"),
         Remark("skipped", "outside.wav@0.1-0.2", "its stretch lies outside its recording"),
         Remark("skipped", "hair.wav@0.05-0.0500001", "its stretch lies outside its recording"),
@@ -192,7 +192,7 @@ def test_a_whole_recording_is_kept_however_short_it_is(corpus, prepare):
     soundfile.write(root / "1.wav", np.full(8, 0.1), RATE_HZ)
     prepared = prepare(root)
     assert rows_of(prepared)["1.wav"].duration_s == 0.001
-    assert prepared.remarks == ()
+    assert prepared.summary.remarks == ()
 
 
 def test_a_second_run_opens_no_recording(corpus, prepare, inspected):
@@ -269,7 +269,7 @@ def test_several_processes_find_the_same_as_one(corpus, prepare, tmp_path):
     alone = prepare(root, out=tmp_path / "one")
     together = prepare(root, out=tmp_path / "two", jobs=2)
     assert together.dataset.manifest == alone.dataset.manifest
-    assert together.remarks == alone.remarks
+    assert together.summary.remarks == alone.summary.remarks
 
 
 def test_progress_counts_the_recordings_that_are_opened(corpus, tmp_path):
@@ -290,14 +290,14 @@ def test_the_same_recording_under_two_names_is_told(corpus, prepare):
     for name in ("copy.wav", "other.wav"):
         (root / name).write_bytes((root / "1.wav").read_bytes())
     rows = [{"path": name, "label": "sad"} for name in ("1.wav", "2.wav", "copy.wav", "other.wav")]
-    assert prepare(corpus(*rows)).duplicates == (("1.wav", "copy.wav", "other.wav"),)
+    assert prepare(corpus(*rows)).summary.duplicates == (("1.wav", "copy.wav", "other.wav"),)
 
 
 def test_two_stretches_of_one_recording_are_no_duplicates(corpus, prepare):
     root = corpus(
         {"path": "1.wav", "label": "sad", "end_s": "0.05"}, {"path": "1.wav", "label": "sad", "start_s": "0.05"}
     )
-    assert prepare(root).duplicates == ()
+    assert prepare(root).summary.duplicates == ()
 
 
 def test_a_corpus_without_a_usable_label_is_refused_with_those_found(corpus, prepare):
@@ -420,7 +420,8 @@ def test_what_cannot_be_computed_is_refused_before_any_work(names, sets, message
 def test_a_feature_without_input_is_passed_over(corpus, prepare, no_progress, tmp_path):
     prepared = prepare(corpus({"path": "1.wav", "label": "sad"}))
     wanted = preparation.feature_configs("log-mel,words", [], [])
-    assert preparation.finish(prepared, wanted, jobs=1, progress=no_progress) == {"log-mel": True, "words": False}
+    finished = preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
+    assert finished.summary.features == {"log-mel": True, "words": False}
     loaded = manifest.load(tmp_path / "out")
     assert loaded.info.features == ("log-mel",)
     assert loaded.manifest == prepared.dataset.manifest

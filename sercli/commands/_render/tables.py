@@ -1,7 +1,7 @@
 """Results as tables on stdout: datasets, scores, confusion matrices, trials."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -11,8 +11,10 @@ from rich.text import Text
 
 from sercli.commands._render.console import plain, show, stdout
 from sercli.commands._render.text import MISSING, blocks, figure, short_names
-from sercli.evaluation.review import Review, Standing
 from sercli.types import Remark, Report
+
+if TYPE_CHECKING:
+    from sercli.evaluation.review import Review, Standing
 
 _HEAT = (
     (0.75, "#ffffff on #0068b8"),
@@ -96,7 +98,7 @@ def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, con
     show(console or stdout(), table, *_absent([*reports, *baselines]))
 
 
-def review_table(review: Review, headline: str, *, console: Console | None = None) -> None:
+def review_table(review: "Review", headline: str, *, console: Console | None = None) -> None:
     """Show one row a system with the interval of its UA, the baselines below, and the answer in a sentence.
 
     Acoustic systems, linguistic ones and ensembles stand apart, in each the one with the highest UA first. What only
@@ -127,7 +129,7 @@ def review_table(review: Review, headline: str, *, console: Console | None = Non
         )
 
 
-def _standing(standing: Standing, best: Mapping[str, float]) -> list[RenderableType]:
+def _standing(standing: "Standing", best: Mapping[str, float]) -> list[RenderableType]:
     """The cells of one system; what is best of all is bold."""
     wa, ua, macro, weighted = (
         Text(figure(getattr(standing, name).value), "bold" if getattr(standing, name).value == best.get(name) else "")
@@ -138,7 +140,7 @@ def _standing(standing: Standing, best: Mapping[str, float]) -> list[RenderableT
     return [plain(standing.name), n, wa, ua, interval, macro, weighted, figure(standing.after.ece)]
 
 
-def _division(review: Review) -> str:
+def _division(review: "Review") -> str:
     """How the test part came to be, in a few words."""
     known = ("split", "folds", "fold", "seeds")
     found = [f"{name} {review.protocol[name]}" for name in known if name in review.protocol]
