@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sercli import __version__
+from sercli import __version__, memory
 from sercli.commands import ensemble, evaluate, predict, prepare, train, tune
 from sercli.errors import SerError
 
@@ -59,6 +59,7 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
+    memory.keep_few_kernels()
     try:
         code = app(standalone_mode=False)
     except SerError as error:
