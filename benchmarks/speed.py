@@ -28,6 +28,7 @@ ROWS = {
     "help": "commands",
     "predict": "commands",
     "epoch": "training",
+    "tune": "searching",
     "prepare": "data",
 }
 """Each row, and the file of speeds/ that measures it."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from speeds.pairs import Cost, Result, alternate, command
-from speeds.sounds import write_clips
+from speeds.sounds import link_clips, write_clips
 
 SER = (sys.executable, "-m", "sercli")
-N_CLIPS, CLIP_S = 40, 4.5
+CLIP_S = 4.5
+N_CLIPS = 500
 N_ALONE = 3  # clips for which a process each is started
+MOST_PAIRS = 3  # with words: faster-whisper alone takes minutes
 WORDS_ALONE = Path(__file__).with_name("words_alone.py")
-DEMO = Path(__file__).resolve().parents[2] / "data/demo/audio"
 
 
 def cold(pairs: int) -> list[Result]:
@@ -43,13 +44,16 @@ def predict(pairs: int) -> list[Result]:
     The clips are those that come with ser, as often as it takes: made-up voices say no words.
     """
     with tempfile.TemporaryDirectory() as folder:
-        clips = _clips(Path(folder))
+        clips = link_clips(Path(folder), N_CLIPS)
         seconds = sum(map(_length_s, clips))
         ask = (*SER, "predict", "--jobs", "1", "--json")
         alone = command(*ask, "--no-asr", *clips)
         one_by_one = alternate(_times(partial(_each, clips[:N_ALONE]), len(clips) / N_ALONE), alone, pairs=pairs)
         heard = alternate(
-            command(sys.executable, WORDS_ALONE, *clips), command(*ask, *clips), pairs=pairs, warm_up=False
+            command(sys.executable, WORDS_ALONE, *clips),
+            command(*ask, *clips),
+            pairs=min(pairs, MOST_PAIRS),
+            warm_up=False,
         )
     rate = seconds / sorted(c.cpu_s for c in one_by_one[1])[pairs // 2]
     return [
@@ -63,14 +67,6 @@ def predict(pairs: int) -> list[Result]:
             f"`predict` of {len(clips)} clips with words, against faster-whisper alone", "<= 1.15", *heard, inverse=True
         ),
     ]
-
-
-def _clips(folder: Path) -> list[Path]:
-    found = sorted(DEMO.glob("*.ogg"))
-    links = [folder / f"{n:03d}.ogg" for n in range(N_CLIPS)]
-    for n, link in enumerate(links):
-        link.symlink_to(found[n % len(found)])
-    return links
 
 
 def _length_s(path: Path) -> float:

@@ -173,18 +173,19 @@ class _Watch:
 
     def _look(self) -> None:
         while not self._ended.wait(_LOOK_S):
-            self._most_kb = max(self._most_kb, sum(map(_share_kb, _family(self.pid))))
+            self._most_kb = max(self._most_kb, sum(map(share_kb, family(self.pid))))
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and all below it (Linux)."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [pid, *(p for child in children for p in _family(int(child)))]
+    return [pid, *(p for child in children for p in family(int(child)))]
 
 
-def _share_kb(pid: int) -> int:
+def share_kb(pid: int) -> int:
     """Proportional set size: its own memory, and its part of what it shares with others."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

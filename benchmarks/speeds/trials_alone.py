@@ -1,0 +1,75 @@
+"""Trials of a search without the search: parameters drawn beforehand, each trained to its end, one after the other.
+
+    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=40]
+    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=40] --enqueue OUT
+
+The second form trains nothing: it puts the same parameters at the head of a study, so that `ser tune --out OUT` with as
+many trials tries these.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from sercli import tuning
+from sercli.commands._setup import Setup, setup
+from sercli.model import experiment, inference
+from sercli.model.spec import Plan
+from sercli.model.training import pick_device
+
+N_TRIALS = 20
+SEED = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("preset")
+    parser.add_argument("--set", action="append", default=[], dest="sets")
+    parser.add_argument("--enqueue", type=Path, metavar="OUT")
+    arguments = parser.parse_args()
+    made = setup(arguments.preset, None, arguments.sets, arguments.data, "human", None, None, "1", SEED)
+    drawn = draw(made.plans[0])
+    if arguments.enqueue:
+        enqueue(made.plans[0], drawn, arguments.enqueue)
+    else:
+        train(made, drawn)
+
+
+def draw(plan: Plan) -> list[dict[str, Any]]:
+    """The parameters of each trial."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
+    trials = [study.ask() for _ in range(N_TRIALS)]
+    for trial in trials:
+        tuning.propose(trial, plan)
+    return [trial.params for trial in trials]
+
+
+def enqueue(plan: Plan, drawn: list[dict[str, Any]], out: Path) -> None:
+    """Begin the study that `ser tune` goes on with."""
+    out.mkdir(parents=True)
+    study = optuna.create_study(
+        study_name=plan.name, storage=f"sqlite:///{(out / 'study.db').resolve()}", direction="maximize"
+    )
+    for parameters in drawn:
+        study.enqueue_trial(parameters)
+
+
+def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
+    """Each with early stopping, as a trial of `ser tune` has it, and nothing else."""
+    (plan,), (parts,) = made.plans, made.folds
+    rows = inference.cached_rows(made.dataset, jobs=1, progress=inference.unseen)
+    for parameters in drawn:
+        proposed = tuning.propose(optuna.trial.FixedTrial(parameters), plan)
+        trainer = experiment.make_trainer(
+            made.dataset, proposed, parts.train, parts.valid, rows, SEED, pick_device("auto")
+        )
+        for _ in trainer.epochs():
+            pass
+        print(trainer.progress.best, flush=True)
+
+
+if __name__ == "__main__":
+    main()
