@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
@@ -79,11 +80,25 @@ def shared() -> Iterator[None]:
         _held = None
 
 
+def start(jobs: int, *, needs: str) -> None:
+    """Inside `shared`: let the processes start while this one goes on by itself, before it has work for them.
+
+    Args:
+        jobs: how many.
+        needs: the module that they are to import meanwhile.
+    """
+    if _held == []:
+        _held.append(_Processes(jobs, needs))
+        _held[0].start()
+
+
 class _Processes:
     """Those of a pool, as many as jobs, started together."""
 
-    def __init__(self, jobs: int) -> None:
-        self.executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+    def __init__(self, jobs: int, needs: str | None = None) -> None:
+        self.executor = ProcessPoolExecutor(
+            jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(needs,)
+        )
         self._jobs = jobs
         self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started yet
 
@@ -134,10 +149,12 @@ def end_with_first() -> None:
     threading.Thread(target=_await_first, daemon=True).start()
 
 
-def _begin() -> None:
+def _begin(needs: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; it has no say afterwards
     end_with_first()
+    if needs is not None:
+        import_module(needs)
 
 
 def _await_first() -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from sercli import processes
+from sercli.errors import SerError
 
 WORK = """
 import os, sys, time
 from sercli import processes
+from sercli.errors import SerError
 if __name__ == "__main__":
     with processes.pool(2) as pool:
         print(*sorted({pool.submit(os.getpid).result() for _ in range(40)}), flush=True)
@@ -127,3 +129,55 @@ def test_shared_processes_end_where_the_command_is_broken_off(error, during):
     with pytest.raises(type(error)):
         broken_off(pids, error, during)
     assert ended(pids)
+
+
+def test_they_can_start_and_import_before_there_is_work():
+    with processes.shared():
+        before = set(active_children())
+        processes.start(2, needs="colorsys")
+        begun = {process.pid for process in set(active_children()) - before}
+        assert len(begun) == 2
+        with processes.pool(2) as pool:
+            found = {(pool.submit(os.getpid).result(), pool.submit(imported, "colorsys").result()) for _ in range(40)}
+        assert {pid for pid, _ in found} <= begun
+        assert {there for _, there in found} == {True}
+    assert ended(begun)
+
+
+def imported(name):
+    return name in sys.modules
+
+
+def test_they_start_early_only_where_they_stay_for_the_work():
+    before = set(active_children())
+    processes.start(2, needs="colorsys")
+    assert set(active_children()) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError()])
+def test_those_that_started_early_end_where_the_command_is_broken_off(error):
+    def read():
+        with processes.shared():
+            processes.start(2, needs="colorsys")
+            begun.extend(process.pid for process in active_children())
+            raise error
+
+    begun = []
+    with pytest.raises(type(error)):
+        read()
+    assert len(begun) == 2
+    assert ended(begun)
+
+
+def test_one_that_is_killed_before_there_is_work_is_told_of():
+    def work():
+        with processes.shared():
+            before = set(active_children())
+            processes.start(2, needs="colorsys")
+            for process in set(active_children()) - before:
+                process.kill()
+                process.join()
+            list(processes.mapped(abs, [1, 2], 2, killed="one is gone"))
+
+    with pytest.raises(SerError, match="one is gone"):
+        work()

@@ -109,12 +109,12 @@ def is_audio(path: str) -> bool:
     >>> is_audio("DC/a01.WAV"), is_audio("a01.mp4")
     (True, False)
     """
-    return PurePosixPath(path).suffix.lower() in ENDINGS
+    return _ending(path).lower() in ENDINGS
 
 
 def is_unreadable_audio(path: str) -> bool:
     """Whether a path ends like a film or a sound file that must be converted first."""
-    return PurePosixPath(path).suffix.lower() in UNREADABLE
+    return _ending(path).lower() in UNREADABLE
 
 
 def without_ending(path: str) -> str:
@@ -123,7 +123,7 @@ def without_ending(path: str) -> str:
     >>> without_ending("Actor_01/03-01.wav")
     'Actor_01/03-01'
     """
-    return path[: len(path) - len(PurePosixPath(path).suffix)]
+    return path[: len(path) - len(_ending(path))]
 
 
 def one_each(paths: Iterable[str], key: Callable[[str], str]) -> tuple[dict[str, str], list[Remark]]:
@@ -178,7 +178,13 @@ def _cannot_list(error: OSError) -> None:
 
 
 def _rank(path: str) -> int:
-    return ENDINGS.index(PurePosixPath(path).suffix.lower())
+    return ENDINGS.index(_ending(path).lower())
+
+
+def _ending(path: str) -> str:
+    """From the last dot of its name on; PurePosixPath says the same and takes five times as long."""
+    dot = path.rfind(".")
+    return path[dot:] if path.rfind("/") + 1 < dot < len(path) - 1 else ""
 
 
 def _decode_line(raw: bytes) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from sercli.corpora._files import lines_of
@@ -34,6 +35,7 @@ _N = r"\d{1,6}(?:\.\d+)?"
 _HEADER = re.compile(rf"\[\s*({_N})\s*-\s*({_N})\s*\]\s+(\S+)\s+(\S+)\s+\[([^\]]*)\]\s*", re.ASCII)
 _CATEGORIES = re.compile(r"C-(\w+):\s*([^()]*?)\s*(?:\((.*)\))?\s*")
 _DIMENSIONS = re.compile(r"A-(\w+):\s*val\s*(\d?);\s*act\s*(\d?);\s*dom\s*(\d?);?\s*(?:\((.*)\))?\s*", re.ASCII)
+_NUMBER = re.compile(rf"\s*{_N}\s*", re.ASCII)
 _VOTES = {"excited": "excitement", "neutral state": "neutral"}  # the others are words of ours already
 
 
@@ -96,11 +98,15 @@ def _header(line: str) -> Turn | None:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(rf"\s*{_N}\s*", text, re.ASCII) else None
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
+@lru_cache(maxsize=4096)  # six raters a turn choose among few words: most lines stand there hundreds of times
 def _vote(line: str) -> dict[str, Any] | None:
-    """One rater's line: the labels given, or valence, activation and dominance with None where it was left out."""
+    """One rater's line: the labels given, or valence, activation and dominance with None where it was left out.
+
+    Equal lines share one answer, which nobody may change.
+    """
     if match := _CATEGORIES.fullmatch(line):
         words = [word.strip().lower() for word in match[2].split(";") if word.strip()]
         vote: dict[str, Any] = {"rater": match[1], "labels": [_VOTES.get(word, word) for word in words]}

@@ -10,6 +10,7 @@ by a lock on each.
 import hashlib
 import tokenize
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from sercli import config, memory, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import HUMAN
+from sercli.dataset.wanted import Wanted
 from sercli.dataset.wanted import key as key
 from sercli.errors import SerError
 from sercli.files import sweep, write_atomic, write_json
@@ -130,8 +132,56 @@ def ensure(
     Raises:
         SerError: no utterance has what the feature needs, or a recording went missing since `prepare`.
     """
+    return _fill(dataset, [(feature, feature_config)], jobs, progress)[0].store()
+
+
+def fill(dataset: Dataset, wanted: Wanted, *, jobs: int = 1, progress: Step) -> None:
+    """Compute what is missing of several features; processes that have no more to do of one begin with the next.
+
+    Raises:
+        SerError: as `ensure`.
+    """
+    _fill(dataset, wanted, jobs, progress)
+
+
+def _fill(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> list["_Parts"]:
+    rows = [_bare(u) for u in dataset.manifest.utterances]
+    features = [_parts(dataset, rows, name, feature_config) for name, feature_config in wanted]
+    tasks = [task for feature in features for task in feature.missing]
+    killed = (
+        "A process that computed features was killed, perhaps for want of memory; repeat the command, it goes on, with "
+        f"fewer --jobs than {jobs}."
+    )
+    with closing(processes.mapped(_make_part, tasks, min(jobs, len(tasks)), killed=killed)) as computed:
+        for feature in features:
+            if feature.missing:
+                feature.take(computed, progress)
+        next(computed, None)  # so that it ends by itself, and with it no process
+    return features
+
+
+def _bare(utterance: Utterance) -> Utterance:
+    """Of an utterance what a feature is made from: what raters said of it would take most of the way to a process."""
+    return Utterance(
+        utterance.id,
+        utterance.corpus,
+        utterance.label,
+        audio=utterance.audio,
+        start_s=utterance.start_s,
+        end_s=utterance.end_s,
+        texts=utterance.texts,
+        digest=utterance.digest,
+    )
+
+
+def _parts(dataset: Dataset, rows: Sequence[Utterance], feature: str, feature_config: Any) -> "_Parts":
+    """What there is of a feature, and a folder for what there is not yet.
+
+    Raises:
+        SerError: no utterance has what it needs.
+    """
     plugin = plugins.load("feature", feature)
-    usable = [u for u in dataset.manifest.utterances if has_input(u, feature)]
+    usable = [u for u in rows if has_input(u, feature)]
     if not usable:
         what = "words (no transcripts)" if plugin.INPUT == "text" else "sound (no recordings)"
         raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
@@ -143,16 +193,30 @@ def ensure(
         _Task(folder / f"part-{n:05d}.npy", tuple(usable[first : first + PART]), root, feature, feature_config)
         for n, first in enumerate(range(0, len(usable), PART))
     ]
-    indexes = {task.path: _read_index(task) for task in tasks}
-    missing = [task for task in tasks if indexes[task.path] is None]
-    if missing:
+    parts = _Parts(folder, feature, {task.path: (task, _read_index(task)) for task in tasks})
+    if parts.missing:
         write_json(folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
-        total = sum(len(task.utterances) for task in missing)
-        with progress(f"Computing {feature}", total) as step:
-            for task, index in _run(missing, jobs):
-                indexes[task.path] = index
+    return parts
+
+
+class _Parts:
+    """The parts of a feature, and which of them are there."""
+
+    def __init__(self, folder: Path, feature: str, found: dict[Path, tuple["_Task", "_Index | None"]]) -> None:
+        self.folder, self.feature = folder, feature
+        self.indexes = {path: index for path, (_, index) in found.items()}
+        self.missing = [task for task, index in found.values() if index is None]
+
+    def take(self, computed: Iterator["_Index"], progress: Step) -> None:
+        """The next of what is computed is what is missing here."""
+        with progress(f"Computing {self.feature}", sum(len(task.utterances) for task in self.missing)) as step:
+            for task, index in zip(self.missing, computed, strict=False):
+                self.indexes[task.path] = index
                 step(len(task.utterances))
-    return FeatureStore(folder, [(path, index) for path, index in indexes.items() if index is not None])
+
+    def store(self) -> FeatureStore:
+        """All of them, opened."""
+        return FeatureStore(self.folder, [(path, index) for path, index in self.indexes.items() if index is not None])
 
 
 @dataclass(frozen=True)
@@ -166,14 +230,6 @@ class _Task:
     def digests(self) -> list[str]:
         text = reads_text(self.feature)
         return [_text_digest(u) if text else f"{u.digest}:{u.start_s}:{u.end_s}" for u in self.utterances]
-
-
-def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, _Index]]:
-    killed = (
-        f"A process that computed {tasks[0].feature} was killed, perhaps for want of memory; repeat the command, it "
-        f"goes on, with fewer --jobs than {jobs}."
-    )
-    return zip(tasks, processes.mapped(_make_part, tasks, min(jobs, len(tasks)), killed=killed), strict=True)
 
 
 def _make_part(task: _Task) -> _Index:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from sercli import config, locks, plugins
-from sercli.dataset import cache, manifest, unchanged
+from sercli import config, locks, plugins, processes
+from sercli.dataset import cache, manifest, scan, unchanged
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.dataset.scan import UNREADABLE, scan, seen_before
 from sercli.dataset.unchanged import Basis, Summary
 from sercli.dataset.wanted import Wanted
 from sercli.dataset.wanted import feature_configs as feature_configs
@@ -18,6 +17,7 @@ from sercli.files import sweep, visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
 
 _LOCK = "prepare"
+_MANY = 128  # rows for each process that is started before it is known how many there are
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
     plugin = plugins.load("corpus", corpus)
     _check_out(out, corpus, label_set)
     root = _resolved(root)
-    rows, remarks = _read(plugin, root)
+    rows, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / scan.NAME).exists() else 0)
     base = root.parent if root.is_file() else root
-    rows, broken = scan(rows, base, out, jobs, progress)
+    rows, broken = scan.scan(rows, base, out, jobs, progress)
     before = _counts(rows, list(plugin.LABELS))
     kept, labels, dropped = choose_labels(rows, plugin.LABELS, label_set)
     if not kept:
@@ -139,13 +139,17 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
         raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 
 
-def _read(plugin: ModuleType, root: Path) -> tuple[list[Utterance], list[Remark]]:
+def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[list[Utterance], list[Remark]]:
+    """What a corpus holds; with jobs, processes start as soon as there are enough recordings to be worth it."""
     if not root.exists():
         raise SerError(f"{root} does not exist; pass the folder where the corpus lies.")
     rows: list[Utterance] = []
     remarks: list[Remark] = []
     for item in plugin.read(root):
         (remarks if isinstance(item, Remark) else rows).append(item)
+        if jobs and len(rows) == _MANY * jobs:
+            processes.start(jobs, needs=cache.__name__)
+            jobs = 0
     if not rows:
         raise SerError(f"{root} holds no utterance of this corpus ({plugin.HOMEPAGE}); pass the folder of its release.")
     return rows, remarks
@@ -167,7 +171,7 @@ def _duplicates(rows: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
 def _hint(label_set: str, broken: list[Remark]) -> str:
     if broken:
         n, first = len(broken), broken[0]
-        if first.reason == UNREADABLE:  # here the source is the whole message
+        if first.reason == scan.UNREADABLE:  # here the source is the whole message
             return f"{n} recordings cannot be read, the first: {first.source}"
         return f"the first of {n} left out: {first.source}, {first.reason}; correct start_s and end_s."
     return "try --labels native." if label_set == "four" else "check the corpus."
@@ -198,7 +202,7 @@ def finish(
     usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in wanted}
     computed = [(name, feature_config) for name, feature_config in wanted if usable[name]]
     summary = replace(prepared.summary, features=usable)
-    if any(remark.reason == UNREADABLE for remark in summary.remarks):  # what reads it may come to be installed
+    if any(remark.reason == scan.UNREADABLE for remark in summary.remarks):  # what reads it may come to be installed
         made_from = None
     made = dataset.manifest.sha256
     try:
@@ -208,7 +212,7 @@ def finish(
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != made:
             raise
-        _compute(dataset, computed, jobs, progress)
+        cache.fill(dataset, computed, jobs=jobs, progress=progress)
         with locks.alone(dataset.folder, _LOCK, doing=made, wait=True):  # all is there, but for what the other lost
             _make(dataset, computed, jobs, progress)
             _remember(dataset, made_from, summary)
@@ -219,16 +223,11 @@ def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
     """Write the manifest, then what is missing of the features, then which there are."""
     sweep(dataset.folder)
     manifest.save(dataset)
-    _compute(dataset, wanted, jobs, progress)
+    cache.fill(dataset, wanted, jobs=jobs, progress=progress)
     manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in wanted))))
-
-
-def _compute(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
-    for name, feature_config in wanted:
-        cache.ensure(dataset, name, feature_config, jobs=jobs, progress=progress)
 
 
 def _remember(dataset: Dataset, made_from: Basis | None, summary: Summary) -> None:
     if made_from is not None:
-        recordings = [(seen.path, seen.size, seen.mtime_ns) for seen in seen_before(dataset.folder)]
+        recordings = [(seen.path, seen.size, seen.mtime_ns) for seen in scan.seen_before(dataset.folder)]
         unchanged.remember(dataset.folder, made_from, recordings, summary)

@@ -1,5 +1,6 @@
 """Looking at every recording of a corpus once: can it be read, how long is it, what is its content's digest."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from sercli.errors import AudioError
 from sercli.files import write_atomic
 from sercli.types import Remark, Step, Utterance
 
-_NAME = "scan.jsonl"
+NAME = "scan.jsonl"
 _SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
 UNREADABLE = "recording cannot be read"
 _ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables give times in tenths
@@ -49,7 +50,7 @@ def scan(
     seen: dict[str, Seen] = {}
     new = []
     for name in names:
-        size, mtime_ns = _signature(base / name)
+        size, mtime_ns = _signature(os.path.join(base, name))  # noqa: PTH118 - thousands of them
         old = known.get(name)
         if old and (old.size, old.mtime_ns) == (size, mtime_ns):
             seen[name] = old
@@ -67,7 +68,7 @@ def scan(
                 step(1)
     finally:  # also after Ctrl-C: what was looked at need not be looked at again
         if seen and seen != known:
-            write_atomic(out / _NAME, b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
+            write_atomic(out / NAME, b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
     return _with_facts(rows, seen, broken)
 
 
@@ -112,14 +113,14 @@ def _inspect(path: Path) -> AudioFacts | str:
 def seen_before(out: Path) -> list[Seen]:
     """What was seen when a dataset was prepared; a damaged file only costs looking again."""
     try:
-        return msgspec.json.Decoder(Seen).decode_lines((out / _NAME).read_bytes())
+        return msgspec.json.Decoder(Seen).decode_lines((out / NAME).read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
 
 
-def _signature(path: Path) -> tuple[int, int]:
+def _signature(path: str) -> tuple[int, int]:
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116
     except OSError:
         return 0, 0
     return stat.st_size, stat.st_mtime_ns

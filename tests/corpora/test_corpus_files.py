@@ -1,6 +1,10 @@
-import pytest
+from pathlib import PurePosixPath
 
-from sercli.corpora._files import find_files, lines_of, one_each, read_text, walk
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sercli.corpora._files import find_files, is_audio, lines_of, one_each, read_text, walk, without_ending
 from sercli.corpora._rows import read_rows
 from sercli.errors import SerError
 
@@ -79,3 +83,11 @@ def test_rows_are_counted_by_the_lines_of_the_file():
 def test_broken_tables_are_refused_with_their_line(text, message):
     with pytest.raises(SerError, match=message):
         list(read_rows(text, "t.csv"))
+
+
+@given(st.lists(st.sampled_from([".", "/", "a", "wav", "WAV", "İ"]), max_size=6).map("".join))
+def test_an_ending_is_what_pathlib_takes_for_one(path):
+    if not path.endswith(("/", ".")):  # of names that end with a dot, Pythons differ
+        suffix = PurePosixPath(path).suffix
+        assert without_ending(path) == path[: len(path) - len(suffix)]
+        assert is_audio(path) == (suffix.lower() == ".wav")

@@ -362,3 +362,39 @@ def test_features_of_sound_are_the_same_whosever_words_are_read(dataset, ensure,
     extracted.clear()
     assert ensure(replace(dataset, words="whisper")).folder == folder
     assert extracted == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_several_features_at_once_are_what_each_is_alone(dataset, ensure, tmp_path, jobs):
+    told = []
+
+    @contextmanager
+    def progress(description, total):
+        told.append((description, total))
+        yield told.append
+
+    wanted = [("log-mel", SMALL), ("words", words.Config()), ("log-mel", log_mel.Config(n_mels=9))]
+    ensure(dataset, *wanted[1])
+    cache.fill(dataset, wanted, jobs=jobs, progress=progress)
+    assert told == [("Computing log-mel", 20), 8, 8, 4] * 2
+    alone = replace(dataset, folder=tmp_path / "alone")
+    for name, config in wanted:
+        store = ensure(alone, name, config)
+        together = dataset.folder / "features" / store.folder.name
+        assert files_of(together) == files_of(store.folder)
+
+
+def test_nothing_is_computed_where_one_of_several_features_cannot_be(dataset, extracted, no_progress):
+    silent = with_rows(dataset, [replace(u, texts={}) for u in dataset.manifest.utterances])
+    with pytest.raises(SerError, match="'words' needs what no utterance here has"):
+        cache.fill(silent, [("log-mel", SMALL), ("words", words.Config())], progress=no_progress)
+    assert extracted == []
+
+
+def test_what_raters_said_stays_in_the_first_process(dataset, ensure, monkeypatch):
+    rated = with_rows(dataset, [replace(u, attributes={"votes": [1] * 99}) for u in dataset.manifest.utterances])
+    sent = []
+    make = cache._make_part
+    monkeypatch.setattr(cache, "_make_part", lambda task: sent.extend(task.utterances) or make(task))
+    ensure(rated)
+    assert [(u.id, u.digest, u.attributes) for u in sent] == [(u.id, u.digest, {}) for u in rated.manifest.utterances]

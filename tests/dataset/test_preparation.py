@@ -78,7 +78,12 @@ def test_four_keeps_the_original_classes_under_their_common_names(corpus, prepar
     assert prepared.dataset.info.labels == ("neutral", "happiness")
     assert prepared.summary.before == {"neutral": 1, "happy": 1, "Excited": 1, "bored": 1}
     assert prepared.summary.after == {"neutral": 1, "happiness": 2}
-    assert prepared.summary.mapping == {"neutral": "neutral", "happy": "happiness", "Excited": "happiness", "bored": None}
+    assert prepared.summary.mapping == {
+        "neutral": "neutral",
+        "happy": "happiness",
+        "Excited": "happiness",
+        "bored": None,
+    }
     assert prepared.summary.remarks == (Remark("skipped", "3.wav", "label 'bored' is not among the four"),)
     assert prepared.dataset.info.skipped == {"label 'bored' is not among the four": 1}
 
@@ -434,3 +439,26 @@ def test_the_tiny_corpus_is_prepared_whole(tiny_dataset):
     assert tiny_dataset.info.features == ("log-mel", "words")
     assert (len(rows), len({u.speaker for u in rows}), len({u.session for u in rows})) == (48, 6, 3)
     assert {u.duration_s for u in rows} == {0.6}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "many", "before", "begun"),
+    [(2, 2, False, [2]), (2, 3, False, []), (1, 1, False, []), (2, 2, True, [])],
+    ids=["many", "few", "one process", "seen before"],
+)
+def test_processes_start_while_a_large_new_corpus_is_read(corpus, prepare, monkeypatch, jobs, many, before, begun):
+    root = corpus(*({"path": f"{n}.wav", "label": "sad"} for n in range(5)))
+    if before:
+        prepare(root)
+    started = []
+    monkeypatch.setattr(preparation, "_MANY", many)
+    monkeypatch.setattr(preparation.processes, "start", lambda jobs, needs: started.append(jobs))
+    prepare(root, jobs=jobs)
+    assert started == begun
+
+
+def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspected, tmp_path):
+    prepare(corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"}))
+    prepare(corpus({"path": "1.wav", "label": "sad"}))
+    assert [seen.path for seen in scan.seen_before(tmp_path / "out")] == ["1.wav"]
+    assert inspected == ["1.wav", "2.wav"]
