@@ -11,7 +11,7 @@ from sercli.whisper import weights
 
 
 def main() -> None:
-    model = WhisperModel(str(weights.find(None)), device="cpu", compute_type="int8", cpu_threads=1)
+    model = WhisperModel(str(weights.find(None).folder), device="cpu", compute_type="int8", cpu_threads=1)
     for path in sys.argv[1:]:
         found, _ = model.transcribe(path, language="en", beam_size=1, temperature=0.0, word_timestamps=True)
         print(path, " ".join(segment.text.strip() for segment in found))

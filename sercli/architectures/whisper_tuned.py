@@ -25,8 +25,8 @@ search_space = _layer_mix.search_space
 class Config(_layer_mix.Config):
     """Sizes of the encoder and of the head, and what of the encoder is trained."""
 
-    # null: training starts from Whisper tiny.en, as it comes with ser; else a folder with other weights, or a name on
-    # the model hub; n_states and n_heads are then those of these weights
+    # null: training starts from Whisper tiny.en, which comes with ser, as does `base`; else a folder with others, or a
+    # name on the model hub; n_states and n_heads are then those of these weights
     model: str | None = None
     n_states: PositiveInt = 384
     n_heads: PositiveInt = 6

@@ -1,7 +1,7 @@
 """Whisper by faster-whisper: words with their times and probabilities, and whether anybody speaks at all.
 
-The weights that come with ser are Whisper tiny.en. It writes English whatever it hears, so how sure it is of its words
-tells whether they are any: see `confidence`.
+Two models come with ser. Whisper tiny.en writes English whatever it hears, so how sure it is of its words tells whether
+they are any: see `confidence`. Whisper base knows many languages, and takes twice as long.
 """
 
 import logging
@@ -32,7 +32,8 @@ _GUESSED, _SURE = 0.6, 0.85  # mean probability of words that are worth nothing,
 class Config:
     """Which weights, and how they listen."""
 
-    # null: Whisper tiny.en, as it comes with ser; else a folder that CTranslate2 reads, or a name on the model hub
+    # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder that CTranslate2 reads, or a name on
+    # the model hub
     model: str | None = None
     beam_size: PositiveInt = 1  # how many readings are followed at once; 5 is a little better and slower
     # Of multilingual weights only. null: the likeliest; else a code such as "en": what sounds like another language is
@@ -153,6 +154,14 @@ def _n_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _in_memory(model: weights.Model) -> dict[str, bytes] | None:
+    """The files of a model whose weights lie in parts, which only ser can read from the disk."""
+    if len(model.binary) == 1:
+        return None
+    others = {path.name: path.read_bytes() for path in model.folder.glob("*.json")}
+    return {**others, "model.bin": b"".join(path.read_bytes() for path in model.binary)}
+
+
 @lru_cache(maxsize=2)
 def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> Any:
     """The model, kept for the next call."""
@@ -163,8 +172,9 @@ def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> A
         raise SerError(f"Whisper needs {error.name}, which is not installed; run: pip install faster-whisper") from None
     ctranslate2.set_log_level(logging.ERROR)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    folder = weights.find(name)
-    if not (folder / "model.bin").is_file():
+    found = weights.find(name)
+    folder = found.folder
+    if not found.binary:
         raise SerError(
             f"{folder} holds no model.bin, which faster-whisper reads; convert the model with "
             "ct2-transformers-converter, or give another as asr.model."
@@ -172,7 +182,9 @@ def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> A
     if not (folder / "tokenizer.json").is_file():  # faster-whisper would look for one on the model hub
         raise SerError(f"{folder} holds no tokenizer.json; copy that of the model which was converted into it.")
     try:
-        model = WhisperModel(str(folder), device=device, compute_type=compute_type, cpu_threads=n_threads)
+        model = WhisperModel(
+            str(folder), device=device, compute_type=compute_type, cpu_threads=n_threads, files=_in_memory(found)
+        )
     except (RuntimeError, ValueError) as error:
         raise SerError(
             f"The Whisper model in {folder} cannot be used ({str(error).rstrip('.')}); check asr.model, asr.device "

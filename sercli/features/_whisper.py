@@ -11,6 +11,9 @@ HOP = 160  # samples from one frame to the next: 100 frames a second
 _WINDOW = 400  # samples in a frame
 _BLOCK_SAMPLES = 48_000  # numpy's transform is quickest with fewer at a time than `_dsp.blocks` takes
 _RANGE = 8.0  # decades below the clip's loudest band that are kept
+_STEP = 2 * HOP  # samples from one state of the encoder to the next
+_SOUNDING_DB = 35.0  # frames within this range below the loudest one hold sound
+_SMOOTHED = 5  # frames whose mean level counts: a tenth of a second
 
 
 def check_rate(config: AudioConfig) -> None:
@@ -50,3 +53,21 @@ def log_mel(signal: Array, n_mels: int) -> Array:
     bands += 4
     bands /= 4
     return bands
+
+
+def sounding(signal: Array, n_frames: int) -> Array:
+    """In which of the encoder's frames there is sound; in at least one.
+
+    Args:
+        signal: (n_samples,) float32 at 16 kHz.
+        n_frames: how many there are, 50 a second.
+
+    Returns:
+        (n_frames,) bool.
+    """
+    power = np.zeros(n_frames * _STEP, np.float32)
+    kept = signal[: power.size]
+    np.square(kept, out=power[: kept.size])
+    level = np.convolve(power.reshape(n_frames, _STEP).mean(axis=1), np.ones(_SMOOTHED) / _SMOOTHED, mode="same")
+    found: Array = level >= level.max() * 10 ** (-_SOUNDING_DB / 10)
+    return found

@@ -24,12 +24,16 @@ DTYPE = "float16"
 class Config(AudioConfig):
     """Which weights, and which of their layers."""
 
-    # null: Whisper tiny.en, as it comes with ser; else a folder with other weights, or a name on the model hub
+    # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder with other weights, or a name on the
+    # model hub
     model: str | None = None
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the sound
     stride: PositiveInt = (
         1  # frames averaged into one: 4 gives 12.5 a second, and all that follows is four times as fast
     )
+    # One row for the whole clip: the mean of all frames and the mean of those with sound, half each. Pauses count less
+    # then, of which corpora differ in how many they have; `stride` means nothing.
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be before any sound is read."""
@@ -40,14 +44,15 @@ class Config(AudioConfig):
 
 def identity(config: Config) -> dict[str, Any]:
     """What the numbers depend on: the weights by name, for their content is checked when they are loaded."""
-    return {"model": config.model, "layers": config.layers, "level_dbfs": config.level_dbfs, "stride": config.stride}
+    frames = {"pooled": True} if config.pooled else {"stride": config.stride}
+    return {"model": config.model, "layers": config.layers, "level_dbfs": config.level_dbfs, **frames}
 
 
 def extract(signal: Array, config: Config) -> Array:
     """States of the chosen layers.
 
     Returns:
-        (T, n_layers * E) float32, T = n_samples / 320 / stride; E is 384 for tiny, 512 for base.
+        (T, n_layers * E) float32, T = n_samples / 320 / stride, or 1 if pooled; E is 384 for tiny, 512 for base.
 
     Raises:
         SerError: the weights are missing or damaged.
@@ -66,7 +71,15 @@ def extract(signal: Array, config: Config) -> Array:
         for window in torch.tensor_split(mel, n_windows):
             states = encoder(window[None], torch.tensor([len(window)]), max(config.layers))
             parts.append(torch.cat([states[layer - 1][0] for layer in config.layers], dim=1).numpy())
-    return _averaged(np.concatenate(parts), config.stride)
+    frames = np.concatenate(parts)
+    return _pooled(frames, signal) if config.pooled else _averaged(frames, config.stride)
+
+
+def _pooled(rows: Array, signal: Array) -> Array:
+    """The mean of all frames and the mean of those with sound, half each: (T, F) -> (1, F)."""
+    sounding = _whisper.sounding(signal, len(rows))
+    mean: Array = (rows.mean(axis=0, keepdims=True) + rows[sounding].mean(axis=0, keepdims=True)) / 2
+    return mean
 
 
 def _averaged(rows: Array, stride: int) -> Array:

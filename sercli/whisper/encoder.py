@@ -101,12 +101,14 @@ def load(model: str | None) -> Encoder:
     Raises:
         SerError: there is no such model, or it is damaged.
     """
-    folder = weights.find(model)
-    arrays = weights.read_encoder(folder)
+    found = weights.find(model)
+    arrays = weights.read_encoder(found)
     try:
         return _filled(arrays)
     except (KeyError, RuntimeError, IndexError) as error:
-        raise SerError(f"{folder} cannot be read as a Whisper model ({error}); copy or install it again.") from None
+        raise SerError(
+            f"{found.folder} cannot be read as a Whisper model ({error}); copy or install it again."
+        ) from None
 
 
 def _filled(arrays: dict[str, Array]) -> Encoder:

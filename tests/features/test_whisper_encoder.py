@@ -3,6 +3,7 @@ import pytest
 
 from sercli import plugins
 from sercli.errors import ConfigError
+from sercli.features import _whisper
 
 FEATURE = plugins.load("feature", "whisper-encoder")
 SIGNAL = (0.1 * np.random.default_rng(0).standard_normal(24_000)).astype(np.float32)
@@ -48,3 +49,37 @@ def test_settings_that_cannot_be_are_refused(settings, said):
 def test_a_layer_that_the_weights_have_not_is_refused():
     with pytest.raises(ConfigError, match=r"layers=\[5\]: Whisper tiny\.en has 4 layers"):
         FEATURE.extract(SIGNAL, FEATURE.Config(layers=(5,)))
+
+
+def test_base_has_wider_states():
+    assert FEATURE.extract(SIGNAL, FEATURE.Config(model="base", layers=(2, 6))).shape == (75, 2 * 512)
+
+
+def test_pooled_is_one_row_in_which_pauses_count_less():
+    sound = np.concatenate([SIGNAL, 1e-4 * SIGNAL])
+    every = FEATURE.extract(sound, FEATURE.Config())
+    pooled = FEATURE.extract(sound, FEATURE.Config(pooled=True))
+    assert pooled.shape == (1, 4 * 384)
+    sounding = _whisper.sounding(sound, len(every))
+    assert 75 <= sounding.sum() <= 80  # the smoothing reaches a little into the pause
+    np.testing.assert_allclose(pooled[0], (every.mean(axis=0) + every[sounding].mean(axis=0)) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", [1e-3, 1.0])
+def test_what_sounds_is_told_by_the_clip_itself_and_not_by_its_level(gain):
+    sound = np.concatenate([0.01 * SIGNAL, SIGNAL, np.zeros(16_000, np.float32)]).astype(np.float32)
+    found = _whisper.sounding(gain * sound, 200)
+    assert not found[:70].any()
+    assert found[75:150].all()
+    assert not found[155:].any()
+
+
+@pytest.mark.parametrize("n_samples", [0, 100, 3_200])
+def test_in_silence_all_frames_count(n_samples):
+    assert _whisper.sounding(np.zeros(n_samples, np.float32), 10).all()
+
+
+def test_caches_are_kept_apart_by_what_is_pooled():
+    one, other = (FEATURE.identity(FEATURE.Config(pooled=pooled)) for pooled in (False, True))
+    assert one != other
+    assert FEATURE.identity(FEATURE.Config(pooled=True, stride=4)) == other  # the stride means nothing then

