@@ -8,7 +8,7 @@ from pathlib import Path
 from speeds.pairs import Cost, Result, alternate, command
 
 PRESET = "acoustic-lld"
-SETTINGS = ("--set", "train.epochs=40")
+SETTINGS = ("--set", "train.epochs=20")
 N_TRIALS = 20
 JOBS = 2
 MOST_PAIRS = 3  # a pair takes minutes

@@ -1,7 +1,7 @@
 """Trials of a search without the search: parameters drawn beforehand, each trained to its end, one after the other.
 
-    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=40]
-    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=40] --enqueue OUT
+    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=20]
+    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=20] --enqueue OUT
 
 The second form trains nothing: it puts the same parameters at the head of a study, so that `ser tune --out OUT` with as
 many trials tries these.

@@ -22,14 +22,14 @@ class Encoder(nn.Module):
 
     positions: Tensor
 
-    def __init__(self, n_mels: int, n_states: int, n_heads: int, n_layers: int) -> None:
+    def __init__(self, n_mels: int, n_states: int, n_heads: int, n_layers: int, *, device: str | None = None) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.conv1 = nn.Conv1d(n_mels, n_states, 3, padding=1)
-        self.conv2 = nn.Conv1d(n_states, n_states, 3, stride=2, padding=1)
+        self.conv1 = nn.Conv1d(n_mels, n_states, 3, padding=1, device=device)
+        self.conv2 = nn.Conv1d(n_states, n_states, 3, stride=2, padding=1, device=device)
         self.register_buffer("positions", _sinusoids(MAX_FRAMES // 2, n_states), persistent=False)
-        self.layers = nn.ModuleList(_Layer(n_states, n_heads) for _ in range(n_layers))
-        self.norm: nn.Module = nn.LayerNorm(n_states)
+        self.layers = nn.ModuleList(_Layer(n_states, n_heads, device) for _ in range(n_layers))
+        self.norm: nn.Module = nn.LayerNorm(n_states, device=device)
 
     def forward(self, mel: Tensor, lengths: Tensor, n_layers: int | None = None) -> list[Tensor]:
         """The states behind each layer; those of an utterance are the same alone and in a padded batch.
@@ -61,15 +61,15 @@ class Encoder(nn.Module):
 class _Layer(nn.Module):
     """Self-attention and a feed-forward network, each behind a norm and around a shortcut."""
 
-    def __init__(self, n_states: int, n_heads: int) -> None:
+    def __init__(self, n_states: int, n_heads: int, device: str | None) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.attention_norm = nn.LayerNorm(n_states)
-        self.qkv = nn.Linear(n_states, 3 * n_states)
-        self.out = nn.Linear(n_states, n_states)
-        self.feed_norm = nn.LayerNorm(n_states)
-        self.feed_in = nn.Linear(n_states, 4 * n_states)
-        self.feed_out = nn.Linear(4 * n_states, n_states)
+        self.attention_norm = nn.LayerNorm(n_states, device=device)
+        self.qkv = nn.Linear(n_states, 3 * n_states, device=device)
+        self.out = nn.Linear(n_states, n_states, device=device)
+        self.feed_norm = nn.LayerNorm(n_states, device=device)
+        self.feed_in = nn.Linear(n_states, 4 * n_states, device=device)
+        self.feed_out = nn.Linear(4 * n_states, n_states, device=device)
 
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
         """(B, T, E), True where a key may be looked at (B, 1, 1, T) -> (B, T, E)."""
@@ -114,7 +114,8 @@ def load(model: str | None) -> Encoder:
 def _filled(arrays: dict[str, Array]) -> Encoder:
     n_states, n_mels, _ = arrays["conv1/weight"].shape
     n_layers = len({name.split("/")[0] for name in arrays if name.startswith("layer_") and name[6].isdigit()})
-    encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_layers)
+    # On "meta" weights have a shape and no content: those that are replaced need neither be drawn nor copied.
+    encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_layers, device="meta")
     names = {"conv1": "conv1", "conv2": "conv2", "norm": "layer_norm"}
     for layer in range(n_layers):
         names |= {
@@ -130,6 +131,6 @@ def _filled(arrays: dict[str, Array]) -> Encoder:
         weight, bias = ("gamma", "beta") if "norm" in ours else ("weight", "bias")
         state[f"{ours}.weight"] = torch.from_numpy(arrays[f"{theirs}/{weight}"])
         state[f"{ours}.bias"] = torch.from_numpy(arrays[f"{theirs}/{bias}"])
-    encoder.load_state_dict(state)
+    encoder.load_state_dict(state, assign=True)
     encoder.positions = torch.from_numpy(arrays["position_encodings/encodings"])
     return encoder.eval()
