@@ -1,7 +1,7 @@
 """What an evaluation stands on: runs, their answers, and the dataset that says more of the utterances."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ def kept(folders: Sequence[Path], infos: "Sequence[RunInfo]") -> Evidence:
         Row(folder, info, None, answers.collect(folder, info, name))
         for folder, info, name in zip(folders, infos, names, strict=True)
     )
-    dataset = _own_dataset(infos[0])
+    dataset = _own_dataset(folders, infos)
     if dataset is None:
         return Evidence(rows, None)
     heard = {}
@@ -169,16 +169,32 @@ def review(evidence: Evidence, *, full: bool, jobs: int) -> "Review":
     )
 
 
-def _own_dataset(info: "RunInfo") -> "Dataset | None":
-    """The dataset that a run was trained on, where it still lies where it lay."""
+def _own_dataset(folders: Sequence[Path], infos: "Sequence[RunInfo]") -> "Dataset | None":
+    """The dataset that the first run was trained on, where it still lies where one of the runs says that it lay."""
+    for folder, info in zip(folders, infos, strict=True):
+        for place in _places(folder, info.data):
+            dataset = _loaded(place)
+            if dataset is not None and trained_on(infos[0], dataset):
+                return dataset
+    return None
+
+
+def _places(folder: Path, data: str) -> Iterator[Path]:
+    """Where it may lie; a run may have been made in another folder than this one, which lies somewhere above it."""
+    if data:
+        yield Path(data)
+        if not Path(data).is_absolute():
+            yield from (above / data for above in folder.resolve().parents)
+
+
+def _loaded(folder: Path) -> "Dataset | None":
     from sercli.dataset import manifest
     from sercli.errors import SerError
 
     try:
-        dataset = manifest.load(Path(info.data)) if info.data else None
+        return manifest.load(folder) if folder.is_dir() else None
     except SerError:
         return None
-    return dataset if dataset is not None and trained_on(info, dataset) else None
 
 
 def _names(asked: "Sequence[tuple[Path, RunInfo, str | None]]") -> list[str]:

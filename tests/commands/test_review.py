@@ -126,6 +126,19 @@ def test_a_run_whose_dataset_is_gone_is_scored_over_utterances(ser, made, tmp_pa
     assert "is not at hand" in shown.err
 
 
+def test_a_dataset_that_was_given_from_another_folder_is_found_above_the_run(ser, made, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    shutil.copytree(made.acoustic, work / "runs" / "one")
+    (work / "data").symlink_to(made.data.resolve())
+    info = json.loads((work / "runs" / "one" / "run.json").read_bytes())
+    (work / "runs" / "one" / "run.json").write_text(json.dumps({**info, "data": "data"}))
+    for place, run in ((work, "runs/one"), (tmp_path, "work/runs/one"), (work / "runs", "one")):
+        monkeypatch.chdir(place)
+        shown = ser("evaluate", "-a", run)
+        assert shown.code == 0
+        assert "is not at hand" not in shown.err
+
+
 def test_folds_that_were_written_are_trained_on_again(ser, made, tmp_path):
     words = ["train", "-m", "linguistic", "--data", made.data, *QUICK, *SMALL, "--out", tmp_path / "run"]
     split = f"file:{made.acoustic / 'folds.json'}"
