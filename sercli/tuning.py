@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy.exc  # optuna's own way to a database; it lets these errors through
+from filelock import FileLock
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -212,12 +213,29 @@ def summarise(study: optuna.Study) -> Outcome:
     return Outcome((*finished, *others), finished[0], _importances(study, finished))
 
 
+class _Storage(optuna.storages.RDBStorage):
+    """Lets no two processes take up the same trial, such as one that is tried once more after a kill.
+
+    SQLite knows no lock on a row, so that both can find the trial waiting before either says that it is its own. Other
+    databases see to that themselves.
+    """
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """As Optuna has it; taking up a trial is one act."""
+        file = self.engine.url.database if self.engine.url.get_backend_name() == "sqlite" else None
+        if state != TrialState.RUNNING or not file:
+            return super().set_trial_state_values(trial_id, state, values)
+        path = Path(file)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            return super().set_trial_state_values(trial_id, state, values)
+
+
 def _open_study(search: Search, url: str) -> optuna.Study:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             # The trials of a process that died are seen by its missing heartbeat, and tried once more.
-            storage = optuna.storages.RDBStorage(
+            storage = _Storage(
                 url,
                 heartbeat_interval=_HEARTBEAT_S,
                 heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),

@@ -1,11 +1,14 @@
 import dataclasses
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
 import optuna
 import pytest
 import torch
+from optuna.storages._rdb.models import TrialModel
 from optuna.trial import FixedTrial, TrialState
 
 from sercli import tuning
@@ -150,6 +153,23 @@ def test_two_processes_share_one_study(search, rows, tmp_path):
     assert {t.state for t in outcome.trials} == {TrialState.COMPLETE}
     assert len({json.dumps(t.params, sort_keys=True) for t in outcome.trials}) == len(outcome.trials)
     assert spec.resolve("linguistic", tmp_path / "best.json", {}).train.lr == outcome.best.params["train.lr"]
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_no_two_of_them_take_up_the_same_waiting_trial(search, tmp_path, monkeypatch):
+    studies = [tuning._open_study(search, f"sqlite:///{tmp_path / 'study.db'}") for _ in range(2)]
+    studies[0].enqueue_trial({})
+    find = TrialModel.find_or_raise_by_id
+
+    def found_and_thought_about(*args, **options):
+        found = find(*args, **options)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(TrialModel, "find_or_raise_by_id", found_and_thought_about)
+    with ThreadPoolExecutor(2) as pool:
+        numbers = list(pool.map(lambda study: study.ask().number, studies))
+    assert sorted(numbers) == [0, 1]
 
 
 def test_no_more_processes_start_than_trials_are_left(search, rows, tmp_path, monkeypatch):
