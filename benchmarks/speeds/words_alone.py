@@ -5,15 +5,18 @@ python benchmarks/speeds/words_alone.py CLIP ...
 
 import sys
 
-from faster_whisper import WhisperModel
+from faster_whisper import WhisperModel, decode_audio
 
+from sercli.asr import SAMPLE_RATE_HZ, whisper
 from sercli.whisper import weights
 
 
 def main() -> None:
     model = WhisperModel(str(weights.find(None).folder), device="cpu", compute_type="int8", cpu_threads=1)
     for path in sys.argv[1:]:
-        found, _ = model.transcribe(path, language="en", beam_size=1, temperature=0.0, word_timestamps=True)
+        sound = decode_audio(path, SAMPLE_RATE_HZ)
+        options = whisper.options(whisper.Config(), len(sound) / SAMPLE_RATE_HZ)
+        found, _ = model.transcribe(sound, language="en", **options)
         print(path, " ".join(segment.text.strip() for segment in found))
 
 

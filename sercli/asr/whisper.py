@@ -68,19 +68,7 @@ def transcribe(audio: Array, config: Config) -> Transcript:
     if not len(audio):
         return Transcript("", confidence=0.0, no_speech=1.0)
     language, likely = _language(model, audio, config)
-    found, _ = model.transcribe(
-        audio,
-        language=language,
-        beam_size=config.beam_size,
-        temperature=0.0,  # no second try by chance: the same sound has the same words
-        condition_on_previous_text=False,  # what was misheard must not spread to the next window
-        word_timestamps=True,
-        max_new_tokens=round(min(_TOKENS_LEAST + _TOKENS_PER_S * min(duration_s, _WINDOW_S), _TOKENS_MOST)),
-        # What is left out is decided below: here it would leave no trace.
-        no_speech_threshold=None,
-        log_prob_threshold=None,
-        compression_ratio_threshold=None,
-    )
+    found, _ = model.transcribe(audio, language=language, **options(config, duration_s))
     windows = [list(window) for _, window in groupby(found, key=lambda segment: segment.seek)]
     kept = [segment for window in windows if _is_speech(window, config) for segment in window]
     words = tuple(_word(w, duration_s) for s in kept for w in s.words)
@@ -90,6 +78,21 @@ def transcribe(audio: Array, config: Config) -> Transcript:
         confidence=confidence(words) * likely,
         no_speech=min((float(window[0].no_speech_prob) for window in windows), default=1.0),
     )
+
+
+def options(config: Config, duration_s: float) -> dict[str, Any]:
+    """What faster-whisper is asked for, the language aside, by the length of the sound."""
+    return {
+        "beam_size": config.beam_size,
+        "temperature": 0.0,  # no second try by chance: the same sound has the same words
+        "condition_on_previous_text": False,  # what was misheard must not spread to the next window
+        "word_timestamps": True,
+        "max_new_tokens": round(min(_TOKENS_LEAST + _TOKENS_PER_S * min(duration_s, _WINDOW_S), _TOKENS_MOST)),
+        # What is left out is decided afterwards: here it would leave no trace.
+        "no_speech_threshold": None,
+        "log_prob_threshold": None,
+        "compression_ratio_threshold": None,
+    }
 
 
 def confidence(words: Sequence[Word]) -> float:
