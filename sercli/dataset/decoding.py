@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -24,6 +25,8 @@ _SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stam
 _COUNTING = frozenset({"mov", "flac", "wv", "asf", "avi"})  # containers whose streams count their length
 # What a file of a known container begins with, whatever comes after: (offset, bytes).
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"))
+# Titles that are no UTF-8 must not keep a recording from being heard; from 19 on PyAV sees to that by itself.
+_LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def open_container(path: Path, reason: str) -> Iterator["Container"]:
     try:
         # The absolute path: FFmpeg takes what stands before a colon for a protocol. Nothing is fetched from a network.
         options = {"protocol_whitelist": "file"}
-        container = av.open(str(path.absolute()), "r", options=options, metadata_errors="ignore")
+        container = av.open(str(path.absolute()), "r", options=options, **_LENIENT)
     except (av.FFmpegError, OSError, ValueError) as error:
         if _looks_known(path):
             raise _damaged(path, error) from None
