@@ -268,6 +268,7 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
 
     from sercli.dataset import folds, manifest, preparation
     from sercli.dataset.split import make_folds
+    from sercli.dataset.wanted import feature_configs
 
     source, out = root / "corpus", root / "data"
     source.mkdir()
@@ -278,7 +279,7 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
         soundfile.write(source / f"{n}.wav", tone.astype(np.float32), 16_000)
         rows.append(f"{n}.wav,{labels[n % 4]},s{n // 4 % 6},word {labels[n % 4]} {n}")
     (source / "table.csv").write_text("\n".join(rows) + "\n")
-    wanted = preparation.feature_configs("lld,words", [], [])
+    wanted = feature_configs("lld,words", [], [])
     prepared = preparation.prepare("table", source / "table.csv", out, label_set="four", progress=no_progress)
     preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
     made = manifest.load(out)
@@ -295,11 +296,12 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
 
 def make_datasets(root: Path) -> Target:
     """A prepared dataset with all that is read back from it."""
-    from sercli.dataset import cache, folds, manifest, preparation
+    from sercli.dataset import cache, folds, manifest
     from sercli.dataset.split import make_split
+    from sercli.dataset.wanted import feature_configs
 
     out = make_dataset(root)
-    wanted = preparation.feature_configs("lld,words", [], [])
+    wanted = feature_configs("lld,words", [], [])
     names = [p.relative_to(out).as_posix() for p in sorted(out.rglob("*")) if p.is_file() and p.name[0] != "."]
 
     def read(path: Path) -> None:

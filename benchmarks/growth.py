@@ -22,8 +22,10 @@ from random import Random
 
 import soundfile
 from make_iemocap import realistic
-from speeds.pairs import Cost, command
+from speeds.pairs import SER, Cost, command
 from speeds.sounds import RATE_HZ, voice, write_recording
+
+from sercli.types import FOUR
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE / "growth.json"
@@ -31,7 +33,6 @@ PLOT = HERE / "growth.svg"
 FEATURE = "lld"
 JOBS = 2  # of prepare
 N_SOUNDS = 512  # different recordings; each has many names where there are more clips
-LABELS = ("neutral", "happiness", "sadness", "anger")
 N_SPEAKERS = 10
 
 Figures = dict[str, dict[float, Cost]]
@@ -79,7 +80,7 @@ MEASURES = {"predict": predict, "prepare": prepare}
 
 
 def _ser(*words: str | Path) -> Cost:
-    return command(sys.executable, "-m", "sercli", *words, look_at_memory=True)()
+    return command(*SER, *words, look_at_memory=True)()
 
 
 def write_corpus(table: Path, hours: float) -> None:
@@ -98,7 +99,7 @@ def write_corpus(table: Path, hours: float) -> None:
                 return
             name = f"clip-{n:06d}.wav"
             os.link(table.parent / f"sound-{n % N_SOUNDS}.wav", table.parent / name)
-            rows.writerow((name, LABELS[n % len(LABELS)], f"speaker-{n % N_SPEAKERS}", "Nothing that anybody said."))
+            rows.writerow((name, FOUR[n % len(FOUR)], f"speaker-{n % N_SPEAKERS}", "Nothing that anybody said."))
             left_s -= lengths[n % N_SOUNDS]
 
 

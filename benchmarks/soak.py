@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from speeds.pairs import QUIET, family
+from speeds.pairs import QUIET, SER, family
 from speeds.sounds import link_clips, write_recording
 
 FIRST = 100  # clips after which all is there that is needed for any
@@ -83,7 +83,7 @@ def _looks(folder: Path, recording: Path, *, words: bool, jobs: int) -> Iterator
     Raises:
         SystemExit: the command fails, or does not answer.
     """
-    ask = [sys.executable, "-m", "sercli", "predict", str(folder), "--json", "--jobs", str(jobs)]
+    ask = [*SER, "predict", str(folder), "--json", "--jobs", str(jobs)]
     began = time.monotonic()
     with subprocess.Popen(ask + ["--no-asr"] * (not words), stdout=subprocess.PIPE, env=QUIET) as process:
         assert process.stdout is not None

@@ -10,7 +10,7 @@ from sercli.errors import SerError
 
 @cache
 def checked(module: str, file: str, sha256: str, *, what: str, install: str) -> Path:
-    """The folder of a package's weights, their content checked once a process: it is a small third party's upload.
+    """A package's file of weights, its content checked once a process: it is a small third party's upload.
 
     Args:
         module: the package as it is imported.
@@ -36,4 +36,4 @@ def checked(module: str, file: str, sha256: str, *, what: str, install: str) -> 
         raise SerError(
             f"{weights} is not the file that ser was tested with (SHA-256 {digest[:16]}…, not {sha256[:16]}…); {again}"
         )
-    return weights.parent
+    return weights

@@ -10,6 +10,7 @@ import soundfile
 from hypothesis import settings
 
 from sercli.dataset import manifest, preparation
+from sercli.dataset.wanted import feature_configs
 
 # Machines differ and are busy: how long an example takes says nothing about the code. The examples are the same each
 # time, so that what passed yesterday passes today; `pytest --hypothesis-profile search` tries others.
@@ -82,7 +83,7 @@ def tiny_dataset(tiny_corpus, tmp_path_factory, no_progress):
     Its folder is `tiny_dataset.folder`. Tests may add features to its cache and must change nothing else.
     """
     folder = tmp_path_factory.mktemp("tiny_dataset")
-    wanted = preparation.feature_configs("log-mel,words", [], [])
+    wanted = feature_configs("log-mel,words", [], [])
     prepared = preparation.prepare("table", tiny_corpus, folder, label_set="four", progress=no_progress)
     preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
     return manifest.load(folder)

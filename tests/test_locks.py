@@ -77,7 +77,7 @@ def test_ctrl_c_sets_free(tmp_path, hold):
 def test_another_name_is_another_lock(tmp_path, hold):
     hold()
     with locks.alone(tmp_path, "prepare"):
-        pass
+        assert {path.name for path in tmp_path.glob(".*.holder")} == {".run.holder", ".prepare.holder"}
 
 
 def test_what_the_holder_does_can_be_asked(tmp_path, hold):

@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speeds.pairs import Cost, Result, alternate, command
+from speeds.pairs import SER, Cost, Result, alternate, command
 from speeds.sounds import link_clips, write_clips
 
-SER = (sys.executable, "-m", "sercli")
 CLIP_S = 4.5
 N_CLIPS = 500
 N_ALONE = 3  # clips for which a process each is started

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from speeds.pairs import QUIET, Cost, Result, alternate, command
+from speeds.pairs import QUIET, SER, Cost, Result, alternate, command
 
 MAKE = Path(__file__).resolve().parent.parent / "make_iemocap.py"
 FEATURES = "spectrogram,lld,log-mel"
@@ -40,5 +40,5 @@ def prepare(pairs: int) -> list[Result]:
 
 
 def _prepare(root: Path, out: Path, jobs: int) -> Cost:
-    words = ("-m", "sercli", "prepare", "iemocap", root, "--out", out, "--features", FEATURES, "--jobs", str(jobs))
-    return command(sys.executable, *words, look_at_memory=True)()
+    words = ("prepare", "iemocap", root, "--out", out, "--features", FEATURES, "--jobs", str(jobs))
+    return command(*SER, *words, look_at_memory=True)()

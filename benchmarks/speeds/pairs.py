@@ -8,6 +8,7 @@ rows of one process are judged by; rows about processes that share the work can 
 import os
 import resource
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from statistics import median
 
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+SER = (sys.executable, "-m", "sercli")
 _LOOK_S = 0.1
 
 

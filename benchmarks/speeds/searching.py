@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from speeds.pairs import Cost, Result, alternate, command
+from speeds.pairs import SER, Cost, Result, alternate, command
 
 PRESET = "acoustic-lld"
 SETTINGS = ("--set", "train.epochs=20")
@@ -25,19 +25,18 @@ def tune(pairs: int) -> list[Result]:
     """
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "demo"
-        command(sys.executable, "-m", "sercli", "prepare", "demo", "--out", data, "--features", "lld")()
+        command(*SER, "prepare", "demo", "--out", data, "--features", "lld")()
+        trials = ("--trials", str(N_TRIALS))
+        alone = (sys.executable, TRIALS_ALONE, data, PRESET, *SETTINGS, *trials)
         numbers = iter(range(pairs + 1))
 
         def ours() -> Cost:
             out = Path(folder) / f"study-{next(numbers)}"
-            command(sys.executable, TRIALS_ALONE, data, PRESET, *SETTINGS, "--enqueue", out)()
+            command(*alone, "--enqueue", out)()
             words = ("tune", "-m", PRESET, *SETTINGS, "--data", data, "--out", out)
-            return command(
-                *(sys.executable, "-m", "sercli", *words, "--trials", str(N_TRIALS), "--jobs", str(JOBS)),
-                env=ENVIRONMENT,
-            )()
+            return command(*SER, *words, *trials, "--jobs", str(JOBS), env=ENVIRONMENT)()
 
-        peer = command(sys.executable, TRIALS_ALONE, data, PRESET, *SETTINGS, env=ENVIRONMENT)
+        peer = command(*alone, env=ENVIRONMENT)
         costs = alternate(peer, ours, pairs=min(pairs, MOST_PAIRS), warm_up=False)
     return [
         Result(

@@ -1,7 +1,7 @@
 """Trials of a search without the search: parameters drawn beforehand, each trained to its end, one after the other.
 
-    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=20]
-    python benchmarks/speeds/trials_alone.py DATA PRESET [--set train.epochs=20] --enqueue OUT
+    python benchmarks/speeds/trials_alone.py DATA PRESET --trials 20 [--set train.epochs=20]
+    python benchmarks/speeds/trials_alone.py DATA PRESET --trials 20 [--set train.epochs=20] --enqueue OUT
 
 The second form trains nothing: it puts the same parameters at the head of a study, so that `ser tune --out OUT` with as
 many trials tries these.
@@ -19,7 +19,6 @@ from sercli.model import experiment, inference
 from sercli.model.spec import Plan
 from sercli.model.training import pick_device
 
-N_TRIALS = 20
 SEED = 0
 
 
@@ -27,21 +26,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("preset")
+    parser.add_argument("--trials", type=int, required=True)
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--enqueue", type=Path, metavar="OUT")
     arguments = parser.parse_args()
     made = setup(arguments.preset, None, arguments.sets, arguments.data, "human", None, None, "1", SEED)
-    drawn = draw(made.plans[0])
+    drawn = draw(made.plans[0], arguments.trials)
     if arguments.enqueue:
         enqueue(made.plans[0], drawn, arguments.enqueue)
     else:
         train(made, drawn)
 
 
-def draw(plan: Plan) -> list[dict[str, Any]]:
+def draw(plan: Plan, n_trials: int) -> list[dict[str, Any]]:
     """The parameters of each trial."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
-    trials = [study.ask() for _ in range(N_TRIALS)]
+    trials = [study.ask() for _ in range(n_trials)]
     for trial in trials:
         tuning.propose(trial, plan)
     return [trial.params for trial in trials]

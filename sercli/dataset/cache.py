@@ -23,8 +23,7 @@ from sercli import config, memory, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import HUMAN
-from sercli.dataset.wanted import Wanted
-from sercli.dataset.wanted import key as key
+from sercli.dataset.wanted import Wanted, key
 from sercli.errors import SerError
 from sercli.files import sweep, write_atomic, write_json
 from sercli.types import Array, Step, Utterance

@@ -11,7 +11,6 @@ from sercli.dataset import cache, manifest, scan, unchanged
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.unchanged import Basis, Summary
 from sercli.dataset.wanted import Wanted
-from sercli.dataset.wanted import feature_configs as feature_configs
 from sercli.errors import MismatchError, SerError
 from sercli.files import sweep, visible_names
 from sercli.types import FOUR, Remark, Step, Utterance

@@ -242,7 +242,7 @@ def _tokenizer(path: Path) -> Any:
 
 def _shipped() -> Path:
     what = "The sentence model all-MiniLM-L6-v2 is"
-    return packages.checked(_MODULE, f"model/{FILES[0]}", _SHA256, what=what, install=_INSTALL)
+    return packages.checked(_MODULE, f"model/{FILES[0]}", _SHA256, what=what, install=_INSTALL).parent
 
 
 def _state(model: str) -> tuple[str, _Changes]:

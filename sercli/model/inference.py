@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from sercli import plugins, runs
-from sercli.dataset import cache
+from sercli.dataset import cache, wanted
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.model import spec
@@ -160,7 +160,7 @@ def cached_rows(dataset: Dataset, *, jobs: int, progress: Step) -> Rows:
 
     def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
         check_inputs(utterances, feature)
-        key = cache.key(feature, config)
+        key = wanted.key(feature, config)
         if key not in stores:
             stores[key] = cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
         return stores[key].rows([u.id for u in utterances])

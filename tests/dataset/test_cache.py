@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from sercli.dataset import cache
 from sercli.dataset.manifest import make_manifest
+from sercli.dataset.wanted import key as feature_key
 from sercli.errors import AudioError, SerError
 from sercli.features import log_mel, words
 from sercli.types import Utterance
@@ -234,7 +235,7 @@ def test_a_part_that_another_process_makes_is_waited_for_and_taken(dataset, ensu
         waiting.set()
         yield lambda n: None
 
-    folder = dataset.folder / "features" / cache.key("log-mel", SMALL)
+    folder = dataset.folder / "features" / feature_key("log-mel", SMALL)
     folder.mkdir(parents=True)
     locks = [FileLock(folder / f".part-{n:05d}.lock") for n in range(3)]
     for lock in locks:
@@ -277,23 +278,23 @@ def test_another_configuration_lies_in_another_folder(dataset, ensure, extracted
 
 
 def test_the_key_follows_name_version_dtype_and_every_setting(monkeypatch):
-    key = cache.key("log-mel", SMALL)
+    key = feature_key("log-mel", SMALL)
     assert key.startswith("log-mel-")
-    assert cache.key("log-mel", log_mel.Config(n_mels=8)) == key
-    assert cache.key("log-mel", replace(SMALL, level_dbfs=None)) != key
+    assert feature_key("log-mel", log_mel.Config(n_mels=8)) == key
+    assert feature_key("log-mel", replace(SMALL, level_dbfs=None)) != key
     for name, value in (("VERSION", 99), ("DTYPE", "float32")):
         with monkeypatch.context() as patch:
             patch.setattr(log_mel, name, value)
-            assert cache.key("log-mel", SMALL) != key
+            assert feature_key("log-mel", SMALL) != key
 
 
 def test_the_key_follows_the_content_of_a_file_of_vectors(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("yes 1 2\nno 3 4\n")
-    before = cache.key("words", words.Config(vectors=str(path)))
+    before = feature_key("words", words.Config(vectors=str(path)))
     path.write_text("yes 1 2\nno 3 5\n")
     os.utime(path, ns=(1, 1))
-    assert cache.key("words", words.Config(vectors=str(path))) != before
+    assert feature_key("words", words.Config(vectors=str(path))) != before
 
 
 def test_an_utterance_without_the_input_is_left_out(dataset, ensure):
@@ -349,7 +350,7 @@ def test_words_of_each_recogniser_have_a_folder_of_their_own(dataset, ensure, ex
     heard = replace(with_rows(dataset, rows), words="whisper")
     config = words.Config()
     stores = [ensure(d, "words", config) for d in (dataset, heard)]
-    assert [store.folder.name.removeprefix(cache.key("words", config)) for store in stores] == ["", "-whisper"]
+    assert [store.folder.name.removeprefix(feature_key("words", config)) for store in stores] == ["", "-whisper"]
     assert not np.array_equal(stores[0][rows[0].id], stores[1][rows[0].id])
     extracted.clear()
     for d in (dataset, heard):

@@ -8,6 +8,7 @@ import soundfile
 
 from sercli.dataset import manifest, preparation, scan
 from sercli.dataset.preparation import choose_labels
+from sercli.dataset.wanted import feature_configs
 from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
 
@@ -386,7 +387,7 @@ def test_a_file_is_not_taken_for_the_folder_to_write_to(corpus, prepare):
 
 def test_each_feature_gets_the_settings_that_it_has():
     sets = ["feature.n_mels=20", "feature.level_dbfs=null", "feature.max_tokens=9"]
-    configs = dict(preparation.feature_configs("log-mel, words", sets, []))
+    configs = dict(feature_configs("log-mel, words", sets, []))
     assert list(configs) == ["log-mel", "words"]
     assert (configs["log-mel"].n_mels, configs["log-mel"].level_dbfs) == (20, None)
     assert configs["words"].max_tokens == 9
@@ -394,7 +395,7 @@ def test_each_feature_gets_the_settings_that_it_has():
 
 def test_without_names_the_defaults_are_computed():
     defaults = [("lld", {}), ("lld", {"deltas": True})]
-    assert [config.deltas for _, config in preparation.feature_configs(None, [], defaults)] == [False, True]
+    assert [config.deltas for _, config in feature_configs(None, [], defaults)] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -418,13 +419,13 @@ def test_without_names_the_defaults_are_computed():
 )
 def test_what_cannot_be_computed_is_refused_before_any_work(names, sets, message):
     with pytest.raises(SerError) as caught:
-        preparation.feature_configs(names, sets, [])
+        feature_configs(names, sets, [])
     assert str(caught.value).startswith(message)
 
 
 def test_a_feature_without_input_is_passed_over(corpus, prepare, no_progress, tmp_path):
     prepared = prepare(corpus({"path": "1.wav", "label": "sad"}))
-    wanted = preparation.feature_configs("log-mel,words", [], [])
+    wanted = feature_configs("log-mel,words", [], [])
     finished = preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
     assert finished.summary.features == {"log-mel": True, "words": False}
     loaded = manifest.load(tmp_path / "out")

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from sercli import config, plugins
-from sercli.dataset import preparation
+from sercli.dataset.wanted import feature_configs
 from sercli.errors import ConfigError, SerError
 from sercli.model import spec
 from sercli.types import TrainConfig
@@ -52,7 +52,7 @@ def test_the_features_to_prepare_are_those_of_the_presets():
 def test_a_feature_that_needs_an_extra_is_prepared_only_where_it_is_named():
     assert "sentence" in {spec.resolve(name, None, {}).model.feature for name in spec.presets()}
     assert "sentence" not in {name for name, _ in spec.preset_features()}
-    assert preparation.feature_configs("sentence", [], spec.preset_features())[0][0] == "sentence"
+    assert feature_configs("sentence", [], spec.preset_features())[0][0] == "sentence"
 
 
 def test_a_file_wins_over_the_preset_and_set_over_the_file(settings_file):
