@@ -11,6 +11,7 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
+from children import ended, living
 
 from sercli import processes
 from sercli.errors import SerError
@@ -36,20 +37,6 @@ def busy(tmp_path):
     yield first, [int(pid) for pid in first.stdout.readline().split()]
     first.kill()
     first.communicate()
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def ended(pids):
-    end = time.monotonic() + 20
-    while any(map(alive, pids)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not any(map(alive, pids))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system has no /proc")
@@ -93,9 +80,9 @@ def test_one_that_is_killed_is_told_of():
 
 
 def test_all_of_them_are_started_while_ctrl_c_is_put_off():
-    before = set(active_children())
+    before = living()
     with processes.pool(2):
-        assert len(set(active_children()) - before) == 2
+        assert len(living() - before) == 2
 
 
 def test_stages_of_a_command_share_processes():
@@ -104,7 +91,7 @@ def test_stages_of_a_command_share_processes():
         for _ in range(2):
             with processes.pool(2) as pool:
                 stages.append({pool.submit(os.getpid).result() for _ in range(40)})
-        begun = {process.pid for process in active_children()}
+        begun = living()
     assert stages[0] | stages[1] <= begun
     assert len(begun) == 2
     assert ended(begun)
@@ -133,9 +120,9 @@ def test_shared_processes_end_where_the_command_is_broken_off(error, during):
 
 def test_they_can_start_and_import_before_there_is_work():
     with processes.shared():
-        before = set(active_children())
+        before = living()
         processes.start(2, needs="colorsys")
-        begun = {process.pid for process in set(active_children()) - before}
+        begun = living() - before
         assert len(begun) == 2
         with processes.pool(2) as pool:
             found = {(pool.submit(os.getpid).result(), pool.submit(imported, "colorsys").result()) for _ in range(40)}
@@ -149,9 +136,9 @@ def imported(name):
 
 
 def test_they_start_early_only_where_they_stay_for_the_work():
-    before = set(active_children())
+    before = living()
     processes.start(2, needs="colorsys")
-    assert set(active_children()) == before
+    assert living() == before
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError()])
@@ -159,7 +146,7 @@ def test_those_that_started_early_end_where_the_command_is_broken_off(error):
     def read():
         with processes.shared():
             processes.start(2, needs="colorsys")
-            begun.extend(process.pid for process in active_children())
+            begun.extend(living())
             raise error
 
     begun = []

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from children import living
 
 from sercli.commands._output import FORMATS
 from sercli.commands.predict import Shape
@@ -302,11 +303,11 @@ def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
     monkeypatch.setattr(listeners, "_hear_whole", _heard_by_two)
 
     def interrupt(*_, **__):
-        alive.append(len(multiprocessing.active_children()))
+        alive.append(len(living()))
         raise KeyboardInterrupt
 
     def leave(code):
-        alive.append(len(multiprocessing.active_children()))
+        alive.append(len(living()))
         raise SystemExit(code)
 
     monkeypatch.setattr("typer.echo", interrupt)
