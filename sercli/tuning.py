@@ -126,7 +126,8 @@ def tune(
     study = _open_study(search, url)
     with _told(url):
         _check_identity(study, search)
-    rows(search.dataset.select(search.train_ids), search.plan.model.feature, search.plan.model.feature_config)
+    for feature_config in search.plan.feature_configs:
+        rows(search.dataset.select(search.train_ids), search.plan.model.feature, feature_config)
     with _told(url):
         if jobs == 1:
             _work(study, search, n_trials, rows, on_trial)

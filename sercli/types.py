@@ -23,6 +23,7 @@ Bands = Annotated[int, Meta(ge=1, le=1024)]
 RateHz = Annotated[int, Meta(ge=1000, le=384_000)]
 PictureSide = Annotated[int, Meta(ge=1, le=16_384)]
 WindowS = Annotated[float, Meta(gt=0, le=10)]
+Speed = Annotated[float, Meta(ge=0.5, le=2)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -119,6 +120,7 @@ class AudioConfig:
 
     sample_rate_hz: RateHz = 16_000
     level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
+    speed: Speed = 1.0  # so many times as fast is it played, with all pitches as much higher; see train.speeds
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,9 @@ class TrainConfig:
     time_mask_fraction: Fraction = 0.1  # longest of them, as a share of the utterance
     feature_masks: NonNegativeInt = 0  # SpecAugment: how many bands of features are zeroed while training
     feature_mask_fraction: Fraction = 0.15  # widest of them, as a share of F
+    # How fast further copies of the train part are played (0.9 and 1.1, say), each a feature of its own in the cache
+    # (Ko et al. 2015, "Audio augmentation for speech recognition").
+    speeds: tuple[Speed, ...] = ()
     stretch: Dropout = 0.0  # largest change of tempo while training, as a share (0.15: 0.85 to 1.15)
     shift: NonNegativeInt = 0  # largest shift along F while training (on a mel axis: of pitch and formants)
     # Of the probabilities afterwards; null: measured on the validation part. More than that where recordings will be

@@ -89,7 +89,8 @@ def _train_one(made: "Setup", out: Path, seed: int, work: _Work) -> None:
     if not (out / "run.json").exists():
         check_free(out)
         everything = made.dataset.select([*parts.train, *parts.valid, *parts.test])
-        rows(everything, plan.model.feature, plan.model.feature_config)
+        for feature_config in plan.feature_configs:
+            rows(everything, plan.model.feature, feature_config)
     with _render.training_progress(plan.name, plan.train.epochs) as on_epoch:
         info = experiment.train(made.dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
     if not work.quiet:
@@ -115,7 +116,8 @@ def _train_all(made: "Setup", out: Path, seeds: range, work: _Work) -> None:
         check_free(out)
         rows, everyone = _rows(made, work), crossvalidation.everyone(repeated)
         for plan in made.plans:
-            rows(everyone, plan.model.feature, plan.model.feature_config)
+            for feature_config in plan.feature_configs:
+                rows(everyone, plan.model.feature, feature_config)
     with _render.repetition_progress(made.plans[0].name, len(repeated.cells(out))) as update:
         info = crossvalidation.train(
             made.plans,

@@ -103,10 +103,16 @@ def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iter
 
 
 def prepare_signal(signal: Array, config: AudioConfig) -> Array:
-    """Bring the active speech to the level that the configuration asks for; silence stays as it is.
+    """Play a signal as fast and bring its active speech to the level that the configuration asks for.
 
-    Loudness tells the microphone's gain before it tells the emotion: in RAVDESS anger is 14 dB over neutral.
+    Loudness tells the microphone's gain before it tells the emotion: in RAVDESS anger is 14 dB over neutral. Silence
+    stays as it is.
     """
+    if config.speed != 1:
+        import soxr
+
+        played = soxr.resample(signal, config.sample_rate_hz * config.speed, config.sample_rate_hz)
+        signal = played if len(played) else signal  # a recording is never less than one sample
     level = speech_level_dbfs(signal, sample_rate_hz=config.sample_rate_hz)
     if config.level_dbfs is None or level < NO_SPEECH_DBFS:
         return signal

@@ -56,5 +56,7 @@ def key(feature: str, feature_config: Any) -> str:
     """Name of the feature's folder: the same name means the same numbers."""
     plugin = plugins.load("feature", feature)
     settings = plugin.identity(feature_config) if hasattr(plugin, "identity") else config.to_dict(feature_config)
+    if settings.get("speed") == 1:  # what was computed before there was this setting is still the same
+        settings = {name: value for name, value in settings.items() if name != "speed"}
     content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
     return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"

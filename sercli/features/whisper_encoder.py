@@ -45,7 +45,8 @@ class Config(AudioConfig):
 def identity(config: Config) -> dict[str, Any]:
     """What the numbers depend on: the weights by name, for their content is checked when they are loaded."""
     frames = {"pooled": True} if config.pooled else {"stride": config.stride}
-    return {"model": config.model, "layers": config.layers, "level_dbfs": config.level_dbfs, **frames}
+    heard = {"level_dbfs": config.level_dbfs, "speed": config.speed}
+    return {"model": config.model, "layers": config.layers, **heard, **frames}
 
 
 def extract(signal: Array, config: Config) -> Array:

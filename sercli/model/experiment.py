@@ -127,18 +127,22 @@ def words_of(info: RunInfo) -> str:
     return str(info.settings["data"].get("words", HUMAN))
 
 
+def train_examples(dataset: Dataset, ids: Sequence[str], plan: Plan, rows: inference.Rows) -> Examples:
+    """What a network is trained on: these utterances at each speed, and a normaliser measured on them."""
+    utterances = dataset.select(ids)
+    heard = plan.feature_configs
+    inputs = [row for feature_config in heard for row in rows(utterances, plan.model.feature, feature_config)]
+    y = np.tile(classes(dataset, utterances), len(heard))
+    return Examples((inputs,), (Normaliser.of(inputs, plan.train.scale),), y)
+
+
 def examples(
-    dataset: Dataset,
-    ids: Sequence[str],
-    model: ModelSpec,
-    rows: inference.Rows,
-    normaliser: Normaliser | None,
-    scale: str,
+    dataset: Dataset, ids: Sequence[str], model: ModelSpec, rows: inference.Rows, normaliser: Normaliser
 ) -> Examples:
-    """What the network is fed from for these utterances; without a normaliser one is measured on them."""
+    """What a network is asked about."""
     utterances = dataset.select(ids)
     inputs = rows(utterances, model.feature, model.feature_config)
-    return Examples((inputs,), (normaliser or Normaliser.of(inputs, scale),), classes(dataset, utterances))
+    return Examples((inputs,), (normaliser,), classes(dataset, utterances))
 
 
 def classes(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
@@ -161,8 +165,8 @@ def make_trainer(
         SerError: utterances lack the feature's input.
     """
     memory.keep_freed()
-    train_part = examples(dataset, train_ids, plan.model, rows, None, plan.train.scale)
-    valid_part = examples(dataset, valid_ids, plan.model, rows, train_part.normalisers[0], plan.train.scale)
+    train_part = train_examples(dataset, train_ids, plan, rows)
+    valid_part = examples(dataset, valid_ids, plan.model, rows, train_part.normalisers[0])
     torch.manual_seed(seed)
     architecture = plugins.load("architecture", plan.model.architecture)
     n_features = len(train_part.normalisers[0].mean)

@@ -46,6 +46,11 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[A
         if not any(key in known for known in fields.values()):
             raise ConfigError(config.no_such_setting("ensemble", key, set().union(*fields.values())))
     train_config = config.build(TrainConfig, sections.get("train", {}), "train")
+    if train_config.speeds:
+        raise ConfigError(
+            f"--set train.speeds={list(train_config.speeds)} does nothing in `ser ensemble`, which hears what its "
+            "members hear; give it to `ser train`."
+        )
     return {
         rule: (config.build(cls, {k: v for k, v in values.items() if k in fields[rule]}, "ensemble"), train_config)
         for rule, cls in classes.items()

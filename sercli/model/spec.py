@@ -1,7 +1,7 @@
 """From a preset, a configuration file and `--set` to one full specification of a model and its training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,12 @@ class Plan:
     name: str  # of the preset, or "custom"
     model: ModelSpec
     train: TrainConfig
+
+    @property
+    def feature_configs(self) -> tuple[Any, ...]:
+        """Of all that the network is trained on: the feature as it answers with, then at each of `train.speeds`."""
+        heard = self.model.feature_config
+        return (heard, *(replace(heard, speed=speed) for speed in self.train.speeds))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The same as sections of a configuration file, defaults included."""
@@ -92,6 +98,11 @@ def build(name: str, sections: Sections) -> Plan:
     if len(chosen) < 2:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
     feature, architecture = str(chosen["feature"]), str(chosen["architecture"])
+    train = config.build(TrainConfig, sections.get("train", {}), "train")
+    if train.speeds and plugins.load("feature", feature).INPUT == "text":
+        raise ConfigError(
+            f"train.speeds={list(train.speeds)}: '{feature}' reads words, which have no speed; leave it out."
+        )
     return Plan(
         name,
         ModelSpec(
@@ -102,7 +113,7 @@ def build(name: str, sections: Sections) -> Plan:
                 plugins.load("architecture", architecture).Config, sections.get("architecture", {}), "architecture"
             ),
         ),
-        config.build(TrainConfig, sections.get("train", {}), "train"),
+        train,
     )
 
 

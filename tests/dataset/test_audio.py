@@ -349,6 +349,19 @@ def test_the_level_is_left_as_recorded_where_none_is_asked_for():
     np.testing.assert_array_equal(audio.prepare_signal(speech(), AudioConfig(level_dbfs=None)), speech())
 
 
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_what_is_played_faster_is_shorter_and_higher(speed):
+    played = audio.prepare_signal(tone(RATE_HZ).astype(np.float32), AudioConfig(speed=speed))
+    assert len(played) == RATE_HZ / speed
+    loudest_hz = np.abs(np.fft.rfft(played)).argmax() * RATE_HZ / len(played)
+    assert loudest_hz == pytest.approx(220 * speed, abs=1.5)
+    assert audio.speech_level_dbfs(played) == pytest.approx(AudioConfig().level_dbfs, abs=1e-3)
+
+
+def test_the_shortest_recording_can_be_played_faster():
+    assert len(audio.prepare_signal(np.ones(1, np.float32), AudioConfig(speed=2))) == 1
+
+
 @pytest.mark.parametrize("signal", [np.zeros(RATE_HZ, np.float32), np.full(RATE_HZ, 5e-4, np.float32)])
 def test_silence_is_not_amplified(signal):
     np.testing.assert_array_equal(audio.prepare_signal(signal, AudioConfig()), signal)

@@ -282,6 +282,7 @@ def test_the_key_follows_name_version_dtype_and_every_setting(monkeypatch):
     assert key.startswith("log-mel-")
     assert feature_key("log-mel", log_mel.Config(n_mels=8)) == key
     assert feature_key("log-mel", replace(SMALL, level_dbfs=None)) != key
+    assert feature_key("log-mel", replace(SMALL, speed=0.9)) != key
     for name, value in (("VERSION", 99), ("DTYPE", "float32")):
         with monkeypatch.context() as patch:
             patch.setattr(log_mel, name, value)

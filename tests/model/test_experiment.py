@@ -203,6 +203,23 @@ def test_the_validation_part_is_scaled_by_the_train_part(make_trainer):
     assert trainer.valid.normalisers == trainer.train.normalisers
 
 
+def test_speeds_give_the_train_part_further_copies_and_nothing_else(plans, tiny_dataset, split, rows):
+    plan = plans.small("acoustic-log-mel", speeds=(0.9, 1.1))
+    trainer = experiment.make_trainer(tiny_dataset, plan, split.train, split.valid, rows, 0, torch.device("cpu"))
+    utterances, n = tiny_dataset.select(split.train), len(split.train)
+    (heard,) = trainer.train.inputs
+    assert len(heard) == 3 * n
+    for place, feature_config in enumerate(plan.feature_configs):
+        for row, theirs in zip(heard[place * n :], rows(utterances, "log-mel", feature_config), strict=False):
+            np.testing.assert_array_equal(row, theirs)
+    assert sum(map(len, heard[n : 2 * n])) > sum(map(len, heard[:n])) > sum(map(len, heard[2 * n :]))
+    np.testing.assert_array_equal(trainer.train.y, np.tile(experiment.classes(tiny_dataset, utterances), 3))
+    (checked,) = trainer.valid.inputs
+    asked = rows(tiny_dataset.select(split.valid), "log-mel", plan.model.feature_config)
+    assert all(map(np.array_equal, checked, asked))
+    assert len(checked) == len(asked) == len(trainer.valid.y)
+
+
 def test_the_seed_decides_the_first_weights(make_trainer):
     first, again, other = (make_trainer(seed).module.classifier.weight for seed in (0, 0, 1))
     assert torch.equal(first, again)

@@ -271,6 +271,7 @@ def test_a_setting_goes_to_every_rule_that_has_it():
         (["average"], ["ensemble.steps=7"], r"No setting called 'ensemble\.steps'"),
         (RULES, ["architecture.dropout=0"], r"--set architecture\.… does nothing in `ser ensemble`"),
         (["average", "weighted"], ["train.lr=1"], r"does nothing with --rule average, weighted: no network is trained"),
+        (["feature"], ["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\] does nothing in `ser ensemble`, which hears"),
         (["feature"], ["ensemble.dropout=2"], r"ensemble\.dropout=2"),
     ],
 )

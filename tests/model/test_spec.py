@@ -86,6 +86,13 @@ def test_the_same_name_again_keeps_the_settings():
     assert plan.model.architecture_config.bidirectional is False
 
 
+def test_training_hears_the_feature_as_it_is_and_at_each_speed():
+    plan = spec.resolve("acoustic-lld", None, config.parse_sets(["train.speeds=[0.9, 1.1]", "feature.deltas=true"]))
+    heard = plan.model.feature_config
+    assert (heard.speed, heard.deltas) == (1, True)
+    assert plan.feature_configs == (heard, replace(heard, speed=0.9), replace(heard, speed=1.1))
+
+
 def test_a_model_without_a_preset_is_called_custom():
     plan = spec.resolve(None, None, config.parse_sets(["model.feature=words", "model.architecture=cnn"]))
     assert plan.name == "custom"
@@ -102,6 +109,8 @@ def test_what_a_plan_writes_it_reads_again(settings_file):
         (["train.lrr=1"], r"No setting called 'train\.lrr'\. Did you mean 'train\.lr'\?"),
         (["train.lr=fast"], r"train\.lr=fast: must be a number"),
         (["train.lr=0"], r"train\.lr=0: .*> 0"),
+        (["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\]: 'words' reads words, which have no speed"),
+        (["train.speeds=[3]"], r"train\.speeds"),
         (["train.epochs=0"], r"train\.epochs=0: .*>= 1"),
         (["architecture.pooling=max"], r"architecture\.pooling=max: must be one of attention, mean, last"),
         (["architecture.hiden_size=3"], r"Did you mean 'architecture\.hidden_size'\?"),
