@@ -1,5 +1,7 @@
 """Frames of Whisper's encoder: what each chosen layer says of the sound, 50 times a second, the layers side by side.
 
+Several encoders can be heard at once, one that knows English best beside one that knows many languages.
+
 Its early and middle layers carry emotion and transfer best, its late ones read words. A clip is not padded to the 30 s
 that the recogniser needs; a longer one is heard in windows of at most 30 s.
 """
@@ -25,8 +27,8 @@ class Config(AudioConfig):
     """Which weights, and which of their layers."""
 
     # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder with other weights, or a name on the
-    # model hub
-    model: str | None = None
+    # model hub. With several, `["base", "tiny.en"]`, each layer's frames are theirs side by side.
+    model: str | Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the sound
     stride: PositiveInt = (
         1  # frames averaged into one: 4 gives 12.5 a second, and all that follows is four times as fast
@@ -53,27 +55,35 @@ def extract(signal: Array, config: Config) -> Array:
     """States of the chosen layers.
 
     Returns:
-        (T, n_layers * E) float32, T = n_samples / 320 / stride, or 1 if pooled; E is 384 for tiny, 512 for base.
+        (T, n_layers * E) float32, T = n_samples / 320 / stride, or 1 if pooled; E is 384 for tiny, 512 for base, and
+        their sum for several.
 
     Raises:
         SerError: the weights are missing or damaged.
         ConfigError: the weights have not as many layers.
     """
+    models = config.model if isinstance(config.model, tuple) else (config.model,)
+    heard = [_states(signal, model, config.layers) for model in models]
+    frames = np.concatenate([states for layer in zip(*heard, strict=True) for states in layer], axis=1)
+    return _pooled(frames, signal) if config.pooled else _averaged(frames, config.stride)
+
+
+def _states(signal: Array, model: str | None, layers: tuple[int, ...]) -> list[Array]:
+    """What the chosen layers of one encoder say, each (T, E)."""
     import torch
 
-    encoder = _encoder(config.model)
-    if max(config.layers) > len(encoder.layers):
-        which = config.model or "Whisper tiny.en"
-        raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(encoder.layers)} layers.")
+    encoder = _encoder(model)
+    if max(layers) > len(encoder.layers):
+        which = model or "Whisper tiny.en"
+        raise ConfigError(f"feature.layers={list(layers)}: {which} has {len(encoder.layers)} layers.")
     mel = torch.from_numpy(_whisper.log_mel(signal, encoder.conv1.in_channels))
     n_windows = -(-len(mel) // _max_frames())
-    parts = []
     with torch.inference_mode():
-        for window in torch.tensor_split(mel, n_windows):
-            states = encoder(window[None], torch.tensor([len(window)]), max(config.layers))
-            parts.append(torch.cat([states[layer - 1][0] for layer in config.layers], dim=1).numpy())
-    frames = np.concatenate(parts)
-    return _pooled(frames, signal) if config.pooled else _averaged(frames, config.stride)
+        windows = [
+            encoder(window[None], torch.tensor([len(window)]), max(layers))
+            for window in torch.tensor_split(mel, n_windows)
+        ]
+        return [torch.cat([states[layer - 1][0] for states in windows]).numpy() for layer in layers]
 
 
 def _pooled(rows: Array, signal: Array) -> Array:

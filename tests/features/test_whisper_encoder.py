@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sercli import plugins
+from sercli import config, plugins
 from sercli.errors import ConfigError
 from sercli.features import _whisper
 
@@ -53,6 +53,33 @@ def test_a_layer_that_the_weights_have_not_is_refused():
 
 def test_base_has_wider_states():
     assert FEATURE.extract(SIGNAL, FEATURE.Config(model="base", layers=(2, 6))).shape == (75, 2 * 512)
+
+
+def test_of_several_encoders_each_layers_states_stand_side_by_side():
+    small, large = (FEATURE.extract(SIGNAL, FEATURE.Config(model=model, layers=(1, 2))) for model in (None, "base"))
+    both = FEATURE.extract(SIGNAL, FEATURE.Config(model=("base", "tiny.en"), layers=(1, 2)))
+    parts = np.split(both, np.cumsum([512, 384, 512]), axis=1)
+    for part, theirs in zip(parts, (large[:, :512], small[:, :384], large[:, 512:], small[:, 384:]), strict=True):
+        np.testing.assert_array_equal(part, theirs)
+
+
+def test_a_layer_that_one_of_several_has_not_is_refused_by_its_name():
+    with pytest.raises(ConfigError, match=r"layers=\[5\]: tiny\.en has 4 layers"):
+        FEATURE.extract(SIGNAL, FEATURE.Config(model=("base", "tiny.en"), layers=(5,)))
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("base", "base"), ('["base","tiny.en"]', ("base", "tiny.en")), ("null", None)],
+)
+def test_models_are_named_in_a_setting(given, read):
+    sections = config.parse_sets([f"feature.model={given}"])
+    assert config.build(FEATURE.Config, sections["feature"], "feature").model == read
+
+
+def test_no_model_at_all_is_refused():
+    with pytest.raises(ConfigError, match=r"feature\.model"):
+        config.build(FEATURE.Config, {"model": []}, "feature")
 
 
 def test_pooled_is_one_row_in_which_pauses_count_less():
