@@ -99,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moments", type=int, default=20, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", metavar="COMMAND", help="these of the commands, as the table calls them")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background would pass on that it ignores it
     source = random.Random(options.seed)
@@ -119,6 +120,8 @@ def main() -> None:
         made["predict"] = ["predict", str(DEMO), "--no-asr", "--jobs", "2"]
         print("| command | moments | 130 | done before | other |\n|---|---|---|---|---|")
         for name, words in made.items():
+            if options.only and name not in options.only:
+                continue
             out = ["--report", str(base / "out.html")] if name == "evaluate" else ["--out", str(base / "out")]
             began = time.monotonic()
             interrupt([*words, *out], 600)

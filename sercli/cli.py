@@ -4,6 +4,8 @@ import errno
 import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -60,6 +62,14 @@ def _root(
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
     memory.keep_few_kernels()
+    before, sys.unraisablehook = sys.unraisablehook, _heard
+    try:
+        _run()
+    finally:
+        sys.unraisablehook = before
+
+
+def _run() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except SerError as error:
@@ -89,6 +99,18 @@ def main() -> NoReturn:
         said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _heard(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Ctrl-C at a moment where Python can raise nothing, as while it disposes of an object: it is pressed once more."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    # From a thread, for in here it would be lost again.
+    again = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    with suppress(RuntimeError):  # at the very end there are no more threads, and nothing to break off
+        again.start()
 
 
 def _end_interrupted() -> NoReturn:

@@ -217,3 +217,31 @@ def test_memory_that_does_not_suffice_is_told_in_one_line(ser, tiny_corpus, tmp_
 def test_a_folder_that_goes_away_is_refused_by_the_run_itself(tmp_path):
     with pytest.raises(SerError, match="was moved or removed"):
         runs.check_there(tmp_path)
+
+
+LOST = """
+import sys, time
+from sercli import cli
+
+class Disposed:
+    def __del__(self):
+        raise {error}
+
+def command(**_):
+    Disposed()
+    time.sleep(60 if {waits} else 0)
+
+cli.app = command
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"), [("KeyboardInterrupt", 130, ""), ("ValueError", 0, "Exception ignored in: <function")]
+)
+def test_ctrl_c_while_an_object_is_disposed_of_is_not_lost(error, code, said):
+    script = LOST.format(error=error, waits=error == "KeyboardInterrupt")
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == code
+    assert ended.stderr.startswith(said)
+    assert ended.stderr.count("Exception ignored") == bool(said)
