@@ -109,7 +109,7 @@ def _max_frames() -> int:
     return MAX_FRAMES
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _encoder(model: str | None) -> Any:
     """Kept, since loading takes as long as a minute of sound; torch is imported only where it is used."""
     from sercli.whisper.encoder import load
