@@ -38,8 +38,52 @@ def test_side_by_side_every_column_has_a_weight_of_its_own():
 
 def test_mean_pooling_weighs_all_real_frames_alike():
     module = network(pooling="mean")
-    weights = module.weights(torch.randn(2, 4, 8), torch.tensor([4, 2]))
-    assert weights.tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
+    assert module.attend(torch.randn(2, 4, 12), torch.tensor([4, 2]))[1] is None
+    assert module._pooled(torch.randn(2, 4, 12), torch.tensor([4, 2]))[1].tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
+
+
+def members(module):
+    """Networks of one head each, with the weights that the members of a committee have."""
+    size, wide = module.config.n_hidden, module.n_embedding // module.config.committee
+    for n, attention in enumerate(module.attentions):
+        alone = network(mixing="concat", dropout=0.0, input_dropout=0.0)
+        alone.hidden[0].weight.data = module.hidden[0].weight.data[n * size : (n + 1) * size]
+        alone.hidden[0].bias.data = module.hidden[0].bias.data[n * size : (n + 1) * size]
+        alone.attentions[0].load_state_dict(attention.state_dict())
+        alone.classifier.weight.data = module.classifier.weight.data[:, n * wide : (n + 1) * wide]
+        alone.classifier.bias = module.classifier.bias
+        yield alone
+
+
+def test_a_committee_gives_the_mean_of_its_members_scores_and_learns_by_the_mean_of_their_losses():
+    module = network(mixing="concat", committee=3)
+    x, lengths, targets = torch.randn(5, 9, 12), torch.tensor([9, 4, 7, 1, 9]), torch.eye(4)[[0, 1, 2, 3, 1]]
+    alone = list(members(module))
+    scores = torch.stack([member(x, lengths) for member in alone])
+    torch.testing.assert_close(module(x, lengths), scores.mean(dim=0))
+    losses = torch.stack([member.loss(targets, x, lengths) for member in alone])
+    torch.testing.assert_close(module.loss(targets, x, lengths), losses.mean())
+    weights = torch.stack([member.attend(x, lengths)[1] for member in alone])
+    torch.testing.assert_close(module.attend(x, lengths)[1], weights.mean(dim=0))
+
+
+def test_members_of_a_committee_do_not_learn_of_each_other():
+    module = network(mixing="concat", committee=2)
+    x, lengths, targets = torch.randn(3, 6, 12), torch.tensor([6, 4, 5]), torch.eye(4)[:3]
+    module.loss(targets, x, lengths).backward()
+    before = module.hidden[0].weight.grad[:8].clone()
+    module.zero_grad()
+    module.hidden[0].weight.data[8:] += 1
+    module.classifier.weight.data[:, 16:] -= 1
+    module.loss(targets, x, lengths).backward()
+    torch.testing.assert_close(module.hidden[0].weight.grad[:8], before)
+
+
+def test_the_loss_of_one_head_is_the_cross_entropy_of_its_scores():
+    module = network()
+    x, lengths, targets = torch.randn(3, 6, 12), torch.tensor([6, 4, 5]), torch.softmax(torch.randn(3, 4), dim=1)
+    expected = torch.nn.functional.cross_entropy(module(x, lengths), targets)
+    torch.testing.assert_close(module.loss(targets, x, lengths), expected)
 
 
 def test_columns_that_are_not_so_many_layers_are_refused_with_what_to_give():
