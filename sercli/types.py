@@ -139,6 +139,9 @@ class TrainConfig:
 
     epochs: PositiveInt = 200  # upper bound; early stopping usually ends sooner
     patience: PositiveInt = 30  # epochs without a better validation loss before stopping
+    # Whose weights are kept: of the epoch with the lowest validation loss, or of the last one, where a cosine schedule
+    # has come to rest, and no patience ends it sooner. On a small validation part the lowest loss comes by chance.
+    keep: Literal["best", "last"] = "best"
     batch_size: PositiveInt = 32
     # adamw steps alike in all directions; sgd, with momentum .9, goes by the slope and keeps to what varies most
     optimiser: Literal["adamw", "sgd"] = "adamw"

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,16 +47,16 @@ class Progress:
     """Where training stands."""
 
     history: list[EpochResult] = field(default_factory=list)
-    best: EpochResult | None = None
+    best: EpochResult | None = None  # whose weights are kept, by `train.keep`
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def since_best(self) -> int:
-        """Epochs since the validation loss was last beaten."""
+        """Epochs since the best one."""
         return len(self.history) - self.best.epoch if self.best else 0
 
 
 class Trainer:
-    """Descent on cross-entropy with early stopping on the validation loss; afterwards the module has its best weights.
+    """Descent on cross-entropy with early stopping on the validation loss; afterwards the module has the weights kept.
 
     Each epoch's randomness follows from (seed, epoch) alone, so that a run taken up after a kill goes on exactly as
     one that was left alone, and no generator's state has to be kept.
@@ -95,7 +95,7 @@ class Trainer:
         while len(progress.history) < self.config.epochs and progress.since_best() < self.config.patience:
             result = self._epoch(len(progress.history) + 1)
             progress.history.append(result)
-            if progress.best is None or result.valid_loss < progress.best.valid_loss:
+            if _best(progress.history, self.config.keep) is result:
                 progress.best = result
                 progress.best_weights = copy.deepcopy(self.module.state_dict())
             yield result
@@ -194,11 +194,16 @@ class Trainer:
             number, _, moment = name.partition(".")
             state.setdefault(int(number), {})[moment] = tensor
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        best = min(history, key=lambda result: result.valid_loss) if history else None
+        best = _best(history, self.config.keep) if history else None
         best_weights = _below("best.", tensors)
         if {n: t.shape for n, t in best_weights.items()} != {n: t.shape for n, t in self.module.state_dict().items()}:
             raise ValueError("the best weights are not whole")
         self.progress = Progress(history, best, best_weights)
+
+
+def _best(history: Sequence[EpochResult], keep: str) -> EpochResult:
+    """The epoch whose weights are kept; of several with one loss the first."""
+    return history[-1] if keep == "last" else min(history, key=lambda result: result.valid_loss)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -160,6 +160,24 @@ def test_the_best_weights_are_kept_not_the_last():
     assert not learner.module.training
 
 
+def test_the_last_weights_are_kept_where_that_is_wanted_and_patience_has_no_say(tmp_path):
+    settings = {"valid": shuffled(toy(12, 2)), "epochs": 12, "lr": 0.05, "patience": 1, "keep": "last"}
+    learner = trainer(**settings)
+    *_, last = learner.epochs()
+    assert last.epoch == 12
+    assert last.valid_loss > min(result.valid_loss for result in learner.progress.history)
+    assert learner.progress.best is last
+    assert learner.validate()[0] == pytest.approx(last.valid_loss, rel=1e-6)
+    killed = trainer(**settings)
+    list(islice(killed.epochs(), 7))
+    killed.save(tmp_path / "resume.safetensors")
+    again = trainer(**settings)
+    again.resume(tmp_path / "resume.safetensors")
+    list(again.epochs())
+    assert figures(again.progress.history) == figures(learner.progress.history)
+    assert same_weights(again, learner)
+
+
 def test_a_loss_that_is_not_a_number_names_epoch_and_step_size():
     learner = trainer(lr=1e37)
     with pytest.raises(
