@@ -42,7 +42,8 @@ def test_each_preset_stays_with_the_study_in_direction_and_pooling():
 
 
 def test_the_features_to_prepare_are_those_of_the_presets():
-    found = [(name, spec.plugins.load("feature", name).Config(**own)) for name, own in spec.preset_features()]
+    features = spec.preset_features()
+    found = [(name, config.build(plugins.load("feature", name).Config, own, "feature")) for name, own in features]
     assert len(found) == len(set(found))
     used = [spec.resolve(name, None, {}).model for name in spec.presets()]
     wanted = {(model.feature, model.feature_config) for model in used}
