@@ -127,7 +127,7 @@ def test_the_same_command_draws_the_same_picture(ser, demo_runs, demo_clips, tmp
     [
         (["a.ogg", "b.ogg", "--explain", "a.png"], "--explain draws one utterance of one recording, and there are 2"),
         ([".", "--explain", "a.png"], "--explain draws one utterance of one recording, and there are 2"),
-        (["a.ogg", "--explain", "."], "file '.' is a directory"),
+        (["a.ogg", "--explain", "."], "'.' is a directory"),
         (["a.ogg", "--explain-by", "occlusion"], "--explain-by and --at say how --explain draws"),
         (["a.ogg", "--at", "1"], "--explain-by and --at say how --explain draws"),
         (["a.ogg", "--explain", "a.png", "--explain-by", "magic"], "'magic' is not one of"),
