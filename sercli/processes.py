@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
@@ -132,6 +132,7 @@ def unheard_ctrl_c() -> Iterator[None]:
         return
     # What is blocked here is blocked in processes that begin here. A thread of some library, which blocks nothing, may
     # be given the signal instead, and then the handler is called all the same.
+    resource_tracker.ensure_running()  # begun with the first process, it would let the signal through again
     heard: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

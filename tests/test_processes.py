@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -72,6 +73,30 @@ def test_ctrl_c_is_put_off_while_they_start(threads):
     with pytest.raises(KeyboardInterrupt):
         start()
     assert steps == ["started"]
+
+
+def test_the_very_first_process_does_not_hear_ctrl_c_while_it_imports(tmp_path):
+    script = tmp_path / "first.py"  # a process of its own: in this one multiprocessing has long begun
+    script.write_text(
+        textwrap.dedent("""
+            import signal
+            from multiprocessing import get_context
+            from sercli import processes
+
+            def tell():
+                print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []), flush=True)
+
+            if __name__ == "__main__":
+                for _ in range(2):
+                    with processes.unheard_ctrl_c():
+                        child = get_context("spawn").Process(target=tell)
+                        child.start()
+                    child.join()
+                tell()
+        """)
+    )
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "True", "False"]
 
 
 def test_one_that_is_killed_is_told_of():
