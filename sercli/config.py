@@ -112,6 +112,9 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         converted = msgspec.convert(_literal(value, hint), hint, strict=False)
     except msgspec.ValidationError:
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
+    except json.JSONDecodeError:
+        quoting = "Put the whole setting in '…', for a shell takes quotes away."
+        raise ConfigError(f"{name}={value}: must be {_describe(hint)}. {quoting}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}, and finite.")
     return converted
@@ -129,14 +132,26 @@ def _describe(hint: Any) -> str:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is Annotated:
         bounds = [f"{sign} {limit}" for meta in arguments[1:] for sign, limit in _bounds(meta)]
-        return f"{_describe(arguments[0])} {' and '.join(bounds)}"
+        described, bounded = _describe(arguments[0]), " and ".join(bounds)
+        counted = typing.get_origin(arguments[0]) is tuple
+        return f"{described} ({bounded} of them)" if counted else f"{described} {bounded}"
+    if origin is tuple:
+        example = '["a", "b"]' if arguments[0] is str else "[1, 2]"
+        return f"a list such as {example}, each {_describe(arguments[0])}"
     if type(None) in arguments:
         return f"{', or '.join(_describe(a) for a in arguments if a is not type(None))}, or null"
     return _WORDS.get(hint, str(hint))
 
 
 def _bounds(meta: msgspec.Meta) -> list[tuple[str, float]]:
-    pairs = ((">=", meta.ge), (">", meta.gt), ("<=", meta.le), ("<", meta.lt))
+    pairs = (
+        (">=", meta.ge),
+        (">", meta.gt),
+        ("<=", meta.le),
+        ("<", meta.lt),
+        ("at least", meta.min_length),
+        ("at most", meta.max_length),
+    )
     return [(sign, limit) for sign, limit in pairs if limit is not None]
 
 
@@ -144,9 +159,13 @@ def _literal(value: Any, hint: Any) -> Any:
     """Text that is a JSON list, or null where that is allowed; every other value is converted by its field's type."""
     if value == "null" and type(None) in typing.get_args(hint):
         return None
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+    return json.loads(value) if _is_list(value, hint) else value
+
+
+def _is_list(value: Any, hint: Any) -> bool:
+    """Whether text looks like a list, where one is allowed."""
+    return isinstance(value, str) and value.startswith("[") and _takes_list(hint)
+
+
+def _takes_list(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple or any(map(_takes_list, typing.get_args(hint)))

@@ -1,10 +1,11 @@
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from sercli import config
 from sercli.errors import ConfigError
@@ -24,6 +25,7 @@ class Example:
     mode: Literal["fast", "Exact"] = "fast"
     name: str | None = None
     sizes: tuple[int, ...] = (8, 16)
+    names: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=2)] | None = None
 
 
 def refused(**values):
@@ -101,7 +103,20 @@ def test_an_infinite_number_is_refused(value):
 
 
 def test_a_wrong_list_is_refused_with_its_value():
-    assert refused(sizes="[1, 2.5]").startswith("train.sizes=[1, 2.5]: must be ")
+    assert refused(sizes="[1, 2.5]") == ("train.sizes=[1, 2.5]: must be a list such as [1, 2], each a whole number.")
+
+
+def test_a_list_of_too_few_or_too_many_is_refused_with_how_many_there_may_be():
+    expected = 'text, or a list such as ["a", "b"], each text (at least 1 and at most 2 of them), or null'
+    assert refused(names="[]") == f"train.names=[]: must be {expected}."
+    assert refused(names='["a", "b", "c"]').endswith("(at least 1 and at most 2 of them), or null.")
+
+
+def test_a_list_whose_quotes_the_shell_took_away_is_refused_and_no_text():
+    assert refused(names="[base,tiny]").endswith(
+        "or null. Put the whole setting in '…', for a shell takes quotes away."
+    )
+    assert config.build(Example, {"name": "[base]"}, "train").name == "[base]", "where no list can be, it is text"
 
 
 def test_a_schedule_that_does_not_exist_is_refused_with_those_that_do():
