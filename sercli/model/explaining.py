@@ -173,7 +173,9 @@ def _row_edges(member: Model, length_s: float, n_rows: int) -> Array:
     """Where the rows of a feature begin and the last one ends, in seconds (n_rows + 1,)."""
     plugin = plugins.load("feature", member.spec.feature)
     if hasattr(plugin, "row_s"):
-        return np.arange(n_rows + 1) * float(plugin.row_s(member.spec.feature_config))
+        own = member.spec.feature_config
+        edges: Array = np.arange(n_rows + 1) * (float(plugin.row_s(own)) * own.speed)
+        return edges
     return np.linspace(0, length_s, n_rows + 1)
 
 
@@ -210,7 +212,8 @@ def _silenced(question: _Question, stretches: Sequence[tuple[float, float]]) -> 
         rate_hz = config.sample_rate_hz
         signal = audio.prepare_signal(question.rows.signal(question.utterance.id, rate_hz), config)
         extract = plugins.load("feature", feature).extract
-        return [extract(_without(signal, rate_hz, *stretches[int(u.id)]), config) for u in asked]
+        played = [[moment / config.speed for moment in stretch] for stretch in stretches]
+        return [extract(_without(signal, rate_hz, *played[int(u.id)]), config) for u in asked]
 
     return _Variants(utterances, rows)
 

@@ -159,12 +159,13 @@ def test_an_ensemble_without_words_explains_its_sound(trained, clip):
     assert (found.language, found.words, found.probs) == (None, (), {"sound": answer.probs})
 
 
-def test_occlusion_finds_a_loud_stretch_in_a_clip(tmp_path):
+@pytest.mark.parametrize("speed", [1.0, 0.5, 2.0])
+def test_occlusion_finds_a_loud_stretch_in_a_clip(tmp_path, speed):
     rng = np.random.default_rng(0)
     signal = 0.01 * rng.standard_normal(3 * RATE_HZ)
     signal[RATE_HZ : RATE_HZ + RATE_HZ // 4] *= 40  # from 1 to 1.25 s
     soundfile.write(tmp_path / "a.wav", signal, RATE_HZ, subtype="FLOAT")
-    model = _model(Loudness(), "log-mel", ("soft", "loud"), "acoustic", level_dbfs=None)
+    model = _model(Loudness(), "log-mel", ("soft", "loud"), "acoustic", level_dbfs=None, speed=speed)
     loud = Answer("a.wav", 0.0, 3.0, "loud", 0.9, {"soft": 0.1, "loud": 0.9})
     found = explain(model, loud, tmp_path / "a.wav")
     assert found.sound.kind == "occlusion"
