@@ -160,7 +160,7 @@ class TrainConfig:
     feature_mask_fraction: Fraction = 0.15  # widest of them, as a share of F
     # How fast further copies of the train part are played (0.9 and 1.1, say), each a feature of its own in the cache
     # (Ko et al. 2015, "Audio augmentation for speech recognition").
-    speeds: tuple[Speed, ...] = ()
+    speeds: Annotated[tuple[Speed, ...], Meta(max_length=16)] = ()
     stretch: Dropout = 0.0  # largest change of tempo while training, as a share (0.15: 0.85 to 1.15)
     shift: NonNegativeInt = 0  # largest shift along F while training (on a mel axis: of pitch and formants)
     # Of the probabilities afterwards; null: measured on the validation part. More than that where recordings will be

@@ -52,9 +52,12 @@ def train(
     if names == [_setup.ALL]:
         chosen = list(_setup.trainable(data, words))
     work = _Work(device, _options.n_jobs(jobs), quiet)
-    for name in chosen:
-        whose = words if name is None or not several or _setup.reads_text(name) else HUMAN
-        made = _setup.setup(name, config, sets, data, whose, split, folds, fold, seed)
+    whose = [words if name is None or not several or _setup.reads_text(name) else HUMAN for name in chosen]
+    everything = [
+        _setup.setup(name, config, sets, data, heard, split, folds, fold, seed)
+        for name, heard in zip(chosen, whose, strict=True)
+    ]  # a setting that one of them refuses must not come to light after hours of training the others
+    for made in everything:
         folder = out / made.plans[0].name if several else out
         if made.repeated:
             _train_all(made, folder, range(seed, seed + seeds), work)
@@ -99,7 +102,7 @@ def _train_one(made: "Setup", out: Path, seed: int, work: _Work) -> None:
     reads = info.modality == "linguistic"
     side, words = ("-l", ' --text "..."') if reads else ("-a", "")
     _render.note(
-        f"Best epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}"
+        f"Kept epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}"
     )
 
 

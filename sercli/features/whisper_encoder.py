@@ -28,7 +28,7 @@ class Config(AudioConfig):
 
     # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder with other weights, or a name on the
     # model hub. With several, `["base", "tiny.en"]`, each layer's frames are theirs side by side.
-    model: str | Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
+    model: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)] | None = None
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the sound
     stride: PositiveInt = (
         1  # frames averaged into one: 4 gives 12.5 a second, and all that follows is four times as fast
@@ -42,6 +42,8 @@ class Config(AudioConfig):
         _whisper.check_rate(self)
         if min(self.layers) < 1 or len(set(self.layers)) < len(self.layers):
             raise ConfigError(f"feature.layers={list(self.layers)}: layers are counted from 1, and each is given once.")
+        if isinstance(self.model, tuple) and len(set(self.model)) < len(self.model):
+            raise ConfigError(f"feature.model={list(self.model)}: each encoder is given once.")
 
 
 def identity(config: Config) -> dict[str, Any]:

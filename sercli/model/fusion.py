@@ -48,8 +48,8 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[A
     train_config = config.build(TrainConfig, sections.get("train", {}), "train")
     if train_config.speeds:
         raise ConfigError(
-            f"--set train.speeds={list(train_config.speeds)} does nothing in `ser ensemble`, which hears what its "
-            "members hear; give it to `ser train`."
+            f"--set train.speeds={list(train_config.speeds)} does nothing in `ser ensemble`, which hears each "
+            "recording as it is; give it to `ser train`."
         )
     return {
         rule: (config.build(cls, {k: v for k, v in values.items() if k in fields[rule]}, "ensemble"), train_config)

@@ -59,10 +59,11 @@ def preset_features() -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
     for name in presets():
         sections = preset_sections(name)
-        used = (str(sections["model"]["feature"]), sections.get("feature", {}))
-        if used not in found and not hasattr(plugins.load("feature", used[0]), "EXTRA"):
-            found.append(used)
-    return found
+        feature, own = str(sections["model"]["feature"]), sections.get("feature", {})
+        speeds = sections.get("train", {}).get("speeds", [])
+        if not hasattr(plugins.load("feature", feature), "EXTRA"):
+            found += [(feature, settings) for settings in (own, *({**own, "speed": speed} for speed in speeds))]
+    return [used for place, used in enumerate(found) if used not in found[:place]]
 
 
 def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:
@@ -99,22 +100,23 @@ def build(name: str, sections: Sections) -> Plan:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
     feature, architecture = str(chosen["feature"]), str(chosen["architecture"])
     train = config.build(TrainConfig, sections.get("train", {}), "train")
-    if train.speeds and plugins.load("feature", feature).INPUT == "text":
+    heard = config.build(plugins.load("feature", feature).Config, sections.get("feature", {}), "feature")
+    _check_speeds(feature, heard, train.speeds)
+    built = plugins.load("architecture", architecture).Config
+    shape = config.build(built, sections.get("architecture", {}), "architecture")
+    return Plan(name, ModelSpec(feature, heard, architecture, shape), train)
+
+
+def _check_speeds(feature: str, heard: Any, speeds: tuple[float, ...]) -> None:
+    given = f"train.speeds={list(speeds)}"
+    if not speeds:
+        return
+    if plugins.load("feature", feature).INPUT == "text":
+        raise ConfigError(f"{given}: '{feature}' reads words, which have no speed; give train.speeds=[].")
+    if len({heard.speed, *speeds}) <= len(speeds):
         raise ConfigError(
-            f"train.speeds={list(train.speeds)}: '{feature}' reads words, which have no speed; leave it out."
+            f"{given}: each speed is given once, and {heard.speed:g} not at all, at which all is heard anyway."
         )
-    return Plan(
-        name,
-        ModelSpec(
-            feature,
-            config.build(plugins.load("feature", feature).Config, sections.get("feature", {}), "feature"),
-            architecture,
-            config.build(
-                plugins.load("architecture", architecture).Config, sections.get("architecture", {}), "architecture"
-            ),
-        ),
-        train,
-    )
 
 
 def _lay_over(merged: dict[str, dict[str, Any]], layer: Sections) -> None:

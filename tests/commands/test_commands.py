@@ -188,6 +188,26 @@ def test_a_training_that_cannot_begin_leaves_no_run_behind(ser, iemocap, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_copy_at_another_speed_that_cannot_be_heard_leaves_no_run_behind(ser, iemocap, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(iemocap.data, data)
+    info = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps({**info, "root": str(tmp_path / "gone")}))
+    words = ["train", "-m", "acoustic-lld", "--data", data, "--out", tmp_path / "run", "--set", "train.epochs=1"]
+    for fold in (1, "all"):
+        refused = ser(*words, "--fold", fold, "--set", "train.speeds=[0.9]")
+        assert (refused.code, (tmp_path / "run").exists()) == (2, False)
+        assert str(tmp_path / "gone") in refused.err
+    assert ser(*words).code == 0, "what is in the cache needs no recordings"
+
+
+def test_a_setting_that_one_of_several_models_refuses_is_told_before_any_is_trained(ser, iemocap, tmp_path):
+    words = ["train", "-m", "acoustic-lld", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "runs"]
+    refused = ser(*words, "--set", "train.speeds=[0.9]")
+    assert (refused.code, (tmp_path / "runs").exists()) == (2, False)
+    assert "'words' reads words, which have no speed" in refused.err
+
+
 def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):
     words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run"]
     assert "--folds does nothing with --split seed" in ser(*words, "--split", "seed", "--folds", 5).err

@@ -289,6 +289,10 @@ def test_the_key_follows_name_version_dtype_and_every_setting(monkeypatch):
             assert feature_key("log-mel", SMALL) != key
 
 
+def test_what_was_computed_before_there_were_speeds_is_still_found():
+    assert feature_key("log-mel", log_mel.Config()) == "log-mel-576f4d43e906"
+
+
 def test_the_key_follows_the_content_of_a_file_of_vectors(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("yes 1 2\nno 3 4\n")

@@ -45,8 +45,9 @@ def test_the_features_to_prepare_are_those_of_the_presets():
     features = spec.preset_features()
     found = [(name, config.build(plugins.load("feature", name).Config, own, "feature")) for name, own in features]
     assert len(found) == len(set(found))
-    used = [spec.resolve(name, None, {}).model for name in spec.presets()]
-    wanted = {(model.feature, model.feature_config) for model in used}
+    plans = [spec.resolve(name, None, {}) for name in spec.presets()]
+    assert any(len(plan.feature_configs) > 1 for plan in plans), "a preset hears its clips at several speeds"
+    wanted = {(plan.model.feature, own) for plan in plans for own in plan.feature_configs}
     assert set(found) == {(name, own) for name, own in wanted if not hasattr(plugins.load("feature", name), "EXTRA")}
 
 
@@ -94,6 +95,26 @@ def test_training_hears_the_feature_as_it_is_and_at_each_speed():
     assert plan.feature_configs == (heard, replace(heard, speed=0.9), replace(heard, speed=1.1))
 
 
+@pytest.mark.parametrize(
+    ("sets", "own"),
+    [
+        (["train.speeds=[0.9, 0.9]"], "1"),
+        (["train.speeds=[1]"], "1"),
+        (["train.speeds=[0.9]", "feature.speed=0.9"], "0.9"),
+    ],
+)
+def test_a_speed_that_would_be_heard_twice_is_refused(sets, own):
+    with pytest.raises(ConfigError, match=f"each speed is given once, and {own} not at all"):
+        spec.resolve("acoustic-lld", None, config.parse_sets(sets))
+
+
+def test_speeds_that_a_preset_has_are_refused_for_words_with_what_to_give():
+    sets = ["model.feature=words", "model.architecture=lstm"]
+    with pytest.raises(ConfigError, match=r"'words' reads words, which have no speed; give train\.speeds=\[\]\."):
+        spec.resolve("acoustic-whisper", None, config.parse_sets(sets))
+    assert spec.resolve("acoustic-whisper", None, config.parse_sets([*sets, "train.speeds=[]"])).train.speeds == ()
+
+
 def test_a_model_without_a_preset_is_called_custom():
     plan = spec.resolve(None, None, config.parse_sets(["model.feature=words", "model.architecture=cnn"]))
     assert plan.name == "custom"
@@ -111,7 +132,7 @@ def test_what_a_plan_writes_it_reads_again(settings_file):
         (["train.lr=fast"], r"train\.lr=fast: must be a number"),
         (["train.lr=0"], r"train\.lr=0: .*> 0"),
         (["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\]: 'words' reads words, which have no speed"),
-        (["train.speeds=[3]"], r"train\.speeds"),
+        (["train.speeds=[3]"], r"train\.speeds=\[3\]: must be a list .* each a number >= 0\.5 and <= 2"),
         (["train.epochs=0"], r"train\.epochs=0: .*>= 1"),
         (["architecture.pooling=max"], r"architecture\.pooling=max: must be one of attention, mean, last"),
         (["architecture.hiden_size=3"], r"Did you mean 'architecture\.hidden_size'\?"),
