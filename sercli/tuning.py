@@ -302,7 +302,7 @@ def _work(
 
 
 def _objective(trial: Trial, search: Search, rows: inference.Rows) -> float:
-    """Validation UA of the epoch with the lowest validation loss."""
+    """Validation UA of the epoch whose weights a training would keep."""
     plan = propose(trial, search.plan)
     trainer = experiment.make_trainer(
         search.dataset, plan, search.train_ids, search.valid_ids, rows, search.seed, pick_device(search.device)

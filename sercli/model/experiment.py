@@ -29,7 +29,7 @@ from sercli.runs import RunInfo
 from sercli.types import Array, EpochResult, ModelSpec, Split, Utterance
 
 OnEpoch = Callable[[EpochResult, bool], None]
-"""Told of each epoch's result and whether it is the best so far."""
+"""Told of each epoch's result and whether its weights are the ones to keep so far."""
 
 
 def train(

@@ -132,9 +132,9 @@ def test_training_without_a_terminal_says_one_plain_line_every_tenth_epoch():
     console = _console()
     _train(console, 25, best_until=8)
     assert console.file.getvalue().splitlines() == [
-        "lld [x]: epoch 10/200, train loss 1.400, valid loss 1.600, valid UA 0.400, best UA 0.380 (epoch 8), "
+        "lld [x]: epoch 10/200, train loss 1.400, valid loss 1.600, valid UA 0.400, kept UA 0.380 (epoch 8), "
         "at most 0:06:20 left",
-        "lld [x]: epoch 20/200, train loss 1.300, valid loss 1.600, valid UA 0.500, best UA 0.380 (epoch 8), "
+        "lld [x]: epoch 20/200, train loss 1.300, valid loss 1.600, valid UA 0.500, kept UA 0.380 (epoch 8), "
         "at most 0:06:00 left",
     ]
 
@@ -145,7 +145,7 @@ def test_training_on_a_terminal_shows_each_epoch_live_and_goes_away(width):
     _train(console, 3, best_until=3)
     text = console.file.getvalue()
     assert "3/200" in text
-    assert "train loss 1.470  valid loss 1.600  valid UA 0.330  best UA 0.330 (epoch 3)" in text
+    assert "train loss 1.470  valid loss 1.600  valid UA 0.330  kept UA 0.330 (epoch 3)" in text
     assert "at most 0:06:34 left" in text
     assert text.endswith("\x1b[1A\x1b[2K" * 2)
 
@@ -153,7 +153,7 @@ def test_training_on_a_terminal_shows_each_epoch_live_and_goes_away(width):
 def test_training_before_its_first_epoch_has_no_figures():
     console = _console(80, force_terminal=True, color_system=None, _environ={})
     _train(console, 0, best_until=0)
-    assert "train loss –  valid loss –  valid UA –  best UA –" in console.file.getvalue()
+    assert "train loss –  valid loss –  valid UA –  kept UA –" in console.file.getvalue()
 
 
 def _distribution():

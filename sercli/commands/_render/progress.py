@@ -56,13 +56,13 @@ def repetition_progress(
         console: instead of stderr.
 
     Yields:
-        `update(fold, seed, best_epoch)`: a run is finished.
+        `update(fold, seed, kept_epoch)`: a run is finished.
     """
     console = console or stderr()
     with progress(name, total, console=console) as advance:
 
-        def update(fold: int, seed: int, best_epoch: int | None) -> None:
-            facts = {"fold": fold, "seed": seed} | ({} if best_epoch is None else {"best epoch": best_epoch})
+        def update(fold: int, seed: int, kept_epoch: int | None) -> None:
+            facts = {"fold": fold, "seed": seed} | ({} if kept_epoch is None else {"kept epoch": kept_epoch})
             advance(1, **facts)
             if not console.is_terminal:
                 note(f"{name}: {', '.join(f'{key} {value}' for key, value in facts.items())}", console=console)
@@ -82,14 +82,14 @@ def training_progress(
         console: instead of stderr.
 
     Yields:
-        `update(result, best)`: an epoch is over, and whether it is the best so far.
+        `update(result, kept)`: an epoch is over, and whether its weights are the ones to keep so far.
     """
     console = console or stderr()
     training = _Training(name, epochs)
     if not console.is_terminal:
 
-        def say(result: EpochResult, best: bool) -> None:
-            training.add(result, best)
+        def say(result: EpochResult, kept: bool) -> None:
+            training.add(result, kept)
             if result.epoch % 10 == 0:
                 note(f"{name}: {training.line()}", console=console)
 
@@ -98,8 +98,8 @@ def training_progress(
     redirect = sys.stdout.isatty()
     with Live(training.panel(), console=console, transient=True, auto_refresh=False, redirect_stdout=redirect) as live:
 
-        def draw(result: EpochResult, best: bool) -> None:
-            training.add(result, best)
+        def draw(result: EpochResult, kept: bool) -> None:
+            training.add(result, kept)
             live.update(training.panel(), refresh=True)
 
         yield draw
@@ -111,24 +111,24 @@ class _Training:
     def __init__(self, name: str, epochs: int) -> None:
         self.name, self.epochs = name, epochs
         self.last: EpochResult | None = None
-        self.best: EpochResult | None = None
+        self.kept: EpochResult | None = None
         self.seconds: list[float] = []
 
-    def add(self, result: EpochResult, best: bool) -> None:
+    def add(self, result: EpochResult, kept: bool) -> None:
         self.last = result
-        self.best = result if best else self.best
+        self.kept = result if kept else self.kept
         self.seconds.append(result.seconds)
 
     def figures(self) -> list[str]:
         train, valid, uar = (
             (self.last.train_loss, self.last.valid_loss, self.last.valid_uar) if self.last else [None] * 3
         )
-        best = f"{figure(self.best.valid_uar)} (epoch {self.best.epoch})" if self.best else MISSING
+        kept = f"{figure(self.kept.valid_uar)} (epoch {self.kept.epoch})" if self.kept else MISSING
         return [
             f"train loss {figure(train)}",
             f"valid loss {figure(valid)}",
             f"valid UA {figure(uar)}",
-            f"best UA {best}",
+            f"kept UA {kept}",
         ]
 
     def left(self) -> str:
