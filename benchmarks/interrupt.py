@@ -118,6 +118,8 @@ def main() -> None:
         made["tune, 2 jobs"] = [*made["tune"], "--jobs", "2"]
         made["evaluate"] = ["evaluate", "-a", str(base / "train"), "-l", str(base / "linguistic")]
         made["predict"] = ["predict", str(DEMO), "--no-asr", "--jobs", "2"]
+        if unknown := set(options.only or ()) - made.keys():
+            parser.error(f"--only {', '.join(sorted(unknown))}: there are {', '.join(made)}")
         print("| command | moments | 130 | done before | other |\n|---|---|---|---|---|")
         for name, words in made.items():
             if options.only and name not in options.only:

@@ -29,7 +29,7 @@ class Config:
     n_hidden: PositiveInt = 128  # width that each frame is brought down to
     n_attention: PositiveInt = 64  # hidden units of the attention
     pooling: Literal["attention", "mean"] = "attention"  # whether an attention weighs the moments, or all count alike
-    committee: Committee = 1  # heads, each with weights of its own and trained by itself, whose scores are averaged
+    committee: Committee = 1  # heads with weights of their own, each trained by its own scores, which are averaged
     deviation: bool = True  # pool the deviation over time beside the mean
     input_dropout: Dropout = 0.1  # on the mixed frames
     dropout: Dropout = 0.3  # on the pooled statistics
@@ -48,7 +48,8 @@ def search_space(trial: Any) -> dict[str, Any]:
 class LayerMix(Classifier):
     """(B, T, L * D) -> mixture (B, T, D) or all -> hidden (B, T, H) -> mean and deviation (B, 2 H) -> linear.
 
-    Of a committee each member has H hidden units, and their means and deviations stand side by side.
+    Of a committee each member has H hidden units, and their means and deviations stand side by side; the bias of the
+    linear layer is common to all, and so is the mixture of layers.
     """
 
     def __init__(self, config: Config, n_features: int, n_labels: int) -> None:

@@ -67,16 +67,26 @@ def test_a_committee_gives_the_mean_of_its_members_scores_and_learns_by_the_mean
     torch.testing.assert_close(module.attend(x, lengths)[1], weights.mean(dim=0))
 
 
-def test_members_of_a_committee_do_not_learn_of_each_other():
-    module = network(mixing="concat", committee=2)
+@pytest.mark.parametrize("mixing", ["concat", "softmax"])
+def test_members_of_a_committee_share_nothing_but_the_bias_and_the_mixture(mixing):
+    module = network(mixing=mixing, committee=2)
     x, lengths, targets = torch.randn(3, 6, 12), torch.tensor([6, 4, 5]), torch.eye(4)[:3]
-    module.loss(targets, x, lengths).backward()
-    before = module.hidden[0].weight.grad[:8].clone()
-    module.zero_grad()
+
+    def slopes():
+        module.zero_grad()
+        module.loss(targets, x, lengths).backward()
+        hidden, classifier = module.hidden[0], module.classifier
+        own = [hidden.weight.grad[:8], hidden.bias.grad[:8], classifier.weight.grad[:, :16]]
+        own += [weight.grad for weight in module.attentions[0].parameters()]
+        common = [classifier.bias.grad, *([] if module.mixture is None else [module.mixture.grad])]
+        return [slope.clone() for slope in own], [slope.clone() for slope in common]
+
+    own, common = slopes()
     module.hidden[0].weight.data[8:] += 1
     module.classifier.weight.data[:, 16:] -= 1
-    module.loss(targets, x, lengths).backward()
-    torch.testing.assert_close(module.hidden[0].weight.grad[:8], before)
+    own_then, common_then = slopes()
+    torch.testing.assert_close(own_then, own)
+    assert not any(map(torch.equal, common_then, common))
 
 
 def test_the_loss_of_one_head_is_the_cross_entropy_of_its_scores():

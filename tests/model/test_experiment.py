@@ -12,7 +12,7 @@ from sercli import runs
 from sercli.dataset.manifest import make_manifest
 from sercli.dataset.split import make_split
 from sercli.errors import DivergedError, MismatchError, SerError
-from sercli.model import experiment, inference
+from sercli.model import experiment, inference, spec
 from sercli.model.batches import Normaliser
 from sercli.types import TRUST, EpochResult
 
@@ -218,6 +218,18 @@ def test_speeds_give_the_train_part_further_copies_and_nothing_else(plans, tiny_
     asked = rows(tiny_dataset.select(split.valid), "log-mel", plan.model.feature_config)
     assert all(map(np.array_equal, checked, asked))
     assert len(checked) == len(asked) == len(trainer.valid.y)
+
+
+def test_a_committee_on_two_encoders_answers_after_loading_as_it_did(train, tiny_dataset, rows, tmp_path):
+    small = {"architecture": {"n_hidden": 8}, "train": {"epochs": 2, "patience": 1}}
+    plan = spec.resolve("acoustic-whisper", None, small)
+    assert (len(plan.model.feature_config.model), plan.model.architecture_config.committee) == (2, 3)
+    assert (len(plan.train.speeds), plan.train.keep) == (2, "last")
+    info = train(plan, tmp_path / "run")
+    assert (info.best_epoch, info.n_features) == (2, 4 * (512 + 384))
+    told = runs.read_predictions(tmp_path / "run", "test")
+    loaded = inference.load(tmp_path / "run", torch.device("cpu"))
+    np.testing.assert_allclose(loaded.predict(tiny_dataset.select(told.ids), rows).probs, told.probs, atol=1e-6)
 
 
 def test_the_seed_decides_the_first_weights(make_trainer):
