@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -64,6 +65,17 @@ def test_the_table_has_intervals_and_says_the_answer(ser, made):
         assert expected in shown.out
     assert "is best" in shown.out or "cannot be told apart" in shown.out
     assert "6 speakers" in shown.err
+
+
+@pytest.mark.parametrize("columns", ["60", "72", "80", "120"])
+def test_a_narrow_terminal_folds_heads_and_names_but_no_figure(ser, made, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = ser("evaluate", "--all", made.runs).out.splitlines()
+    rows = [line for line in lines if re.search(r"\d\.\d{3}–\d\.\d{3}", line)]
+    assert len(rows) == 3
+    for row in rows:
+        assert len(row) <= int(columns)
+        assert len([cell for cell in row.split() if re.fullmatch(r"\d\.\d{3}(–\d\.\d{3})?", cell)]) == 7
 
 
 def test_a_cross_validation_is_answered_anew_as_it_answered(ser, made):

@@ -16,6 +16,8 @@ from sercli.types import Remark, Report
 if TYPE_CHECKING:
     from sercli.evaluation.review import Review, Standing
 
+_INTERVAL = 3  # the place of the interval among the figures of a review
+
 _HEAT = (
     (0.75, "#ffffff on #0068b8"),
     (0.5, "#ffffff on #1f74ad"),
@@ -108,7 +110,6 @@ def review_table(review: "Review", headline: str, *, console: Console | None = N
     seeds, published = any(s.n_seeds > 1 for s in systems), any(s.published is not None for s in systems)
     extra = [*(["± seeds"] if seeds else []), *(["orig. WA"] if published else [])]
     table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
-    table.columns[0].no_wrap = table.columns[4].no_wrap = True  # the other heads give way
     best = {name: max(getattr(s, name).value for s in systems) for name in _FIGURES}
     for modality in ("acoustic", "linguistic", "both"):
         for s in systems:
@@ -119,14 +120,21 @@ def review_table(review: "Review", headline: str, *, console: Console | None = N
     for report in review.baselines:
         wa, ua, macro, weighted = (figure(getattr(report, name)) for name in _FIGURES)
         table.add_row(plain(report.name), str(report.n), wa, ua, "", macro, weighted, "", style="dim")
+    console = console or stdout()
+    if not _fits(table, console):
+        _narrow(table)
     absent = _absent([*(s.report for s in systems), *review.baselines])
     where = plain(f"{review.data.get('corpus', '')}: {_division(review)}", "dim")
-    show(console or stdout(), where, table, *absent, plain(headline, "bold"))
+    show(console, where, table, *absent, plain(headline, "bold"))
     if published:
-        show(
-            console or stdout(),
-            plain("orig. WA: the original study's, on session 5, with a leaky validation part.", "dim"),
-        )
+        show(console, plain("orig. WA: the original study's, on session 5, with a leaky validation part.", "dim"))
+
+
+def _narrow(table: Table) -> None:
+    """Fold the heads of a review, and names where that is not enough, but never figures."""
+    table.padding = (0, 0, 0, 0)
+    for place, column in enumerate(table.columns[1:]):
+        column.width = len("0.000–0.000" if place == _INTERVAL else "0.000")
 
 
 def _standing(standing: "Standing", best: Mapping[str, float]) -> list[RenderableType]:
