@@ -1,5 +1,6 @@
 """The `ser` command: the one place where an exception becomes an exit code."""
 
+import atexit
 import errno
 import os
 import signal
@@ -67,6 +68,9 @@ def main() -> NoReturn:
         _run()
     finally:
         sys.unraisablehook = before
+        # All is said and done: Ctrl-C while Python takes itself down would only be a traceback on the screen. What is
+        # registered last is called first, before what libraries do then.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _run() -> NoReturn:
