@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sercli import __version__, memory
+from sercli import __version__, memory, threads
 from sercli.commands import ensemble, evaluate, predict, prepare, train, tune
 from sercli.errors import SerError
 
@@ -63,6 +63,7 @@ def _root(
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
     memory.keep_few_kernels()
+    threads.wait_briefly()
     before, sys.unraisablehook = sys.unraisablehook, _heard
     try:
         _run()

@@ -1,0 +1,29 @@
+"""How the threads of one computation wait for each other."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from sercli import cli
+sys.argv = ["ser", "--version"]
+try:
+    cli.main()
+finally:
+    import torch
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="torch computes with another OpenMP there")
+@pytest.mark.parametrize(
+    ("given", "rounds"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+)
+def test_openmp_spins_briefly_where_nobody_says_otherwise(given, rounds):
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    env |= {"OMP_DISPLAY_ENV": "VERBOSE", **given}  # each OpenMP that is loaded tells its settings
+    told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=env).stderr
+    assert f"GOMP_SPINCOUNT = '{rounds}'" in told
