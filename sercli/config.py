@@ -112,7 +112,7 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         converted = msgspec.convert(_literal(value, hint), hint, strict=False)
     except msgspec.ValidationError:
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         quoting = "Put the whole setting in '…', for a shell takes quotes away."
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}. {quoting}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
