@@ -9,7 +9,10 @@ def main() -> NoReturn:
     try:
         from sercli import cli
 
-        cli.main()
+        try:
+            cli.main()
+        finally:
+            cli.hear_no_more()
     except KeyboardInterrupt:
         sys.exit(130)
 

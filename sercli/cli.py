@@ -1,6 +1,5 @@
 """The `ser` command: the one place where an exception becomes an exit code."""
 
-import atexit
 import errno
 import os
 import signal
@@ -69,9 +68,11 @@ def main() -> NoReturn:
         _run()
     finally:
         sys.unraisablehook = before
-        # All is said and done: Ctrl-C while Python takes itself down would only be a traceback on the screen. What is
-        # registered last is called first, before what libraries do then.
-        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def hear_no_more() -> None:
+    """All is said and done: Ctrl-C while Python takes itself down would only be a traceback on the screen."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run() -> NoReturn:
@@ -120,7 +121,7 @@ def _heard(unraisable: "sys.UnraisableHookArgs") -> None:
 
 def _end_interrupted() -> NoReturn:
     """Leave the terminal as it was: Ctrl-C may have come just after a bar had hidden the cursor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would break off the end itself
+    hear_no_more()  # a second one would break off the end itself
     if "rich" in sys.modules and sys.stderr.isatty():
         print(_SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
     sys.exit(130)

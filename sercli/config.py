@@ -18,6 +18,7 @@ T = TypeVar("T")
 SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr")
 
 _WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_LISTS: dict[Any, str] = {int: "[2, 3]", float: "[0.9, 1.1]", str: '["a", "b"]'}
 
 
 def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
@@ -112,9 +113,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         converted = msgspec.convert(_literal(value, hint), hint, strict=False)
     except msgspec.ValidationError:
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
-    except (json.JSONDecodeError, RecursionError):
-        quoting = "Put the whole setting in '…', for a shell takes quotes away."
-        raise ConfigError(f"{name}={value}: must be {_describe(hint)}. {quoting}") from None
+    except (ValueError, RecursionError):  # no JSON
+        described = _describe(hint)
+        quoting = " Put the whole setting in '…', for a shell takes quotes away." if '"' in described else ""
+        raise ConfigError(f"{name}={value}: must be {described}.{quoting}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}, and finite.")
     return converted
@@ -136,8 +138,8 @@ def _describe(hint: Any) -> str:
         counted = typing.get_origin(arguments[0]) is tuple
         return f"{described} ({bounded} of them)" if counted else f"{described} {bounded}"
     if origin is tuple:
-        example = '["a", "b"]' if arguments[0] is str else "[1, 2]"
-        return f"a list such as {example}, each {_describe(arguments[0])}"
+        kind = typing.get_args(arguments[0])[0] if typing.get_origin(arguments[0]) is Annotated else arguments[0]
+        return f"a list such as {_LISTS.get(kind, '[…]')}, each {_describe(arguments[0])}"
     if type(None) in arguments:
         return f"{', or '.join(_describe(a) for a in arguments if a is not type(None))}, or null"
     return _WORDS.get(hint, str(hint))

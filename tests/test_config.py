@@ -103,13 +103,18 @@ def test_an_infinite_number_is_refused(value):
 
 
 def test_a_wrong_list_is_refused_with_its_value():
-    assert refused(sizes="[1, 2.5]") == ("train.sizes=[1, 2.5]: must be a list such as [1, 2], each a whole number.")
+    assert refused(sizes="[1, 2.5]") == ("train.sizes=[1, 2.5]: must be a list such as [2, 3], each a whole number.")
 
 
 def test_a_list_of_too_few_or_too_many_is_refused_with_how_many_there_may_be():
     expected = 'text, or a list such as ["a", "b"], each text (at least 1 and at most 2 of them), or null'
     assert refused(names="[]") == f"train.names=[]: must be {expected}."
     assert refused(names='["a", "b", "c"]').endswith("(at least 1 and at most 2 of them), or null.")
+
+
+@pytest.mark.parametrize("value", ["[1, 2", "[" * 100_000, f"[{'1' * 5000}]"])
+def test_a_list_that_cannot_be_read_is_refused(value):
+    assert refused(sizes=value) == f"train.sizes={value}: must be a list such as [2, 3], each a whole number."
 
 
 def test_a_list_whose_quotes_the_shell_took_away_is_refused_and_no_text():

@@ -28,7 +28,7 @@ class Config(AudioConfig):
 
     # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder with other weights, or a name on the
     # model hub. With several, `["base", "tiny.en"]`, each layer's frames are theirs side by side.
-    model: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)] | None = None
+    model: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=4)] | None = None
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the sound
     stride: PositiveInt = (
         1  # frames averaged into one: 4 gives 12.5 a second, and all that follows is four times as fast

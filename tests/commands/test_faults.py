@@ -249,9 +249,12 @@ def test_ctrl_c_while_an_object_is_disposed_of_is_not_lost(error, code, said):
 
 def test_ctrl_c_when_all_is_done_leaves_no_traceback():
     script = (
-        "import atexit, os, signal, sys\n"
+        "import atexit, os, signal, sys, threading, time\n"
         "from sercli import __main__, cli\n"
-        "cli.app = lambda **_: atexit.register(os.kill, os.getpid(), signal.SIGINT) and 0\n"
+        "def command(**_):\n"
+        "    atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"  # Python waits for it at its end
+        "cli.app = command\n"
         "__main__.main()\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)

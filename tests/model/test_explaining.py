@@ -216,16 +216,17 @@ def test_where_there_is_no_answer_there_is_nothing_to_explain(trained, clip):
         explain(trained.acoustic, Answer("a.wav", 0.0, 0.6, reason="no speech"), clip)
 
 
-def test_the_rows_of_a_picture_of_fixed_length_stand_where_they_are_in_a_short_clip(clip):
+@pytest.mark.parametrize(("speed", "n_rows"), [(1.0, 10), (0.5, 19), (2.0, 5)])
+def test_the_rows_of_a_picture_of_fixed_length_stand_where_they_are_in_a_short_clip(clip, speed, n_rows):
     class Even(torch.nn.Module):
         def attend(self, x, lengths):
             return None, torch.full(x.shape[:2], 1 / x.shape[1])
 
-    model = _model(Even(), "spectrogram", ("soft", "loud"), "acoustic")
+    model = _model(Even(), "spectrogram", ("soft", "loud"), "acoustic", speed=speed)
     found = explain(model, Answer("a.wav", 0.0, 0.6, "loud", 0.9, {"soft": 0.1, "loud": 0.9}), clip)
-    assert found.edges_s[:-1].tolist() == pytest.approx([0.064 * k for k in range(10)])
+    assert found.edges_s[:-1].tolist() == pytest.approx([0.064 * speed * k for k in range(n_rows)])
     assert found.edges_s[-1] == pytest.approx(0.6)
-    assert len(found.sound.weights) == 10  # of 128: the others are behind the clip
+    assert len(found.sound.weights) == n_rows  # of 128: the others are behind the clip
 
 
 def test_times_are_those_of_the_recording(trained, tmp_path):
