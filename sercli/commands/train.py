@@ -52,11 +52,10 @@ def train(
     if names == [_setup.ALL]:
         chosen = list(_setup.trainable(data, words))
     work = _Work(device, _options.n_jobs(jobs), quiet)
-    whose = [words if name is None or not several or _setup.reads_text(name) else HUMAN for name in chosen]
-    everything = [
-        _setup.setup(name, config, sets, data, heard, split, folds, fold, seed)
-        for name, heard in zip(chosen, whose, strict=True)
-    ]  # a setting that one of them refuses must not come to light after hours of training the others
+    everything = []  # a setting that one of them refuses must not come to light after hours of training the others
+    for name in chosen:
+        whose = words if name is None or not several or _setup.reads_text(name) else HUMAN
+        everything.append(_setup.setup(name, config, sets, data, whose, split, folds, fold, seed))
     for made in everything:
         folder = out / made.plans[0].name if several else out
         if made.repeated:

@@ -209,16 +209,16 @@ def _silenced(question: _Question, stretches: Sequence[tuple[float, float]]) -> 
     utterances = tuple(replace(question.utterance, id=str(n)) for n in range(len(stretches)))
 
     def rows(asked: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        rate_hz = config.sample_rate_hz
-        signal = audio.prepare_signal(question.rows.signal(question.utterance.id, rate_hz), config)
+        heard = question.rows.signal(question.utterance.id, config.sample_rate_hz)
+        signal = audio.prepare_signal(heard, config)
+        rate_hz = config.sample_rate_hz / config.speed  # of it, as many samples are a second of the recording
         extract = plugins.load("feature", feature).extract
-        played = [[moment / config.speed for moment in stretch] for stretch in stretches]
-        return [extract(_without(signal, rate_hz, *played[int(u.id)]), config) for u in asked]
+        return [extract(_without(signal, rate_hz, *stretches[int(u.id)]), config) for u in asked]
 
     return _Variants(utterances, rows)
 
 
-def _without(signal: Array, rate_hz: int, start_s: float, end_s: float) -> Array:
+def _without(signal: Array, rate_hz: float, start_s: float, end_s: float) -> Array:
     """Silence from start to end, faded in and out around them."""
     times = np.arange(len(signal)) / rate_hz
     gain = np.interp(times, [start_s - _FADE_S, start_s, end_s, end_s + _FADE_S], [1, 0, 0, 1])

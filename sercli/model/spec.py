@@ -55,15 +55,18 @@ def preset_sections(name: str) -> dict[str, dict[str, Any]]:
 
 
 def preset_features() -> list[tuple[str, dict[str, Any]]]:
-    """The features that the presets use, each with its settings; none twice, and none that needs an extra."""
+    """The features that the presets use, each with its settings; none twice, and none that needs an extra.
+
+    By what their files say: to make a plan of each, torch would have to be imported.
+    """
     found: list[tuple[str, dict[str, Any]]] = []
     for name in presets():
         sections = preset_sections(name)
         feature, own = str(sections["model"]["feature"]), sections.get("feature", {})
-        speeds = sections.get("train", {}).get("speeds", [])
+        copies = [{**own, "speed": speed} for speed in sections.get("train", {}).get("speeds", [])]
         if not hasattr(plugins.load("feature", feature), "EXTRA"):
-            found += [(feature, settings) for settings in (own, *({**own, "speed": speed} for speed in speeds))]
-    return [used for place, used in enumerate(found) if used not in found[:place]]
+            found += [(feature, settings) for settings in (own, *copies) if (feature, settings) not in found]
+    return found
 
 
 def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:

@@ -38,6 +38,7 @@ def test_more_than_thirty_seconds_are_heard_in_windows():
     [
         ({"layers": (0, 1)}, "layers are counted from 1"),
         ({"layers": (2, 2)}, "each is given once"),
+        ({"model": ("base", "base")}, r"feature\.model=\['base', 'base'\]: each encoder is given once"),
         ({"sample_rate_hz": 8_000}, "Whisper hears 16000 Hz"),
     ],
 )
