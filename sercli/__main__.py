@@ -1,7 +1,8 @@
 """`python -m sercli` is `ser`. Ctrl-C is heard from here on, even while the command line is still being imported."""
 
-import sys
 from typing import NoReturn
+
+from sercli import ctrl_c
 
 
 def main() -> NoReturn:
@@ -12,9 +13,10 @@ def main() -> NoReturn:
         try:
             cli.main()
         finally:
-            cli.hear_no_more()
-    except KeyboardInterrupt:
-        sys.exit(130)
+            ctrl_c.hear_no_more()
+    except KeyboardInterrupt:  # in the import, or in the end of the command itself
+        ctrl_c.hear_no_more()
+        ctrl_c.end()
 
 
 if __name__ == "__main__":

@@ -2,15 +2,12 @@
 
 import errno
 import os
-import signal
 import sys
-import threading
-from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
 
-from sercli import __version__, memory, threads
+from sercli import __version__, ctrl_c, memory, threads
 from sercli.commands import ensemble, evaluate, predict, prepare, train, tune
 from sercli.errors import SerError
 
@@ -41,8 +38,6 @@ _DISK = {
     errno.ENOLCK,
 }
 
-_SHOW_CURSOR = "\x1b[?25h"
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -63,16 +58,13 @@ def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
     memory.keep_few_kernels()
     threads.wait_briefly()
-    before, sys.unraisablehook = sys.unraisablehook, _heard
+    before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
     try:
         _run()
+    except KeyboardInterrupt:
+        ctrl_c.end()
     finally:
         sys.unraisablehook = before
-
-
-def hear_no_more() -> None:
-    """All is said and done: Ctrl-C while Python takes itself down would only be a traceback on the screen."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run() -> NoReturn:
@@ -80,8 +72,6 @@ def _run() -> NoReturn:
         code = app(standalone_mode=False)
     except SerError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        _end_interrupted()
     except SystemExit as error:
         # Typer and rich turn a broken pipe into exit 1, which is a bug's code here.
         if not _is_broken_pipe(error.__context__):
@@ -104,27 +94,9 @@ def _run() -> NoReturn:
             sys.exit(2)
         said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
+    if code == ctrl_c.CODE:  # what typer makes of it
+        raise KeyboardInterrupt
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _heard(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Ctrl-C at a moment where Python can raise nothing, as while it disposes of an object: it is pressed once more."""
-    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(unraisable)
-        return
-    # From a thread, for in here it would be lost again.
-    again = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
-    again.daemon = True
-    with suppress(RuntimeError):  # at the very end there are no more threads, and nothing to break off
-        again.start()
-
-
-def _end_interrupted() -> NoReturn:
-    """Leave the terminal as it was: Ctrl-C may have come just after a bar had hidden the cursor."""
-    hear_no_more()  # a second one would break off the end itself
-    if "rich" in sys.modules and sys.stderr.isatty():
-        print(_SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
-    sys.exit(130)
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:

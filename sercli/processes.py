@@ -3,11 +3,13 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import islice
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
@@ -16,6 +18,7 @@ from sercli.errors import SerError
 
 T = TypeVar("T")
 R = TypeVar("R")
+_AHEAD = 16  # how many blocks of items wait for each process, so that a slow one does not let the others stand idle
 
 
 @contextmanager
@@ -39,13 +42,13 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def mapped(
-    function: Callable[[T], R], items: Sequence[T], jobs: int, *, killed: str, chunksize: int = 1
+    function: Callable[[T], R], items: Iterable[T], jobs: int, *, killed: str, chunksize: int = 1
 ) -> Generator[R, None, None]:
     """What a function makes of each item, in their order; by several processes where there are jobs for them.
 
     Args:
         function: of a module, as other processes must find it.
-        items: what it is called with, one at a time.
+        items: what it is called with, one at a time; no more of them are taken than the processes soon need.
         jobs: processes at the same time; one: this process itself.
         killed: what to tell a person where one of them was killed.
         chunksize: items that a process takes at once.
@@ -58,7 +61,14 @@ def mapped(
         return
     try:
         with pool(jobs) as executor:
-            yield from executor.map(function, items, chunksize=chunksize)
+            remaining = iter(items)
+            blocks = iter(lambda: list(islice(remaining, chunksize)), [])
+            coming = (executor.submit(_each, function, block) for block in blocks)
+            waiting = deque(islice(coming, jobs * _AHEAD))
+            while waiting:
+                done = waiting.popleft().result()
+                waiting.extend(islice(coming, 1))
+                yield from done
     except BrokenProcessPool:
         raise SerError(killed) from None
 
@@ -113,12 +123,13 @@ class _Processes:
 
     def end(self) -> None:
         """At once, whatever they are at."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
         begun = set(active_children()) - (self._before or set())
         for process in begun:
             process.terminate()
         for process in begun:
             process.join()
+        # Waited for: Python takes itself down wrongly while the executor's thread is still at its end.
+        self.executor.shutdown(cancel_futures=True)
 
 
 _held: list[_Processes] | None = None  # inside `shared` the pool that stays, once there is one
@@ -148,6 +159,10 @@ def unheard_ctrl_c() -> Iterator[None]:
 def end_with_first() -> None:
     """Let this process end when the one that began it does, which cannot tell it where it is killed."""
     threading.Thread(target=_await_first, daemon=True).start()
+
+
+def _each(function: Callable[[T], R], block: list[T]) -> list[R]:
+    return [function(item) for item in block]
 
 
 def _begin(needs: str | None) -> None:

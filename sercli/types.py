@@ -3,7 +3,7 @@
 Legend of shapes, used in every docstring: B batch, T time, F features, E embedding, K classes, N utterances.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -94,7 +94,7 @@ TRUST = "trust"
 class Manifest:
     """The utterances of a prepared dataset with their ordered label set."""
 
-    utterances: tuple[Utterance, ...]
+    utterances: Sequence[Utterance]  # not to be changed
     labels: tuple[str, ...]
     sha256: str  # over utterances and labels: two datasets with the same hash are the same
 

@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -137,10 +138,25 @@ def broken_off(pids, error, during):
 @pytest.mark.parametrize("during", [True, False])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError()])
 def test_shared_processes_end_where_the_command_is_broken_off(error, during):
-    pids = []
+    pids, threads = [], set(threading.enumerate())
     with pytest.raises(type(error)):
         broken_off(pids, error, during)
+    assert set(threading.enumerate()) <= threads  # one that is still at its end is a traceback where Python ends, too
     assert ended(pids)
+
+
+def test_no_more_items_are_taken_than_are_soon_worked_on():
+    taken = []
+    items = (taken.append(n) or n for n in range(10_000))
+    with closing(processes.mapped(abs, items, 2, killed="one is gone", chunksize=3)) as answers:
+        assert [next(answers) for _ in range(4)] == [0, 1, 2, 3]
+        assert len(taken) < 200
+        assert list(answers)[-1] == 9_999
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 7])
+def test_what_is_mapped_comes_whole_and_in_order(n):
+    assert list(processes.mapped(abs, range(-n, 0), 2, killed="one is gone", chunksize=3)) == list(range(n, 0, -1))
 
 
 def test_they_can_start_and_import_before_there_is_work():

@@ -9,7 +9,7 @@ by a lock on each.
 
 import hashlib
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from filelock import FileLock
 from sercli import config, memory, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
+from sercli.dataset.packed import Packed
 from sercli.dataset.transcripts import HUMAN
 from sercli.dataset.wanted import Wanted, key
 from sercli.errors import SerError
@@ -50,7 +51,7 @@ class _Index:
 class FeatureStore:
     """The features of a dataset's utterances by id, as views of memory-mapped files."""
 
-    def __init__(self, folder: Path, indexes: Sequence[tuple[Path, _Index]]) -> None:
+    def __init__(self, folder: Path, indexes: Iterable[tuple[Path, _Index]]) -> None:
         self.folder = folder
         self._where: dict[str, tuple[Path, int, int]] = {}
         self._open: dict[Path, Array] = {}
@@ -144,14 +145,19 @@ def fill(dataset: Dataset, wanted: Wanted, *, jobs: int = 1, progress: Step) -> 
 
 
 def _fill(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> list["_Parts"]:
-    rows = [_bare(u) for u in dataset.manifest.utterances]
-    features = [_parts(dataset, rows, name, feature_config) for name, feature_config in wanted]
-    tasks = [task for feature in features for task in feature.missing]
+    usable: dict[bool, Packed[Utterance]] = {}  # by what they are usable for: features of words, features of sound
+    for name, _ in wanted:
+        if reads_text(name) not in usable:
+            having = (_bare(u) for u in dataset.manifest.utterances if has_input(u, name))
+            usable[reads_text(name)] = Packed(Utterance, having)
+    features = [_Parts(dataset, usable[reads_text(name)], name, settings) for name, settings in wanted]
+    tasks = (feature.task(n) for feature in features for n in feature.missing)
+    jobs = min(jobs, sum(len(feature.missing) for feature in features))
     killed = (
         "A process that computed features was killed, perhaps for want of memory; repeat the command, it goes on, with "
         f"fewer --jobs than {jobs}."
     )
-    with closing(processes.mapped(_make_part, tasks, min(jobs, len(tasks)), killed=killed)) as computed:
+    with closing(processes.mapped(_make_part, tasks, jobs, killed=killed)) as computed:
         for feature in features:
             if feature.missing:
                 feature.take(computed, progress)
@@ -173,49 +179,54 @@ def _bare(utterance: Utterance) -> Utterance:
     )
 
 
-def _parts(dataset: Dataset, rows: Sequence[Utterance], feature: str, feature_config: Any) -> "_Parts":
-    """What there is of a feature, and a folder for what there is not yet.
-
-    Raises:
-        SerError: no utterance has what it needs.
-    """
-    plugin = plugins.load("feature", feature)
-    usable = [u for u in rows if has_input(u, feature)]
-    if not usable:
-        what = "words (no transcripts)" if plugin.INPUT == "text" else "sound (no recordings)"
-        raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
-    # Each recogniser's words have a folder of their own: in one they would forever make each other's parts anew.
-    whose = f"-{dataset.words}" if plugin.INPUT == "text" and dataset.words != HUMAN else ""
-    folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
-    root = Path(dataset.info.root)
-    tasks = [
-        _Task(folder / f"part-{n:05d}.npy", tuple(usable[first : first + PART]), root, feature, feature_config)
-        for n, first in enumerate(range(0, len(usable), PART))
-    ]
-    parts = _Parts(folder, feature, {task.path: (task, _read_index(task)) for task in tasks})
-    if parts.missing:
-        write_json(folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
-    return parts
-
-
 class _Parts:
-    """The parts of a feature, and which of them are there."""
+    """The parts of a feature, and which of them are missing."""
 
-    def __init__(self, folder: Path, feature: str, found: dict[Path, tuple["_Task", "_Index | None"]]) -> None:
-        self.folder, self.feature = folder, feature
-        self.indexes = {path: index for path, (_, index) in found.items()}
-        self.missing = [task for task, index in found.values() if index is None]
+    def __init__(self, dataset: Dataset, usable: Sequence[Utterance], feature: str, feature_config: Any) -> None:
+        """See what there is, and make a folder for what there is not yet.
 
-    def take(self, computed: Iterator["_Index"], progress: Step) -> None:
+        Args:
+            dataset: whose feature it is.
+            usable: those of its utterances that have what the feature is made from.
+            feature: its name.
+            feature_config: its settings.
+
+        Raises:
+            SerError: none of them has.
+        """
+        text = reads_text(feature)
+        if not usable:
+            what = "words (no transcripts)" if text else "sound (no recordings)"
+            raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
+        # Each recogniser's words have a folder of their own: in one they would forever make each other's parts anew.
+        whose = f"-{dataset.words}" if text and dataset.words != HUMAN else ""
+        self.folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
+        self._usable, self._root, self._feature, self._config = usable, Path(dataset.info.root), feature, feature_config
+        self._all = range(0, len(usable), PART)
+        self.missing = [n for n in range(len(self._all)) if _read_index(self.task(n)) is None]
+        if self.missing:
+            write_json(self.folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
+
+    def task(self, n: int) -> "_Task":
+        """What makes a part; made when it is asked for, as all of them together are a second copy of the manifest."""
+        path, first = self.folder / f"part-{n:05d}.npy", self._all[n]
+        return _Task(path, tuple(self._usable[first : first + PART]), self._root, self._feature, self._config)
+
+    def take(self, computed: Iterator[int], progress: Step) -> None:
         """The next of what is computed is what is missing here."""
-        with progress(f"Computing {self.feature}", sum(len(task.utterances) for task in self.missing)) as step:
-            for task, index in zip(self.missing, computed, strict=False):
-                self.indexes[task.path] = index
-                step(len(task.utterances))
+        n_missing = sum(min(PART, len(self._usable) - self._all[n]) for n in self.missing)
+        with progress(f"Computing {self._feature}", n_missing) as step:
+            for _, n_made in zip(self.missing, computed, strict=False):
+                step(n_made)
 
     def store(self) -> FeatureStore:
-        """All of them, opened."""
-        return FeatureStore(self.folder, [(path, index) for path, index in self.indexes.items() if index is not None])
+        """All of them, opened.
+
+        Raises:
+            SerError: one was removed, or made from something else, since it was seen to be there.
+        """
+        tasks = (self.task(n) for n in range(len(self._all)))
+        return FeatureStore(self.folder, ((task.path, _there(task)) for task in tasks))
 
 
 @dataclass(frozen=True)
@@ -231,12 +242,11 @@ class _Task:
         return [_text_digest(u) if text else f"{u.digest}:{u.start_s}:{u.end_s}" for u in self.utterances]
 
 
-def _make_part(task: _Task) -> _Index:
-    """Compute one part under its lock; whoever waited for the lock finds the part done."""
+def _make_part(task: _Task) -> int:
+    """Compute one part under its lock, and say of how many; whoever waited for the lock finds the part done."""
     with FileLock(task.path.with_name(f".{task.path.stem}.lock")):
-        done = _read_index(task)
-        if done is not None:
-            return done
+        if _read_index(task) is not None:
+            return len(task.utterances)
         for rest in (task.path, task.path.with_suffix(".json")):
             sweep(task.path.parent, of=rest.name)
         dtype = plugins.load("feature", task.feature).DTYPE
@@ -247,7 +257,7 @@ def _make_part(task: _Task) -> _Index:
         write_atomic(task.path, lambda path: _save(path, stacked))
         index = _Index([u.id for u in task.utterances], task.digests(), [len(r) for r in rows])
         write_atomic(index_path, msgspec.json.encode(index))
-        return index
+        return len(task.utterances)
 
 
 def _save(path: Path, rows: Array) -> None:
@@ -266,6 +276,13 @@ def _read_index(task: _Task) -> _Index | None:
     form = rows.ndim == 2 and rows.dtype == plugins.load("feature", task.feature).DTYPE
     whole = form and min(index.lengths, default=0) > 0 and sum(index.lengths) == len(rows)
     return index if same and whole and len(index.lengths) == len(index.ids) else None
+
+
+def _there(task: _Task) -> _Index:
+    index = _read_index(task)
+    if index is None:
+        raise SerError(f"{task.path} was changed or removed meanwhile; repeat the command.")
+    return index
 
 
 def _text_digest(utterance: Utterance) -> str:

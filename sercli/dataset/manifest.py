@@ -1,7 +1,7 @@
 """The prepared dataset on disk: dataset.json and manifest.jsonl, written whole or not at all."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -63,23 +63,22 @@ class Dataset:
         return [self.by_id[i] for i in ids]
 
 
-def make_manifest(utterances: Iterable[Utterance], labels: tuple[str, ...]) -> Manifest:
-    """Build a manifest with its hash.
+def make_manifest(utterances: Sequence[Utterance], labels: tuple[str, ...]) -> Manifest:
+    """Build a manifest with its hash; the utterances stay what they lie in.
 
     Raises:
         SerError: two utterances with one id.
     """
-    rows = tuple(utterances)
     seen: set[str] = set()
-    for utterance in rows:
+    for utterance in utterances:
         if utterance.id in seen:
             raise SerError(f"Two utterances are called '{utterance.id}'; ids must be unique in a corpus.")
         seen.add(utterance.id)
     digest = hashlib.sha256()
-    for line in _lines(rows):
+    for line in _lines(utterances):
         digest.update(line)
     digest.update("\n".join(labels).encode())
-    return Manifest(rows, labels, digest.hexdigest())
+    return Manifest(utterances, labels, digest.hexdigest())
 
 
 def save(dataset: Dataset) -> None:
@@ -168,6 +167,6 @@ def load_info(folder: Path) -> DatasetInfo:
         raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
 
 
-def _lines(rows: tuple[Utterance, ...]) -> Iterator[bytes]:
+def _lines(rows: Iterable[Utterance]) -> Iterator[bytes]:
     """Of manifest.jsonl, one at a time: all together are 20 MB for a corpus of 70 h."""
     return (msgspec.json.encode(row) + b"\n" for row in rows)

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 from sercli import config, locks, plugins, processes
-from sercli.dataset import cache, manifest, scan, unchanged
+from sercli.dataset import cache, manifest, scan, seen, unchanged
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
+from sercli.dataset.packed import Packed
 from sercli.dataset.unchanged import Basis, Summary
 from sercli.dataset.wanted import Wanted
 from sercli.errors import MismatchError, SerError
@@ -45,10 +46,10 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
     plugin = plugins.load("corpus", corpus)
     _check_out(out, corpus, label_set)
     root = _resolved(root)
-    rows, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / scan.NAME).exists() else 0)
+    rows, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / seen.NAME).exists() else 0)
     base = root.parent if root.is_file() else root
     rows, broken = scan.scan(rows, base, out, jobs, progress)
-    before = _counts(rows, list(plugin.LABELS))
+    before = _counts(rows, tuple(plugin.LABELS))
     kept, labels, dropped = choose_labels(rows, plugin.LABELS, label_set)
     if not kept:
         raise SerError(
@@ -79,7 +80,7 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
         n_sessions=len({u.session for u in kept if u.session}),
         hours=info.hours,
         before=before,
-        after={label: sum(u.label == label for u in kept) for label in labels},
+        after=_counts(kept, labels),
         mapping={label: _common(label, plugin.LABELS) if label_set == "four" else label for label in before},
         remarks=said,
         duplicates=_duplicates(kept),
@@ -89,7 +90,7 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
 
 def choose_labels(
     rows: Sequence[Utterance], mapping: dict[str, str | None], label_set: str
-) -> tuple[list[Utterance], tuple[str, ...], list[Remark]]:
+) -> tuple[Sequence[Utterance], tuple[str, ...], list[Remark]]:
     """Keep what has a place in the label set, under its name there.
 
     Returns:
@@ -98,15 +99,17 @@ def choose_labels(
     if label_set == "native":
         present = {u.label for u in rows}
         ordered = [label for label in mapping if label in present]
-        return list(rows), (*ordered, *sorted(present - set(ordered))), []
-    kept, dropped = [], []
+        return rows, (*ordered, *sorted(present - set(ordered))), []
+    kept: Packed[Utterance] = Packed(Utterance)
+    dropped = []
     for row in rows:
         common = _common(row.label, mapping)
         if common is None:
             dropped.append(Remark("skipped", row.id, f"label '{row.label}' is not among the four"))
         else:
             kept.append(replace(row, label=common, attributes={**row.attributes, "native_label": row.label}))
-    return kept, tuple(label for label in FOUR if any(u.label == label for u in kept)), dropped
+    present = {u.label for u in kept}
+    return kept, tuple(label for label in FOUR if label in present), dropped
 
 
 def _resolved(root: Path) -> Path:
@@ -126,7 +129,7 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
     if out.exists() and not out.is_dir():
         raise SerError(f"{out} is not a folder; choose another --out.")
     names = visible_names(out)
-    if names and not names & {"dataset.json", "manifest.jsonl", "scan.jsonl"}:
+    if names and not names & {"dataset.json", "manifest.jsonl", seen.NAME}:
         raise SerError(f"{out} holds something else than a prepared dataset; choose another --out.")
     try:
         old = manifest.load_info(out)
@@ -138,11 +141,11 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
         raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 
 
-def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[list[Utterance], list[Remark]]:
+def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[Packed[Utterance], list[Remark]]:
     """What a corpus holds; with jobs, processes start as soon as there are enough recordings to be worth it."""
     if not root.exists():
         raise SerError(f"{root} does not exist; pass the folder where the corpus lies.")
-    rows: list[Utterance] = []
+    rows: Packed[Utterance] = Packed(Utterance)
     remarks: list[Remark] = []
     for item in plugin.read(root):
         (remarks if isinstance(item, Remark) else rows).append(item)
@@ -154,17 +157,23 @@ def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[list[Utterance], l
     return rows, remarks
 
 
-def _counts(rows: Iterable[Utterance], order: list[str]) -> dict[str, int]:
+def _counts(rows: Iterable[Utterance], order: tuple[str, ...]) -> dict[str, int]:
     counts = Counter(u.label for u in rows)
     return {label: counts[label] for label in (*order, *sorted(counts.keys() - set(order))) if counts[label]}
 
 
 def _duplicates(rows: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
-    same: dict[tuple[str | None, float | None, float | None], list[str]] = {}
+    n_there = Counter(_sound(row) for row in rows)
+    same: dict[int, list[str]] = {}
     for row in rows:
-        if row.digest is not None:
-            same.setdefault((row.digest, row.start_s, row.end_s), []).append(row.id)
-    return tuple(tuple(ids) for ids in same.values() if len(ids) > 1)
+        if row.digest is not None and n_there[_sound(row)] > 1:
+            same.setdefault(_sound(row), []).append(row.id)
+    return tuple(tuple(ids) for ids in same.values())
+
+
+def _sound(row: Utterance) -> int:
+    """What is the same for stretches that are the same to the byte; a number takes up less than what it is made of."""
+    return hash((row.digest, row.start_s, row.end_s))
 
 
 def _hint(label_set: str, broken: list[Remark]) -> str:
@@ -228,5 +237,4 @@ def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
 
 def _remember(dataset: Dataset, made_from: Basis | None, summary: Summary) -> None:
     if made_from is not None:
-        recordings = [(seen.path, seen.size, seen.mtime_ns) for seen in scan.seen_before(dataset.folder)]
-        unchanged.remember(dataset.folder, made_from, recordings, summary)
+        unchanged.remember(dataset.folder, made_from, summary)

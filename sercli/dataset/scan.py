@@ -1,38 +1,31 @@
 """Looking at every recording of a corpus once: can it be read, how long is it, what is its content's digest."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from sercli import processes
 from sercli.dataset.audio import AudioFacts, inspect
+from sercli.dataset.packed import Packed
+from sercli.dataset.seen import NAME, Seen, seen_before
 from sercli.errors import AudioError
 from sercli.files import write_atomic
 from sercli.types import Remark, Step, Utterance
 
-NAME = "scan.jsonl"
 _SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
 UNREADABLE = "recording cannot be read"
+_LATEST_NS = 2**63 - 1  # in the year 2262; some file systems know later ones
 _ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables give times in tenths
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One line of scan.jsonl: a recording that was looked at, recognised again by size and time."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    digest: str
-    duration_s: float
-
-
 def scan(
-    rows: list[Utterance], base: Path, out: Path, jobs: int, progress: Step
-) -> tuple[list[Utterance], list[Remark]]:
+    rows: Sequence[Utterance], base: Path, out: Path, jobs: int, progress: Step
+) -> tuple[Packed[Utterance], list[Remark]]:
     """Fill in digest and duration; recordings seen before, unchanged since, are not opened again.
 
     Args:
@@ -45,37 +38,85 @@ def scan(
     Returns:
         the utterances that can be used, and a remark for each recording or stretch that cannot.
     """
-    names = sorted({u.audio for u in rows if u.audio is not None})
-    known = {s.path: s for s in seen_before(out)}
-    seen: dict[str, Seen] = {}
-    new = []
-    for name in names:
-        size, mtime_ns = _signature(os.path.join(base, name))  # noqa: PTH118 - thousands of them
-        old = known.get(name)
-        if old and (old.size, old.mtime_ns) == (size, mtime_ns):
-            seen[name] = old
-        else:
-            new.append((name, size, mtime_ns))
+    recordings = _Recordings({u.audio for u in rows if u.audio is not None}, base)
+    n_lines = recordings.recognise(seen_before(out))
+    n_known, new = recordings.n_seen, recordings.unseen()
     broken: dict[str, str] = {}
     try:
         with progress("Reading recordings", len(new)) as step:
-            inspected = _inspect_all([base / name for name, _, _ in new], jobs)
-            for (name, size, mtime_ns), facts in zip(new, inspected, strict=True):
+            inspected = _inspect_all([recordings.names[n] for n in new], base, jobs)
+            for n, facts in zip(new, inspected, strict=True):
                 if isinstance(facts, str):
-                    broken[name] = facts
+                    broken[recordings.names[n]] = facts
                 else:
-                    seen[name] = Seen(name, size, mtime_ns, facts.digest, facts.duration_s)
+                    recordings.see(n, facts.digest, facts.duration_s)
                 step(1)
     finally:  # also after Ctrl-C: what was looked at need not be looked at again
-        if seen and seen != known:
-            write_atomic(out / NAME, b"".join(msgspec.json.encode(seen[n]) + b"\n" for n in sorted(seen)))
-    return _with_facts(rows, seen, broken)
+        if recordings.n_seen and not recordings.n_seen == n_known == n_lines:
+            recordings.save(out / NAME)
+    return _with_facts(rows, recordings, broken)
+
+
+class _Recordings:
+    """What is known of each recording, by name: 60 bytes and the name, where an object of each takes 600."""
+
+    def __init__(self, names: set[str], base: Path) -> None:
+        """All of them, none seen yet."""
+        self.names = sorted(names)
+        self.n_seen = 0
+        n = len(self.names)
+        self._signatures = np.zeros((n, 2), np.int64)
+        self._digests = np.zeros(n, "S32")  # empty: not seen
+        self._durations_s = np.zeros(n)
+        for place, name in enumerate(self.names):
+            self._signatures[place] = _size_and_time(os.path.join(base, name))  # noqa: PTH118 - thousands of them
+
+    def recognise(self, before: Iterable[Seen]) -> int:
+        """Take over what was seen of those that have not changed since; say how many there were in all."""
+        n = 0
+        for seen in before:
+            n += 1
+            place = bisect_left(self.names, seen.path)
+            if self.names[place : place + 1] == [seen.path] and self._signature(place) == (seen.size, seen.mtime_ns):
+                self.see(place, seen.digest, seen.duration_s)
+        return n
+
+    def unseen(self) -> list[int]:
+        """The places of those that nothing is known of."""
+        return [int(place) for place in np.flatnonzero(self._digests == b"")]
+
+    def see(self, place: int, digest: str, duration_s: float) -> None:
+        """Fill in what was found out about a recording."""
+        self.n_seen += not self._digests[place]
+        self._digests[place], self._durations_s[place] = digest, duration_s
+
+    def __getitem__(self, name: str) -> Seen:
+        return self._seen(bisect_left(self.names, name))
+
+    def save(self, path: Path) -> None:
+        """Write a line for each that was seen."""
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                for place in np.flatnonzero(self._digests):
+                    file.write(msgspec.json.encode(self._seen(int(place))) + b"\n")
+
+        write_atomic(path, write)
+
+    def _seen(self, place: int) -> Seen:
+        digest = self._digests[place].decode()
+        return Seen(self.names[place], *self._signature(place), digest, float(self._durations_s[place]))
+
+    def _signature(self, place: int) -> tuple[int, int]:
+        size, mtime_ns = self._signatures[place].tolist()
+        return size, mtime_ns
 
 
 def _with_facts(
-    rows: Iterable[Utterance], seen: dict[str, Seen], broken: dict[str, str]
-) -> tuple[list[Utterance], list[Remark]]:
-    good, remarks = [], []
+    rows: Iterable[Utterance], recordings: _Recordings, broken: dict[str, str]
+) -> tuple[Packed[Utterance], list[Remark]]:
+    good: Packed[Utterance] = Packed(Utterance)
+    remarks = []
     for row in rows:
         if row.audio is None:
             good.append(row)
@@ -83,7 +124,7 @@ def _with_facts(
         if row.audio in broken:
             remarks.append(Remark("skipped", broken[row.audio], UNREADABLE))
             continue
-        facts = seen[row.audio]
+        facts = recordings[row.audio]
         start, end = row.start_s or 0.0, facts.duration_s if row.end_s is None else row.end_s
         length = min(end, facts.duration_s) - start
         if length < _SHORTEST_S and (row.start_s, row.end_s) != (None, None):
@@ -95,12 +136,13 @@ def _with_facts(
     return good, remarks
 
 
-def _inspect_all(paths: list[Path], jobs: int) -> Iterable[AudioFacts | str]:
+def _inspect_all(names: Sequence[str], base: Path, jobs: int) -> Iterable[AudioFacts | str]:
     killed = (
         "A process that read recordings was killed, perhaps for want of memory, or crashed on one of them; repeat the "
         "command with --jobs 1, it goes on."
     )
-    return processes.mapped(_inspect, paths, jobs if len(paths) >= 2 * jobs else 1, killed=killed, chunksize=16)
+    paths = (base / name for name in names)
+    return processes.mapped(_inspect, paths, jobs if len(names) >= 2 * jobs else 1, killed=killed, chunksize=16)
 
 
 def _inspect(path: Path) -> AudioFacts | str:
@@ -110,17 +152,10 @@ def _inspect(path: Path) -> AudioFacts | str:
         return str(error)
 
 
-def seen_before(out: Path) -> list[Seen]:
-    """What was seen when a dataset was prepared; a damaged file only costs looking again."""
-    try:
-        return msgspec.json.Decoder(Seen).decode_lines((out / NAME).read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return []
-
-
-def _signature(path: str) -> tuple[int, int]:
+def _size_and_time(path: str) -> tuple[int, int]:
+    """Size and time of the last change, as 64 bits can hold them; zeros of what is not there."""
     try:
         stat = os.stat(path)  # noqa: PTH116
     except OSError:
         return 0, 0
-    return stat.st_size, stat.st_mtime_ns
+    return stat.st_size, max(-_LATEST_NS, min(stat.st_mtime_ns, _LATEST_NS))

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sercli import __version__
+from sercli.dataset.seen import Seen, seen_before
 from sercli.files import write_atomic
 from sercli.types import NonNegative, NonNegativeInt, PositiveInt, Remark
 
@@ -60,17 +61,13 @@ class Basis:
     files: frozenset[str]  # those below it that the digest covers
 
 
-Recording = tuple[str, int, int]
-"""Path below the basis' folder, size, and when it changed last, as they were before it was read."""
-
-
 @dataclass(frozen=True)
 class _Note:
     """What .prepared.json says."""
 
     basis: str
     made: str  # digest of what lies in the folder
-    elsewhere: tuple[Recording, ...]  # recordings that the basis' digest does not cover
+    elsewhere: bool  # whether there are recordings that the basis' digest does not cover
     summary: Summary
 
 
@@ -121,22 +118,23 @@ def recall(out: Path, now: Basis) -> Summary | None:
     if note is None or note.basis != now.digest:
         return None
     try:
-        same = all(_same(now.folder, recording) for recording in note.elsewhere)
-        return note.summary if same and note.made == _digest(_look(str(out)).listed()) else None
+        if note.made != _digest(_look(str(out)).listed()):
+            return None
+        changed = note.elsewhere and any(not _same(now.folder, seen) for seen in _elsewhere(out, now))
+        return None if changed else note.summary
     except OSError:
         return None
 
 
-def remember(out: Path, made_from: Basis, recordings: Iterable[Recording], summary: Summary) -> None:
+def remember(out: Path, made_from: Basis, summary: Summary) -> None:
     """Keep what is said of a dataset that is finished; nobody may be writing to it.
 
     Args:
         out: its folder.
         made_from: as it was before.
-        recordings: all that were read, as they were before.
         summary: what is said.
     """
-    elsewhere = tuple(recording for recording in recordings if recording[0] not in made_from.files)
+    elsewhere = any(_elsewhere(out, made_from))
     # Without the note the next run is slower, which is no reason to call this one failed; odd file names, of which
     # remarks may tell, cannot be written down.
     with suppress(OSError, UnicodeEncodeError):
@@ -190,13 +188,17 @@ def _state(found: os.stat_result | None) -> State:
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns) if found else (-1, 0, 0)
 
 
-def _same(folder: str, recording: Recording) -> bool:
-    path, *state = recording
+def _elsewhere(out: Path, basis: Basis) -> Iterator[Seen]:
+    """The recordings that a basis' digest does not cover, as they were before they were read."""
+    return (seen for seen in seen_before(out) if seen.path not in basis.files)
+
+
+def _same(folder: str, seen: Seen) -> bool:
     try:
-        found = os.stat(os.path.join(folder, path))  # noqa: PTH116, PTH118 - thousands of them
+        found = os.stat(os.path.join(folder, seen.path))  # noqa: PTH116, PTH118 - thousands of them
     except ValueError:  # a name that no file can have
         return False
-    return [found.st_size, found.st_mtime_ns] == state
+    return (found.st_size, found.st_mtime_ns) == (seen.size, seen.mtime_ns)
 
 
 def _digest(*parts: object) -> str:

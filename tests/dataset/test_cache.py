@@ -322,6 +322,19 @@ def test_a_feature_that_nothing_has_the_input_for_is_refused(dataset, ensure, fe
     assert not (dataset.folder / "features").exists()
 
 
+def test_a_part_that_goes_while_others_are_made_is_told(dataset, ensure, monkeypatch):
+    make = cache._make_part
+
+    def gone(task):
+        n = make(task)
+        task.path.unlink()
+        return n
+
+    monkeypatch.setattr(cache, "_make_part", gone)
+    with pytest.raises(SerError, match=r"part-00000\.npy was changed or removed meanwhile; repeat the command\."):
+        ensure(dataset)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_recording_that_went_missing_is_named(dataset, ensure, jobs):
     rows = list(dataset.manifest.utterances)

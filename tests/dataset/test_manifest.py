@@ -7,6 +7,7 @@ import pytest
 from sercli.asr import whisper
 from sercli.dataset import manifest, transcripts
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
+from sercli.dataset.packed import Packed
 from sercli.errors import SerError
 from sercli.types import TRUST, Transcript, Utterance
 
@@ -57,7 +58,7 @@ def test_utterances_are_found_by_id_in_the_order_asked_for(tmp_path):
 
 def test_the_hash_is_that_of_utterances_and_labels():
     same = make_manifest(ROWS, LABELS).sha256
-    assert make_manifest(iter(ROWS), LABELS).sha256 == same
+    assert make_manifest(Packed(Utterance, ROWS), LABELS).sha256 == same
     assert make_manifest(ROWS, LABELS[::-1]).sha256 != same
     assert make_manifest(ROWS[::-1], LABELS).sha256 != same
     assert make_manifest([ROWS[0], replace(ROWS[1], digest="01")], LABELS).sha256 != same

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercli.dataset import manifest, preparation, scan
+from sercli.dataset import manifest, preparation, scan, seen
 from sercli.dataset.preparation import choose_labels
 from sercli.dataset.wanted import feature_configs
 from sercli.errors import MismatchError, SerError
@@ -126,7 +126,7 @@ def test_a_label_that_the_corpus_does_not_map_may_bear_a_common_name():
 
 def test_a_mapping_to_nothing_wins_over_a_label_of_the_same_name():
     kept, labels, dropped = choose_labels([Utterance("1", "x", "anger")], {"anger": None}, "four")
-    assert (kept, labels) == ([], ())
+    assert (list(kept), labels) == ([], ())
     assert dropped == [Remark("skipped", "1", "label 'anger' is not among the four")]
 
 
@@ -247,6 +247,25 @@ def test_a_damaged_scan_only_costs_looking_again(corpus, prepare, inspected, tmp
     (tmp_path / "out" / "scan.jsonl").write_bytes(b'{"path": "1.w\xff')
     assert list(rows_of(prepare(root))) == ["1.wav"]
     assert inspected == ["1.wav", "1.wav"]
+
+
+def test_what_was_seen_before_a_damaged_line_is_not_looked_at_again(corpus, prepare, inspected, tmp_path):
+    root = corpus(*({"path": f"{n}.wav", "label": "sad"} for n in (1, 2, 3)))
+    prepare(root)
+    lines = (tmp_path / "out" / "scan.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "out" / "scan.jsonl").write_bytes(lines[0] + b'{"path": "2.wav", "digest": "\xc3"}\n' + lines[2])
+    inspected.clear()
+    prepare(root)
+    assert inspected == ["2.wav", "3.wav"]
+    assert (tmp_path / "out" / "scan.jsonl").read_bytes() == b"".join(lines)
+
+
+def test_a_clock_far_ahead_costs_nothing(corpus, prepare, inspected):
+    root = corpus({"path": "1.wav", "label": "sad"})
+    os.utime(root / "1.wav", (12_000_000_000, 12_000_000_000))  # the year 2350, where the file system knows it
+    prepare(root)
+    prepare(root)
+    assert inspected == ["1.wav"]
 
 
 def test_what_was_looked_at_before_an_interruption_is_not_opened_again(
@@ -461,5 +480,5 @@ def test_processes_start_while_a_large_new_corpus_is_read(corpus, prepare, monke
 def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspected, tmp_path):
     prepare(corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"}))
     prepare(corpus({"path": "1.wav", "label": "sad"}))
-    assert [seen.path for seen in scan.seen_before(tmp_path / "out")] == ["1.wav"]
+    assert [one.path for one in seen.seen_before(tmp_path / "out")] == ["1.wav"]
     assert inspected == ["1.wav", "2.wav"]
