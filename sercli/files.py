@@ -21,6 +21,15 @@ def visible_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a file's name can be written down: what a system gives as one may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:
     """Write under a temporary name in the same folder, then rename: a reader sees the old file or the new one.
 

@@ -18,7 +18,7 @@ from sercli.errors import SerError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AHEAD = 16  # how many blocks of items wait for each process, so that a slow one does not let the others stand idle
+_AHEAD = 64  # so many blocks of items wait for each process, so that a slow one does not let the others stand idle
 
 
 @contextmanager
@@ -34,6 +34,8 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         yield held.executor
     except BaseException:
         held.end()
+        if _held:
+            _held.clear()
         raise
     if _held is None:
         held.executor.shutdown()
@@ -42,16 +44,19 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def mapped(
-    function: Callable[[T], R], items: Iterable[T], jobs: int, *, killed: str, chunksize: int = 1
+    function: Callable[[T], R], items: Iterable[T], jobs: int, *, killed: str, chunksize: int = 1, ahead: int = _AHEAD
 ) -> Generator[R, None, None]:
     """What a function makes of each item, in their order; by several processes where there are jobs for them.
+
+    To be closed, as by `closing`: where the work is broken off, so are they.
 
     Args:
         function: of a module, as other processes must find it.
         items: what it is called with, one at a time; no more of them are taken than the processes soon need.
         jobs: processes at the same time; one: this process itself.
         killed: what to tell a person where one of them was killed.
-        chunksize: items that a process takes at once.
+        chunksize: items that a process takes at once, a block.
+        ahead: blocks that wait for each process.
 
     Raises:
         SerError: a process was killed.
@@ -64,7 +69,7 @@ def mapped(
             remaining = iter(items)
             blocks = iter(lambda: list(islice(remaining, chunksize)), [])
             coming = (executor.submit(_each, function, block) for block in blocks)
-            waiting = deque(islice(coming, jobs * _AHEAD))
+            waiting = deque(islice(coming, jobs * ahead))
             while waiting:
                 done = waiting.popleft().result()
                 waiting.extend(islice(coming, 1))
@@ -128,7 +133,12 @@ class _Processes:
             process.terminate()
         for process in begun:
             process.join()
-        # Waited for: Python takes itself down wrongly while the executor's thread is still at its end.
+        # The executor's thread may be at a result of which a process has sent a part. It hears that there is no more
+        # once nobody holds the other end of the pipe; this process does as well, for no use, and says so nowhere.
+        results = getattr(self.executor, "_result_queue", None)
+        if results is not None:
+            results._writer.close()
+        # Waited for: Python takes itself down wrongly while that thread is still at its end.
         self.executor.shutdown(cancel_futures=True)
 
 

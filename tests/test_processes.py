@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from itertools import islice
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -145,12 +146,33 @@ def test_shared_processes_end_where_the_command_is_broken_off(error, during):
     assert ended(pids)
 
 
+def test_one_that_is_ended_while_it_sends_its_result_is_not_waited_for():
+    held = processes._Processes(1)
+    held.start()
+    held.executor.submit(os.getpid).result()
+    held.executor.submit(bytes, 40_000_000)
+    assert held.executor._result_queue._reader.poll(30)
+    ending = threading.Thread(target=held.end, daemon=True)
+    ending.start()
+    ending.join(30)
+    assert not ending.is_alive()
+    held.end()  # once more does no harm
+
+
+def test_a_pool_whose_work_was_left_unfinished_is_no_pool_for_the_next():
+    with processes.shared():
+        for asked in (500, 1, 500):
+            with closing(processes.mapped(abs, range(-500, 0), 2, killed="one is gone", chunksize=50)) as answers:
+                assert list(islice(answers, asked)) == list(range(500, 500 - asked, -1))
+                assert asked < 500 or next(answers, None) is None
+
+
 def test_no_more_items_are_taken_than_are_soon_worked_on():
     taken = []
     items = (taken.append(n) or n for n in range(10_000))
-    with closing(processes.mapped(abs, items, 2, killed="one is gone", chunksize=3)) as answers:
+    with closing(processes.mapped(abs, items, 2, killed="one is gone", chunksize=3, ahead=5)) as answers:
         assert [next(answers) for _ in range(4)] == [0, 1, 2, 3]
-        assert len(taken) < 200
+        assert len(taken) == 3 * (2 * 5 + 2)  # a block is taken for each that is done
         assert list(answers)[-1] == 9_999
 
 

@@ -11,7 +11,7 @@ PRESET = "acoustic-lld"
 SETTINGS = ("--set", "train.epochs=20")
 N_TRIALS = 20
 JOBS = 2
-MOST_PAIRS = 3  # a pair takes minutes
+MOST_PAIRS = 5  # a pair takes minutes
 TRIALS_ALONE = Path(__file__).with_name("trials_alone.py")
 # torch takes all cores where trials come one after the other; processes that share a study take one each by themselves.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

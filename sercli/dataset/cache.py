@@ -36,6 +36,7 @@ _DAMAGED = (
     *(tokenize.TokenError, msgspec.DecodeError),
 )
 
+_AHEAD = 4  # parts that wait for each process, with the utterances that they are made from
 PART = 128  # utterances in one part: small enough to share a corpus of 500 clips between processes
 
 
@@ -152,12 +153,12 @@ def _fill(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> list["
             usable[reads_text(name)] = Packed(Utterance, having)
     features = [_Parts(dataset, usable[reads_text(name)], name, settings) for name, settings in wanted]
     tasks = (feature.task(n) for feature in features for n in feature.missing)
-    jobs = min(jobs, sum(len(feature.missing) for feature in features))
+    n_tasks = sum(len(feature.missing) for feature in features)
     killed = (
         "A process that computed features was killed, perhaps for want of memory; repeat the command, it goes on, with "
         f"fewer --jobs than {jobs}."
     )
-    with closing(processes.mapped(_make_part, tasks, jobs, killed=killed)) as computed:
+    with closing(processes.mapped(_make_part, tasks, min(jobs, n_tasks), killed=killed, ahead=_AHEAD)) as computed:
         for feature in features:
             if feature.missing:
                 feature.take(computed, progress)

@@ -1,6 +1,7 @@
 """How loud the speech of utterances is, as it was recorded."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from sercli import processes
@@ -29,8 +30,8 @@ def speech_levels(
     levels: dict[str, float | None] = dict.fromkeys(u.id for u in utterances)
     killed = "A process that read recordings was killed, perhaps for want of memory; repeat the command with --jobs 1."
     jobs = jobs if len(stretches) >= jobs * _SHARE else 1
-    found = processes.mapped(_level, tuple(stretches.values()), jobs, killed=killed, chunksize=16)
-    with progress("Measuring levels", len(stretches)) as step:
+    found = processes.mapped(_level, stretches.values(), jobs, killed=killed, chunksize=16)
+    with progress("Measuring levels", len(stretches)) as step, closing(found):
         for name, level in zip(stretches, found, strict=True):
             levels[name] = level
             step(1)

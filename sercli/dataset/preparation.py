@@ -13,10 +13,11 @@ from sercli.dataset.packed import Packed
 from sercli.dataset.unchanged import Basis, Summary
 from sercli.dataset.wanted import Wanted
 from sercli.errors import MismatchError, SerError
-from sercli.files import sweep, visible_names
+from sercli.files import is_utf8, sweep, visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
 
 _LOCK = "prepare"
+_NO_UTF_8 = "has a name that is not UTF-8; rename it."
 _MANY = 128  # rows for each process that is started before it is known how many there are
 
 
@@ -114,9 +115,12 @@ def choose_labels(
 
 def _resolved(root: Path) -> Path:
     try:
-        return root.expanduser().resolve()
+        found = root.expanduser().resolve()
     except (OSError, RuntimeError) as error:  # a link to itself, or ~ of nobody
         raise SerError(f"{root} leads nowhere ({error}); pass the folder where the corpus lies.") from None
+    if not is_utf8(str(found)):
+        raise SerError(f"{found} {_NO_UTF_8}")
+    return found
 
 
 def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
@@ -148,10 +152,17 @@ def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[Packed[Utterance],
     rows: Packed[Utterance] = Packed(Utterance)
     remarks: list[Remark] = []
     for item in plugin.read(root):
-        (remarks if isinstance(item, Remark) else rows).append(item)
+        if isinstance(item, Remark):
+            remarks.append(item)
+        elif item.audio is not None and not is_utf8(item.audio):
+            remarks.append(Remark("skipped", f"{root / item.audio} {_NO_UTF_8}", scan.UNREADABLE))
+        else:
+            rows.append(item)
         if jobs and len(rows) == _MANY * jobs:
             processes.start(jobs, needs=cache.__name__)
             jobs = 0
+    if not rows and (unreadable := [remark for remark in remarks if remark.reason == scan.UNREADABLE]):
+        raise SerError(f"{root}: {_hint('native', unreadable)}")
     if not rows:
         raise SerError(f"{root} holds no utterance of this corpus ({plugin.HOMEPAGE}); pass the folder of its release.")
     return rows, remarks

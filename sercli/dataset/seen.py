@@ -18,7 +18,7 @@ class Seen:
     path: str
     size: int
     mtime_ns: int
-    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
     duration_s: float
 
 

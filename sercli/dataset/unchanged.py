@@ -67,7 +67,7 @@ class _Note:
 
     basis: str
     made: str  # digest of what lies in the folder
-    elsewhere: bool  # whether there are recordings that the basis' digest does not cover
+    n_elsewhere: NonNegativeInt  # recordings that the basis' digest does not cover
     summary: Summary
 
 
@@ -120,8 +120,8 @@ def recall(out: Path, now: Basis) -> Summary | None:
     try:
         if note.made != _digest(_look(str(out)).listed()):
             return None
-        changed = note.elsewhere and any(not _same(now.folder, seen) for seen in _elsewhere(out, now))
-        return None if changed else note.summary
+        n_same = note.n_elsewhere and sum(_same(now.folder, seen) for seen in _elsewhere(out, now))
+        return note.summary if n_same == note.n_elsewhere else None
     except OSError:
         return None
 
@@ -134,11 +134,11 @@ def remember(out: Path, made_from: Basis, summary: Summary) -> None:
         made_from: as it was before.
         summary: what is said.
     """
-    elsewhere = any(_elsewhere(out, made_from))
+    n_elsewhere = sum(1 for _ in _elsewhere(out, made_from))
     # Without the note the next run is slower, which is no reason to call this one failed; odd file names, of which
     # remarks may tell, cannot be written down.
     with suppress(OSError, UnicodeEncodeError):
-        note = _Note(made_from.digest, _digest(_look(str(out)).listed()), elsewhere, summary)
+        note = _Note(made_from.digest, _digest(_look(str(out)).listed()), n_elsewhere, summary)
         write_atomic(out / _NAME, msgspec.json.encode(note))
 
 

@@ -1,3 +1,6 @@
+import hashlib
+from dataclasses import replace
+
 import pytest
 
 from sercli.dataset.packed import Packed
@@ -17,7 +20,7 @@ def rows(n):
             end_s=k + 1.0,
             texts={"human": f"line\n{k}"},
             attributes={"votes": [k, None, 0.1], "sex": "female"},
-            digest=f"{k:032x}",
+            digest=hashlib.blake2b(b"%d" % k, digest_size=16).hexdigest(),
             duration_s=0.25,
         )
         for k in range(n)
@@ -48,6 +51,15 @@ def test_a_place_that_there_is_not_is_refused(place):
         Packed(Utterance, rows(300))[place]
 
 
+def test_all_rows_are_what_json_makes_of_them():
+    tuples = [replace(row, end_s=1, attributes={"votes": (1, 2)}) for row in rows(200)]
+    lists = [replace(row, end_s=1.0, attributes={"votes": [1, 2]}) for row in rows(200)]
+    packed = Packed(Utterance, tuples)
+    assert packed == lists != tuples
+    assert repr(list(packed)) == repr(lists)
+    assert repr(packed[-1]) == repr(lists[-1])
+
+
 def test_it_is_equal_to_a_sequence_of_the_same_rows():
     packed = Packed(Utterance, rows(200))
     assert packed == rows(200)
@@ -68,4 +80,4 @@ def test_rows_are_added_at_the_end_while_others_are_read():
 
 def test_it_takes_up_a_small_part_of_what_the_rows_do():
     packed = Packed(Utterance, rows(1280))
-    assert sum(map(len, packed._blocks)) < 80 * 1280
+    assert sum(map(len, packed._blocks)) < 100 * 1280

@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 from contextlib import contextmanager
 
 import numpy as np
@@ -39,8 +40,8 @@ def corpus(tmp_path):
 def prepare(tmp_path, no_progress):
     """`preparation.prepare` of a table into a folder beside it."""
 
-    def run(root, *, label_set="four", out=tmp_path / "out", **options):
-        return preparation.prepare("table", root, out, label_set=label_set, progress=no_progress, **options)
+    def run(root, *, corpus="table", label_set="four", out=tmp_path / "out", **options):
+        return preparation.prepare(corpus, root, out, label_set=label_set, progress=no_progress, **options)
 
     return run
 
@@ -163,6 +164,37 @@ def test_a_broken_recording_is_skipped_and_named_and_the_others_go_on(corpus, pr
             "recording cannot be read",
         ),
     )
+
+
+def odd_folder(root):
+    """RAVDESS with two clips in a folder whose name is not UTF-8."""
+    folder = root / os.fsdecode(b"Actor_\xff01")
+    try:
+        folder.mkdir(parents=True)
+    except OSError:
+        pytest.skip("the file system has no such names")
+    for number in (1, 5):
+        soundfile.write(root / "clip.wav", np.full(800, 0.1), RATE_HZ)
+        (root / "clip.wav").rename(folder / f"03-01-0{number}-01-01-01-01.wav")
+    return folder
+
+
+def test_recordings_whose_names_are_not_utf_8_are_skipped_and_named(prepare, tmp_path):
+    folder = odd_folder(tmp_path / "corpus")
+    named = f"{folder / '03-01-01-01-01-01-01.wav'} has a name that is not UTF-8; rename it."
+    with pytest.raises(SerError, match="2 recordings cannot be read, the first: " + re.escape(named)):
+        prepare(tmp_path / "corpus", corpus="ravdess")
+    good = tmp_path / "corpus" / "Actor_02"
+    good.mkdir()
+    soundfile.write(good / "03-01-05-01-01-01-02.wav", np.full(800, 0.1), RATE_HZ)
+    prepared = prepare(tmp_path / "corpus", corpus="ravdess")
+    assert len(rows_of(prepared)) == 1
+    assert [(r.source, r.reason) for r in prepared.summary.remarks][:1] == [(named, "recording cannot be read")]
+
+
+def test_a_root_whose_name_is_not_utf_8_is_refused(prepare, tmp_path):
+    with pytest.raises(SerError, match=r" has a name that is not UTF-8; rename it\.$"):
+        prepare(odd_folder(tmp_path), corpus="ravdess")
 
 
 def test_a_recording_with_samples_that_are_not_numbers_is_found_before_any_feature(corpus, prepare):
