@@ -219,8 +219,7 @@ NAMED = {
 
 def make_corpora(root: Path) -> Target:
     """A corpus of each kind in a folder of its own."""
-    from sercli import plugins
-    from sercli.dataset.manifest import make_manifest
+    from sercli.dataset import preparation
 
     names = []
     for corpus, content in CORPORA.items():
@@ -237,9 +236,9 @@ def make_corpora(root: Path) -> Target:
 
     def read(path: Path) -> None:
         folder = root / path.relative_to(root).parts[0]
-        plugin = plugins.load("corpus", folder.name.partition("-")[0])
-        rows = [item for item in plugin.read(folder) if hasattr(item, "label")]
-        make_manifest(rows, ("neutral",))
+        name = folder.name.partition("-")[0]
+        with tempfile.TemporaryDirectory() as out:
+            preparation.prepare(name, folder, Path(out) / "data", label_set="native", progress=no_progress)
 
     return Target(root, read, tuple(names))
 
@@ -266,7 +265,7 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
     """A dataset of tones with words, prepared with features, transcripts by a recogniser and folds."""
     import msgspec
 
-    from sercli.dataset import folds, manifest, preparation
+    from sercli.dataset import folds, manifest, preparation, unchanged
     from sercli.dataset.split import make_folds
     from sercli.dataset.wanted import feature_configs
 
@@ -278,10 +277,15 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
         tone = 0.2 * np.sin(np.arange(6400) * (0.03 + 0.02 * (n % 4))) * np.linspace(0.3, 1, 6400)
         soundfile.write(source / f"{n}.wav", tone.astype(np.float32), 16_000)
         rows.append(f"{n}.wav,{labels[n % 4]},s{n // 4 % 6},word {labels[n % 4]} {n}")
-    (source / "table.csv").write_text("\n".join(rows) + "\n")
+    table = source / "table.csv"
+    table.write_text("\n".join(rows) + "\n")
+    os.utime(table, (0, 0))  # what changed just now is not remembered as what it was
     wanted = feature_configs("lld,words", [], [])
-    prepared = preparation.prepare("table", source / "table.csv", out, label_set="four", progress=no_progress)
-    preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
+    basis = unchanged.basis("table", table, out, label_set="four", features=[])
+    prepared = preparation.prepare("table", table, out, label_set="four", progress=no_progress)
+    preparation.finish(prepared, wanted, jobs=1, progress=no_progress, made_from=basis)
+    assert basis
+    assert unchanged.recall(out, basis)
     made = manifest.load(out)
     folds.write(out / "folds.json", make_folds(made.manifest, "speakers"), "table")
     lines = [
@@ -296,15 +300,21 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
 
 def make_datasets(root: Path) -> Target:
     """A prepared dataset with all that is read back from it."""
-    from sercli.dataset import cache, folds, manifest
+    from sercli.dataset import cache, folds, manifest, preparation, unchanged
     from sercli.dataset.split import make_split
     from sercli.dataset.wanted import feature_configs
 
-    out = make_dataset(root)
+    out, table = make_dataset(root), root / "corpus" / "table.csv"
     wanted = feature_configs("lld,words", [], [])
-    names = [p.relative_to(out).as_posix() for p in sorted(out.rglob("*")) if p.is_file() and p.name[0] != "."]
+    names = [p.relative_to(out).as_posix() for p in sorted(out.rglob("*")) if p.is_file() and p.suffix != ".lock"]
 
     def read(path: Path) -> None:
+        if path.name in ("scan.jsonl", ".prepared.json"):
+            basis = unchanged.basis("table", table, out, label_set="four", features=[])
+            assert basis
+            unchanged.recall(out, basis)
+            preparation.prepare("table", table, out, label_set="four", progress=no_progress)
+            return
         dataset = manifest.load(out)
         manifest.load(out, words="whisper")
         folds.read(out / "folds.json", dataset.manifest)

@@ -14,7 +14,9 @@ def main() -> NoReturn:
             cli.main()
         finally:
             ctrl_c.hear_no_more()
-    except KeyboardInterrupt:  # in the import, or in the end of the command itself
+    except (KeyboardInterrupt, Exception) as error:  # in the import, or in the end of the command itself
+        if not ctrl_c.is_behind(error):
+            raise
         ctrl_c.hear_no_more()
         ctrl_c.end()
 

@@ -69,7 +69,7 @@ def main() -> NoReturn:
 
 def _run() -> NoReturn:
     try:
-        code = app(standalone_mode=False)
+        code = _command()
     except SerError as error:
         _fail(str(error))
     except SystemExit as error:
@@ -94,9 +94,20 @@ def _run() -> NoReturn:
             sys.exit(2)
         said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
-    if code == ctrl_c.CODE:  # what typer makes of it
-        raise KeyboardInterrupt
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command() -> object:
+    """What the command gives; Ctrl-C is raised as itself, whatever was made of it on the way."""
+    try:
+        code = app(standalone_mode=False)
+    except BaseException as error:
+        if ctrl_c.is_behind(error):
+            raise KeyboardInterrupt from None
+        raise
+    if code == ctrl_c.CODE:  # typer makes this of it
+        raise KeyboardInterrupt
+    return code
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:

@@ -20,6 +20,14 @@ def end() -> NoReturn:
     sys.exit(CODE)
 
 
+def is_behind(error: BaseException) -> bool:
+    """Whether an exception is Ctrl-C or came of it, as an import that is broken off may raise an ImportError."""
+    found: list[BaseException] = [error]
+    for one in found:
+        found += [more for more in (one.__cause__, one.__context__) if more is not None and more not in found]
+    return any(isinstance(one, KeyboardInterrupt) for one in found)
+
+
 def hear_no_more() -> None:
     """All is said and done: Ctrl-C while Python takes itself down would only be a traceback on the screen."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -77,6 +77,52 @@ def test_ctrl_c_when_a_bar_has_just_hidden_the_cursor_shows_it_again(tiny_corpus
     assert said.rfind(b"\x1b[?25h") > said.rfind(b"\x1b[?25l") >= 0, said
 
 
+MADE_OF_IT = """
+import sys
+from sercli.errors import SerError
+
+def broken_off(*_, **__):
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise {error}
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if {importing} and name == "sercli.cli":
+            broken_off()
+
+sys.meta_path.insert(0, Finder())
+from sercli import __main__
+if not {importing}:
+    from sercli import cli
+    cli.app = broken_off
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize("importing", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ImportError('initialization failed') from error",
+        "RuntimeError('__set_name__')",
+        "SerError('moonshine is not installed') from None",
+    ],
+)
+def test_ctrl_c_of_which_an_import_makes_another_error_is_ctrl_c(error, importing):
+    script = MADE_OF_IT.format(error=error, importing=importing)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
+def test_an_error_that_has_nothing_to_do_with_ctrl_c_is_told():
+    script = "from sercli import __main__, cli\ndef app(**_):\n    1 / 0\ncli.app = app\n__main__.main()\n"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
 def test_ctrl_c_when_all_is_done_leaves_no_traceback():
     script = (
         "import atexit, os, signal, sys, threading, time\n"
