@@ -457,8 +457,14 @@ def _where(error: BaseException) -> str:
     )
 
 
-def fuzz(kind: str, seconds: float, seed: int, out: Path) -> tuple[Counter[str], dict[str, tuple[str, bytes]]]:
+def fuzz(kind: str, seconds: float, seed: int, current: Path) -> tuple[Counter[str], dict[str, tuple[str, bytes]]]:
     """Break the files of one target for some time.
+
+    Args:
+        kind: the target.
+        seconds: how long.
+        seed: of the first process that does it.
+        current: where the file under work is kept, for a crash leaves nothing else behind.
 
     Returns:
         how many inputs were read, refused and found to be trouble, and one file for each finding.
@@ -467,8 +473,6 @@ def fuzz(kind: str, seconds: float, seed: int, out: Path) -> tuple[Counter[str],
     findings: dict[str, tuple[str, bytes]] = {}
     end = time.monotonic() + seconds
     context = multiprocessing.get_context("spawn")
-    current = out / f"current-{kind}"
-    current.unlink(missing_ok=True)
     while time.monotonic() < end:
         results = context.SimpleQueue()
         process = context.Process(target=_work, args=(kind, seed, end - time.monotonic(), current, results))
@@ -502,15 +506,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("findings"), help="where the files of findings are kept")
     options = parser.parse_args()
     chosen = options.targets or list(TARGETS)
-    options.out.mkdir(parents=True, exist_ok=True)
     n_found = 0
     print(f"seed {options.seed}")
     print("| files | inputs | read | refused | findings |\n|---|---|---|---|---|")
     for kind in chosen:
-        counts, findings = fuzz(kind, options.minutes * 60 / len(chosen), options.seed, options.out)
+        with tempfile.TemporaryDirectory() as folder:
+            counts, findings = fuzz(kind, options.minutes * 60 / len(chosen), options.seed, Path(folder) / "current")
         print(f"| {kind} | {counts.total()} | {counts['read']} | {counts['refused']} | {len(findings)} |", flush=True)
         for number, (where, content) in enumerate(findings.values()):
             print(f"  {where}", file=sys.stderr, flush=True)
+            options.out.mkdir(parents=True, exist_ok=True)
             (options.out / f"{kind}-{number}").write_bytes(content)
         n_found += len(findings)
     sys.exit(1 if n_found else 0)
