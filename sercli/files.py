@@ -21,13 +21,13 @@ def visible_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
 
 
-def is_utf8(name: str) -> bool:
-    """Whether a file's name can be written down: what a system gives as one may be any bytes."""
+def odd_name(path: Path) -> str:
+    """Why a path cannot be written down, for what a system gives as a name may be any bytes; "" where it can."""
     try:
-        name.encode()
+        str(path).encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return f"{path} has a name that is not UTF-8; rename it."
+    return ""
 
 
 def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:

@@ -10,6 +10,12 @@ import pytest
 
 from sercli import cli
 
+
+def run(script):
+    """A Python of its own, with what it says."""
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+
+
 LOST = """
 import sys, time
 from sercli import cli
@@ -32,7 +38,7 @@ cli.main()
 )
 def test_ctrl_c_while_an_object_is_disposed_of_is_not_lost(error, code, said):
     script = LOST.format(error=error, waits=error == "KeyboardInterrupt")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    ended = run(script)
     assert ended.returncode == code
     assert ended.stderr.startswith(said)
     assert bool(ended.stderr) == bool(said)
@@ -112,13 +118,13 @@ __main__.main()
 )
 def test_ctrl_c_of_which_an_import_makes_another_error_is_ctrl_c(error, importing):
     script = MADE_OF_IT.format(error=error, importing=importing)
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    ended = run(script)
     assert (ended.returncode, ended.stderr) == (130, "")
 
 
 def test_an_error_that_has_nothing_to_do_with_ctrl_c_is_told():
     script = "from sercli import __main__, cli\ndef app(**_):\n    1 / 0\ncli.app = app\n__main__.main()\n"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    ended = run(script)
     assert ended.returncode == 1
     assert ended.stderr.endswith("ZeroDivisionError: division by zero\n")
 
@@ -133,7 +139,7 @@ def test_ctrl_c_when_all_is_done_leaves_no_traceback():
         "cli.app = command\n"
         "__main__.main()\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    ended = run(script)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

@@ -22,7 +22,6 @@ from filelock import FileLock
 from sercli import config, memory, plugins, processes
 from sercli.dataset.audio import prepare_signal, read
 from sercli.dataset.manifest import Dataset
-from sercli.dataset.packed import Packed
 from sercli.dataset.transcripts import HUMAN
 from sercli.dataset.wanted import Wanted, key
 from sercli.errors import SerError
@@ -146,12 +145,7 @@ def fill(dataset: Dataset, wanted: Wanted, *, jobs: int = 1, progress: Step) -> 
 
 
 def _fill(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> list["_Parts"]:
-    usable: dict[bool, Packed[Utterance]] = {}  # by what they are usable for: features of words, features of sound
-    for name, _ in wanted:
-        if reads_text(name) not in usable:
-            having = (_bare(u) for u in dataset.manifest.utterances if has_input(u, name))
-            usable[reads_text(name)] = Packed(Utterance, having)
-    features = [_Parts(dataset, usable[reads_text(name)], name, settings) for name, settings in wanted]
+    features = [_Parts(dataset, name, feature_config) for name, feature_config in wanted]
     tasks = (feature.task(n) for feature in features for n in feature.missing)
     n_tasks = sum(len(feature.missing) for feature in features)
     killed = (
@@ -183,42 +177,43 @@ def _bare(utterance: Utterance) -> Utterance:
 class _Parts:
     """The parts of a feature, and which of them are missing."""
 
-    def __init__(self, dataset: Dataset, usable: Sequence[Utterance], feature: str, feature_config: Any) -> None:
+    def __init__(self, dataset: Dataset, feature: str, feature_config: Any) -> None:
         """See what there is, and make a folder for what there is not yet.
 
-        Args:
-            dataset: whose feature it is.
-            usable: those of its utterances that have what the feature is made from.
-            feature: its name.
-            feature_config: its settings.
-
         Raises:
-            SerError: none of them has.
+            SerError: no utterance has what the feature is made from.
         """
         text = reads_text(feature)
-        if not usable:
+        # Where those that have it stand in the manifest: they themselves would be a second copy of it.
+        self._usable = np.flatnonzero([has_input(u, feature) for u in dataset.manifest.utterances])
+        if not len(self._usable):
             what = "words (no transcripts)" if text else "sound (no recordings)"
             raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
         # Each recogniser's words have a folder of their own: in one they would forever make each other's parts anew.
         whose = f"-{dataset.words}" if text and dataset.words != HUMAN else ""
         self.folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
-        self._usable, self._root, self._feature, self._config = usable, Path(dataset.info.root), feature, feature_config
-        self._all = range(0, len(usable), PART)
-        self.missing = [n for n in range(len(self._all)) if _read_index(self.task(n)) is None]
+        self._dataset, self._feature, self._config = dataset, feature, feature_config
+        self._n_parts = -(-len(self._usable) // PART)
+        self.missing = [n for n in range(self._n_parts) if _read_index(self.task(n)) is None]
         if self.missing:
             write_json(self.folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
 
     def task(self, n: int) -> "_Task":
-        """What makes a part; made when it is asked for, as all of them together are a second copy of the manifest."""
-        path, first = self.folder / f"part-{n:05d}.npy", self._all[n]
-        return _Task(path, tuple(self._usable[first : first + PART]), self._root, self._feature, self._config)
+        """What makes a part."""
+        utterances = tuple(_bare(self._dataset.manifest.utterances[place]) for place in self._places(n))
+        path, root = self.folder / f"part-{n:05d}.npy", Path(self._dataset.info.root)
+        return _Task(path, utterances, root, self._feature, self._config)
 
-    def take(self, computed: Iterator[int], progress: Step) -> None:
+    def _places(self, n: int) -> list[int]:
+        places: list[int] = self._usable[n * PART : (n + 1) * PART].tolist()
+        return places
+
+    def take(self, computed: Iterator[None], progress: Step) -> None:
         """The next of what is computed is what is missing here."""
-        n_missing = sum(min(PART, len(self._usable) - self._all[n]) for n in self.missing)
-        with progress(f"Computing {self._feature}", n_missing) as step:
-            for _, n_made in zip(self.missing, computed, strict=False):
-                step(n_made)
+        sizes = [len(self._places(n)) for n in self.missing]
+        with progress(f"Computing {self._feature}", sum(sizes)) as step:
+            for size, _ in zip(sizes, computed, strict=False):
+                step(size)
 
     def store(self) -> FeatureStore:
         """All of them, opened.
@@ -226,7 +221,7 @@ class _Parts:
         Raises:
             SerError: one was removed, or made from something else, since it was seen to be there.
         """
-        tasks = (self.task(n) for n in range(len(self._all)))
+        tasks = (self.task(n) for n in range(self._n_parts))
         return FeatureStore(self.folder, ((task.path, _there(task)) for task in tasks))
 
 
@@ -243,11 +238,11 @@ class _Task:
         return [_text_digest(u) if text else f"{u.digest}:{u.start_s}:{u.end_s}" for u in self.utterances]
 
 
-def _make_part(task: _Task) -> int:
-    """Compute one part under its lock, and say of how many; whoever waited for the lock finds the part done."""
+def _make_part(task: _Task) -> None:
+    """Compute one part under its lock; whoever waited for the lock finds the part done."""
     with FileLock(task.path.with_name(f".{task.path.stem}.lock")):
         if _read_index(task) is not None:
-            return len(task.utterances)
+            return
         for rest in (task.path, task.path.with_suffix(".json")):
             sweep(task.path.parent, of=rest.name)
         dtype = plugins.load("feature", task.feature).DTYPE
@@ -258,7 +253,6 @@ def _make_part(task: _Task) -> int:
         write_atomic(task.path, lambda path: _save(path, stacked))
         index = _Index([u.id for u in task.utterances], task.digests(), [len(r) for r in rows])
         write_atomic(index_path, msgspec.json.encode(index))
-        return len(task.utterances)
 
 
 def _save(path: Path, rows: Array) -> None:

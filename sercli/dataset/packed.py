@@ -12,7 +12,7 @@ _BLOCK = 128  # rows that are compressed together
 
 
 class Packed(Sequence[T]):
-    """A sequence of dataclasses that grows at its end and takes 40 to 100 bytes a row, where objects take 800.
+    """A sequence of dataclasses that grows at its end and takes about 40 bytes a row, where objects take 800 to 1,400.
 
     To be read from front to back: a single row costs as much as the block that it lies in. All rows come back as JSON
     keeps them, as they would from a file: a tuple among attributes is a list.

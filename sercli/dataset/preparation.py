@@ -13,11 +13,10 @@ from sercli.dataset.packed import Packed
 from sercli.dataset.unchanged import Basis, Summary
 from sercli.dataset.wanted import Wanted
 from sercli.errors import MismatchError, SerError
-from sercli.files import is_utf8, sweep, visible_names
+from sercli.files import odd_name, sweep, visible_names
 from sercli.types import FOUR, Remark, Step, Utterance
 
 _LOCK = "prepare"
-_NO_UTF_8 = "has a name that is not UTF-8; rename it."
 _MANY = 128  # rows for each process that is started before it is known how many there are
 
 
@@ -118,8 +117,8 @@ def _resolved(root: Path) -> Path:
         found = root.expanduser().resolve()
     except (OSError, RuntimeError) as error:  # a link to itself, or ~ of nobody
         raise SerError(f"{root} leads nowhere ({error}); pass the folder where the corpus lies.") from None
-    if not is_utf8(str(found)):
-        raise SerError(f"{found} {_NO_UTF_8}")
+    if odd := odd_name(found):
+        raise SerError(odd)
     return found
 
 
@@ -154,8 +153,8 @@ def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[Packed[Utterance],
     for item in plugin.read(root):
         if isinstance(item, Remark):
             remarks.append(item)
-        elif item.audio is not None and not is_utf8(item.audio):
-            remarks.append(Remark("skipped", f"{root / item.audio} {_NO_UTF_8}", scan.UNREADABLE))
+        elif item.audio is not None and (odd := odd_name(root / item.audio)):
+            remarks.append(Remark("skipped", odd, scan.UNREADABLE))
         else:
             rows.append(item)
         if jobs and len(rows) == _MANY * jobs:

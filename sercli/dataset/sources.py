@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from sercli.errors import AudioError
+from sercli.files import odd_name
 from sercli.types import Array
 
 BLOCK_S = 20.0
@@ -104,7 +105,7 @@ def _by_libsndfile(path: Path) -> soundfile.SoundFile | str:
     try:
         file = soundfile.SoundFile(path)
     except UnicodeEncodeError:
-        raise AudioError(f"{path} has a name that is not UTF-8; rename it.") from None
+        raise AudioError(odd_name(path)) from None
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         return _reason(error)
     if file.frames > _N_FRAMES_MAX:
