@@ -9,7 +9,7 @@ SENTENCES = {
         "There are three boxes next to the window.",
         "The meeting was moved to Tuesday morning.",
         "You can pay by card at the counter.",
-        "The shop opens at eight and closes at six.",
+        "The context opens at eight and closes at six.",
         "My number is written on the first page.",
         "The report has about twenty pages.",
         "Turn left at the corner and walk two blocks.",

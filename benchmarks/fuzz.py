@@ -122,7 +122,7 @@ class Target:
 
 
 def no_progress(description: str, total: int) -> object:
-    """A Step that shows nothing."""
+    """A ProgressFactory that shows nothing."""
     return nullcontext(lambda n, **shown: None)
 
 
@@ -130,7 +130,7 @@ def make_audio(root: Path) -> Target:
     """Recordings of every kind that libsndfile writes, and some that only FFmpeg reads."""
     import av
 
-    from sercli.dataset import audio
+    from sercli.audio import reading
 
     sound = (0.3 * np.sin(np.arange(6000) / 9)).astype(np.float32)
     for suffix, form in (("wav", "PCM_16"), ("flac", "PCM_16"), ("ogg", "VORBIS"), ("mp3", None), ("aiff", "PCM_24")):
@@ -150,10 +150,10 @@ def make_audio(root: Path) -> Target:
 
     def read(path: Path) -> None:
         for attempt in (
-            lambda: audio.inspect(path),
-            lambda: audio.duration_s(path),
-            lambda: sum(map(len, audio.stream(path, sample_rate_hz=16_000))),
-            lambda: audio.read(path, sample_rate_hz=16_000, start_s=0.1, end_s=0.2),
+            lambda: reading.inspect(path),
+            lambda: reading.duration_s(path),
+            lambda: sum(map(len, reading.stream(path, sample_rate_hz=16_000))),
+            lambda: reading.read(path, sample_rate_hz=16_000, start_s=0.1, end_s=0.2),
         ):
             attempt()
 
@@ -265,9 +265,9 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
     """A dataset of tones with words, prepared with features, transcripts by a recogniser and folds."""
     import msgspec
 
-    from sercli.dataset import folds, manifest, preparation, unchanged
-    from sercli.dataset.split import make_folds
-    from sercli.dataset.wanted import feature_configs
+    from sercli.dataset import fingerprint, folds, manifest, preparation
+    from sercli.dataset.feature_specs import feature_configs
+    from sercli.dataset.splits import make_folds
 
     source, out = root / "corpus", root / "data"
     source.mkdir()
@@ -281,15 +281,22 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
     table.write_text("\n".join(rows) + "\n")
     os.utime(table, (0, 0))  # what changed just now is not remembered as what it was
     wanted = feature_configs("lld,words", [], [])
-    basis = unchanged.basis("table", table, out, label_set="four", features=[])
+    basis = fingerprint.basis("table", table, out, label_set="four", features=[])
     prepared = preparation.prepare("table", table, out, label_set="four", progress=no_progress)
     preparation.finish(prepared, wanted, jobs=1, progress=no_progress, made_from=basis)
     assert basis
-    assert unchanged.recall(out, basis)
+    assert fingerprint.recall(out, basis)
     made = manifest.load(out)
     folds.write(out / "folds.json", make_folds(made.manifest, "speakers"), "table")
     lines = [
-        {"id": u.id, "digest": u.digest, "start_s": None, "end_s": None, "text": u.texts["human"], "confidence": 0.9}
+        {
+            "id": u.id,
+            "digest": u.digest,
+            "start_s": None,
+            "end_s": None,
+            "text": u.transcripts["human"],
+            "confidence": 0.9,
+        }
         | {"no_speech": 0.0, "words": [{"text": "word", "start_s": 0.0, "end_s": 0.1, "probability": 0.9}]}
         for u in made.manifest.utterances
     ]
@@ -300,9 +307,9 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
 
 def make_datasets(root: Path) -> Target:
     """A prepared dataset with all that is read back from it."""
-    from sercli.dataset import cache, folds, manifest, preparation, unchanged
-    from sercli.dataset.split import make_split
-    from sercli.dataset.wanted import feature_configs
+    from sercli.dataset import feature_cache, fingerprint, folds, manifest, preparation
+    from sercli.dataset.feature_specs import feature_configs
+    from sercli.dataset.splits import make_split
 
     out, table = make_dataset(root), root / "corpus" / "table.csv"
     wanted = feature_configs("lld,words", [], [])
@@ -310,9 +317,9 @@ def make_datasets(root: Path) -> Target:
 
     def read(path: Path) -> None:
         if path.name in ("scan.jsonl", ".prepared.json"):
-            basis = unchanged.basis("table", table, out, label_set="four", features=[])
+            basis = fingerprint.basis("table", table, out, label_set="four", features=[])
             assert basis
-            unchanged.recall(out, basis)
+            fingerprint.recall(out, basis)
             preparation.prepare("table", table, out, label_set="four", progress=no_progress)
             return
         dataset = manifest.load(out)
@@ -322,9 +329,9 @@ def make_datasets(root: Path) -> Target:
         saved = {p: p.read_bytes() for p in path.parent.iterdir() if p.is_file() and p.name[0] != "."}
         try:
             for name, config in wanted:
-                ids = [u.id for u in dataset.manifest.utterances if cache.has_input(u, name)]
+                ids = [u.id for u in dataset.manifest.utterances if feature_cache.has_input(u, name)]
                 if ids:
-                    rows = cache.ensure(dataset, name, config, progress=no_progress).rows(ids)
+                    rows = feature_cache.ensure(dataset, name, config, progress=no_progress).rows(ids)
                     assert all(row.ndim == 2 and len(row) for row in rows)
         finally:  # a part that was damaged is made again
             for p, content in saved.items():
@@ -338,14 +345,15 @@ def make_runs(root: Path) -> Target:
     import torch
 
     from sercli.dataset import manifest
-    from sercli.dataset.split import make_split
-    from sercli.model import experiment, fusion, inference, spec, systems
+    from sercli.dataset.splits import make_split
+    from sercli.model import ensemble, inference, spec
+    from sercli.training import experiment, fusion
 
     torch.set_num_threads(1)
     device = torch.device("cpu")
     dataset = manifest.load(make_dataset(root))
     split = make_split(dataset.manifest, "speakers", n_folds=3)
-    rows = inference.cached_rows(dataset, jobs=1, progress=no_progress)
+    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
     runs_made = []
     for preset in ("acoustic-lld", "linguistic"):
         small = {"train": {"epochs": 2}, "architecture": {"hidden_size": 4}}
@@ -355,9 +363,9 @@ def make_runs(root: Path) -> Target:
             dataset, plan, split, out, rows=rows, seed=0, device=device, on_epoch=lambda result, best: None
         )
         runs_made.append(inference.load(out, device))
-    shop = fusion.Workshop(dataset, rows, 0, device, lambda result, best: None)
+    context = fusion.FusionContext(dataset, rows, 0, device, lambda result, best: None)
     (rule_config, train_config) = fusion.rule_configs(["feature"], ["train.epochs=2"])["feature"]
-    fusion.fuse(tuple(runs_made), "feature", root / "both", shop, rule_config=rule_config, train_config=train_config)
+    fusion.fuse(tuple(runs_made), "feature", root / "both", context, rule_config=rule_config, train_config=train_config)
     utterances = dataset.select(split.test[:2])
     trainer = experiment.make_trainer(dataset, plan, split.train, split.valid, rows, 0, device)
     next(trainer.epochs())
@@ -370,7 +378,7 @@ def make_runs(root: Path) -> Target:
         if path.name == "resume.safetensors":
             trainer.resume(path)
             return
-        system = systems.load(folder, device)
+        system = ensemble.load(folder, device)
         assert np.isfinite(system.predict(utterances, rows).probs).all()
         runs.read_split(folder)
         for part in runs.PARTS:

@@ -47,7 +47,7 @@ def _rows(dataset: manifest.Dataset, tested: str | None) -> list[tuple[str, ...]
                 u.label,
                 f"{corpus}-{u.speaker}",
                 corpus,
-                u.texts.get("human", ""),
+                u.transcripts.get("human", ""),
                 str(u.attributes.get("sex", "")),
                 "test" if corpus == tested else part,
             )

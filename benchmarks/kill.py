@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sercli import arrays
+from sercli._system import arrays
 
 KILLS_IN_A_ROW = 3
 ORPHANS_END_S = 10.0  # by then processes whose first one was killed must have ended

@@ -2,16 +2,16 @@
 
 from typing import NoReturn
 
-from sercli import ctrl_c
+from sercli._system import ctrl_c
 
 
 def main() -> NoReturn:
     """Run the command line."""
     try:
-        from sercli import cli
+        from sercli.cli import app
 
         try:
-            cli.main()
+            app.main()
         finally:
             ctrl_c.hear_no_more()
     except (KeyboardInterrupt, Exception) as error:  # in the import, or in the end of the command itself

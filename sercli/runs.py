@@ -14,13 +14,14 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from sercli import __version__, arrays, locks
+from sercli import __version__
+from sercli._system import arrays, locks
+from sercli._system.files import refuse_links_out, sweep, visible_names, write_atomic, write_json
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
-from sercli.files import refuse_links_out, sweep, visible_names, write_atomic, write_json
-from sercli.types import Array, NonNegativeInt, Positive, Predictions, Split
+from sercli.types import HUMAN, Array, NonNegativeInt, Positive, Predictions, Split
 
-SCHEMA = 1
+SCHEMA = 2
 PARTS = ("valid", "test")
 _LOCK = "run"
 
@@ -42,6 +43,11 @@ class RunInfo:
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
+
+    @property
+    def words(self) -> str:
+        """Whose transcripts the run was trained on: `HUMAN`, or a recogniser's name."""
+        return str(self.settings["data"].get("words", HUMAN))
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ CROSS_VALIDATION: Final = "cross-validation"
 
 
 @dataclass(frozen=True)
-class Cell:
+class FoldRun:
     """One run of a cross-validation."""
 
     fold: int  # counted from 1
@@ -96,19 +102,21 @@ class Cell:
     folder: Path
 
 
-def cell_folder(folder: Path, fold: int, seed: int) -> Path:
+def fold_run_folder(folder: Path, fold: int, seed: int) -> Path:
     """Where one run of a cross-validation lies."""
     return folder / f"fold-{fold}" / f"seed-{seed}"
 
 
-def cells(folder: Path, n_folds: int, seeds: Sequence[int]) -> tuple[Cell, ...]:
+def fold_runs(folder: Path, n_folds: int, seeds: Sequence[int]) -> tuple[FoldRun, ...]:
     """Where the runs of a cross-validation lie, seed by seed: FOLDER/fold-1/seed-0, FOLDER/fold-2/seed-0, ..."""
-    return tuple(Cell(fold, seed, cell_folder(folder, fold, seed)) for seed in seeds for fold in range(1, n_folds + 1))
+    return tuple(
+        FoldRun(fold, seed, fold_run_folder(folder, fold, seed)) for seed in seeds for fold in range(1, n_folds + 1)
+    )
 
 
-def cells_of(folder: Path, info: RunInfo) -> tuple[Cell, ...]:
+def fold_runs_of(folder: Path, info: RunInfo) -> tuple[FoldRun, ...]:
     """The runs that a finished cross-validation holds."""
-    return cells(folder, info.settings["split"]["n_folds"], info.settings["run"]["seeds"])
+    return fold_runs(folder, info.settings["split"]["n_folds"], info.settings["run"]["seeds"])
 
 
 def load_info(folder: Path) -> RunInfo:
@@ -161,7 +169,7 @@ def load_single(folder: Path) -> RunInfo:
     info = load_finished(folder)
     if info.kind == CROSS_VALIDATION:
         raise SerError(
-            f"{folder} holds a run for each fold; choose one of them, such as {cells_of(folder, info)[0].folder}."
+            f"{folder} holds a run for each fold; choose one of them, such as {fold_runs_of(folder, info)[0].folder}."
         )
     return info
 

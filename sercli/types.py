@@ -3,9 +3,8 @@
 Legend of shapes, used in every docstring: B batch, T time, F features, E embedding, K classes, N utterances.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -31,11 +30,10 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
-Step = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
-"""How long work tells of itself: called with a description and a total, it gives what is told of steps done.
+_UNDERSTOOD = 0.25  # ASR confidence from which on words are shown: below they are guesses, or another language
 
-That is called with a number of steps and, by name, with what is worth showing beside it.
-"""
+HUMAN = "human"
+"""The key of a transcript that a person wrote; other keys are names of recognisers."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Utterance:
     audio: str | None = None  # path below the corpus root, "/" between folders
     start_s: float | None = None  # a stretch of the file; None: from its start
     end_s: float | None = None  # None: to its end
-    texts: dict[str, str] = field(default_factory=dict)  # "human" or a recogniser's name -> transcript
+    transcripts: dict[str, str] = field(default_factory=dict)  # `HUMAN` or a recogniser's name -> what was said
     attributes: dict[str, Any] = field(default_factory=dict)  # JSON-safe: sex, style, part, valence, votes, ...
     digest: str | None = None  # of the audio file's bytes; `prepare` fills it in
     duration_s: float | None = None  # `prepare` fills it in
@@ -86,7 +84,7 @@ class Remark:
     reason: str  # a short sentence, the same for all remarks of one sort so that they can be counted
 
 
-TRUST = "trust"
+ASR_CONFIDENCE = "asr_confidence"
 """The attribute of an utterance that says, in [0, 1], how far its transcript can be relied on; absent: fully."""
 
 
@@ -189,8 +187,35 @@ class Predictions:
     probs: Array  # (N, K) float64, each row sums to 1
     truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
     embeddings: Array | None = None  # (N, E) float32
-    trust: Array | None = None  # (N,) in [0, 1]: how far what was read can be relied on; None: fully
+    asr_confidence: Array | None = None  # (N,) in [0, 1]: how far what was read can be relied on; None: fully
     members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> its (N, K), NaN: no input
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model predicts for one utterance: a clip, or a stretch of a long recording."""
+
+    path: str
+    start_s: float  # where it lies in the recording
+    end_s: float
+    label: str | None = None  # UNSURE, or None where there is nothing to tell it from: the reason says what is missing
+    confidence: float | None = None  # probability of the likeliest class
+    probs: dict[str, float] = field(default_factory=dict)  # sums to 1; empty where there is no label
+    text: str | None = None  # what is said: heard, or given
+    words: tuple[Word, ...] = ()  # the same with times in the recording, where the recogniser gives them
+    sound: dict[str, float] | None = None  # what an ensemble's acoustic member says by itself
+    language: dict[str, float] | None = None  # what its linguistic member says by itself
+    asr_confidence: float | None = None  # in [0, 1]: how surely the words were heard; None without words
+    reason: str | None = None  # why there is no label, or what the answer leaves out
+
+    @property
+    def understood(self) -> str:
+        """The words where they were heard surely enough to be shown as what was said; else ""."""
+        return (self.text or "") if self.asr_confidence is None or self.asr_confidence >= _UNDERSTOOD else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe; every key is always there."""
+        return {**asdict(self), "words": [asdict(word) for word in self.words]}
 
 
 @dataclass(frozen=True)

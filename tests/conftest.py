@@ -1,16 +1,21 @@
-"""Fixtures that all tests share: a tiny corpus that a network can learn, and what `ser prepare` makes of it."""
+"""Fixtures that all tests share: a tiny corpus that a network can learn, its prepared dataset, and runs on it."""
 
 import csv
 import signal
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import settings
 
 from sercli.dataset import manifest, preparation
-from sercli.dataset.wanted import feature_configs
+from sercli.dataset.feature_specs import feature_configs
+from sercli.dataset.splits import make_split
+from sercli.model import inference, spec
+from sercli.training import experiment
 
 # Machines differ and are busy: how long an example takes says nothing about the code. The examples are the same each
 # time, so that what passed yesterday passes today; `pytest --hypothesis-profile search` tries others.
@@ -21,6 +26,7 @@ settings.load_profile("ser")
 # A shell that starts the tests in the background lets them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CPU = torch.device("cpu")
 RATE_HZ = 16_000
 CLIP_S = 0.6
 SPEAKERS = {"f1": 210.0, "f2": 230.0, "f3": 250.0, "m1": 105.0, "m2": 115.0, "m3": 125.0}  # name -> pitch, Hz
@@ -72,7 +78,7 @@ def tiny_corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def no_progress():
-    """A Step (see types.py) that shows nothing."""
+    """A ProgressFactory (see types.py) that shows nothing."""
     return lambda description, total: nullcontext(lambda n, **shown: None)
 
 
@@ -87,3 +93,68 @@ def tiny_dataset(tiny_corpus, tmp_path_factory, no_progress):
     prepared = preparation.prepare("table", tiny_corpus, folder, label_set="four", progress=no_progress)
     preparation.finish(prepared, wanted, jobs=1, progress=no_progress)
     return manifest.load(folder)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small only lose by sharing, and sums over other threads differ in their last digit."""
+    torch.set_num_threads(1)
+
+
+def small(preset, **train):
+    """A preset with a network that trains in no time; noise and dropout keep its randomness in play."""
+    settings = {"epochs": 4, "batch_size": 8, "lr": 0.01, "feature_noise": 0.1, **train}
+    network = {"hidden_size": 6, "dropout": 0.2}
+    acoustic = {"model": {"feature": "log-mel", "architecture": "lstm"}} if preset == "acoustic-log-mel" else {}
+    return spec.resolve(preset, None, {**acoustic, "architecture": network, "train": settings})
+
+
+@pytest.fixture(scope="session")
+def split(tiny_dataset):
+    """Train s3, validation s2, test s1: 16 utterances each."""
+    return make_split(tiny_dataset.manifest, "loso")
+
+
+@pytest.fixture(scope="session")
+def rows(tiny_dataset, no_progress):
+    return inference.cached_features(tiny_dataset, jobs=1, progress=no_progress)
+
+
+@pytest.fixture(scope="session")
+def train(tiny_dataset, split, rows):
+    """`experiment.train` with all that tests rarely change: train(plan, out) -> RunInfo."""
+
+    def call(plan, out, **changed):
+        usual = {
+            "dataset": tiny_dataset,
+            "split": split,
+            "rows": rows,
+            "seed": 0,
+            "on_epoch": lambda result, best: None,
+        }
+        given = {**usual, **changed}
+        torch.set_num_threads(1)  # fixtures of the session come before those of a test
+        dataset, parts = given.pop("dataset"), given.pop("split")
+        return experiment.train(dataset, plan, parts, out, device=CPU, **given)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def plans():
+    return SimpleNamespace(acoustic=small("acoustic-log-mel"), linguistic=small("linguistic"), small=small)
+
+
+@pytest.fixture(scope="session")
+def runs_made(train, plans, tmp_path_factory):
+    """Folders of two finished runs, `acoustic` and `linguistic`. Tests read them and never write there."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(plans.acoustic, folder / "acoustic")
+    train(plans.linguistic, folder / "linguistic")
+    return SimpleNamespace(acoustic=folder / "acoustic", linguistic=folder / "linguistic")
+
+
+@pytest.fixture
+def members(runs_made):
+    """The two runs, loaded anew."""
+    return inference.load(runs_made.acoustic, CPU), inference.load(runs_made.linguistic, CPU)

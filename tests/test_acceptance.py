@@ -8,7 +8,7 @@ import pytest
 
 from sercli import plugins
 from sercli.dataset.manifest import make_manifest
-from sercli.dataset.split import make_split
+from sercli.dataset.splits import make_split
 from sercli.types import Remark, Utterance
 
 CORPORA = os.environ.get("SER_CORPORA")
@@ -60,7 +60,7 @@ def test_emodb_has_its_published_counts():
 def test_every_nemo_clip_has_its_words():
     rows, _ = read("nemo", "nEMO")
     assert len({u.speaker for u in rows}) == 9
-    assert all(u.texts["human"] for u in rows)
+    assert all(u.transcripts["human"] for u in rows)
 
 
 def test_meld_has_its_official_parts():

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from sercli import batch_runner
+from sercli.audio import reading, segments
 from sercli.corpora import demo
-from sercli.dataset import audio, speech
-from sercli.model import listeners, systems
-from sercli.model.answering import Listener
+from sercli.model import ensemble
+from sercli.pipeline import Listener
 from sercli.types import FOUR
 
-FOLDER = listeners.PRETRAINED
+FOLDER = batch_runner.PRETRAINED
 CLIP = Path(demo.default_root()) / "audio" / "m2-anger-1.ogg"
 
 
 @pytest.fixture(scope="module")
 def system():
-    return systems.load(FOLDER, torch.device("cpu"))
+    return ensemble.load(FOLDER, torch.device("cpu"))
 
 
 def test_it_knows_the_four_classes_by_sound_and_words(system):
@@ -65,4 +66,4 @@ def test_a_sound_without_speech_gets_no_emotion(system, tmp_path):
 
 
 def test_its_clip_is_speech():
-    assert speech.has_speech(audio.read(CLIP, sample_rate_hz=16_000))
+    assert segments.has_speech(reading.read(CLIP, sample_rate_hz=16_000))

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sercli import runs
+from sercli._system.locks import HeldError
 from sercli.errors import MismatchError, SerError
-from sercli.locks import HeldError
 from sercli.runs import RunInfo
 from sercli.types import Predictions, Split
 

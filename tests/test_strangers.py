@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sercli import locks, plugins
+from sercli import plugins
+from sercli._system import locks
+from sercli._system.files import write_json
 from sercli.dataset import manifest, transcripts
 from sercli.errors import SerError
-from sercli.files import write_json
 from sercli.runs import load_info
 
 PACKAGE = Path(__file__).parents[1] / "sercli"
@@ -93,15 +94,16 @@ import resource, sys
 from pathlib import Path
 import torch
 from sercli.errors import SerError
-from sercli.model import answering, systems
+from sercli import pipeline
+from sercli.model import ensemble
 torch.set_num_threads(1)
-systems.load(Path(sys.argv[1]), torch.device("cpu"))
+ensemble.load(Path(sys.argv[1]), torch.device("cpu"))
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (1 << 30)
 resource.setrlimit(resource.RLIMIT_AS, (used, used))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for folder in map(Path, sys.argv[2:]):
     try:
-        systems.load(folder, torch.device("cpu"))
+        ensemble.load(folder, torch.device("cpu"))
         print("read")
     except SerError as error:
         print(error)
@@ -150,22 +152,22 @@ def test_a_run_cannot_take_up_memory_by_what_it_claims(tmp_path):
 def test_names_lead_nowhere_else(stranger, changes, message):
     import torch
 
-    from sercli.model import systems
+    from sercli.model import ensemble
 
     change(stranger / "members" / "acoustic", **changes)
     with pytest.raises(SerError) as caught:
-        systems.load(stranger, torch.device("cpu"))
+        ensemble.load(stranger, torch.device("cpu"))
     assert message in str(caught.value)
 
 
 def test_an_ensemble_of_other_labels_than_its_members_have_is_refused(stranger):
     import torch
 
-    from sercli.model import systems
+    from sercli.model import ensemble
 
     change(stranger, labels=["neutral", "anger", "sadness"])
     with pytest.raises(SerError, match="have other labels: neutral, anger, sadness against"):
-        systems.load(stranger, torch.device("cpu"))
+        ensemble.load(stranger, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("below", ["predictions", "members/acoustic/encoders"])

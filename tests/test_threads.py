@@ -8,10 +8,10 @@ import pytest
 
 SCRIPT = """
 import sys
-from sercli import cli
+from sercli.cli import app
 sys.argv = ["ser", "--version"]
 try:
-    cli.main()
+    app.main()
 finally:
     import torch
 """

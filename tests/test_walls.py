@@ -11,28 +11,25 @@ PACKAGE = Path(__file__).parent.parent / "sercli"
 
 # Each room may import rooms below it. The first pattern that a module's name begins with is its room.
 ROOMS = [
-    ("sercli.cli", 8),
-    ("sercli.__main__", 9),
-    ("sercli.commands", 7),
-    ("sercli.tuning", 6),
+    ("sercli.__main__", 10),
+    ("sercli.cli", 9),
+    ("sercli.batch_runner", 8),
+    ("sercli.pipeline", 7),
+    ("sercli.training", 7),
+    ("sercli.evaluation", 6),
     ("sercli.model", 5),
     ("sercli.dataset", 4),
-    ("sercli.evaluation", 4),
-    ("sercli.runs", 3),
-    ("sercli.plugins", 3),
     ("sercli.corpora", 3),
     ("sercli.features", 3),
     ("sercli.architectures", 3),
     ("sercli.ensembles", 3),
     ("sercli.asr", 3),
+    ("sercli.runs", 3),
+    ("sercli.audio", 2),
     ("sercli.whisper", 2),
+    ("sercli.plugins", 2),
     ("sercli.config", 1),
-    ("sercli.packages", 1),
-    ("sercli.processes", 1),
-    ("sercli.arrays", 1),
-    ("sercli.locks", 1),
-    ("sercli.files", 0),
-    ("sercli.memory", 0),
+    ("sercli._system", 1),
     ("sercli.types", 0),
     ("sercli.errors", -1),
     ("sercli", -1),
@@ -40,11 +37,18 @@ ROOMS = [
 PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "sercli.ensembles", "sercli.asr")
 HOMES = {
     "torch": (
-        *("sercli.architectures", "sercli.model", "sercli.ensembles.feature", "sercli.tuning", "sercli.whisper"),
-        *("sercli.dataset.silero", "sercli.features.whisper_encoder", "sercli.features.sentence"),
+        "sercli._system.devices",
+        *(
+            "sercli.architectures",
+            "sercli.model",
+            "sercli.ensembles.feature",
+            "sercli.training",
+            "sercli.whisper",
+        ),
+        *("sercli.audio.silero", "sercli.features.whisper_encoder", "sercli.features.sentence"),
         *("sercli.features.wav2vec2",),
     ),
-    "safetensors": ("sercli.model", "sercli.whisper", "sercli.features.sentence"),
+    "safetensors": ("sercli.model", "sercli.training", "sercli.training", "sercli.whisper", "sercli.features.sentence"),
     "transformers": ("sercli.features.wav2vec2",),
     "tokenizers": ("sercli.features.sentence",),
     "faster_whisper": ("sercli.asr.whisper",),
@@ -52,16 +56,16 @@ HOMES = {
     "jiwer": ("sercli.dataset.transcripts",),
     "moonshine_voice": ("sercli.asr.moonshine",),
     "huggingface_hub": ("sercli.whisper",),
-    "av": ("sercli.dataset.decoding",),
-    "silero_vad": (),  # its import sets torch's number of threads; sercli.dataset.silero reads its weights
+    "av": ("sercli.audio.containers",),
+    "silero_vad": (),  # its import sets torch's number of threads; sercli.audio.silero reads its weights
     "librosa": ("sercli.features.mfcc",),
     "nltk": ("sercli.features.words",),
-    "optuna": ("sercli.tuning",),
-    "typer": ("sercli.cli", "sercli.commands"),
-    "rich": ("sercli.commands._render",),
+    "optuna": ("sercli.training",),
+    "typer": ("sercli.cli",),
+    "rich": ("sercli.cli.render",),
     "matplotlib": ("sercli.evaluation.plots",),
     "jinja2": ("sercli.evaluation.report",),
-    "soundfile": ("sercli.dataset.sources",),
+    "soundfile": ("sercli.audio.sources",),
     "click": (),
     "pickle": (),
 }
@@ -118,7 +122,7 @@ def test_nobody_imports_a_plugin_by_name(name, tree):
 
 def test_the_command_line_starts_without_heavy_libraries():
     heavy = ["torch", "librosa", "nltk", "optuna", "numpy", "rich", "matplotlib", "soundfile"]
-    code = f"import sys, sercli.cli; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, sercli.cli.app; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -126,7 +130,7 @@ def test_the_command_line_starts_without_heavy_libraries():
 def test_predict_by_sound_starts_without_librosa_nltk_and_sklearn():
     heavy = ["librosa", "nltk", "sklearn", "optuna", "matplotlib", "numba"]
     code = (
-        "import sys, sercli.model.answering; from sercli import plugins; "
+        "import sys, sercli.pipeline; from sercli import plugins; "
         "[plugins.load('feature', name) for name in ('spectrogram', 'log-mel', 'lld')]; "
         f"print([name for name in {heavy} if name in sys.modules])"
     )

@@ -10,7 +10,8 @@ import numpy as np
 import soundfile
 
 from sercli import plugins
-from sercli.dataset import audio, cache
+from sercli.audio import reading
+from sercli.dataset import feature_cache
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.types import Array, Utterance
 from speeds.pairs import Result, alternate_apart
@@ -39,7 +40,7 @@ def _lld_peer(signal: Array) -> None:
 
 
 def _lld_ours(signal: Array) -> None:
-    cache.extract_signal(signal, "lld", _config("lld"))
+    feature_cache.extract_signal(signal, "lld", _config("lld"))
 
 
 def spectrogram(pairs: int) -> list[Result]:
@@ -67,7 +68,7 @@ def _spectrogram_peer(path: Path) -> Array:
 
 
 def _spectrogram_ours(path: Path) -> None:
-    cache.extract_signal(audio.read(path, sample_rate_hz=RATE_HZ), "spectrogram", _config("spectrogram"))
+    feature_cache.extract_signal(reading.read(path, sample_rate_hz=RATE_HZ), "spectrogram", _config("spectrogram"))
 
 
 def log_mel(pairs: int) -> list[Result]:
@@ -105,7 +106,7 @@ def _log_mel_ours(paths: list[Path], out: Path, jobs: int) -> None:
     rows = [Utterance(path.stem, "made-up", "", audio=path.name, digest=path.stem) for path in paths]
     info = DatasetInfo("made-up", "", str(paths[0].parent), "four", (), "random", 5, "", len(rows), 0.0, {})
     dataset = Dataset(Path(tempfile.mkdtemp(dir=out)), info, make_manifest(rows, ()))
-    cache.ensure(dataset, "log-mel", _config("log-mel"), jobs=jobs, progress=unseen)
+    feature_cache.ensure(dataset, "log-mel", _config("log-mel"), jobs=jobs, progress=unseen)
 
 
 def unseen(description: str, total: int) -> Any:

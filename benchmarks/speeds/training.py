@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sercli import memory, plugins
+from sercli import plugins
+from sercli._system import memory
 from sercli.types import Array, TrainConfig
 from speeds.pairs import Result, alternate_apart
 

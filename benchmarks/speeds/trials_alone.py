@@ -13,11 +13,12 @@ from typing import Any
 
 import optuna
 
-from sercli import tuning
-from sercli.commands._setup import Setup, setup
-from sercli.model import experiment, inference
-from sercli.model.spec import Plan
-from sercli.model.training import pick_device
+from sercli._system.devices import pick_device
+from sercli._system.progress import no_progress
+from sercli.cli.setup import Setup, setup
+from sercli.model import inference
+from sercli.model.spec import ExperimentConfig
+from sercli.training import experiment, tuning
 
 SEED = 0
 
@@ -38,7 +39,7 @@ def main() -> None:
         train(made, drawn)
 
 
-def draw(plan: Plan, n_trials: int) -> list[dict[str, Any]]:
+def draw(plan: ExperimentConfig, n_trials: int) -> list[dict[str, Any]]:
     """The parameters of each trial."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
     trials = [study.ask() for _ in range(n_trials)]
@@ -47,7 +48,7 @@ def draw(plan: Plan, n_trials: int) -> list[dict[str, Any]]:
     return [trial.params for trial in trials]
 
 
-def enqueue(plan: Plan, drawn: list[dict[str, Any]], out: Path) -> None:
+def enqueue(plan: ExperimentConfig, drawn: list[dict[str, Any]], out: Path) -> None:
     """Begin the study that `ser tune` goes on with."""
     out.mkdir(parents=True)
     study = optuna.create_study(
@@ -60,7 +61,7 @@ def enqueue(plan: Plan, drawn: list[dict[str, Any]], out: Path) -> None:
 def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
     """Each with early stopping, as a trial of `ser tune` has it, and nothing else."""
     (plan,), (parts,) = made.plans, made.folds
-    rows = inference.cached_rows(made.dataset, jobs=1, progress=inference.unseen)
+    rows = inference.cached_features(made.dataset, jobs=1, progress=no_progress)
     for parameters in drawn:
         proposed = tuning.propose(optuna.trial.FixedTrial(parameters), plan)
         trainer = experiment.make_trainer(

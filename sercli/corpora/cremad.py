@@ -83,6 +83,6 @@ def _utterance(clip: Clip, sexes: dict[str, str]) -> Utterance:
         speaker=part["actor"],
         prompt=part["sentence"],
         audio=clip.path,
-        texts={"human": _SENTENCES[part["sentence"]]},
+        transcripts={"human": _SENTENCES[part["sentence"]]},
         attributes={name: value for name, value in attributes.items() if value},
     )

@@ -65,6 +65,6 @@ def _utterance(row: dict[str, str]) -> Utterance:
         speaker=row["speaker"],
         prompt=row["prompt"],
         audio=row["path"],
-        texts={"human": row["text"]},
+        transcripts={"human": row["text"]},
         attributes={"sex": row["sex"]},
     )

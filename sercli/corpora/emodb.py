@@ -68,6 +68,6 @@ def _utterance(clip: Clip) -> Utterance:
         speaker=part["speaker"],
         prompt=part["text"],
         audio=clip.path,
-        texts={"human": sentence} if sentence else {},
+        transcripts={"human": sentence} if sentence else {},
         attributes={"sex": "female" if part["speaker"] in _WOMEN else "male", "version": part["version"]},
     )

@@ -104,7 +104,9 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
         if label is None:
             yield Remark("skipped", source, "several emotions that are not the same one of four")
         else:
-            yield Utterance(id=id_, corpus="goemotions", label=label, texts={"human": words}, attributes={"part": part})
+            yield Utterance(
+                id=id_, corpus="goemotions", label=label, transcripts={"human": words}, attributes={"part": part}
+            )
 
 
 def _names(numbers: str, emotions: list[str], source: str) -> list[str]:

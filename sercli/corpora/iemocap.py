@@ -185,6 +185,6 @@ def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
         # Both dialogs of a pair of actors and all sessions share a script; script01_1b is a part of script01_1.
         prompt=match["scene"].rstrip("b") if scripted else None,
         audio=audio,
-        texts={} if words is None else {"human": words},
+        transcripts={} if words is None else {"human": words},
         attributes=attributes,
     )

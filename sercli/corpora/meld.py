@@ -125,7 +125,7 @@ def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
         label=_SPELLINGS.get(row["Emotion"], row["Emotion"]),
         speaker=_repair(row["Speaker"]) or None,
         audio=audio,
-        texts={"human": _repair(row["Utterance"])},
+        transcripts={"human": _repair(row["Utterance"])},
         attributes=attributes,
     )
 

@@ -86,7 +86,7 @@ def _utterance(name: str, row: dict[str, str], path: str) -> Utterance | Remark:
         speaker=row["speaker_id"],  # the release has blanks before it; read_rows drops them
         prompt=number[1] if number else row["raw_text"],
         audio=path,
-        texts={"human": row["raw_text"]},
+        transcripts={"human": row["raw_text"]},
         attributes={key: value for key, value in attributes.items() if value},
     )
 

@@ -55,7 +55,7 @@ def _utterance(clip: Clip) -> Utterance | Remark:
         speaker=f"Actor_{part['actor']}",
         prompt=part["statement"],
         audio=clip.path,
-        texts={"human": _STATEMENTS[part["statement"]]},
+        transcripts={"human": _STATEMENTS[part["statement"]]},
         attributes={
             "sex": "female" if int(part["actor"]) % 2 == 0 else "male",
             "intensity": _INTENSITIES[part["intensity"]],

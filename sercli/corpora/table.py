@@ -164,7 +164,7 @@ def _utterance(row: dict[str, Any], line: int, path: Path) -> Utterance:
         audio=audio,
         start_s=start_s,
         end_s=end_s,
-        texts={"human": row["text"]} if row.get("text") else {},
+        transcripts={"human": row["text"]} if row.get("text") else {},
         attributes=_attributes(row, source),
     )
 

@@ -50,6 +50,6 @@ def _utterance(clip: Clip) -> Utterance:
         speaker=speaker,
         prompt=word,
         audio=clip.path,
-        texts={"human": f"Say the word {word}"},
+        transcripts={"human": f"Say the word {word}"},
         attributes={"sex": "female", "age": {"OAF": 64, "YAF": 26}[speaker]},
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from sercli.dataset.split import check_parts, folds_hash, shares_speakers
+from sercli._system.files import write_atomic
+from sercli.dataset.splits import check_parts, folds_hash, shares_speakers
 from sercli.errors import SerError
-from sercli.files import write_atomic
 from sercli.types import Manifest, Split, Utterance
 
 FILE = "file:"

@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sercli import processes
-from sercli.dataset.audio import read, speech_level_dbfs
+from sercli._system import processes
+from sercli._system.progress import ProgressFactory
+from sercli.audio.reading import read, speech_level_dbfs
 from sercli.dataset.manifest import Dataset
 from sercli.errors import AudioError
-from sercli.types import Step, Utterance
+from sercli.types import Utterance
 
 _RATE_HZ = 16_000
 _SHARE = 64  # utterances that are worth a process
 
 
 def speech_levels(
-    dataset: Dataset, utterances: Sequence[Utterance], *, jobs: int, progress: Step
+    dataset: Dataset, utterances: Sequence[Utterance], *, jobs: int, progress: ProgressFactory
 ) -> dict[str, float | None]:
     """The level of each utterance's active speech in dBFS; None where its recording cannot be read, or there is none.
 

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 
 from sercli import plugins
+from sercli._system.files import refuse_links_out, write_atomic
 from sercli.dataset import transcripts
-from sercli.dataset.transcripts import HUMAN
 from sercli.errors import SerError, no_such
-from sercli.files import refuse_links_out, write_atomic
-from sercli.types import TRUST, Manifest, Utterance
+from sercli.types import ASR_CONFIDENCE, HUMAN, Manifest, Utterance
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Dataset:
     @cached_property
     def words_sha256(self) -> str:
         """Over what is read and how far it is trusted; the manifest's own hash does not depend on recognisers."""
-        read = [(u.texts.get(HUMAN), u.attributes.get(TRUST)) for u in self.manifest.utterances]
+        read = [(u.transcripts.get(HUMAN), u.attributes.get(ASR_CONFIDENCE)) for u in self.manifest.utterances]
         return hashlib.sha256(msgspec.json.encode(read)).hexdigest()
 
     def select(self, ids: Iterable[str]) -> list[Utterance]:
@@ -137,9 +136,13 @@ def with_words(dataset: Dataset, words: str) -> Dataset:
             f"`ser prepare {dataset.info.corpus} … --out {dataset.folder}` that made it, with --asr {words} added."
         )
     seen = tuple(
-        replace(u, texts={HUMAN: heard[u.id].text}, attributes={**u.attributes, TRUST: heard[u.id].confidence})
+        replace(
+            u,
+            transcripts={HUMAN: heard[u.id].text},
+            attributes={**u.attributes, ASR_CONFIDENCE: heard[u.id].confidence},
+        )
         if u.id in heard
-        else replace(u, texts={})
+        else replace(u, transcripts={})
         for u in rows
     )
     return replace(dataset, manifest=replace(dataset.manifest, utterances=seen), words=words)

@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from sercli import config, locks, plugins, processes
-from sercli.dataset import cache, manifest, scan, seen, unchanged
+from sercli import config, plugins
+from sercli._system import locks, processes
+from sercli._system.files import odd_name, sweep, visible_names
+from sercli._system.progress import ProgressFactory
+from sercli.dataset import audio_index, feature_cache, fingerprint, manifest, scan
+from sercli.dataset.feature_specs import FeatureSpecs
+from sercli.dataset.fingerprint import Basis, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.packed import Packed
-from sercli.dataset.unchanged import Basis, Summary
-from sercli.dataset.wanted import Wanted
 from sercli.errors import MismatchError, SerError
-from sercli.files import odd_name, sweep, visible_names
-from sercli.types import FOUR, Remark, Step, Utterance
+from sercli.types import FOUR, Remark, Utterance
 
 _LOCK = "prepare"
 _MANY = 128  # rows for each process that is started before it is known how many there are
@@ -28,7 +30,9 @@ class Prepared:
     summary: Summary
 
 
-def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: Step) -> Prepared:
+def prepare(
+    corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: ProgressFactory
+) -> Prepared:
     """Read a corpus and choose its labels; nothing is written but the scan of the recordings.
 
     Args:
@@ -46,7 +50,7 @@ def prepare(corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1
     plugin = plugins.load("corpus", corpus)
     _check_out(out, corpus, label_set)
     root = _resolved(root)
-    rows, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / seen.NAME).exists() else 0)
+    rows, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / audio_index.NAME).exists() else 0)
     base = root.parent if root.is_file() else root
     rows, broken = scan.scan(rows, base, out, jobs, progress)
     before = _counts(rows, tuple(plugin.LABELS))
@@ -132,7 +136,7 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
     if out.exists() and not out.is_dir():
         raise SerError(f"{out} is not a folder; choose another --out.")
     names = visible_names(out)
-    if names and not names & {"dataset.json", "manifest.jsonl", seen.NAME}:
+    if names and not names & {"dataset.json", "manifest.jsonl", audio_index.NAME}:
         raise SerError(f"{out} holds something else than a prepared dataset; choose another --out.")
     try:
         old = manifest.load_info(out)
@@ -158,7 +162,7 @@ def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[Packed[Utterance],
         else:
             rows.append(item)
         if jobs and len(rows) == _MANY * jobs:
-            processes.start(jobs, needs=cache.__name__)
+            processes.start(jobs, needs=feature_cache.__name__)
             jobs = 0
     if not rows and (unreadable := [remark for remark in remarks if remark.reason == scan.UNREADABLE]):
         raise SerError(f"{root}: {_hint('native', unreadable)}")
@@ -196,7 +200,7 @@ def _hint(label_set: str, broken: list[Remark]) -> str:
 
 
 def finish(
-    prepared: Prepared, wanted: Wanted, *, jobs: int, progress: Step, made_from: Basis | None = None
+    prepared: Prepared, wanted: FeatureSpecs, *, jobs: int, progress: ProgressFactory, made_from: Basis | None = None
 ) -> Prepared:
     """Write the manifest, then compute the features; a feature whose input no utterance has is passed over.
 
@@ -217,7 +221,7 @@ def finish(
         SerError: a recording went missing meanwhile.
     """
     dataset = prepared.dataset
-    usable = {name: any(cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in wanted}
+    usable = {name: any(feature_cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in wanted}
     computed = [(name, feature_config) for name, feature_config in wanted if usable[name]]
     summary = replace(prepared.summary, features=usable)
     if any(remark.reason == scan.UNREADABLE for remark in summary.remarks):  # what reads it may come to be installed
@@ -230,21 +234,21 @@ def finish(
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != made:
             raise
-        cache.fill(dataset, computed, jobs=jobs, progress=progress)
+        feature_cache.fill(dataset, computed, jobs=jobs, progress=progress)
         with locks.alone(dataset.folder, _LOCK, doing=made, wait=True):  # all is there, but for what the other lost
             _make(dataset, computed, jobs, progress)
             _remember(dataset, made_from, summary)
     return replace(prepared, summary=summary)
 
 
-def _make(dataset: Dataset, wanted: Wanted, jobs: int, progress: Step) -> None:
+def _make(dataset: Dataset, wanted: FeatureSpecs, jobs: int, progress: ProgressFactory) -> None:
     """Write the manifest, then what is missing of the features, then which there are."""
     sweep(dataset.folder)
     manifest.save(dataset)
-    cache.fill(dataset, wanted, jobs=jobs, progress=progress)
+    feature_cache.fill(dataset, wanted, jobs=jobs, progress=progress)
     manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in wanted))))
 
 
 def _remember(dataset: Dataset, made_from: Basis | None, summary: Summary) -> None:
     if made_from is not None:
-        unchanged.remember(dataset.folder, made_from, summary)
+        fingerprint.remember(dataset.folder, made_from, summary)

@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from sercli import processes
-from sercli.dataset.audio import AudioFacts, inspect
+from sercli._system import processes
+from sercli._system.files import write_atomic
+from sercli._system.progress import ProgressFactory
+from sercli.audio.reading import AudioFacts, inspect
+from sercli.dataset.audio_index import NAME, Seen, seen_before
 from sercli.dataset.packed import Packed
-from sercli.dataset.seen import NAME, Seen, seen_before
 from sercli.errors import AudioError
-from sercli.files import write_atomic
-from sercli.types import Remark, Step, Utterance
+from sercli.types import Remark, Utterance
 
 _SHORTEST_S = 0.002  # a stretch this long has a sample at every sample rate
 UNREADABLE = "recording cannot be read"
@@ -24,7 +25,7 @@ _ROUNDING_S = 0.1  # by so much a stretch may end after its recording: tables gi
 
 
 def scan(
-    rows: Sequence[Utterance], base: Path, out: Path, jobs: int, progress: Step
+    rows: Sequence[Utterance], base: Path, out: Path, jobs: int, progress: ProgressFactory
 ) -> tuple[Packed[Utterance], list[Remark]]:
     """Fill in digest and duration; recordings seen before, unchanged since, are not opened again.
 

@@ -17,14 +17,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from sercli import asr, config, locks, plugins, processes
-from sercli.dataset.audio import read
+from sercli import asr, config, plugins
+from sercli._system import locks, processes
+from sercli._system.files import write_json
+from sercli._system.progress import ProgressFactory
+from sercli.audio.reading import read
 from sercli.errors import AudioError, ConfigError, SerError
-from sercli.files import write_json
-from sercli.types import Step, Transcript, Utterance, Word
-
-HUMAN = "human"
-"""Whose words a dataset has unless a recogniser's are asked for."""
+from sercli.types import HUMAN, Transcript, Utterance, Word
 
 _FOLDER = "transcripts"
 _SHARE = 8  # recordings that make another process worth its start
@@ -121,7 +120,7 @@ def add(
     engine_config: Any,
     *,
     jobs: int,
-    progress: Step,
+    progress: ProgressFactory,
 ) -> Added:
     """Hear the words of every utterance that has sound and no transcript by this recogniser yet.
 
@@ -162,9 +161,9 @@ def word_errors(utterances: Iterable[Utterance], heard: Mapping[str, str]) -> Wo
     import jiwer
 
     pairs = [
-        (" ".join(normalised(_MARKER.sub(" ", u.texts[HUMAN]))), " ".join(normalised(heard[u.id])))
+        (" ".join(normalised(_MARKER.sub(" ", u.transcripts[HUMAN]))), " ".join(normalised(heard[u.id])))
         for u in utterances
-        if HUMAN in u.texts and u.id in heard
+        if HUMAN in u.transcripts and u.id in heard
     ]
     if not pairs:
         return None
@@ -213,7 +212,13 @@ def _begin(path: Path, engine: str, engine_config: Any) -> tuple[str, ...]:
 
 
 def _append(
-    path: Path, missing: list[Utterance], root: Path, engine: str, engine_config: Any, jobs: int, progress: Step
+    path: Path,
+    missing: list[Utterance],
+    root: Path,
+    engine: str,
+    engine_config: Any,
+    jobs: int,
+    progress: ProgressFactory,
 ) -> tuple[str, ...]:
     """Write a line for each utterance as soon as it is heard; tell of those that cannot be read."""
     failures = []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sercli.evaluation.metrics import class_numbers
-from sercli.evaluation.review import Answers, Mistake
+from sercli.evaluation.results import Answers, Mistake
 from sercli.types import Array, Predictions, Utterance
 
 
@@ -52,4 +52,4 @@ def _members(runs: Sequence[Predictions]) -> dict[str, Array]:
 
 def _words(utterance: Utterance) -> str | None:
     """A person's transcript, else a recogniser's."""
-    return utterance.texts.get("human") or next(iter(utterance.texts.values()), None)
+    return utterance.transcripts.get("human") or next(iter(utterance.transcripts.values()), None)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sercli.evaluation.metrics import N_BINS, calibration_error
-from sercli.evaluation.review import Bin, Calibration
+from sercli.evaluation.results import Bin, Calibration
 from sercli.types import Array
 
 _SMALLEST = 1e-15  # below, a probability is taken for rounding: none makes the likelihood infinite

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercli.evaluation.metrics import class_numbers, from_counts
-from sercli.evaluation.review import Answers, Slice
+from sercli.evaluation.results import Answers, Slice
 from sercli.types import Array, Utterance
 
 MOST = 20  # values of one kind that are all shown; of more, the worst
@@ -184,7 +184,7 @@ def _seconds(utterance: Utterance) -> float | None:
 
 
 def _n_words(utterance: Utterance) -> int | None:
-    text = utterance.texts.get("human")
+    text = utterance.transcripts.get("human")
     return None if text is None else len(text.split())
 
 

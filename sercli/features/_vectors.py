@@ -17,9 +17,9 @@ from typing import BinaryIO, NoReturn
 
 import numpy as np
 
-from sercli import arrays
+from sercli._system import arrays
+from sercli._system.files import write_atomic
 from sercli.errors import SerError
-from sercli.files import write_atomic
 from sercli.types import Array
 
 BUNDLED = Path(__file__).parent / "glove-6b-50d-60k.npz"

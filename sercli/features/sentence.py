@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from sercli import packages
+from sercli._system import packages
+from sercli._system.files import write_atomic
 from sercli.errors import ConfigError, SerError
-from sercli.files import write_atomic
 from sercli.types import Array, PositiveInt
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Rows of any length into padded, scaled, optionally augmented batches."""
+"""Features of any length into padded, scaled, optionally augmented batches."""
 
 import warnings
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,6 @@
 """Asking a trained network: one function for evaluation and for predict."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from sercli import plugins, runs
-from sercli.dataset import cache, wanted
+from sercli._system.progress import ProgressFactory
+from sercli.dataset import feature_cache, feature_specs
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.model.calibration import temper
 from sercli.runs import RunInfo
-from sercli.types import TRUST, Array, ModelSpec, Predictions, Step, Utterance
+from sercli.types import ASR_CONFIDENCE, Array, ModelSpec, Predictions, Utterance
 
-Rows = Callable[[Sequence[Utterance], str, Any], list[Array]]
+FeatureProvider = Callable[[Sequence[Utterance], str, Any], list[Array]]
 """Where features come from: (utterances, feature, its Config) -> a (T, F) array for each."""
 
 _BATCH = 32
@@ -52,7 +52,7 @@ class Model:
         """`words` or `sound` where the utterance has not what the network reads."""
         return _lacks(self.spec.feature, utterance)
 
-    def predict(self, utterances: Sequence[Utterance], rows: Rows) -> Predictions:
+    def predict(self, utterances: Sequence[Utterance], rows: FeatureProvider) -> Predictions:
         """Probabilities and embeddings for utterances that have the network's input."""
         inputs = rows(utterances, self.spec.feature, self.spec.feature_config)
         probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
@@ -67,8 +67,8 @@ class Model:
 
     def _trust(self, utterances: Sequence[Utterance]) -> Array | None:
         """(N,) how far what the network read can be relied on; None where all of it can, as sound and human words."""
-        trust = np.array([float(u.attributes.get(TRUST, 1.0)) for u in utterances])
-        return trust if cache.reads_text(self.spec.feature) and (trust < 1).any() else None
+        trust = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
+        return trust if feature_cache.reads_text(self.spec.feature) and (trust < 1).any() else None
 
 
 def load(folder: Path, device: torch.device) -> Model:
@@ -108,12 +108,12 @@ def _check_shapes(model: ModelSpec, info: RunInfo, weights: Path) -> None:
         ValueError: naming the first tensor that is missing, too many or of another shape.
     """
     with torch.device("meta"):  # where tensors have a shape and nothing else
-        wanted = {name: list(t.shape) for name, t in _built(model, info).state_dict().items()}
+        expected = {name: list(t.shape) for name, t in _built(model, info).state_dict().items()}
     with safe_open(weights, "pt") as file:
         found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - not a dictionary
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            raise ValueError(f"'{name}' has the shape {found.get(name)}, by run.json it would be {wanted.get(name)}")
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"'{name}' has the shape {found.get(name)}, by run.json it would be {expected.get(name)}")
 
 
 def _normaliser(arrays: Mapping[str, Array], n_features: int) -> Normaliser:
@@ -154,24 +154,18 @@ def run_module(module: torch.nn.Module, examples: Examples, device: torch.device
     return np.concatenate(probs)[back], np.concatenate(embeddings)[back]
 
 
-def cached_rows(dataset: Dataset, *, jobs: int, progress: Step) -> Rows:
+def cached_features(dataset: Dataset, *, jobs: int, progress: ProgressFactory) -> FeatureProvider:
     """Features out of a prepared dataset, computed there where they are missing; each is opened once."""
-    stores: dict[str, cache.FeatureStore] = {}
+    stores: dict[str, feature_cache.FeatureStore] = {}
 
     def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
         check_inputs(utterances, feature)
-        key = wanted.key(feature, config)
+        key = feature_specs.key(feature, config)
         if key not in stores:
-            stores[key] = cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
+            stores[key] = feature_cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
         return stores[key].rows([u.id for u in utterances])
 
     return rows
-
-
-@contextmanager
-def unseen(description: str, total: int) -> Iterator[Callable[..., None]]:
-    """Progress of one of several processes, which has no display of its own."""
-    yield lambda *_, **__: None
 
 
 def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
@@ -189,9 +183,9 @@ def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
 
 
 def _lacks(feature: str, utterance: Utterance) -> str | None:
-    if cache.has_input(utterance, feature):
+    if feature_cache.has_input(utterance, feature):
         return None
-    return "words" if cache.reads_text(feature) else "sound"
+    return "words" if feature_cache.reads_text(feature) else "sound"
 
 
 def _first_line(error: Exception) -> str:

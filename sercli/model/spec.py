@@ -14,7 +14,7 @@ Sections = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentConfig:
     """What is to be trained, and how."""
 
     name: str  # of the preset, or "custom"
@@ -69,7 +69,7 @@ def preset_features() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:
+def resolve(preset: str | None, file: Path | None, sets: Sections) -> ExperimentConfig:
     """Lay the sources over each other, the later winning: preset, file, `--set`; then check every key and value.
 
     Settings of a preset's feature or architecture are dropped when a later source names another one.
@@ -89,7 +89,7 @@ def resolve(preset: str | None, file: Path | None, sets: Sections) -> Plan:
     return build(preset or "custom", merged)
 
 
-def build(name: str, sections: Sections) -> Plan:
+def build(name: str, sections: Sections) -> ExperimentConfig:
     """Make a plan from full sections, as a run directory keeps them.
 
     Raises:
@@ -107,7 +107,7 @@ def build(name: str, sections: Sections) -> Plan:
     _check_speeds(feature, heard, train.speeds)
     built = plugins.load("architecture", architecture).Config
     shape = config.build(built, sections.get("architecture", {}), "architecture")
-    return Plan(name, ModelSpec(feature, heard, architecture, shape), train)
+    return ExperimentConfig(name, ModelSpec(feature, heard, architecture, shape), train)
 
 
 def _check_speeds(feature: str, heard: Any, speeds: tuple[float, ...]) -> None:

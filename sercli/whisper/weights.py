@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sercli import packages
+from sercli._system import packages
 from sercli.errors import SerError
 from sercli.types import Array
 

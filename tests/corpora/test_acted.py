@@ -11,7 +11,7 @@ def test_ravdess_is_read_from_its_names(make_files):
     root = make_files("Actor_12/03-01-06-02-01-02-12.wav", "Actor_07/03-01-01-01-02-01-07.wav")
     neutral, fear = utterances(ravdess.read(root))
     assert (neutral.label, neutral.speaker, neutral.prompt) == ("neutral", "Actor_07", "02")
-    assert neutral.texts == {"human": "Dogs are sitting by the door"}
+    assert neutral.transcripts == {"human": "Dogs are sitting by the door"}
     assert (fear.id, fear.label, fear.speaker) == ("03-01-06-02-01-02-12", "fear", "Actor_12")
     assert fear.attributes == {"sex": "female", "intensity": "strong", "repetition": 2}
     assert fear.audio == "Actor_12/03-01-06-02-01-02-12.wav"
@@ -37,7 +37,7 @@ def test_emodb_is_read_from_its_names(make_files):
     root = make_files("wav/03a01Fa.wav", "wav/16b10Lb.wav")
     man, woman = utterances(emodb.read(root))
     assert (man.label, man.speaker, man.prompt, man.attributes["sex"]) == ("happiness", "03", "a01", "male")
-    assert man.texts == {"human": "Der Lappen liegt auf dem Eisschrank."}
+    assert man.transcripts == {"human": "Der Lappen liegt auf dem Eisschrank."}
     assert (woman.label, woman.speaker, woman.attributes) == ("boredom", "16", {"sex": "female", "version": "b"})
 
 
@@ -65,7 +65,7 @@ def test_cremad_is_read_from_its_names_and_the_table_of_its_actors(make_files, w
     write("VideoDemographics.csv", '"ActorID","Age","Sex"\n1001,51,"Male"\n1002,21,"Female"\n')
     man, woman = utterances(cremad.read(root))
     assert (man.label, man.speaker, man.prompt, man.attributes) == ("anger", "1001", "DFA", {"sex": "male"})
-    assert man.texts == {"human": "Don't forget a jacket."}
+    assert man.transcripts == {"human": "Don't forget a jacket."}
     assert (woman.label, woman.attributes) == ("sadness", {"sex": "female", "level": "high"})
 
 
@@ -93,7 +93,7 @@ def test_tess_is_read_from_its_names(make_files):
     root = make_files("TESS/YAF_pleasant_surprised/YAF_back_ps.wav", "TESS/OAF_Sad/OAF_back_sad.wav")
     older, younger = utterances(tess.read(root))
     assert (younger.label, younger.speaker, younger.prompt) == ("surprise", "YAF", "back")
-    assert younger.texts == {"human": "Say the word back"}
+    assert younger.transcripts == {"human": "Say the word back"}
     assert (older.label, older.attributes["sex"]) == ("sadness", "female")
 
 

@@ -23,19 +23,19 @@ def test_a_row_with_everything_comes_out_whole(folder, write):
     )
     (item,) = table.read(path)
     assert (item.id, item.label, item.speaker, item.session, item.prompt) == ("u1", "happy", "ann", "s1", "p1")
-    assert (item.audio, item.start_s, item.end_s, item.texts) == ("sub/b.wav", 0.5, 2.0, {"human": "Hello there"})
+    assert (item.audio, item.start_s, item.end_s, item.transcripts) == ("sub/b.wav", 0.5, 2.0, {"human": "Hello there"})
     assert item.attributes == {"sex": "female", "part": "valid", "Mood": "sunny"}
 
 
 def test_a_row_needs_no_more_than_path_and_label(folder, write):
     (item,) = table.read(write("t.csv", "path,label\n./a.wav,sad\n"))
     assert (item.id, item.label, item.audio, item.speaker, item.start_s) == ("a.wav", "sad", "a.wav", None, None)
-    assert (item.texts, item.attributes) == ({}, {})
+    assert (item.transcripts, item.attributes) == ({}, {})
 
 
 def test_a_row_with_text_needs_no_recording(write):
     items = table.read(write("t.tsv", 'text\tlabel\n"Say ""no"""\tanger\n'))
-    assert [(item.id, item.texts, item.audio) for item in items] == [("line-2", {"human": 'Say "no"'}, None)]
+    assert [(item.id, item.transcripts, item.audio) for item in items] == [("line-2", {"human": 'Say "no"'}, None)]
 
 
 def test_stretches_of_one_recording_get_ids_of_their_own(folder, write):
@@ -77,7 +77,7 @@ def test_a_table_that_is_not_utf8_is_read_with_a_warning(folder, write):
 def test_json_rows_keep_their_other_values_and_read_numbers_as_text(folder, write):
     row = {"path": "a.wav", "label": 3, "speaker": 7, "start_s": 1, "votes": [1, {"a": None}], "text": None}
     (item,) = table.read(write("t.jsonl", json.dumps(row)))
-    assert (item.label, item.speaker, item.start_s, item.texts) == ("3", "7", 1.0, {})
+    assert (item.label, item.speaker, item.start_s, item.transcripts) == ("3", "7", 1.0, {})
     assert item.attributes == {"votes": [1, {"a": None}]}
 
 
@@ -176,7 +176,7 @@ def test_what_python_writes_as_a_table_comes_back(tmp_path, rows, ending):
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="," if ending == "csv" else "\t", quoting=csv.QUOTE_ALL)
         writer.writerows([("label", "speaker", "text"), *rows])
-    found = [(item.label, item.speaker or "", item.texts["human"]) for item in table.read(path)]
+    found = [(item.label, item.speaker or "", item.transcripts["human"]) for item in table.read(path)]
     assert found == rows
 
 
@@ -186,7 +186,7 @@ def test_what_python_writes_as_json_lines_comes_back(tmp_path, rows):
     path = tmp_path / "t.jsonl"
     keys = ("label", "speaker", "text")
     path.write_text("\n".join(json.dumps(dict(zip(keys, row, strict=True))) for row in rows), encoding="utf-8")
-    found = [(item.label, item.speaker or "", item.texts["human"]) for item in table.read(path)]
+    found = [(item.label, item.speaker or "", item.transcripts["human"]) for item in table.read(path)]
     assert found == rows
 
 

@@ -26,7 +26,7 @@ def test_an_utterance_has_all_that_is_known_of_it(utterances):
     assert (first.id, first.corpus, first.speaker, first.session) == ("f1-neutral-1", "demo", "f1", None)
     assert first.audio == "audio/f1-neutral-1.ogg"
     assert first.attributes == {"sex": "female"}
-    assert first.texts["human"].endswith(".")
+    assert first.transcripts["human"].endswith(".")
 
 
 def test_ids_differ(utterances):
@@ -34,7 +34,7 @@ def test_ids_differ(utterances):
 
 
 def test_utterances_of_one_prompt_share_their_words(utterances):
-    pairs = {(found.prompt, found.texts["human"]) for found in utterances}
+    pairs = {(found.prompt, found.transcripts["human"]) for found in utterances}
     assert len(pairs) == len({prompt for prompt, _ in pairs})
 
 

@@ -96,7 +96,7 @@ def test_the_recording_is_the_sentence_not_the_dialog(turns, release):
 
 
 def test_words_keep_their_markers_colons_and_brackets(turns):
-    words = {turn.texts["human"] for turn in turns.values()}
+    words = {turn.transcripts["human"] for turn in turns.values()}
     assert "[LAUGHTER] What a lovely day." in words
     assert "This is great, we won! [laughter]" in words
     assert "The form is on the table: the blue one." in words
@@ -135,7 +135,7 @@ def test_unlabelled_turns_and_lines_without_id_are_left_out_of_the_words(items):
 def test_a_file_that_is_not_utf8_is_read_with_a_warning(items, turns):
     warned = [source for source, reason in reasons(items, "warning").items() if "not UTF-8" in reason]
     assert [source.rpartition("/")[2] for source in warned] == ["Ses05M_script01_1b.txt"]
-    assert any("é" in turn.texts["human"] for turn in turns.values())
+    assert any("é" in turn.transcripts["human"] for turn in turns.values())
 
 
 def test_the_twins_of_macos_and_the_single_raters_files_are_not_read(items, turns):
@@ -208,7 +208,7 @@ def test_recordings_may_be_of_another_kind(copy):
 def test_a_turn_without_words_is_kept_and_named(copy):
     transcription(copy, "Ses02F_impro01").unlink()
     items = list(iemocap.read(copy))
-    assert by_id(items)["Ses02F_impro01_F000"].texts == {}
+    assert by_id(items)["Ses02F_impro01_F000"].transcripts == {}
     warnings = reasons(items, "warning")
     assert warnings["Ses02F_impro01.txt"] == "transcription that is not there"
     assert warnings["Ses02F_impro01_F000"] == "turn without a transcript"

@@ -26,7 +26,7 @@ def test_nemo_joins_its_clips_with_its_table(make_files, write):
     write("data.tsv", NEMO + "EB0_anger_7.wav\tanger\tLubię czytać.\tlubię czytać\t        EB0\tfemale\t27\n")
     (item,) = nemo.read(root)
     assert (item.id, item.label, item.speaker, item.prompt) == ("EB0_anger_7", "anger", "EB0", "7")
-    assert (item.audio, item.texts) == ("samples/EB0_anger_7.wav", {"human": "Lubię czytać."})
+    assert (item.audio, item.transcripts) == ("samples/EB0_anger_7.wav", {"human": "Lubię czytać."})
     assert item.attributes == {"sex": "female", "age": "27"}
 
 
@@ -80,7 +80,7 @@ def test_meld_reads_words_parts_and_speakers(meld_root):
         "test_dia2_utt0",
     ]
     item = items["train_dia2_utt1"]
-    assert (item.label, item.speaker, item.session, item.texts) == ("surprise", "Joey", None, {"human": "Why?"})
+    assert (item.label, item.speaker, item.session, item.transcripts) == ("surprise", "Joey", None, {"human": "Why?"})
     assert item.audio is None
     assert item.attributes == {
         "part": "train",
@@ -107,7 +107,7 @@ def test_meld_calls_joy_happiness_as_the_other_corpora_do(meld_root):
 def test_meld_quotes_and_dashes_come_out_right(write, words):
     head, tail = meld_row(0, 0, "#").encode().split(b"#")
     path = write("train_sent_emo.csv", MELD.encode() + head + words + tail)
-    assert utterances(meld.read(path.parent))[0].texts == {"human": "He’s lost it… – totally"}
+    assert utterances(meld.read(path.parent))[0].transcripts == {"human": "He’s lost it… – totally"}
 
 
 def test_meld_takes_clips_from_the_folders_of_the_release(meld_root, make_files):
@@ -186,7 +186,7 @@ def test_goemotions_keeps_comments_whose_emotions_are_the_same_one_of_four(goemo
 
 def test_goemotions_is_text_with_official_parts(goemotions_root):
     items = by_id(goemotions.read(goemotions_root))
-    assert (items["a"].texts, items["a"].audio) == ({"human": 'So "odd'}, None)
+    assert (items["a"].transcripts, items["a"].audio) == ({"human": 'So "odd'}, None)
     assert [item.attributes["part"] for item in items.values()] == ["train", "train", "train", "valid", "test"]
 
 

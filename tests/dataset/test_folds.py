@@ -6,7 +6,7 @@ import pytest
 
 from sercli.dataset import folds
 from sercli.dataset.manifest import make_manifest
-from sercli.dataset.split import folds_hash, make_folds
+from sercli.dataset.splits import folds_hash, make_folds
 from sercli.errors import SerError
 from sercli.types import Utterance
 

@@ -9,12 +9,17 @@ from sercli.dataset import manifest, transcripts
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.packed import Packed
 from sercli.errors import SerError
-from sercli.types import TRUST, Transcript, Utterance
+from sercli.types import ASR_CONFIDENCE, Transcript, Utterance
 
 LABELS = ("neutral", "anger")
 ROWS = (
     Utterance(
-        "a", "table", "anger", speaker="Zoë", texts={"human": 'say "no"\nnow, 谢谢'}, attributes={"votes": [1, 0.5]}
+        "a",
+        "table",
+        "anger",
+        speaker="Zoë",
+        transcripts={"human": 'say "no"\nnow, 谢谢'},
+        attributes={"votes": [1, 0.5]},
     ),
     Utterance("b", "table", "neutral", audio="x/b.wav", start_s=0.1, end_s=1 / 3, digest="00", duration_s=0.2333),
 )
@@ -42,7 +47,7 @@ def test_each_line_of_the_manifest_is_one_utterance_by_its_field_names(tmp_path)
     lines = [msgspec.json.decode(line) for line in (tmp_path / "manifest.jsonl").read_bytes().splitlines()]
     assert [line["id"] for line in lines] == ["a", "b"]
     assert lines[1]["end_s"] == 1 / 3
-    assert lines[0]["texts"] == {"human": 'say "no"\nnow, 谢谢'}
+    assert lines[0]["transcripts"] == {"human": 'say "no"\nnow, 谢谢'}
 
 
 def test_nothing_but_the_two_files_is_left_in_the_folder(tmp_path):
@@ -146,7 +151,7 @@ def heard(tmp_path, monkeypatch, no_progress):
     """A dataset of three utterances, two with sound, as `ser prepare --asr whisper` leaves it; Whisper hears "oh"."""
     monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.25))
     monkeypatch.setattr(transcripts, "read", lambda *_, **__: None)
-    rows = (ROWS[0], ROWS[1], replace(ROWS[1], id="c", digest="11", texts={"human": "ah"}))
+    rows = (ROWS[0], ROWS[1], replace(ROWS[1], id="c", digest="11", transcripts={"human": "ah"}))
     dataset = make_dataset(tmp_path, rows)
     manifest.save(dataset)
     transcripts.add(tmp_path, tmp_path, rows, "whisper", whisper.Config(), jobs=1, progress=no_progress)
@@ -157,10 +162,10 @@ def test_a_dataset_can_have_the_words_that_a_recogniser_heard(heard):
     loaded = manifest.load(heard.folder, words="whisper")
     assert loaded.words == "whisper"
     mute, *sounding = loaded.manifest.utterances
-    assert mute == replace(ROWS[0], texts={})
-    assert [(u.texts, u.attributes[TRUST]) for u in sounding] == [({"human": "oh"}, 0.25)] * 2
-    assert replace(sounding[0], texts={}, attributes={}) == ROWS[1]
-    assert loaded.by_id["c"].texts == {"human": "oh"}
+    assert mute == replace(ROWS[0], transcripts={})
+    assert [(u.transcripts, u.attributes[ASR_CONFIDENCE]) for u in sounding] == [({"human": "oh"}, 0.25)] * 2
+    assert replace(sounding[0], transcripts={}, attributes={}) == ROWS[1]
+    assert loaded.by_id["c"].transcripts == {"human": "oh"}
 
 
 def test_what_recognisers_hear_makes_no_other_manifest(heard):

@@ -18,7 +18,7 @@ def rows(n):
             audio=f"a b/{k}.wav",
             start_s=k / 3,
             end_s=k + 1.0,
-            texts={"human": f"line\n{k}"},
+            transcripts={"human": f"line\n{k}"},
             attributes={"votes": [k, None, 0.1], "sex": "female"},
             digest=hashlib.blake2b(b"%d" % k, digest_size=16).hexdigest(),
             duration_s=0.25,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercli.dataset import manifest, preparation, scan, seen
+from sercli.dataset import audio_index, manifest, preparation, scan
+from sercli.dataset.feature_specs import feature_configs
 from sercli.dataset.preparation import choose_labels
-from sercli.dataset.wanted import feature_configs
 from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
 
@@ -512,5 +512,5 @@ def test_processes_start_while_a_large_new_corpus_is_read(corpus, prepare, monke
 def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspected, tmp_path):
     prepare(corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"}))
     prepare(corpus({"path": "1.wav", "label": "sad"}))
-    assert [one.path for one in seen.seen_before(tmp_path / "out")] == ["1.wav"]
+    assert [one.path for one in audio_index.seen_before(tmp_path / "out")] == ["1.wav"]
     assert inspected == ["1.wav", "2.wav"]

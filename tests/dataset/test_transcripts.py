@@ -47,11 +47,17 @@ def corpus(tmp_path):
         soundfile.write(root / f"{n}.wav", np.full(n * RATE_HZ // 10, 0.1), RATE_HZ)
         rows.append(
             Utterance(
-                str(n), "table", "anger", audio=f"{n}.wav", digest=f"d{n}", duration_s=n / 10, texts={"human": "x"}
+                str(n),
+                "table",
+                "anger",
+                audio=f"{n}.wav",
+                digest=f"d{n}",
+                duration_s=n / 10,
+                transcripts={"human": "x"},
             )
         )
     rows[3:] = [replace(rows[3], id="4a", end_s=0.1), replace(rows[3], id="4b", start_s=0.1)]
-    rows.append(Utterance("mute", "table", "anger", texts={"human": "nobody heard this"}))
+    rows.append(Utterance("mute", "table", "anger", transcripts={"human": "nobody heard this"}))
     return SimpleNamespace(root=root, rows=rows, folder=tmp_path / "dataset")
 
 
@@ -319,7 +325,8 @@ def test_normalised_words_stay_as_they_are(text):
 
 def utterances(**texts):
     return [
-        Utterance(name, "x", "anger", texts={} if text is None else {"human": text}) for name, text in texts.items()
+        Utterance(name, "x", "anger", transcripts={} if text is None else {"human": text})
+        for name, text in texts.items()
     ]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sercli.ensembles import average, feature, max_confidence, trusted, weighted
+from sercli.ensembles import asr_weighted, average, feature, max_confidence, weighted
 from sercli.types import Predictions
 
 
@@ -113,30 +113,30 @@ def test_feature_level_fusion_survives_scores_too_large_for_exp():
     np.testing.assert_allclose(probs.sum(axis=1), 1)
 
 
-def four(sound, words, trust=None):
+def four(sound, words, asr_confidence=None):
     labels = ("neutral", "happiness", "sadness", "anger")
     ids = tuple(map(str, range(len(sound))))
     return [
         Predictions(ids, labels, np.array(sound, np.float64)),
-        Predictions(ids, labels, np.array(words, np.float64), trust=trust),
+        Predictions(ids, labels, np.array(words, np.float64), asr_confidence=asr_confidence),
     ]
 
 
 def test_words_without_emotion_change_nothing_of_what_sound_says():
     members = four([[0.1, 0.2, 0.1, 0.6]], [[1.0, 0.0, 0.0, 0.0]])
-    state = trusted.fit([], np.zeros(0, np.int64), trusted.Config())
-    np.testing.assert_allclose(trusted.combine(members, state), [[0.1, 0.2, 0.1, 0.6]])
+    state = asr_weighted.fit([], np.zeros(0, np.int64), asr_weighted.Config())
+    np.testing.assert_allclose(asr_weighted.combine(members, state), [[0.1, 0.2, 0.1, 0.6]])
 
 
 def test_emotional_words_move_their_share_and_no_more_than_they_are_trusted():
     members = four([[0.4, 0.2, 0.2, 0.2]] * 3, [[0.0, 0.0, 0.0, 1.0]] * 3, np.array([1.0, 0.5, 0.0]))
-    state = trusted.fit([], np.zeros(0, np.int64), trusted.Config(cap=0.4))
-    found = trusted.combine(members, state)
+    state = asr_weighted.fit([], np.zeros(0, np.int64), asr_weighted.Config(cap=0.4))
+    found = asr_weighted.combine(members, state)
     np.testing.assert_allclose(found[:, 3], [0.6 * 0.2 + 0.4, 0.8 * 0.2 + 0.2, 0.2])
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
 def test_without_a_silent_class_the_neutral_counts_like_any_other():
     members = four([[0.0, 1.0, 0.0, 0.0]], [[1.0, 0.0, 0.0, 0.0]])
-    state = trusted.fit([], np.zeros(0, np.int64), trusted.Config(cap=0.3, silent=None))
-    np.testing.assert_allclose(trusted.combine(members, state), [[0.3, 0.7, 0.0, 0.0]])
+    state = asr_weighted.fit([], np.zeros(0, np.int64), asr_weighted.Config(cap=0.3, background=None))
+    np.testing.assert_allclose(asr_weighted.combine(members, state), [[0.3, 0.7, 0.0, 0.0]])

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from sercli.evaluation.mistakes import mistakes
-from sercli.evaluation.review import Answers, Mistake
+from sercli.evaluation.results import Answers, Mistake
 from sercli.types import Predictions, Utterance
 
 LABELS = ("joy", "anger")
 TRUTH = ("joy", "joy", "anger", "anger", "joy")
 JOY = [0.9, 0.3, 0.8, 0.55, 0.3]  # how probable; right, wrong, wrong, wrong, wrong
 ROWS = [
-    Utterance(f"u{i}", "c", label, audio=f"{i}.wav", start_s=float(i), texts={"human": f"words {i}"})
+    Utterance(f"u{i}", "c", label, audio=f"{i}.wav", start_s=float(i), transcripts={"human": f"words {i}"})
     for i, label in enumerate(TRUTH)
 ]
 
@@ -60,5 +60,5 @@ def test_a_mistake_tells_what_sound_and_words_said_where_they_were_there():
 
 
 def test_words_are_a_recognisers_where_nobody_wrote_them_down():
-    rows = [replace(u, texts={"whisper": "heard"} if u.id == "u2" else {}) for u in ROWS]
+    rows = [replace(u, transcripts={"whisper": "heard"} if u.id == "u2" else {}) for u in ROWS]
     assert [mistake.words for mistake in mistakes(answered(run(JOY)), rows, 2)] == ["heard", None]

@@ -22,8 +22,8 @@ from sercli.evaluation.plots import (
     timeline_picture,
     trials_picture,
 )
-from sercli.evaluation.review import Bin, Calibration, Standing
-from sercli.evaluation.review import Figure as Interval
+from sercli.evaluation.results import Bin, Calibration, Standing
+from sercli.evaluation.results import Figure as Interval
 from sercli.types import EpochResult
 
 REPORT = report("both", ["joy"] * 3 + ["anger"], ["joy", "joy", "anger", "anger"], ("joy", "anger", "fear"))

@@ -13,7 +13,7 @@ def test_systems_of_the_original_study_have_its_figure_on_its_corpus():
 
 
 def test_others_have_none():
-    assert published("trusted", "iemocap", FOUR) is None
+    assert published("asr-weighted", "iemocap", FOUR) is None
     assert published("feature", "ravdess", FOUR) is None
     assert published("feature", "iemocap", (*FOUR, "fear")) is None
 

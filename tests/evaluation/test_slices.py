@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sercli.evaluation.metrics import report
-from sercli.evaluation.review import Answers, Slice
+from sercli.evaluation.results import Answers, Slice
 from sercli.evaluation.slices import notes, parts, shown, slices, worst
 from sercli.types import Predictions, Utterance
 
@@ -75,7 +75,7 @@ def test_a_stretch_of_a_recording_is_as_long_as_its_times_say():
 
 def test_utterances_are_parted_by_the_number_of_their_words():
     words = ["", "stop it", "one two three four", "one two three four five", " ".join(["no"] * 25)]
-    parted = parts(rows(6, texts=lambda i: {"human": words[i]} if i < 5 else {}))
+    parted = parts(rows(6, transcripts=lambda i: {"human": words[i]} if i < 5 else {}))
     assert places(parted, "words") == {"none": [0], "1 to 4": [1, 2], "5 to 9": [3], "20 and more": [4]}
 
 

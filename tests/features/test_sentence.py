@@ -17,8 +17,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 
-from sercli import packages
-from sercli.dataset import cache
+from sercli._system import packages
+from sercli.dataset import feature_cache
 from sercli.errors import ConfigError, SerError
 from sercli.features import sentence
 from sercli.features.sentence import Config
@@ -204,9 +204,9 @@ def test_the_activation_is_the_models_own(folder, tmp_path):
 
 def test_the_cache_keeps_what_an_utterance_says(tiny_dataset, folder, no_progress):
     config = Config(model=str(folder), layers=(3,))
-    store = cache.ensure(tiny_dataset, "sentence", config, progress=no_progress)
+    store = feature_cache.ensure(tiny_dataset, "sentence", config, progress=no_progress)
     said = tiny_dataset.manifest.utterances[0]
-    expected = sentence.extract(said.texts["human"], config)
+    expected = sentence.extract(said.transcripts["human"], config)
     np.testing.assert_array_equal(store[said.id], expected.astype(sentence.DTYPE))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sercli.dataset import cache
+from sercli.dataset import feature_cache
 from sercli.errors import ConfigError, SerError
 from sercli.features import wav2vec2
 from sercli.features.wav2vec2 import Config
@@ -128,7 +128,7 @@ def test_the_same_sound_gives_the_same_numbers_and_is_left_as_it_was(folder):
 @needs_transformers
 def test_the_cache_keeps_it(tiny_dataset, folder, no_progress):
     config = Config(model=str(folder), layers=(1, 2))
-    store = cache.ensure(tiny_dataset, "wav2vec2", config, progress=no_progress)
+    store = feature_cache.ensure(tiny_dataset, "wav2vec2", config, progress=no_progress)
     assert store[tiny_dataset.manifest.utterances[0].id].shape == (29, 2 * N_STATES)
 
 

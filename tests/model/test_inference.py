@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def without_words(dataset, utterance_id, folder):
     """The dataset with one utterance's transcript gone."""
-    changed = [replace(u, texts={}) if u.id == utterance_id else u for u in dataset.manifest.utterances]
+    changed = [replace(u, transcripts={}) if u.id == utterance_id else u for u in dataset.manifest.utterances]
     return Dataset(folder, dataset.info, make_manifest(changed, dataset.info.labels))
 
 
@@ -49,7 +49,7 @@ def test_a_model_says_what_an_utterance_lacks(members, tiny_dataset):
     acoustic, linguistic = members
     utterance = tiny_dataset.manifest.utterances[0]
     assert (acoustic.lacks(utterance), linguistic.lacks(utterance)) == (None, None)
-    mute, silent = replace(utterance, texts={}), replace(utterance, audio=None)
+    mute, silent = replace(utterance, transcripts={}), replace(utterance, audio=None)
     assert (acoustic.lacks(mute), linguistic.lacks(mute)) == (None, "words")
     assert (acoustic.lacks(silent), linguistic.lacks(silent)) == ("sound", None)
 
@@ -57,7 +57,7 @@ def test_a_model_says_what_an_utterance_lacks(members, tiny_dataset):
 def test_utterances_without_the_features_input_are_counted_and_the_first_is_named(tiny_dataset, tmp_path, no_progress):
     gone = tiny_dataset.manifest.utterances[5].id
     dataset = without_words(tiny_dataset, gone, tmp_path)
-    rows = inference.cached_rows(dataset, jobs=1, progress=no_progress)
+    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
     with pytest.raises(
         SerError, match=rf"1 of 48 utterances have no words, which .*'words' needs; the first: '{gone}'"
     ):
@@ -77,7 +77,7 @@ def test_a_run_moved_to_another_folder_gives_equal_probabilities(runs_made, tiny
 def test_a_run_takes_its_users_word_vectors_along(train, plans, tiny_dataset, rows, split, tmp_path):
     vectors = tmp_path / "mine.txt"
     rng = np.random.default_rng(0)
-    words = sorted({w for u in tiny_dataset.manifest.utterances for w in u.texts["human"].split()})
+    words = sorted({w for u in tiny_dataset.manifest.utterances for w in u.transcripts["human"].split()})
     vectors.write_text("".join(f"{w} {' '.join(f'{x:.4f}' for x in rng.standard_normal(4))}\n" for w in words))
     config = replace(plans.linguistic.model.feature_config, vectors=str(vectors))
     plan = replace(plans.linguistic, model=replace(plans.linguistic.model, feature_config=config))

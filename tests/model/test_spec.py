@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from sercli import config, plugins
-from sercli.dataset.wanted import feature_configs
+from sercli.dataset.feature_specs import feature_configs
 from sercli.errors import ConfigError, SerError
 from sercli.model import spec
 from sercli.types import TrainConfig

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from sercli.files import write_atomic
+from sercli._system.files import write_atomic
 
 # Okabe and Ito's colours, which stay apart for every kind of colour vision; lines differ in dash and marker as well.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sercli.evaluation.report.numbers import decimals, interval, percent, points, probability
-from sercli.evaluation.review import Difference, Figure, Review, Standing
+from sercli.evaluation.results import Difference, Figure, Review, Standing
 from sercli.types import Report
 
 _LEVEL = 0.05  # of significance, after the correction

@@ -3,7 +3,7 @@
 import math
 import re
 
-from sercli.evaluation.review import Figure
+from sercli.evaluation.results import Figure
 
 MISSING = "–"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")

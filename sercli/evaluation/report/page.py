@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sercli.evaluation import plots
 from sercli.evaluation.report import findings, numbers
 from sercli.evaluation.report.pictures import Album
-from sercli.evaluation.review import Review, Slice, Standing
+from sercli.evaluation.results import Review, Slice, Standing
 from sercli.types import Report
 
 _FILTERS = {

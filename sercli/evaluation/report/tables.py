@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from sercli.evaluation.report.numbers import MISSING, percent
-from sercli.evaluation.review import Calibration, Difference, Figure, Review, Slice, Standing
+from sercli.evaluation.results import Calibration, Difference, Figure, Review, Slice, Standing
 from sercli.types import Report
 
 COLUMNS = ("system", "against", "by", "of", "figure", "value", "low", "high", "deviation", "n")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sercli.evaluation import metrics
-from sercli.evaluation.review import Bin, Calibration, Difference, Figure, Mistake, Review, Slice, Standing
+from sercli.evaluation.results import Bin, Calibration, Difference, Figure, Mistake, Review, Slice, Standing
 
 EIGHT = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 FOUR = ("neutral", "happiness", "sadness", "anger")

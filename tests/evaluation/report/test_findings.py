@@ -5,7 +5,7 @@ import pytest
 
 from sercli.evaluation.metrics import report
 from sercli.evaluation.report import findings
-from sercli.evaluation.review import Difference, Figure
+from sercli.evaluation.results import Difference, Figure
 
 
 def with_p(made, p_holm, p_ua=0.001):

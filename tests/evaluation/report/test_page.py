@@ -10,7 +10,7 @@ import pytest
 
 from sercli.evaluation import plots
 from sercli.evaluation.report import page
-from sercli.evaluation.review import Figure
+from sercli.evaluation.results import Figure
 
 HOSTILE = "</script></style><svg onload=alert(1)><img src=http://evil.example/x>\"'&"
 VOID = {"meta", "br", "link", "img", "input", "hr"}

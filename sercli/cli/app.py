@@ -1,0 +1,141 @@
+"""The `ser` command: the one place where an exception becomes an exit code."""
+
+import errno
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from sercli import __version__
+from sercli._system import ctrl_c, memory, threads
+from sercli.cli import ensemble, evaluate, predict, prepare, train, tune
+from sercli.errors import SerError
+
+app = typer.Typer(
+    name="ser",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (prepare, tune, train, ensemble, evaluate, predict):
+    app.command()(getattr(command, command.__name__.rpartition(".")[2]))
+
+# What a person can do nothing about but make room, or choose another place.
+_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.EEXIST,  # a folder is to be made where a dangling link stands
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,  # a folder that went away meanwhile
+    errno.ESTALE,
+    errno.EFBIG,
+    errno.ENOLCK,
+}
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ser {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Recognise emotion in speech from how it sounds and what is said."""
+
+
+def main() -> NoReturn:
+    """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
+    memory.keep_few_kernels()
+    threads.wait_briefly()
+    before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
+    try:
+        _run()
+    except KeyboardInterrupt:
+        ctrl_c.end()
+    finally:
+        sys.unraisablehook = before
+
+
+def _run() -> NoReturn:
+    try:
+        code = _command()
+    except SerError as error:
+        _fail(str(error))
+    except SystemExit as error:
+        # Typer and rich turn a broken pipe into exit 1, which is a bug's code here.
+        if not _is_broken_pipe(error.__context__):
+            raise
+        _end_quietly()
+    except OSError as error:
+        if _is_broken_pipe(error):
+            _end_quietly()
+        if error.errno not in _DISK:
+            raise
+        _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror}. {_remedy(error.errno)}")
+    except MemoryError as error:
+        said = f" ({error})" if str(error) else ""
+        _fail(f"There is not enough memory for this{said}; give fewer --jobs or shorter recordings.")
+    except Exception as error:
+        # Typer's usage errors share no public base class; all of them can format themselves.
+        if not hasattr(error, "format_message"):
+            raise
+        if not error.format_message():  # `ser` alone: the help stands above already
+            sys.exit(2)
+        said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
+        _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command() -> object:
+    """What the command gives; Ctrl-C is raised as itself, whatever was made of it on the way."""
+    try:
+        code = app(standalone_mode=False)
+    except BaseException as error:
+        if ctrl_c.is_behind(error):
+            raise KeyboardInterrupt from None
+        raise
+    if code == ctrl_c.CODE:  # typer makes this of it
+        raise KeyboardInterrupt
+    return code
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _end_quietly() -> NoReturn:
+    """The reader of our output has gone, as in `ser ... | head`: nothing is left to be said, not even at exit."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the end, as stdout is
+    sys.exit(0)
+
+
+def _remedy(number: int | None) -> str:
+    if number in (errno.EACCES, errno.EPERM):
+        return "Change its permissions, or choose another place."
+    if number in (errno.ENOENT, errno.ESTALE):
+        return "It was moved or removed meanwhile; repeat the command."
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Make room, or choose another place."
+    return "Choose another place."
+
+
+def _subcommand() -> str:
+    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    return next((f"{word} " for word in sys.argv[1:] if word in known), "")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"ser: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say the same
+    sys.exit(2)

@@ -1,0 +1,206 @@
+"""`ser prepare`: a corpus on disk becomes a prepared dataset."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sercli.cli import options
+
+if TYPE_CHECKING:
+    from sercli.dataset.feature_specs import FeatureSpecs
+    from sercli.dataset.fingerprint import Basis, Summary
+    from sercli.dataset.preparation import Prepared
+    from sercli.dataset.transcripts import Added
+
+Facts = dict[str, str | int | float | None]
+
+
+class LabelSet(StrEnum):
+    """Which labels a dataset gets."""
+
+    four = "four"
+    native = "native"
+
+
+def prepare(
+    corpus: Annotated[
+        str, typer.Argument(help="iemocap, ravdess, emodb, nemo, cremad, tess, savee, meld, goemotions, table or demo.")
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file)."),
+    ] = None,
+    *,
+    out: options.Out,
+    labels: Annotated[
+        LabelSet,
+        typer.Option("--labels", help="four: neutral, happiness, sadness, anger; native: all that the corpus has."),
+    ] = LabelSet.four,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features", help="Names with commas between. Default: all that the presets use, those of extras aside."
+        ),
+    ] = None,
+    asr: Annotated[
+        str | None,
+        typer.Option("--asr", help="Recogniser that hears the words of all recordings: whisper or moonshine."),
+    ] = None,
+    jobs: options.Jobs = None,
+    sets: options.Sets = None,
+) -> None:
+    """Read a corpus, check every recording, choose labels, compute features, hear words."""
+    from sercli.cli import render
+    from sercli.dataset import feature_specs, fingerprint
+    from sercli.model import spec
+
+    root = _default_root(corpus) if root is None else root
+    configs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
+    engine_config = _engine_config(asr, sets or [])
+    made_from = None
+    if asr is None:
+        keys = [feature_specs.key(*config) for config in configs]
+        made_from = fingerprint.basis(corpus, root, out, label_set=labels.value, features=keys)
+        if made_from and (summary := fingerprint.recall(out, made_from)):
+            _show(summary, {})
+            render.note(_next(asr, out))
+            return
+    prepared = _prepare(
+        corpus, root, out, labels=labels, configs=configs, jobs=options.n_jobs(jobs), made_from=made_from
+    )
+    if asr is None:
+        _show(prepared.summary, {})
+    else:
+        added = _hear(prepared, asr, engine_config, jobs=options.n_jobs(jobs))
+        _show(prepared.summary, _heard(prepared, asr, added))
+        _tell(asr, added)
+    render.note(_next(asr, out))
+
+
+def _default_root(corpus: str) -> Path:
+    """Where a corpus lies that ships with ser.
+
+    Raises:
+        SerError: no such corpus, or one that does not.
+    """
+    from sercli import plugins
+    from sercli.errors import SerError
+
+    plugin = plugins.load("corpus", corpus)
+    if not hasattr(plugin, "default_root"):
+        raise SerError(
+            f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR."
+        )
+    root: Path = plugin.default_root()
+    return root
+
+
+def _engine_config(asr: str | None, sets: list[str]) -> Any:
+    """The recogniser's configuration, with which it works; None without a recogniser.
+
+    Raises:
+        SerError: it is not installed, cannot load its model, or is not asked for and yet has settings.
+    """
+    from sercli import config
+
+    if asr is None and "asr" not in config.parse_sets(sets):
+        return None
+    from sercli.dataset import transcripts
+
+    engine_config = transcripts.engine_config(asr, sets)
+    if asr is not None:
+        transcripts.check_engine(asr, engine_config)
+    return engine_config
+
+
+def _prepare(
+    corpus: str,
+    root: Path,
+    out: Path,
+    *,
+    labels: LabelSet,
+    configs: "FeatureSpecs",
+    jobs: int,
+    made_from: "Basis | None",
+) -> "Prepared":
+    from sercli._system import processes
+    from sercli.cli import render
+    from sercli.dataset import preparation
+
+    with processes.shared():
+        prepared = preparation.prepare(corpus, root, out, label_set=labels.value, jobs=jobs, progress=render.progress)
+        return preparation.finish(prepared, configs, jobs=jobs, progress=render.progress, made_from=made_from)
+
+
+def _hear(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int) -> "Added":
+    from sercli.cli import render
+    from sercli.dataset import transcripts
+
+    dataset = prepared.dataset
+    base, rows = Path(dataset.info.root), dataset.manifest.utterances
+    return transcripts.add(dataset.folder, base, rows, asr, engine_config, jobs=jobs, progress=render.progress)
+
+
+def _next(asr: str | None, out: Path) -> str:
+    model = "PRESET" if asr is None else f"linguistic --words {asr}"
+    return f"Next: ser train -m {model} --data {out} --out RUN"
+
+
+def _show(summary: "Summary", heard: Facts) -> None:
+    """What was found, what was skipped and why, and the classes before and after the choice of labels."""
+    from sercli.cli import render
+
+    facts: Facts = {
+        "corpus": f"{summary.corpus} ({summary.licence})",
+        "utterances": summary.n_utterances,
+        "speakers": summary.n_speakers,
+        "sessions": summary.n_sessions,
+        "hours": round(summary.hours, 2),
+        "suggested split": summary.split,
+        "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
+        **heard,
+    }
+    render.dataset_summary(facts, summary.remarks)
+    render.distribution_table(summary.before, summary.after, summary.mapping)
+    if summary.duplicates:
+        first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
+        render.warn(f"recordings under more than one name: {n}; the first: {first}")
+    for name in (name for name, done in summary.features.items() if not done):
+        render.note(f"{name} was passed over: no utterance has what it is made from.")
+
+
+def _heard(prepared: "Prepared", asr: str, added: "Added") -> Facts:
+    """What a recogniser heard, and how well: beside the human words, where there are any, and by its own account."""
+    from sercli.dataset import transcripts
+
+    found = added.transcripts
+    errors = transcripts.word_errors(prepared.dataset.manifest.utterances, {i: t.text for i, t in found.items()})
+    sure = sum(t.confidence for t in found.values()) / len(found) if found else None
+    return {
+        "transcripts": f"{len(found)} by {asr}, {added.n_new} of them new",
+        **({"word error rate": str(errors)} if errors else {}),
+        "mean confidence": sure,
+    }
+
+
+def _tell(asr: str, added: "Added") -> None:
+    """Why transcripts were made anew, and what could not be heard.
+
+    Raises:
+        SerError: there was such a recording; all others are done.
+    """
+    from sercli.cli import render
+    from sercli.errors import SerError
+
+    if added.outdated:
+        changes = "; ".join(added.outdated)
+        render.note(
+            f"The transcripts that {asr} had made before were heard with other settings ({changes}): made anew."
+        )
+    for failure in added.failures:
+        render.warn(failure)
+    if added.failures:
+        n, all_ = len(added.failures), len(added.failures) + len(added.transcripts)
+        raise SerError(f"{n} of {all_} recordings could not be heard; they are named above. The others are done.")

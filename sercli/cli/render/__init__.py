@@ -1,0 +1,37 @@
+"""Everything that people see: notes and progress on stderr, results as tables on stdout.
+
+The only room that imports rich; commands import it inside their functions. Names, paths and labels are shown letter by
+letter, never read as markup. Each function takes another console where a test or a caller has one.
+"""
+
+from sercli.cli.render.console import note, warn
+from sercli.cli.render.predictions import prediction_card, prediction_rows
+from sercli.cli.render.progress import progress, repetition_progress, training_progress
+from sercli.cli.render.tables import (
+    class_table,
+    confusion_table,
+    dataset_summary,
+    distribution_table,
+    review_table,
+    systems_table,
+    trials_table,
+)
+from sercli.cli.render.timeline import timeline_rows
+
+__all__ = [
+    "class_table",
+    "confusion_table",
+    "dataset_summary",
+    "distribution_table",
+    "note",
+    "prediction_card",
+    "prediction_rows",
+    "progress",
+    "repetition_progress",
+    "review_table",
+    "systems_table",
+    "timeline_rows",
+    "training_progress",
+    "trials_table",
+    "warn",
+]

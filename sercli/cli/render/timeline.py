@@ -1,0 +1,89 @@
+"""What `ser predict` found in a long recording, a row an utterance, written as it is found."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.cells import set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from sercli.cli.render.console import plain, show, stdout
+from sercli.cli.render.predictions import said
+from sercli.cli.render.text import MISSING, figure
+
+_TIME = len("0:00:00.0")
+_NARROWEST = 20  # cells that words get, however narrow the terminal
+
+
+def timeline_rows(
+    path: str, rows: Iterable[Mapping[str, Any]], labels: Sequence[str], *, console: Console | None = None
+) -> None:
+    """Show each utterance as it comes: times, emotion, confidence and words; then the share of time of each emotion.
+
+    What an answer leaves out is said at the end, with how many utterances it is true of.
+
+    Args:
+        path: of the recording.
+        rows: objects as of `--json`, in the order of time; none is kept.
+        labels: all that a row can have.
+        console: instead of stdout.
+    """
+    console = console or stdout()
+    widest = max(map(len, ("emotion", "unsure", *labels)))
+    words_at = _TIME * 2 + widest + len("0.000") + 4 * 2
+    room = max(console.width - words_at, _NARROWEST)
+    head = f"{'from':>{_TIME}}  {'to':>{_TIME}}  {'emotion':{widest}}  {'conf.':5}  words"
+    show(console, plain(f"in {path}"), Text(head, "bold"), Text("─" * min(words_at + room, console.width), "dim"))
+    spent: dict[str, float] = dict.fromkeys(labels, 0.0)
+    remarks: Counter[str] = Counter()
+    n_rows = 0
+    for row in rows:
+        n_rows += 1
+        label = row["label"] or MISSING
+        remarks.update([row["reason"]] if row["label"] and row.get("reason") else [])
+        spent[label] = spent.get(label, 0.0) + row["end_s"] - row["start_s"]
+        times = f"{clock(row['start_s']):>{_TIME}}  {clock(row['end_s']):>{_TIME}}  "
+        cells = Text.assemble(times, plain(set_cell_size(label, widest), "bold"), f"  {figure(row['confidence']):5}  ")
+        show(console, cells + _folded(_words(row), room, words_at, console))
+    left_out = [plain(f"{n} of {n_rows}: {reason}", "dim") for reason, n in remarks.items()]
+    show(console, plain(_summary(spent)), *left_out, Text())
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, and hours where there are any.
+
+    >>> clock(3.25), clock(59.96), clock(3723.04)
+    ('0:03.2', '1:00.0', '1:02:03.0')
+    """
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    whole = f"{hours}:{minutes:02}" if hours else str(minutes)
+    return f"{whole}:{tenths // 10:02}.{tenths % 10}"
+
+
+def _words(row: Mapping[str, Any]) -> Text:
+    """The words; without an answer, why there is none."""
+    if row["label"] is None:
+        return plain(row.get("reason") or "", "dim")
+    return said(row)
+
+
+def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
+    """Words in as many lines as they need, each below the first."""
+    lines = words.wrap(console, width)
+    for line in lines:
+        line.rstrip()
+    return Text("\n" + " " * indent).join(lines)
+
+
+def _summary(spent: Mapping[str, float]) -> str:
+    """One line such as "1:04.0 of speech: anger 71%, neutral 29%", the longest first."""
+    total = sum(spent.values())
+    if spent.keys() == {MISSING} or total == spent.get(MISSING, 0.0):
+        return "No emotion found."
+    named = sorted(((s, label) for label, s in spent.items() if s and label != MISSING), reverse=True)
+    shares = [f"{label} {s / total:.0%}" for s, label in named]
+    rest = [f"no answer {spent[MISSING] / total:.0%}"] if spent.get(MISSING) else []
+    return f"{clock(total)} of speech: {', '.join([*shares, *rest])}"

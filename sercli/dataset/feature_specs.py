@@ -1,0 +1,62 @@
+"""Which features a dataset is to have, each with its configuration, and the name of each on disk."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sercli import config, plugins
+from sercli.errors import ConfigError, SerError
+
+FeatureSpecs = Sequence[tuple[str, Any]]
+"""Features to compute, each with its Config."""
+
+
+def feature_configs(
+    names: str | None, sets: Sequence[str], defaults: Sequence[tuple[str, Mapping[str, Any]]]
+) -> FeatureSpecs:
+    """The features to compute, each with its configuration.
+
+    Args:
+        names: with commas between; None: the defaults.
+        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key. A recogniser's pairs may
+            be among them; see `transcripts.engine_config`.
+        defaults: what is computed when nothing is named: features with their settings.
+
+    Raises:
+        SerError: an unknown feature, or a key that no chosen feature has.
+    """
+    chosen = defaults if names is None else [(name.strip(), {}) for name in names.split(",") if name.strip()]
+    if not chosen:
+        raise SerError("--features names none; give for example --features lld,words, or leave it out.")
+    classes = {name: plugins.load("feature", name).Config for name, _ in chosen}
+    fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
+    sections = config.parse_sets(sets)
+    for section in sections:
+        if section not in ("feature", "asr"):
+            raise ConfigError(
+                f"--set {section}.… does nothing in `ser prepare`, which takes feature.KEY=VALUE and asr.KEY=VALUE."
+            )
+    values = sections.get("feature", {})
+    for key in values:
+        if not any(key in known for known in fields.values()):
+            raise ConfigError(config.no_such_setting("feature", key, set().union(*fields.values())))
+    return [
+        (
+            name,
+            config.build(classes[name], {**own, **{k: v for k, v in values.items() if k in fields[name]}}, "feature"),
+        )
+        for name, own in chosen
+    ]
+
+
+def key(feature: str, feature_config: Any) -> str:
+    """Name of the feature's folder: the same name means the same numbers."""
+    plugin = plugins.load("feature", feature)
+    settings = plugin.identity(feature_config) if hasattr(plugin, "identity") else config.to_dict(feature_config)
+    if settings.get("speed") == 1:  # what was computed before there was this setting is still the same
+        settings = {name: value for name, value in settings.items() if name != "speed"}
+    content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
+    return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"

@@ -1,0 +1,98 @@
+"""Pictures of a review: systems with their intervals, how far confidence can be believed, what doubt would save."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure
+from sercli.evaluation.results import Standing
+from sercli.types import Report
+
+_OF_MODALITY = {"acoustic": (ORANGE, "s"), "linguistic": (BLUE, "o"), "both": (GREEN, "D")}
+_COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", GREY)
+_DASHES = ("-", "--", "-.", ":")  # four and seven: only the 29th curve is like the first
+
+
+def intervals_picture(systems: Sequence[Standing], baselines: Sequence[Report], target: Target) -> None:
+    """Draw the UA of systems with its 95 % interval, one below the other, and lines where the baselines lie.
+
+    Args:
+        systems: in the order to show, the first at the top; at least one.
+        baselines: of which each distinct UA has a line.
+        target: the PNG to write, or what takes up an SVG.
+    """
+    with new_figure((7.5, 1.3 + 0.34 * len(systems)), target) as figure:
+        axes = figure.add_subplot()
+        for modality, (colour, marker) in _OF_MODALITY.items():
+            places = [place for place, s in enumerate(systems) if s.modality == modality]
+            values = np.array([(s.ua.value, s.ua.low, s.ua.high) for s in systems if s.modality == modality])
+            if places:
+                axes.hlines(places, values[:, 1], values[:, 2], color=colour, linewidth=2)
+                axes.plot(values[:, 0], places, marker, color=colour, markersize=6.5, label=modality)
+        for place, system in enumerate(systems):
+            axes.annotate(
+                f"{system.ua.value:.1%}", (1, place), (6, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", va="center", annotation_clip=False,
+            )  # fmt: skip
+        for ua in dict.fromkeys(baseline.ua for baseline in baselines):
+            names = ", ".join(baseline.name for baseline in baselines if baseline.ua == ua)
+            axes.axvline(ua, color=GREY, linestyle=":", linewidth=1.2, label=f"{names} {ua:.1%}")
+        axes.set_yticks(range(len(systems)), [system.name for system in systems])
+        axes.set(ylim=(len(systems) - 0.4, -0.6), xlabel="UA, with its 95 % interval")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        figure.legend(frameon=False, loc="outside upper left", ncols=5)
+
+
+def reliability_picture(system: Standing, target: Target) -> None:
+    """Draw how often answers are right against how sure they are, and how many there are of each confidence.
+
+    Args:
+        system: with at least one bin.
+        target: the PNG to write, or what takes up an SVG.
+    """
+    confidence = np.array([group.confidence for group in system.reliability])
+    accuracy = np.array([group.accuracy for group in system.reliability])
+    n = np.array([group.n for group in system.reliability])
+    with new_figure((4.2, 4.6), target) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
+        upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2, label="as sure as right")
+        upper.vlines(confidence, confidence, accuracy, color=RED, linewidth=2, alpha=0.5)
+        upper.plot(confidence, accuracy, color=BLUE, marker="o", markersize=4.5, label="answers")
+        upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="Share that is right")
+        upper.set_title(f"{system.name}\nECE {system.before.ece:.1%} before, {system.after.ece:.1%} after", fontsize=11)
+        upper.legend(frameon=False, loc="upper left")
+        lower.bar(confidence, n / n.sum(), width=0.04, color=BLUE)
+        lower.set(xlabel="Confidence", ylabel="Answers")
+        lower.yaxis.set_major_locator(MaxNLocator(2))
+        for axes in (upper, lower):
+            axes.xaxis.set_major_formatter(PercentFormatter(1))
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.grid()
+            axes.set_axisbelow(True)
+
+
+def risk_coverage_picture(systems: Sequence[Standing], target: Target) -> None:
+    """Draw the share of errors among the answers that are given when the unsure ones are held back.
+
+    Args:
+        systems: a curve each, in the order of the legend; at least one.
+        target: the PNG to write, or what takes up an SVG.
+    """
+    with new_figure((7.0, 4.2), target) as figure:
+        axes = figure.add_subplot()
+        for place, system in enumerate(systems):
+            colour, dash = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
+            coverage, risk = np.array(system.risk_coverage).T
+            axes.plot(coverage, risk, dash, color=colour, linewidth=1.8, label=system.name)
+            axes.plot(coverage[-1:], risk[-1:], "o", color=colour, markersize=4)
+        axes.set(xlim=(0, 1.01), xlabel="Share of utterances that get an answer, the surest first")
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("Share of answers that are wrong")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid()
+        figure.legend(frameon=False, loc="outside right upper", fontsize=9)

@@ -1,0 +1,1 @@
+"""Training: from a prepared dataset to run directories."""

@@ -1,0 +1,273 @@
+"""The six commands from end to end, as a user runs them: in one process, to keep them quick."""
+
+import errno
+import json
+import os
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from iemocap_tree import tiny_plan, write_tree
+
+QUICK = ["--set", "train.epochs=3", "--set", "train.lr=0.01"]
+
+
+@pytest.fixture(scope="module")
+def iemocap(tmp_path_factory, run_quietly):
+    """A tiny release with every quirk of the whole one, prepared, with a run of each modality and all ensembles."""
+    base = tmp_path_factory.mktemp("iemocap")
+    write_tree(base / "IEMOCAP_full_release", tiny_plan())
+    folders = SimpleNamespace(
+        root=base / "IEMOCAP_full_release",
+        data=base / "data",
+        acoustic=base / "acoustic",
+        linguistic=base / "linguistic",
+        ensembles=base / "ensembles",
+    )
+    run_quietly("prepare", "iemocap", folders.root, "--out", folders.data, "--jobs", 1)
+    run_quietly("train", "-m", "acoustic-lld", "--data", folders.data, "--out", folders.acoustic, *QUICK)
+    run_quietly("train", "-m", "linguistic", "--data", folders.data, "--out", folders.linguistic, *QUICK)
+    sides = ["-a", folders.acoustic, "-l", folders.linguistic]
+    run_quietly("ensemble", *sides, "--data", folders.data, "--out", folders.ensembles, *QUICK[:2])
+    return folders
+
+
+def test_version_and_help(ser):
+    assert ser("--version").out.startswith("ser 0.")
+    assert ser("--help").code == 0
+
+
+def test_prepare_shows_what_it_found(ser, iemocap, tmp_path):
+    shown = ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words")
+    assert shown.code == 0
+    for expected in ("frustration", "happiness", "loso", "Before the choice", "After it", "without a majority"):
+        assert expected in shown.out
+    assert "ser train" in shown.err
+
+
+def test_a_second_prepare_gives_the_same_manifest(ser, iemocap, tmp_path):
+    ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words")
+    first = (tmp_path / "data" / "manifest.jsonl").read_bytes()
+    assert ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words").code == 0
+    assert (tmp_path / "data" / "manifest.jsonl").read_bytes() == first
+
+
+def test_train_scores_the_test_part_beside_chance_and_majority(ser, iemocap, tmp_path):
+    shown = ser("train", "-m", "linguistic-lstm", "--data", iemocap.data, "--out", tmp_path / "run", *QUICK)
+    assert shown.code == 0
+    for expected in ("linguistic-lstm", "chance", "majority", "UA"):
+        assert expected in shown.out
+
+
+def test_the_leaky_split_is_named_as_such(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run", "--split", "seed"]
+    assert "shares speakers" in ser(*words, *QUICK).err
+
+
+def test_other_settings_on_one_run_are_refused_with_the_difference(ser, iemocap):
+    words = ["train", "-m", "acoustic-lld", "--data", iemocap.data, "--out", iemocap.acoustic, *QUICK]
+    refused = ser(*words, "--set", "train.lr=0.5", "--seed", 7)
+    assert refused.code == 2
+    assert "train.lr was 0.01, now 0.5" in refused.err
+    assert "run.seed was 0, now 7" in refused.err
+
+
+def test_evaluate_scores_models_and_ensembles_side_by_side(ser, iemocap):
+    members = ["-a", iemocap.acoustic, "-l", iemocap.linguistic]
+    rules = [word for folder in sorted(iemocap.ensembles.iterdir()) for word in ("-e", folder)]
+    shown = ser("evaluate", *members, *rules, "--json")
+    found = json.loads(shown.out)
+    names = ["acoustic-lld", "linguistic", "average", "feature", "max-confidence", "asr-weighted", "weighted"]
+    assert sorted(system["name"] for system in found["systems"]) == sorted(names)
+    figures = [system["ua"] for system in found["systems"]]
+    assert figures == sorted(figures, reverse=True)
+    assert [system["name"] for system in found["baselines"]] == ["chance", "majority"]
+    for system in found["systems"]:
+        assert sum(map(sum, system["confusion"])) == system["n"]
+        assert set(system) >= {"name", "n", "wa", "ua", "macro_f1", "weighted_f1", "recall", "confusion", "labels"}
+    assert (iemocap.acoustic / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluating_anew_gives_the_stored_figures(ser, iemocap):
+    stored = ser("evaluate", "-e", iemocap.ensembles / "feature", "--json")
+    anew = ser("evaluate", "-e", iemocap.ensembles / "feature", "--data", iemocap.data, "--json")
+    first, second = ({**json.loads(one.out), "command": ""} for one in (anew, stored))
+    assert first == second
+
+
+def test_evaluate_shows_the_confusion_matrix(ser, iemocap):
+    shown = ser("evaluate", "-l", iemocap.linguistic)
+    assert shown.code == 0
+    for expected in ("neutral", "recall", "precision", "chance"):
+        assert expected in shown.out
+
+
+def test_tune_ends_with_a_file_that_train_takes(ser, iemocap, tmp_path):
+    study = ["tune", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "study", "--trials", 2]
+    shown = ser(*study, "--set", "train.epochs=2")
+    assert shown.code == 0
+    assert "train.lr" in shown.out
+    assert (tmp_path / "study" / "trials.png").exists()
+    words = ["train", "-m", "linguistic", "--config", tmp_path / "study" / "best.json", "--data", iemocap.data]
+    assert ser(*words, "--out", tmp_path / "run").code == 0
+
+
+def test_the_demo_corpus_needs_no_path(ser, tmp_path):
+    shown = ser("prepare", "demo", "--out", tmp_path / "demo", "--features", "words")
+    assert shown.code == 0
+    assert "192" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["prepare", "ravdes", "x", "--out", "y"], "Did you mean 'ravdess'?"),
+        (["prepare", "ravdess", "nowhere", "--out", "y"], "nowhere"),
+        (["prepare", "ravdess", "--out", "y"], "needs the folder where the corpus lies"),
+        (["train", "-m", "linguistc", "--data", "x", "--out", "y"], "Did you mean 'linguistic'?"),
+        (["train", "-m", "linguistic", "--data", "nowhere", "--out", "y"], "not a prepared dataset"),
+        (["train", "-m", "linguistic", "--set", "train.lr=-1", "--data", "x", "--out", "y"], "train.lr"),
+        (
+            ["train", "-m", "linguistic", "--set", "train.lrr=1", "--data", "x", "--out", "y"],
+            "Did you mean 'train.lr'?",
+        ),
+        (["prepare", "demo", "--labels", "five", "--out", "y"], "for '--labels': 'five' is not one of"),
+        (["train", "-m", "linguistic", "--fold", "0", "--data", "x", "--out", "y"], "--fold"),
+        (["train", "--data", "x", "--out", "y"], "No model chosen"),
+        (["evaluate"], "Nothing to evaluate"),
+        (["evaluate", "-a", "nowhere"], "not a run directory"),
+        (["predict", "nowhere.wav", "--model", "nowhere"], "nowhere.wav does not exist"),
+        (["predict"], "Missing"),
+        (["nonsense"], "No such command"),
+        (["preditc"], "Did you mean 'predict'? See `ser --help`."),
+        (["train", "--nonsense"], "--nonsense"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(ser, tmp_path, monkeypatch, words, expected):
+    monkeypatch.chdir(tmp_path)
+    shown = ser(*words)
+    assert shown.code == 2
+    assert shown.out == ""
+    assert expected in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ensembles_are_not_strewn_among_other_things(ser, iemocap):
+    before = sorted(iemocap.data.iterdir())
+    words = ["ensemble", "-a", iemocap.acoustic, "-l", iemocap.linguistic, "--data", iemocap.data]
+    refused = ser(*words, "--out", iemocap.data)
+    assert refused.code == 2
+    assert "holds something else than ensembles" in refused.err
+    assert sorted(iemocap.data.iterdir()) == before
+
+
+def test_an_ensemble_of_a_member_without_predictions_is_refused_before_any_work(ser, iemocap, tmp_path):
+    shutil.copytree(iemocap.acoustic, tmp_path / "member")
+    (tmp_path / "member" / "predictions" / "test.csv").unlink()
+    words = ["ensemble", "-a", tmp_path / "member", "-l", iemocap.linguistic, "--data", iemocap.data]
+    refused = ser(*words, "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert "test.csv cannot be read" in refused.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_is_not_put_into_a_dataset(ser, iemocap):
+    before = sorted(iemocap.data.iterdir())
+    refused = ser("tune", "-m", "linguistic", "--data", iemocap.data, "--out", iemocap.data, "--trials", 1)
+    assert refused.code == 2
+    assert "holds something else than a study" in refused.err
+    assert sorted(iemocap.data.iterdir()) == before
+
+
+def test_a_training_that_cannot_begin_leaves_no_run_behind(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run"]
+    refused = ser(*words, "--set", f"feature.vectors={tmp_path / 'none.txt'}")
+    assert refused.code == 2
+    assert "none.txt" in refused.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_at_another_speed_that_cannot_be_heard_leaves_no_run_behind(ser, iemocap, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(iemocap.data, data)
+    info = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps({**info, "root": str(tmp_path / "gone")}))
+    words = ["train", "-m", "acoustic-lld", "--data", data, "--out", tmp_path / "run", "--set", "train.epochs=1"]
+    for fold in (1, "all"):
+        refused = ser(*words, "--fold", fold, "--set", "train.speeds=[0.9]")
+        assert (refused.code, (tmp_path / "run").exists()) == (2, False)
+        assert str(tmp_path / "gone") in refused.err
+    assert ser(*words).code == 0, "what is in the cache needs no recordings"
+
+
+def test_a_setting_that_one_of_several_models_refuses_is_told_before_any_is_trained(ser, iemocap, tmp_path):
+    words = ["train", "-m", "acoustic-lld", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "runs"]
+    refused = ser(*words, "--set", "train.speeds=[0.9]")
+    assert (refused.code, (tmp_path / "runs").exists()) == (2, False)
+    assert "'words' reads words, which have no speed" in refused.err
+
+
+def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run"]
+    assert "--folds does nothing with --split seed" in ser(*words, "--split", "seed", "--folds", 5).err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "expected"),
+    [("-a", "linguistic", "is linguistic; give it with -l"), ("-e", "acoustic", "is acoustic; give it with -a")],
+)
+def test_a_run_is_evaluated_as_what_it_is(ser, iemocap, side, kind, expected):
+    refused = ser("evaluate", side, getattr(iemocap, kind))
+    assert refused.code == 2
+    assert expected in refused.err
+
+
+def test_an_evaluation_on_other_data_leaves_the_runs_own_report_alone(ser, iemocap, tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(iemocap.acoustic, run)
+    ser("evaluate", "-a", run)
+    own = (run / "report.json").read_bytes()
+    smaller = tmp_path / "table.csv"
+    clips = sorted(iemocap.root.glob("Session1/sentences/wav/*/Ses*.wav"))[:4]
+    labels = ("neutral", "happiness", "sadness", "anger")
+    smaller.write_text("path,label\n" + "".join(f"{clip},{label}\n" for clip, label in zip(clips, labels, strict=True)))
+    assert ser("prepare", "table", smaller, "--out", other, "--features", "lld", "--jobs", 1).code == 0
+    assert ser("evaluate", "-a", run, "--data", other).code == 0
+    assert (run / "report.json").read_bytes() == own
+    assert json.loads((run / "report-other.json").read_bytes())["n"] == 4
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS], ids=["somebody else's", "read-only"])
+def test_a_run_is_scored_though_nothing_can_be_kept_there(ser, iemocap, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("sercli.evaluation.plots.confusion_picture", refuse)
+    shown = ser("evaluate", "-a", iemocap.acoustic)
+    assert shown.code == 0
+    assert "may not be written to" in shown.err
+    assert "recall" in shown.out
+
+
+def test_what_comes_next_names_the_side_that_the_run_is_of(ser, iemocap):
+    words = ["--data", iemocap.data, *QUICK, "--out"]
+    assert f"ser evaluate -l {iemocap.linguistic}" in ser("train", "-m", "linguistic", *words, iemocap.linguistic).err
+    assert f"ser evaluate -a {iemocap.acoustic}" in ser("train", "-m", "acoustic-lld", *words, iemocap.acoustic).err
+
+
+def test_a_dangling_link_is_no_place_to_write_to(ser, iemocap, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "link", *QUICK]
+    refused = ser(*words)
+    assert refused.code == 2
+    assert f"{tmp_path / 'link'} cannot be used" in refused.err
+
+
+def test_an_empty_folder_is_refused(ser, iemocap, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "holds no audio files" in ser("predict", tmp_path / "empty", "--model", iemocap.acoustic).err
+    refused = ser("prepare", "ravdess", tmp_path / "empty", "--out", tmp_path / "data")
+    assert refused.code == 2
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,401 @@
+"""`ser predict` from end to end, on synthetic speech with words."""
+
+import csv
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from children import living
+
+from sercli import batch_runner
+from sercli.cli.predict import Shape
+from sercli.cli.writers import FORMATS
+
+LABELS = ("neutral", "happiness", "sadness", "anger")
+RATE_HZ = 16_000
+
+
+@pytest.fixture
+def folder(tmp_path, demo_clips):
+    """Two clips, one of them in a folder below, and a broken one."""
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    shutil.copy(demo_clips("m1-anger-1"), tmp_path / "in" / "a.ogg")
+    shutil.copy(demo_clips("f1-sadness-1"), tmp_path / "in" / "deep" / "c.ogg")
+    (tmp_path / "in" / "b.wav").write_text("not audio")
+    return tmp_path / "in"
+
+
+@pytest.fixture(scope="module")
+def interview(tmp_path_factory, demo_clips):
+    """Two utterances of anger, a long pause, two of sadness: the path, and where each begins and ends."""
+    parts, times, at_s = [], [], 0.0
+    for name, pause_s in (("m1-anger-1", 2), ("m1-anger-2", 2), ("m1-sadness-1", 6), ("m1-sadness-2", 2)):
+        sound, rate_hz = soundfile.read(demo_clips(name), dtype="float32")
+        assert rate_hz == RATE_HZ
+        parts += [np.zeros(pause_s * RATE_HZ, np.float32), sound]
+        times.append((at_s + pause_s, at_s + pause_s + len(sound) / RATE_HZ))
+        at_s = times[-1][1]
+    path = tmp_path_factory.mktemp("interview") / "interview.wav"
+    soundfile.write(path, np.concatenate(parts), RATE_HZ)
+    return path, times
+
+
+def _lines(shown):
+    return [json.loads(line) for line in shown.out.splitlines()]
+
+
+def test_a_clip_has_its_emotion_and_words_on_one_screen(ser, demo_runs, demo_clips):
+    shown = ser("predict", demo_clips("m1-anger-1"), "-m", demo_runs.average)
+    assert (shown.code, shown.err) == (0, "")
+    assert "words:" in shown.out
+    for label in LABELS:
+        assert label in shown.out
+
+
+def test_words_are_heard_with_their_times(ser, demo_runs, demo_clips):
+    (row,) = _lines(ser("predict", demo_clips("m1-anger-2"), "-m", demo_runs.average, "--json"))
+    assert "touch my things" in row["text"].lower()
+    assert 0 <= row["words"][0]["start_s"] < row["words"][-1]["end_s"] <= row["end_s"]
+    assert 0 < row["asr_confidence"] <= 1
+    assert row["reason"] is None
+
+
+def test_settings_reach_the_recogniser(ser, demo_runs, demo_clips, tmp_path):
+    words = ["predict", demo_clips("m1-anger-2"), "-m", demo_runs.average, "--set"]
+    refused = ser(*words, f"asr.model={tmp_path / 'whisper'}")
+    assert refused.code == 2
+    assert f"{tmp_path / 'whisper'} is no folder of a Whisper model" in refused.err
+
+
+def test_json_lines_have_probabilities_that_sum_to_one(ser, demo_runs, demo_clips):
+    clips = [demo_clips(name) for name in ("m2-anger-1", "f1-neutral-1")]
+    rows = _lines(ser("predict", *clips, "--model", demo_runs.acoustic, "--json"))
+    assert [row["path"] for row in rows] == list(map(str, clips))
+    for row in rows:
+        assert sum(row["probs"].values()) == pytest.approx(1.0, abs=1e-9)
+        assert row["confidence"] == max(row["probs"].values()) == row["probs"][row["label"]]
+
+
+def test_csv_has_one_header_over_all_recordings(ser, demo_runs, folder):
+    shown = ser("predict", folder, "--model", demo_runs.acoustic, "--csv")
+    rows = list(csv.DictReader(io.StringIO(shown.out)))
+    assert [row["path"] for row in rows] == [str(folder / "a.ogg"), str(folder / "deep" / "c.ogg")]
+    assert sum(float(rows[0][label]) for label in LABELS) == pytest.approx(1.0)
+
+
+def test_words_change_the_answer_of_an_ensemble_and_their_absence_is_said(ser, demo_runs, demo_clips):
+    words = ["predict", demo_clips("m1-anger-1"), "--model", demo_runs.average, "--json"]
+    (mute,), (spoken,) = _lines(ser(*words, "--no-asr")), _lines(ser(*words, "--text", "i hate this"))
+    (alone,) = _lines(ser("predict", demo_clips("m1-anger-1"), "--model", demo_runs.acoustic, "--json"))
+    assert mute["probs"] == alone["probs"] != spoken["probs"]
+    assert "sound alone" in mute["reason"]
+    assert (spoken["text"], spoken["asr_confidence"]) == ("i hate this", 1.0)
+
+
+@pytest.mark.parametrize("sound", ["silence", "noise"])
+def test_what_is_not_speech_has_no_emotion(ser, demo_runs, tmp_path, sound):
+    level = {"silence": 0.0, "noise": 0.1}[sound]
+    noise = level * np.random.default_rng(0).standard_normal(3 * RATE_HZ)
+    soundfile.write(tmp_path / "a.wav", noise, RATE_HZ)
+    shown = ser("predict", tmp_path / "a.wav", "--model", demo_runs.average, "--json")
+    assert shown.code == 0
+    (row,) = _lines(shown)
+    assert (row["label"], row["probs"], row["reason"]) == (None, {}, "no speech")
+
+
+def test_a_long_recording_has_a_row_for_each_utterance_in_its_order(ser, demo_runs, interview):
+    path, times = interview
+    rows = _lines(ser("predict", path, "-m", demo_runs.acoustic, "--json"))
+    assert [row["start_s"] for row in rows] == sorted(row["start_s"] for row in rows)
+    for start_s, end_s in times:
+        middle_s = (start_s + end_s) / 2
+        (row,) = [row for row in rows if row["start_s"] <= middle_s <= row["end_s"]]
+        assert row["label"] == ("anger" if middle_s < times[2][0] else "sadness")
+    assert rows[0]["start_s"] == pytest.approx(times[0][0], abs=0.5)
+    assert rows[-1]["end_s"] == pytest.approx(times[-1][1], abs=0.5)
+
+
+def test_a_long_recording_is_shown_along_its_time_with_a_summary(ser, demo_runs, interview):
+    shown = ser("predict", interview[0], "-m", demo_runs.acoustic)
+    assert (shown.code, shown.err) == (0, "")
+    assert "from" in shown.out.splitlines()[1]
+    assert "of speech: " in shown.out
+
+
+@pytest.mark.parametrize(("form", "begin"), [("srt", "1\n00:00:0"), ("vtt", "WEBVTT\n"), ("audacity", "")])
+def test_a_long_recording_becomes_subtitles_and_labels(ser, demo_runs, interview, form, begin):
+    shown = ser("predict", interview[0], "-m", demo_runs.acoustic, "--format", form)
+    assert shown.out.startswith(begin)
+    assert "[anger " in shown.out.partition("[sadness")[0]
+
+
+def test_a_timeline_is_drawn_beside_the_answers(ser, demo_runs, interview, tmp_path):
+    shown = ser("predict", interview[0], "-m", demo_runs.acoustic, "--json", "--plot", tmp_path / "a.png")
+    assert len(_lines(shown)) >= 2
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_below_the_least_confidence_the_answer_is_unsure(ser, demo_runs, demo_clips):
+    words = ["predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "--min-confidence", 1]
+    (row,) = _lines(ser(*words, "--json"))
+    assert row["label"] == "unsure"
+    assert set(row["probs"]) == set(LABELS)
+    assert ": unsure" in ser(*words).out
+
+
+def test_a_broken_file_among_good_ones_is_named_and_the_rest_answered(ser, demo_runs, folder):
+    shown = ser("predict", folder, "--model", demo_runs.acoustic, "--json")
+    assert shown.code == 2
+    assert [row["path"] for row in _lines(shown)] == [str(folder / "a.ogg"), str(folder / "deep" / "c.ogg")]
+    warning, last = shown.err.splitlines()
+    assert warning.startswith(f"warning: {folder / 'b.wav'} is not audio")
+    assert last == f"ser: 1 of 3 recordings failed: {folder / 'b.wav'}"
+
+
+def test_the_last_line_names_twenty_failures_and_counts_the_others(ser, demo_runs, folder):
+    for k in range(24):
+        (folder / f"broken{k:02}.wav").write_text("not audio")
+    last = ser("predict", folder, "--model", demo_runs.acoustic, "--json").err.splitlines()[-1]
+    assert "25 of 27 recordings failed" in last
+    assert last.count(".wav") == 20
+    assert last.endswith(" and 5 more")
+
+
+def test_each_recording_gets_a_file_that_is_called_as_it_lies_below_the_folder(ser, demo_runs, folder, tmp_path):
+    out = tmp_path / "out"
+    shown = ser("predict", folder, "--model", demo_runs.acoustic, "-o", out)
+    assert (shown.code, shown.out) == (2, "")
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert files == ["a.ogg.json", "deep/c.ogg.json", "failures.tsv"]
+    assert json.loads((out / "a.ogg.json").read_bytes())["path"] == str(folder / "a.ogg")
+    assert (out / "failures.tsv").read_text().startswith(f"{folder / 'b.wav'}\t")
+    assert shown.err.splitlines()[-1].endswith(f"{out / 'failures.tsv'} says why")
+
+
+def test_a_run_without_failures_leaves_no_list_of_them(ser, demo_runs, folder, tmp_path):
+    words = ["predict", folder, "--model", demo_runs.acoustic, "-o", tmp_path / "out", "--format", "csv"]
+    assert ser(*words).code == 2
+    (folder / "b.wav").unlink()
+    assert ser(*words).code == 0
+    assert not (tmp_path / "out" / "failures.tsv").exists()
+    assert (tmp_path / "out" / "a.ogg.csv").read_text().startswith("path,start_s,")
+
+
+def test_recordings_of_one_name_do_not_collide(ser, demo_runs, folder, tmp_path):
+    (folder / "b.wav").unlink()
+    shutil.copy(folder / "a.ogg", folder / "deep" / "a.ogg")
+    paths = [folder / "a.ogg", folder / "deep" / "a.ogg"]
+    assert ser("predict", *paths, "--model", demo_runs.acoustic, "-o", tmp_path / "out").code == 0
+    files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.json")}
+    assert files == {"in/a.ogg.json", "deep/a.ogg.json"}
+
+
+def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
+    (folder / "b.wav").unlink()
+    words = ["predict", folder, "--model", demo_runs.acoustic, "-o", tmp_path / "out", "--skip-done"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.ogg.json").write_text("done")
+    shown = ser(*words)
+    assert (shown.code, shown.err) == (0, "1 of 2 recordings are done already and passed over.\n")
+    assert (tmp_path / "out" / "a.ogg.json").read_text() == "done"
+    assert (tmp_path / "out" / "deep" / "c.ogg.json").exists()
+    shown = ser(*words)
+    assert (shown.code, shown.err) == (0, "2 of 2 recordings are done already and passed over.\n")
+    shown = ser(*words[:1], folder / "a.ogg", *words[2:], "--plot", tmp_path / "a.png")
+    assert (shown.code, shown.err) == (0, "1 of 1 recordings are done already and passed over.\n")
+
+
+def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
+    words = [sys.executable, "-m", "sercli", "predict", "-", "--model", demo_runs.acoustic, "--json"]
+    done = subprocess.run(words, input=demo_clips("m1-anger-1").read_bytes(), capture_output=True, check=True)
+    assert json.loads(done.stdout)["path"] == "-"
+    assert done.stderr == b""
+
+
+def test_what_is_no_audio_on_stdin_is_refused(demo_runs):
+    words = [sys.executable, "-m", "sercli", "predict", "-", "--model", demo_runs.acoustic, "--json"]
+    done = subprocess.run(words, input=b"words", capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"ser: - is not audio")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_processes_answer_as_one_does(ser, demo_runs, folder):
+    words = ["predict", folder, "--model", demo_runs.average, "--no-asr", "--json"]
+    one, two = ser(*words, "--jobs", 1), ser(*words, "--jobs", 2)
+    assert (two.code, two.err) == (one.code, one.err)
+    assert [row["path"] for row in _lines(two)] == [str(folder / "a.ogg"), str(folder / "deep" / "c.ogg")]
+    for ours, theirs in zip(_lines(two), _lines(one), strict=True):
+        assert ours["probs"] == pytest.approx(theirs["probs"], abs=1e-6)
+
+
+def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folder, monkeypatch):
+    def result(future, wait=Future.result):
+        for process in multiprocessing.active_children():
+            process.kill()
+        return wait(future)
+
+    monkeypatch.setattr(Future, "result", result)
+    shown = ser("predict", folder, "--model", demo_runs.acoustic, "--jobs", 2, "--json")
+    assert shown.code == 2
+    assert f"was killed, perhaps for want of memory, while it heard one of {folder / 'a.ogg'}" in shown.err
+    assert "give fewer --jobs" in shown.err
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_leaves_whole_files_only(demo_runs, demo_clips, tmp_path, jobs):
+    (tmp_path / "in").mkdir()
+    for k in range(60):
+        shutil.copy(demo_clips("m1-anger-1"), tmp_path / "in" / f"{k:02}.ogg")
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "sercli", "predict", tmp_path / "in", "-m", demo_runs.average, "--no-asr"]
+    process = subprocess.Popen([*words, "-o", out, "--jobs", str(jobs)], start_new_session=True, stderr=subprocess.PIPE)
+    while process.poll() is None and not list(out.glob("*.json")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    error = process.communicate()[1]
+    assert (process.returncode, error) == (130, b"")
+    files = list(out.iterdir())
+    assert 0 < len(files) < 60
+    assert all(json.loads(path.read_bytes())["label"] for path in files)
+
+
+def test_a_reader_that_goes_away_is_no_error(demo_runs, demo_clips):
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "sercli", "predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "--json"]
+    left = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (left.returncode, left.stderr) == (0, b"")
+
+
+MEETING = "SER_TEST_MEETING"  # the variable that tells processes in which folder they wait for each other
+
+
+def _heard_by_two(source, listening):
+    """What a process does with a recording once two of them have one in hand."""
+    folder = Path(os.environ[MEETING])
+    (folder / str(os.getpid())).touch()
+    until = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2:
+        assert time.monotonic() < until, "no second process came to work"
+        time.sleep(0.01)
+    return batch_runner._hear_whole(source, listening)
+
+
+def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
+    ser, demo_runs, folder, tmp_path, monkeypatch
+):
+    alive, meeting = [], tmp_path / "meeting"
+    meeting.mkdir()
+    monkeypatch.setenv(MEETING, str(meeting))
+    monkeypatch.setattr(batch_runner, "_hear_whole", _heard_by_two)
+
+    def interrupt(*_, **__):
+        alive.append(len(living()))
+        raise KeyboardInterrupt
+
+    def leave(code):
+        alive.append(len(living()))
+        raise SystemExit(code)
+
+    monkeypatch.setattr("typer.echo", interrupt)
+    monkeypatch.setattr(sys, "exit", leave)
+    stopped = ser("predict", folder, "-m", demo_runs.acoustic, "--jobs", 2, "--json")
+    assert (stopped.code, stopped.err) == (130, "")
+    assert alive == [2, 0]
+    assert len(list(meeting.iterdir())) == 2, "both were at work"
+
+
+def test_a_moved_run_directory_gives_equal_probabilities(ser, demo_runs, demo_clips, tmp_path):
+    words = ["predict", demo_clips("m1-anger-1"), "--text", "so happy", "--json", "--model"]
+    before = ser(*words, demo_runs.average).out
+    shutil.copytree(demo_runs.average, tmp_path / "moved")
+    assert ser(*words, tmp_path / "moved").out == before
+
+
+def test_the_model_that_comes_with_ser_answers_where_none_is_given(ser, demo_runs, demo_clips, monkeypatch):
+    monkeypatch.setattr(batch_runner, "PRETRAINED", demo_runs.acoustic)
+    given = ser("predict", demo_clips("m1-anger-1"), "--json", "-m", demo_runs.acoustic)
+    assert ser("predict", demo_clips("m1-anger-1"), "--json").out == given.out
+
+
+def test_without_any_model_the_option_is_named(ser, demo_clips, monkeypatch, tmp_path):
+    monkeypatch.setattr(batch_runner, "PRETRAINED", tmp_path / "pretrained")
+    refused = ser("predict", demo_clips("m1-anger-1"))
+    assert refused.code == 2
+    assert "give one with --model" in refused.err
+
+
+@pytest.mark.parametrize("kind", ["acoustic", "average"])
+def test_answers_by_sound_alone_start_without_what_hears_words(demo_runs, demo_clips, tmp_path, kind):
+    sound, rate_hz = soundfile.read(demo_clips("m1-anger-1"), dtype="float32")
+    soundfile.write(tmp_path / "a.wav", sound, rate_hz)
+    heavy = ["faster_whisper", "ctranslate2", "av", "onnxruntime", "librosa", "numba", "nltk", "sklearn"]
+    heavy += ["matplotlib", "optuna", "transformers", "huggingface_hub", "tokenizers", "sentence_transformers"]
+    words = ["ser", "predict", str(tmp_path / "a.wav"), "-m", str(getattr(demo_runs, kind)), "--no-asr", "--json"]
+    code = (
+        f"import sys; sys.argv = {words}\n"
+        "from sercli.cli import app\ntry:\n    app.main()\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer, loaded = done.stdout.splitlines()
+    assert json.loads(answer)["label"] in LABELS
+    assert loaded == "[]"
+
+
+def test_every_format_can_be_asked_for():
+    assert {shape.value for shape in Shape} == {"table", *FORMATS}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["a.ogg", "--json", "--csv"], "--json and --csv exclude each other"),
+        (["a.ogg", "--json", "--format", "srt"], "--json and --format srt exclude each other"),
+        (["a.ogg", "--format", "xml"], "'xml' is not one of"),
+        (["a.ogg", "--format", "table", "-o", "out"], "A table is for the screen; with --out give --format json"),
+        (["a.ogg", "--skip-done"], "--skip-done looks for the files of --out"),
+        (["a.ogg", "--min-confidence", "2"], "--min-confidence"),
+        (["a.ogg", "--asr", "wisper"], "Did you mean 'whisper'?"),
+        (["a.ogg", "--set", "asr.beam=3"], "Did you mean 'asr.beam_size'?"),
+        (["a.ogg", "--set", "train.lr=3"], "does nothing in `ser predict`, which takes asr.KEY"),
+        (["nowhere.wav"], "nowhere.wav"),
+        (["*.nothing"], "*.nothing"),
+        (["a.ogg", "b.ogg", "--text", "hello"], "--text says what one recording holds, and there are 2"),
+        (["a.ogg", "b.ogg", "--plot", "a.png"], "--plot draws one recording, and there are 2"),
+        (["a.ogg", "b.ogg", "--format", "vtt"], "give --out for a file each"),
+        (["a.ogg", "--device", "abacus"], "abacus"),
+        (["broken.wav"], "broken.wav is not audio"),
+        (["broken.wav", "-o", "out"], "broken.wav is not audio"),
+        (["broken.wav", "--format", "vtt"], "broken.wav is not audio"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_path, monkeypatch, words, expected):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.ogg", "b.ogg"):
+        shutil.copy(demo_clips("m1-anger-1"), name)
+    (tmp_path / "broken.wav").write_text("not audio")
+    shown = ser("predict", *words, "--model", demo_runs.acoustic)
+    assert (shown.code, shown.out) == (2, "")
+    assert expected in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ogg", "b.ogg", "broken.wav"]
+
+
+def test_a_linguistic_run_needs_words_and_says_where_they_come_from(ser, demo_runs, demo_clips):
+    refused = ser("predict", demo_clips("m1-anger-1"), "-m", demo_runs.linguistic, "--no-asr")
+    assert refused.code == 2
+    assert "leave out --no-asr" in refused.err

@@ -1,0 +1,419 @@
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from sercli.dataset import feature_cache
+from sercli.dataset.feature_specs import key as feature_key
+from sercli.dataset.manifest import make_manifest
+from sercli.errors import AudioError, SerError
+from sercli.features import log_mel, words
+from sercli.types import Utterance
+
+SMALL = log_mel.Config(n_mels=8)
+
+
+@pytest.fixture
+def dataset(tiny_dataset, tmp_path, monkeypatch):
+    """The first 20 utterances of the tiny corpus with a cache of their own, in parts of 8, 8 and 4."""
+    monkeypatch.setattr(feature_cache, "PART", 8)
+    return with_rows(replace(tiny_dataset, folder=tmp_path), tiny_dataset.manifest.utterances[:20])
+
+
+@pytest.fixture
+def extracted(monkeypatch):
+    """The ids of the utterances whose features are computed, as it happens."""
+    ids = []
+    extract = feature_cache.extract
+
+    def spy(utterance, *args, **kwargs):
+        ids.append(utterance.id)
+        return extract(utterance, *args, **kwargs)
+
+    monkeypatch.setattr(feature_cache, "extract", spy)
+    return ids
+
+
+@pytest.fixture
+def ensure(no_progress):
+    """`cache.ensure` of a small log-mel."""
+
+    def run(dataset, feature="log-mel", config=SMALL, **options):
+        return feature_cache.ensure(dataset, feature, config, progress=no_progress, **options)
+
+    return run
+
+
+def with_rows(dataset, rows):
+    return replace(dataset, manifest=make_manifest(rows, dataset.info.labels))
+
+
+def ids_of(dataset):
+    return [u.id for u in dataset.manifest.utterances]
+
+
+def part(store, number, suffix):
+    return store.folder / f"part-{number:05d}.{suffix}"
+
+
+def files_of(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.endswith(".lock")}
+
+
+def test_every_utterance_gets_its_own_rows(dataset, ensure):
+    store = ensure(dataset)
+    for utterance in dataset.manifest.utterances:
+        alone = feature_cache.extract(utterance, Path(dataset.info.root), "log-mel", SMALL)
+        np.testing.assert_array_equal(store[utterance.id], alone.astype(np.float16))
+
+
+def test_rows_come_in_the_order_asked_for(dataset, ensure):
+    store = ensure(dataset)
+    ids = ids_of(dataset)[::-3]
+    for rows, name in zip(store.rows(ids), ids, strict=True):
+        np.testing.assert_array_equal(rows, store[name])
+
+
+def test_features_are_float16_views_that_nobody_can_write_to(dataset, ensure):
+    rows = ensure(dataset)[ids_of(dataset)[0]]
+    assert rows.dtype == np.float16
+    assert isinstance(rows, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 1
+
+
+def test_parts_lie_in_a_folder_that_says_what_they_are(dataset, ensure):
+    store = ensure(dataset)
+    assert sorted(files_of(store.folder)) == [
+        "feature.json",
+        *(f"part-0000{n}.{suffix}" for n in range(3) for suffix in ("json", "npy")),
+    ]
+    told = msgspec.json.decode((store.folder / "feature.json").read_bytes())
+    assert (told["feature"], told["config"]["n_mels"], told["config"]["hop_s"]) == ("log-mel", 8, 0.01)
+
+
+def test_a_second_run_computes_nothing(dataset, ensure, extracted):
+    ensure(dataset)
+    assert extracted == ids_of(dataset)
+    extracted.clear()
+    ensure(dataset)
+    assert extracted == []
+
+
+def test_a_killed_run_goes_on_with_the_part_in_hand(dataset, ensure, extracted, monkeypatch):
+    spy = feature_cache.extract
+
+    def killed(utterance, *args, **kwargs):
+        if utterance.id == ids_of(dataset)[10]:
+            raise KeyboardInterrupt
+        return spy(utterance, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_cache, "extract", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ensure(dataset)
+    folder = next((dataset.folder / "features").iterdir())
+    assert sorted(files_of(folder)) == ["feature.json", "part-00000.json", "part-00000.npy"]
+    extracted.clear()
+    ensure(dataset)
+    assert extracted == ids_of(dataset)[8:]
+
+
+def test_rows_without_their_index_are_made_again(dataset, ensure, extracted):
+    store = ensure(dataset)
+    part(store, 1, "json").unlink()
+    extracted.clear()
+    ensure(dataset)
+    assert extracted == ids_of(dataset)[8:16]
+
+
+def test_an_index_without_its_rows_is_made_again(dataset, ensure, extracted):
+    store = ensure(dataset)
+    part(store, 2, "npy").unlink()
+    extracted.clear()
+    ensure(dataset)
+    assert extracted == ids_of(dataset)[16:]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"ids": [', b"\x00\xff", b'{"ids": [], "digests": [], "lengths": []}'])
+def test_a_damaged_index_is_made_again(dataset, ensure, extracted, content):
+    store = ensure(dataset)
+    good = files_of(store.folder)
+    part(store, 0, "json").write_bytes(content)
+    extracted.clear()
+    ensure(dataset)
+    assert extracted == ids_of(dataset)[:8]
+    assert files_of(store.folder) == good
+
+
+@pytest.mark.parametrize("keep", [0, 50, -100])
+def test_damaged_rows_are_made_again(dataset, ensure, extracted, keep):
+    good = files_of(ensure(dataset).folder)
+    path = part(ensure(dataset), 0, "npy")
+    path.write_bytes(path.read_bytes()[:keep])
+    extracted.clear()
+    assert files_of(ensure(dataset).folder) == good
+    assert extracted == ids_of(dataset)[:8]
+
+
+def test_rows_of_another_part_are_not_taken_for_these(dataset, ensure, extracted):
+    store = ensure(dataset)
+    shutil.copy(part(store, 2, "npy"), part(store, 0, "npy"))
+    extracted.clear()
+    ensure(dataset)
+    assert extracted == ids_of(dataset)[:8]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"digest": "0" * 32}, {"start_s": 0.1}, {"end_s": 0.3}, {"id": "renamed"}], ids=lambda c: next(iter(c))
+)
+def test_a_changed_recording_makes_its_part_again_and_no_other(dataset, ensure, extracted, changes):
+    ensure(dataset)
+    extracted.clear()
+    rows = list(dataset.manifest.utterances)
+    rows[9] = replace(rows[9], **changes)
+    changed = with_rows(dataset, rows)
+    store = ensure(changed)
+    assert extracted == ids_of(changed)[8:16]
+    alone = feature_cache.extract(rows[9], Path(dataset.info.root), "log-mel", SMALL)
+    np.testing.assert_array_equal(store[rows[9].id], alone.astype(np.float16))
+
+
+def test_changed_words_make_their_part_again(dataset, ensure, extracted):
+    ensure(dataset, "words", words.Config())
+    extracted.clear()
+    rows = list(dataset.manifest.utterances)
+    rows[0] = replace(rows[0], transcripts={"human": "quite other words"})
+    store = ensure(with_rows(dataset, rows), "words", words.Config())
+    assert extracted == ids_of(dataset)[:8]
+    assert len(store[rows[0].id]) == 3
+
+
+def test_while_rows_are_replaced_no_index_stands_beside_them(dataset, ensure, monkeypatch):
+    store = ensure(dataset)
+    changed = with_rows(dataset, [replace(u, digest=u.digest[::-1]) for u in dataset.manifest.utterances])
+
+    def killed(path, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_cache, "write_atomic", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ensure(changed)
+    assert not part(store, 0, "json").exists()
+    assert part(store, 1, "json").exists()
+
+
+def test_several_processes_write_the_same_to_the_bit(dataset, ensure):
+    alone = ensure(dataset)
+    together = ensure(replace(dataset, folder=dataset.folder / "other"), jobs=2)
+    assert files_of(together.folder) == files_of(alone.folder)
+    for name in ids_of(dataset):
+        np.testing.assert_array_equal(together[name], alone[name])
+
+
+def test_threads_of_libraries_are_limited_only_while_processes_work(dataset, ensure, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    ensure(dataset, jobs=2)
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_a_part_that_another_process_makes_is_waited_for_and_taken(dataset, ensure, extracted):
+    done = ensure(replace(dataset, folder=dataset.folder / "other")).folder
+    extracted.clear()
+    waiting = threading.Event()
+
+    @contextmanager
+    def progress(description, total):
+        waiting.set()
+        yield lambda n: None
+
+    folder = dataset.folder / "features" / feature_key("log-mel", SMALL)
+    folder.mkdir(parents=True)
+    locks = [FileLock(folder / f".part-{n:05d}.lock") for n in range(3)]
+    for lock in locks:
+        lock.acquire()
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(feature_cache.ensure(dataset, "log-mel", SMALL, progress=progress)), daemon=True
+    )
+    thread.start()
+    assert waiting.wait(30)
+    for path in done.glob("part-*"):
+        shutil.copy(path, folder)
+    for lock in locks:
+        lock.release()
+    thread.join(30)
+    assert len(found) == 1
+    assert extracted == []
+
+
+def test_progress_counts_the_utterances_that_are_computed(dataset, ensure):
+    told = []
+
+    @contextmanager
+    def progress(description, total):
+        told.append((description, total))
+        yield told.append
+
+    part(ensure(dataset), 0, "json").unlink()
+    feature_cache.ensure(dataset, "log-mel", SMALL, progress=progress)
+    assert told == [("Computing log-mel", 8), 8]
+
+
+def test_another_configuration_lies_in_another_folder(dataset, ensure, extracted):
+    first = ensure(dataset)
+    extracted.clear()
+    second = ensure(dataset, config=log_mel.Config(n_mels=9))
+    assert extracted == ids_of(dataset)
+    assert first.folder != second.folder
+    assert (first[ids_of(dataset)[0]].shape[1], second[ids_of(dataset)[0]].shape[1]) == (8, 9)
+
+
+def test_the_key_follows_name_version_dtype_and_every_setting(monkeypatch):
+    key = feature_key("log-mel", SMALL)
+    assert key.startswith("log-mel-")
+    assert feature_key("log-mel", log_mel.Config(n_mels=8)) == key
+    assert feature_key("log-mel", replace(SMALL, level_dbfs=None)) != key
+    assert feature_key("log-mel", replace(SMALL, speed=0.9)) != key
+    for name, value in (("VERSION", 99), ("DTYPE", "float32")):
+        with monkeypatch.context() as patch:
+            patch.setattr(log_mel, name, value)
+            assert feature_key("log-mel", SMALL) != key
+
+
+def test_what_was_computed_before_there_were_speeds_is_still_found():
+    assert feature_key("log-mel", log_mel.Config()) == "log-mel-576f4d43e906"
+
+
+def test_the_key_follows_the_content_of_a_file_of_vectors(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_text("yes 1 2\nno 3 4\n")
+    before = feature_key("words", words.Config(vectors=str(path)))
+    path.write_text("yes 1 2\nno 3 5\n")
+    os.utime(path, ns=(1, 1))
+    assert feature_key("words", words.Config(vectors=str(path))) != before
+
+
+def test_an_utterance_without_the_input_is_left_out(dataset, ensure):
+    silent = Utterance("silent", "table", "anger", transcripts={"human": "words alone"})
+    store = ensure(with_rows(dataset, [silent, *dataset.manifest.utterances[:2]]))
+    assert len(store[ids_of(dataset)[0]]) > 0
+    with pytest.raises(KeyError, match="silent"):
+        store["silent"]
+
+
+@pytest.mark.parametrize(
+    ("feature", "lacking"), [("log-mel", "sound (no recordings)"), ("words", "words (no transcripts)")]
+)
+def test_a_feature_that_nothing_has_the_input_for_is_refused(dataset, ensure, feature, lacking):
+    bare = with_rows(dataset, [Utterance("bare", "table", "anger")])
+    with pytest.raises(SerError) as caught:
+        ensure(bare, feature)
+    expected = f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {lacking}."
+    assert str(caught.value) == expected
+    assert not (dataset.folder / "features").exists()
+
+
+def test_a_part_that_goes_while_others_are_made_is_told(dataset, ensure, monkeypatch):
+    make = feature_cache._make_part
+
+    def gone(task):
+        n = make(task)
+        task.path.unlink()
+        return n
+
+    monkeypatch.setattr(feature_cache, "_make_part", gone)
+    with pytest.raises(SerError, match=r"part-00000\.npy was changed or removed meanwhile; repeat the command\."):
+        ensure(dataset)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_recording_that_went_missing_is_named(dataset, ensure, jobs):
+    rows = list(dataset.manifest.utterances)
+    rows[3] = replace(rows[3], audio="audio/gone.wav")
+    with pytest.raises(AudioError, match=r"audio/gone\.wav cannot be read: No such file or directory; check the path"):
+        ensure(with_rows(dataset, rows), jobs=jobs)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ("log-mel", "'bare' has no recording, which the feature 'log-mel' needs; its words can be used."),
+        ("words", "'bare' has no human transcript, which the feature 'words' reads."),
+    ],
+)
+def test_what_an_utterance_lacks_is_named(tmp_path, feature, message):
+    with pytest.raises(SerError) as caught:
+        feature_cache.extract(Utterance("bare", "table", "anger"), tmp_path, feature, SMALL)
+    assert str(caught.value) == message
+
+
+def test_features_do_not_follow_the_gain():
+    t = np.arange(8_000) / 16_000
+    signal = (0.5 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
+    loud, faint = (feature_cache.extract_signal(signal * np.float32(gain), "log-mel", SMALL) for gain in (1.0, 0.01))
+    np.testing.assert_allclose(loud, faint, atol=1e-3)
+
+
+def test_words_of_each_recogniser_have_a_folder_of_their_own(dataset, ensure, extracted):
+    rows = tuple(replace(u, transcripts={"human": "oh"}) for u in dataset.manifest.utterances)
+    heard = replace(with_rows(dataset, rows), words="whisper")
+    config = words.Config()
+    stores = [ensure(d, "words", config) for d in (dataset, heard)]
+    assert [store.folder.name.removeprefix(feature_key("words", config)) for store in stores] == ["", "-whisper"]
+    assert not np.array_equal(stores[0][rows[0].id], stores[1][rows[0].id])
+    extracted.clear()
+    for d in (dataset, heard):
+        ensure(d, "words", config)
+    assert extracted == []
+
+
+def test_features_of_sound_are_the_same_whosever_words_are_read(dataset, ensure, extracted):
+    folder = ensure(dataset).folder
+    extracted.clear()
+    assert ensure(replace(dataset, words="whisper")).folder == folder
+    assert extracted == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_several_features_at_once_are_what_each_is_alone(dataset, ensure, tmp_path, jobs):
+    told = []
+
+    @contextmanager
+    def progress(description, total):
+        told.append((description, total))
+        yield told.append
+
+    wanted = [("log-mel", SMALL), ("words", words.Config()), ("log-mel", log_mel.Config(n_mels=9))]
+    ensure(dataset, *wanted[1])
+    feature_cache.fill(dataset, wanted, jobs=jobs, progress=progress)
+    assert told == [("Computing log-mel", 20), 8, 8, 4] * 2
+    alone = replace(dataset, folder=tmp_path / "alone")
+    for name, config in wanted:
+        store = ensure(alone, name, config)
+        together = dataset.folder / "features" / store.folder.name
+        assert files_of(together) == files_of(store.folder)
+
+
+def test_nothing_is_computed_where_one_of_several_features_cannot_be(dataset, extracted, no_progress):
+    silent = with_rows(dataset, [replace(u, transcripts={}) for u in dataset.manifest.utterances])
+    with pytest.raises(SerError, match="'words' needs what no utterance here has"):
+        feature_cache.fill(silent, [("log-mel", SMALL), ("words", words.Config())], progress=no_progress)
+    assert extracted == []
+
+
+def test_what_raters_said_stays_in_the_first_process(dataset, ensure, monkeypatch):
+    rated = with_rows(dataset, [replace(u, attributes={"votes": [1] * 99}) for u in dataset.manifest.utterances])
+    sent = []
+    make = feature_cache._make_part
+    monkeypatch.setattr(feature_cache, "_make_part", lambda task: sent.extend(task.utterances) or make(task))
+    ensure(rated)
+    assert [(u.id, u.digest, u.attributes) for u in sent] == [(u.id, u.digest, {}) for u in rated.manifest.utterances]

@@ -1,0 +1,179 @@
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sercli.errors import MismatchError
+from sercli.evaluation.evaluate import review, to_json
+from sercli.evaluation.metrics import report
+from sercli.evaluation.reliability import calibration
+from sercli.evaluation.results import Answers
+from sercli.types import FOUR, Predictions, Utterance
+
+N = 160
+RNG = np.random.default_rng(0)
+TRUTH = RNG.integers(4, size=N)
+ROWS = [
+    Utterance(
+        f"u{i:03}",
+        "iemocap",
+        FOUR[k],
+        speaker=f"s{i % 16}",
+        audio=f"{i}.wav",
+        duration_s=float(1 + i % 5),
+        transcripts={"human": "a word " * (i % 4)},
+        attributes={"sex": "fm"[i % 2], "dialogue": f"d{i // 8}"},
+    )
+    for i, k in enumerate(TRUTH)
+]
+
+
+def answers(name, skill, n_seeds=1, modality="acoustic"):
+    """A system that is the better the more skill it has, and whose temperature makes it less sure."""
+    runs, raw = [], []
+    for _ in range(n_seeds):
+        scores = RNG.standard_normal((N, 4)) + skill * np.eye(4)[TRUTH]
+        tempered, sure = (np.exp(scores * sharpness) for sharpness in (1.0, 3.0))
+        probs = tempered / tempered.sum(axis=1, keepdims=True)
+        runs.append(Predictions(tuple(u.id for u in ROWS), FOUR, probs, tuple(u.label for u in ROWS)))
+        raw.append(sure / sure.sum(axis=1, keepdims=True))
+    return Answers(name, modality, tuple(runs), tuple(raw))
+
+
+SYSTEMS = [
+    answers("linguistic", 0.8, 1, "linguistic"),
+    answers("average", 2.5, 3, "both"),
+    answers("acoustic-lld", 1.5, 2),
+]
+REVIEW = review(SYSTEMS, ROWS[::-1], levels={u.id: -30.0 + i % 7 for i, u in enumerate(ROWS)})
+
+
+def test_systems_come_with_the_highest_ua_first_and_each_two_are_compared():
+    assert [system.name for system in REVIEW.systems] == ["average", "acoustic-lld", "linguistic"]
+    values = [system.ua.value for system in REVIEW.systems]
+    assert values == sorted(values, reverse=True)
+    pairs = [("average", "acoustic-lld"), ("average", "linguistic"), ("acoustic-lld", "linguistic")]
+    assert [(d.first, d.second) for d in REVIEW.differences] == pairs
+
+
+def test_the_order_of_systems_and_utterances_has_no_say():
+    again = review(SYSTEMS[::-1], ROWS, levels={u.id: -30.0 + i % 7 for i, u in enumerate(ROWS)})
+    assert again == REVIEW
+
+
+def test_a_report_counts_all_seeds_and_a_figure_is_their_mean():
+    (average,) = (system for system in REVIEW.systems if system.name == "average")
+    runs = next(one for one in SYSTEMS if one.name == "average").runs
+    of_seeds = [report("average", r.truth, [FOUR[k] for k in r.probs.argmax(axis=1)], FOUR) for r in runs]
+    assert (average.n_seeds, average.report.n) == (3, 3 * N)
+    assert average.report.confusion == np.sum([one.confusion for one in of_seeds], axis=0).tolist()
+    assert average.ua.value == pytest.approx(np.mean([one.ua for one in of_seeds]))
+    assert average.report.ua == pytest.approx(average.ua.value)
+    assert average.ua.deviation == pytest.approx(np.std([one.ua for one in of_seeds], ddof=1))
+    assert REVIEW.systems[2].ua.deviation is None
+
+
+def test_calibration_is_told_before_and_after_the_temperature():
+    for system in REVIEW.systems:
+        own = next(one for one in SYSTEMS if one.name == system.name)
+        truth = np.tile(TRUTH, system.n_seeds)
+        assert system.before == calibration(np.concatenate(own.raw), truth)
+        assert system.after == calibration(np.concatenate([run.probs for run in own.runs]), truth)
+        assert sum(group.n for group in system.reliability) == system.n_seeds * N
+        assert system.risk_coverage[-1] == (1.0, pytest.approx(1 - system.wa.value))
+
+
+def test_slices_and_mistakes_are_of_the_utterances_that_were_answered():
+    for system in REVIEW.systems:
+        assert {s.by for s in system.slices} == {"sex", "speaker", "length", "words", "level"}
+        assert sum(s.n for s in system.slices if s.by == "sex") == N
+        able = [s for s in system.slices if s.n >= 30 and not s.absent]
+        assert system.worst == min(able, key=lambda s: s.ua)
+        rows = {u.id: u for u in ROWS}
+        assert all(rows[m.id].label == m.truth != m.answer and rows[m.id].audio == m.path for m in system.mistakes)
+
+
+def test_systems_of_the_original_study_have_its_figure_beside_theirs():
+    assert [system.published for system in REVIEW.systems] == [0.688, 0.532, 0.631]
+    elsewhere = review(SYSTEMS, [replace(u, corpus="other") for u in ROWS])
+    assert [system.published for system in elsewhere.systems] == [None, None, None]
+
+
+def test_a_review_says_what_its_intervals_are_over():
+    assert REVIEW.protocol == {"intervals": "95 %, bootstrap over 16 speakers"}
+    assert REVIEW.warnings == ()
+    over = review(SYSTEMS, ROWS, over="session", protocol={"split": "official"}, warnings=["mind the gap"])
+    assert over.protocol == {"split": "official", "intervals": "95 %, bootstrap over 20 dialogues"}
+    assert over.warnings == (
+        "mind the gap",
+        "Intervals are over 20 dialogues: they hold for the 16 speakers of the test part, not for others.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("speaker", "warning"),
+    [
+        (lambda i: f"s{i % 10}", r"over 10 speakers: .* too narrow \(of 100 such intervals about 90 hold"),
+        (lambda i: f"s{i % 5}", r"over 5 speakers: .* too narrow \(of 100 such intervals about 85 hold"),
+        (lambda i: "s", "over 160 utterances: they hold for the one speaker of the test part"),
+        (lambda i: None, "over 160 utterances: they hold for the speakers of the test part"),
+    ],
+)
+def test_with_few_speakers_a_reader_is_warned(speaker, warning):
+    rows = [replace(u, speaker=speaker(i), attributes={}) for i, u in enumerate(ROWS)]
+    (found,) = review(SYSTEMS[:1], rows).warnings
+    assert re.search(warning, found)
+
+
+def test_the_majority_baseline_is_that_of_training():
+    (chance, majority) = review(SYSTEMS, ROWS, train_counts={"sadness": 9, "anger": 1}).baselines
+    assert chance.ua == 0.25
+    assert majority.recall["sadness"] == 1
+
+
+def test_what_the_command_knows_is_passed_on():
+    rates = {u.id: i % 3 / 2 for i, u in enumerate(ROWS)}
+    found = review(
+        SYSTEMS[:1], ROWS, question="Which?", data={"corpus": "iemocap"}, leaky=True, word_errors={"whisper": 0.2},
+        utterance_errors=rates, environment={"ser": "1"}, command="ser evaluate", n_mistakes=3,
+    )  # fmt: skip
+    assert (found.question, found.data, found.leaky) == ("Which?", {"corpus": "iemocap"}, True)
+    assert (found.word_errors, found.environment, found.command) == ({"whisper": 0.2}, {"ser": "1"}, "ser evaluate")
+    assert [s.value for s in found.systems[0].slices if s.by == "word errors"] == ["none", "up to 50 %", "over 50 %"]
+    assert len(found.systems[0].mistakes) == 3
+    assert found.differences == ()
+
+
+def test_an_utterance_that_is_not_there_is_named():
+    with pytest.raises(MismatchError, match=r"linguistic answered on 'u159', which is not in .*\(1 of its 160"):
+        review(SYSTEMS, ROWS[:-1])
+
+
+def test_systems_that_answered_on_other_utterances_are_refused():
+    (run,) = SYSTEMS[0].runs
+    fewer = replace(run, ids=run.ids[1:], probs=run.probs[1:], truth=run.truth[1:])
+    with pytest.raises(MismatchError, match="answered on different utterances"):
+        review([replace(SYSTEMS[0], runs=(fewer,)), *SYSTEMS[1:]], ROWS)
+
+
+def test_a_review_is_plain_json_without_nan():
+    truth = tuple("anger" if label == "sadness" else label for label in SYSTEMS[0].runs[0].truth)  # an absent class
+    odd = [replace(one, runs=tuple(replace(run, truth=truth) for run in one.runs)) for one in SYSTEMS]
+    found = to_json(review(odd, ROWS))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    first = found["systems"][0]
+    assert first["recall"]["sadness"] is None
+    assert first["ua"] == first["figures"]["ua"]["value"]
+    assert first["figures"]["ua"]["low"] < first["ua"] < first["figures"]["ua"]["high"]
+    assert found["baselines"][0]["ua"] == pytest.approx(0.25)
+
+
+def test_json_of_a_review_has_everything_that_it_says():
+    found = to_json(REVIEW)
+    assert found.keys() == REVIEW.__dataclass_fields__.keys()
+    wanted = REVIEW.systems[0].__dataclass_fields__.keys() | {"figures", "confusion", "n", "labels", "precision"}
+    assert wanted - {"report"} <= found["systems"][0].keys()
+    assert found["systems"][0]["confusion"] == REVIEW.systems[0].report.confusion
+    assert found["differences"][0]["ua"]["value"] == REVIEW.differences[0].ua.value

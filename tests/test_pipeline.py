@@ -1,0 +1,323 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sercli import pipeline, plugins
+from sercli.audio.segments import Segment
+from sercli.errors import AudioError, SerError
+from sercli.model.calibration import temper
+from sercli.model.ensemble import load as load_system
+from sercli.pipeline import Listener
+from sercli.training import fusion
+from sercli.types import ASR_CONFIDENCE, Prediction, Predictions, TrainConfig, Transcript, Word
+
+CPU = torch.device("cpu")
+RATE_HZ = 16_000
+STOP = "stop it now i hate this"
+
+
+class Loudness:
+    """A system that notes what it is asked, and says of each utterance how loud it is against 1."""
+
+    folder = "loudness"
+    labels = ("soft", "loud")
+
+    def __init__(self, *, rate_hz=RATE_HZ, reads_words=False, members=None):
+        self.config = plugins.load("feature", "log-mel").Config(sample_rate_hz=rate_hz)
+        words = [("words", plugins.load("feature", "words").Config())] if reads_words else []
+        self.features = (("log-mel", self.config), *words)
+        self.asked, self.members = [], members or {}
+        self.lengths = []
+
+    def predict(self, utterances, rows):
+        self.asked.append(list(utterances))
+        signals = [rows.signal(u.id, self.config.sample_rate_hz) for u in utterances]
+        self.lengths += map(len, signals)
+        loud = np.array([np.abs(signal).max() for signal in signals])
+        ids = tuple(u.id for u in utterances)
+        members = {name: np.tile(row, (len(ids), 1)) for name, row in self.members.items()}
+        return Predictions(ids, self.labels, np.stack([1 - loud, loud], axis=1), members=members)
+
+
+@pytest.fixture(autouse=True)
+def speech(monkeypatch):
+    """Speech is what is not zero; an utterance ends with each block. What is real about it has tests of its own."""
+
+    def segments(blocks):
+        at = 0
+        for block in blocks:
+            if block.any():
+                yield Segment(at / RATE_HZ, (at + len(block)) / RATE_HZ, block)
+            at += len(block)
+
+    monkeypatch.setattr(pipeline.segments, "has_speech", lambda signal: bool(signal.any()))
+    monkeypatch.setattr(pipeline.segments, "segments", segments)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """recording(levels, seconds) -> path of a WAV with that many seconds of noise at each of the levels."""
+
+    def write(levels, seconds_each, *, rate_hz=RATE_HZ, suffix="wav"):
+        rng = np.random.default_rng(0)
+        parts = [level * rng.choice([-1.0, 1.0], round(seconds_each * rate_hz)) for level in levels]
+        soundfile.write(tmp_path / f"clip.{suffix}", np.concatenate(parts), rate_hz)
+        return tmp_path / f"clip.{suffix}"
+
+    return write
+
+
+@pytest.fixture
+def blocks(monkeypatch):
+    """blocks(levels, seconds) -> a path whose sound comes in one block for each of the levels."""
+
+    def give(levels, seconds_each):
+        def stream(path, *, sample_rate_hz):
+            for level in levels:
+                given.append(level)
+                yield np.full(round(seconds_each * sample_rate_hz), level, np.float32)
+
+        monkeypatch.setattr(pipeline.reading, "stream", stream)
+        return "talk.wav"
+
+    given = give.given = []
+    return give
+
+
+@pytest.fixture(scope="session")
+def clip(tiny_corpus):
+    return tiny_corpus / "audio" / "f1-anger-script.wav"
+
+
+@pytest.fixture(scope="session")
+def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
+    """An acoustic and a linguistic model, and their average."""
+    out = tmp_path_factory.mktemp("answering") / "average"
+    acoustic, linguistic = (load_system(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
+    context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
+    rule = plugins.load("ensemble", "average").Config()
+    fusion.fuse((acoustic, linguistic), "average", out, context, rule_config=rule, train_config=TrainConfig())
+    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, ensemble=load_system(out, CPU))
+
+
+def _heard(text, confidence=0.8, no_speech=0.1):
+    """A recogniser that hears the same everywhere, its first word from .1 to .3 s."""
+    words = (Word(text.split()[0], 0.1, 0.3, confidence),) if text.strip() else ()
+    return lambda signal: Transcript(text, words, confidence, no_speech)
+
+
+def _answers(system, path, **options):
+    return list(Listener(system, **options).hear(path).answers)
+
+
+def _answer(system, path, **options):
+    (answer,) = _answers(system, path, **options)
+    return answer
+
+
+def test_a_recording_is_answered_as_the_dataset_would_be(systems, tiny_dataset, rows, clip):
+    (utterance,) = [u for u in tiny_dataset.manifest.utterances if u.audio.endswith(clip.name)]
+    expected = systems.acoustic.predict([utterance], rows).probs[0]
+    given = _answer(systems.acoustic, clip)
+    # The dataset keeps log-mel in float16.
+    np.testing.assert_allclose(list(given.probs.values()), expected, atol=1e-3)
+    assert list(given.probs) == list(tiny_dataset.info.labels)
+    assert given.label == max(given.probs, key=given.probs.get)
+    assert given.confidence == given.probs[given.label]
+    assert (given.path, given.start_s, given.end_s) == (str(clip), 0.0, 0.6)
+
+
+@pytest.mark.parametrize(("seconds", "is_clip"), [(15, True), (15.001, False)])
+def test_a_recording_of_more_than_15_s_is_no_clip(recording, seconds, is_clip):
+    heard = Listener(Loudness()).hear(recording([0.5], seconds))
+    assert heard.is_clip == is_clip
+    assert next(answer.label for answer in heard.answers) in Loudness.labels
+
+
+def test_a_long_recording_has_an_answer_for_each_utterance_with_its_times(blocks):
+    path = blocks([0.1, 0.0, 0.9, 0.6], 16)
+    found = [(a.start_s, a.end_s, a.label, round(a.confidence, 3)) for a in _answers(Loudness(), path)]
+    assert found == [(0, 16, "soft", 0.9), (32, 48, "loud", 0.9), (48, 64, "loud", 0.6)]
+
+
+def test_utterances_go_through_the_system_eight_at_a_time_and_the_sound_is_not_read_ahead(blocks):
+    system = Loudness()
+    answers = Listener(system).hear(blocks([0.5] * 20, 16)).answers
+    first = next(iter(answers))
+    assert first.start_s == 0
+    assert len(blocks.given) <= 9
+    list(answers)
+    assert list(map(len, system.asked)) == [8, 8, 4]
+
+
+def test_a_recording_is_called_what_it_is_asked_by(blocks):
+    heard = Listener(Loudness()).hear(blocks([0.5], 1), name="-")
+    assert (heard.path, *[a.path for a in heard.answers]) == ("-", "-")
+
+
+@pytest.mark.parametrize("seconds", [2, 40])
+def test_without_speech_there_is_one_answer_over_the_whole_length_and_nobody_is_asked(recording, seconds):
+    system = Loudness(reads_words=True)
+    given = _answer(system, recording([0.0], seconds), transcribe=_heard("you"))
+    assert (given.label, given.confidence, given.probs, given.text) == (None, None, {}, None)
+    assert (given.start_s, given.end_s, given.reason) == (0, seconds, "no speech")
+    assert system.asked == []
+
+
+def test_what_is_heard_goes_to_the_system_with_how_far_it_can_be_trusted(blocks):
+    system = Loudness(reads_words=True)
+    given = _answer(system, blocks([0.5], 2), transcribe=_heard(" stop it ", confidence=0.7))
+    (utterance,) = system.asked[0]
+    assert utterance.transcripts == {"human": "stop it"}
+    assert utterance.attributes == {ASR_CONFIDENCE: 0.7}
+    assert (given.text, given.asr_confidence, given.reason) == ("stop it", 0.7, None)
+
+
+def test_words_have_their_times_in_the_recording(blocks):
+    answers = _answers(Loudness(reads_words=True), blocks([0.5, 0.0, 0.5], 16), transcribe=_heard("stop"))
+    assert [word for a in answers for word in a.words] == [
+        Word("stop", 0.1, 0.3, 0.8),
+        Word("stop", 32.1, 32.3, 0.8),
+    ]
+
+
+def test_a_system_that_reads_no_words_has_no_remark_about_them(blocks):
+    assert _answer(Loudness(), blocks([0.5], 2)).reason is None
+
+
+def test_an_answer_below_the_least_confidence_is_unsure_and_keeps_its_probabilities(blocks):
+    given = [_answer(Loudness(), blocks([0.6], 1), min_confidence=least) for least in (0.59, 0.61)]
+    assert [a.label for a in given] == ["loud", "unsure"]
+    assert given[0].probs == given[1].probs
+    assert given[0].confidence == given[1].confidence == pytest.approx(0.6)
+
+
+def test_an_ensemble_tells_what_sound_alone_and_words_alone_say(blocks):
+    members = {"acoustic": [0.3, 0.7], "linguistic": [0.8, 0.2]}
+    given = _answer(Loudness(reads_words=True, members=members), blocks([0.5], 1), transcribe=_heard("stop"))
+    assert given.sound == {"soft": 0.3, "loud": 0.7}
+    assert given.language == {"soft": 0.8, "loud": 0.2}
+
+
+@pytest.mark.parametrize("row", [[0.8, 0.2], [np.nan, np.nan]])
+def test_without_words_there_is_nothing_that_words_alone_say(blocks, row):
+    system = Loudness(reads_words=True, members={"acoustic": [0.3, 0.7], "linguistic": row})
+    given = _answer(system, blocks([0.5], 1))
+    assert given.language is None
+    assert given.sound == {"soft": 0.3, "loud": 0.7}
+
+
+def test_a_feature_of_a_lower_rate_gets_the_sound_resampled(recording):
+    system = Loudness(rate_hz=8_000)
+    _answer(system, recording([0.5], 2, rate_hz=48_000))
+    assert system.lengths == [16_000]
+
+
+def test_a_feature_of_a_higher_rate_gets_the_sound_of_its_stretch_out_of_the_recording(recording, monkeypatch):
+    spoken = [Segment(1.0, 3.5, np.ones(40_000, np.float32))]
+    monkeypatch.setattr(pipeline.segments, "segments", lambda blocks: iter(spoken))
+    system = Loudness(rate_hz=44_100)
+    given = _answer(system, recording([0.1, 0.7], 10, rate_hz=44_100))
+    assert system.lengths == [round(2.5 * 44_100)]
+    assert given.confidence == pytest.approx(0.9, abs=1e-3)
+
+
+def test_forty_seconds_go_through_a_network(systems, recording):
+    answers = _answers(systems.ensemble, recording([0.1, 0.3], 20), transcribe=_heard(STOP))
+    assert answers[-1].end_s == 40
+    for given in answers:
+        assert given.label in systems.ensemble.labels
+        assert sum(given.probs.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_twentieth_of_a_second_is_enough(systems, recording):
+    assert _answer(systems.acoustic, recording([0.3], 0.05)).label in systems.acoustic.labels
+
+
+@pytest.mark.parametrize("words", [{"text": STOP}, {"transcribe": _heard(STOP)}], ids=["given", "heard"])
+def test_an_ensemble_hears_and_reads(words, systems, clip):
+    given = _answer(systems.ensemble, clip, **words)
+    heard, read = _answer(systems.acoustic, clip), _answer(systems.linguistic, clip, **words)
+    assert given.text == STOP
+    assert given.reason is None
+    mean = np.array([[(heard.probs[label] + read.probs[label]) / 2 for label in given.probs]])
+    expected = temper(mean, systems.ensemble.info.temperature)[0]
+    assert list(given.probs.values()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({}, "no words: answered from sound alone"),
+        ({"text": "  \n"}, "no words: answered from sound alone"),
+        ({"transcribe": _heard("", no_speech=0.9)}, "no words heard: answered from sound alone"),
+    ],
+    ids=["none", "blank", "not heard"],
+)
+def test_an_ensemble_without_words_says_that_it_answers_from_sound_alone(words, reason, systems, clip):
+    given = _answer(systems.ensemble, clip, **words)
+    assert given.reason == reason
+    assert (given.words, given.asr_confidence) == ((), None)
+    assert given.probs == pytest.approx(_answer(systems.acoustic, clip).probs, abs=1e-6)
+
+
+def test_other_words_give_other_probabilities(systems, clip):
+    said = [_answer(systems.linguistic, clip, text=text).probs["anger"] for text in ("stop it now", "lovely day")]
+    assert said[0] != said[1]
+
+
+def test_a_linguistic_run_that_hears_no_words_has_no_answer_and_says_why(systems, clip):
+    given = _answer(systems.linguistic, clip, transcribe=_heard(""))
+    assert (given.label, given.probs, given.reason) == (None, {}, "no words heard")
+
+
+def test_a_linguistic_run_answers_those_utterances_in_which_it_hears_words(systems, blocks):
+    said = iter([STOP, "", STOP])
+    answers = _answers(systems.linguistic, blocks([0.5] * 3, 16), transcribe=lambda _: Transcript(next(said)))
+    assert [a.label is None for a in answers] == [False, True, False]
+    assert answers[0].probs == pytest.approx(answers[2].probs, abs=1e-6)
+
+
+@pytest.mark.parametrize("text", [None, " "])
+def test_a_linguistic_run_without_words_is_refused_with_what_to_do(text, systems, clip):
+    with pytest.raises(SerError, match=r"reads words alone, and there are none for .*; add --text \"\.\.\.\""):
+        Listener(systems.linguistic, text=text).hear(clip)
+
+
+def test_words_for_more_than_a_clip_are_refused(systems, recording):
+    with pytest.raises(SerError, match=r"--text says what one clip holds, and .*clip\.wav is longer than 15 s"):
+        Listener(systems.ensemble, text=STOP).hear(recording([0.3], 16))
+
+
+def test_a_file_that_is_no_audio_is_refused_by_name(systems, tmp_path):
+    (tmp_path / "notes.wav").write_text("these are words")
+    with pytest.raises(AudioError, match=r"notes\.wav is not audio"):
+        Listener(systems.acoustic).hear(tmp_path / "notes.wav")
+
+
+def test_a_header_that_does_not_tell_the_length_asks_for_no_memory(systems, recording):
+    path = recording([0.3], 1, suffix="flac")
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # STREAMINFO: the number of samples, 36 bits, becomes 0 = unknown
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert _answer(systems.acoustic, path).end_s == 1
+
+
+def test_damage_far_into_a_recording_is_an_error_after_the_answers_before_it(systems, recording):
+    path = recording([0.3], 240, suffix="flac")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 5 // 6])
+    answers = iter(Listener(systems.acoustic).hear(path).answers)
+    assert next(answers).label in systems.acoustic.labels
+    with pytest.raises(AudioError, match=r"clip\.flac is .*truncated"):
+        list(answers)
+
+
+def test_json_always_has_every_key(blocks):
+    keys = [list(a.to_json()) for a in (Prediction("a.wav", 0, 1), _answer(Loudness(), blocks([0.5], 1)))]
+    assert keys[0] == keys[1]
+    assert {"path", "start_s", "end_s", "label", "confidence", "probs", "text", "words", "reason"} < set(keys[0])

@@ -1,0 +1,269 @@
+import dataclasses
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+
+import optuna
+import pytest
+import torch
+from optuna.storages._rdb.models import TrialModel
+from optuna.trial import FixedTrial, TrialState
+
+from sercli.dataset.splits import make_split
+from sercli.errors import ConfigError, MismatchError, SerError
+from sercli.model import inference, spec
+from sercli.training import experiment, tuning
+
+torch.set_num_threads(1)  # networks this small only lose by sharing
+
+
+@pytest.fixture(scope="module")
+def split(tiny_dataset):
+    return make_split(tiny_dataset.manifest, "loso")
+
+
+@pytest.fixture(scope="module")
+def search(tiny_dataset, split):
+    plan = spec.resolve("linguistic", None, {"train": {"epochs": 2}})
+    return tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def rows(tiny_dataset, no_progress):
+    return inference.cached_features(tiny_dataset, jobs=1, progress=no_progress)
+
+
+def run(search, out, rows, n_trials=3, **options):
+    return tuning.tune(
+        search, out, n_trials=n_trials, rows=rows, on_trial=options.pop("on_trial", lambda trial: None), **options
+    )
+
+
+@pytest.fixture(scope="module")
+def studied(search, rows, tmp_path_factory):
+    """A study of three trials: its directory and its outcome. Tests read it only."""
+    out = tmp_path_factory.mktemp("study")
+    return out, run(search, out, rows)
+
+
+def test_a_search_holds_train_and_validation_ids_alone(search, split):
+    assert (search.train_ids, search.valid_ids) == (split.train, split.valid)
+    named = {f.name for f in dataclasses.fields(search)}
+    assert not named & {"split", "test_ids"}
+    assert not any(i in json.dumps(search.identity) for i in split.test)
+
+
+def test_no_trial_opens_the_test_part(search, split, rows, tmp_path):
+    opened = set()
+
+    def watched(utterances, feature, config):
+        opened.update(u.id for u in utterances)
+        return rows(utterances, feature, config)
+
+    run(search, tmp_path, watched, n_trials=1)
+    assert opened == {*split.train, *split.valid}
+
+
+def test_a_study_ends_with_its_trials_best_first(studied):
+    out, outcome = studied
+    values = [t.value for t in outcome.trials if t.state == TrialState.COMPLETE]
+    assert len(outcome.trials) == 3
+    assert values == sorted(values, reverse=True)
+    assert outcome.best.value == values[0]
+    assert all(0 <= value <= 1 for value in values)
+    study = optuna.load_study(study_name="linguistic", storage=f"sqlite:///{out / 'study.db'}")
+    assert study.best_value == outcome.best.value, "the sampler looks for what the table puts first"
+
+
+def test_a_trials_value_is_the_validation_recall_of_its_best_epoch(studied, search, rows):
+    _, outcome = studied
+    plan = tuning.propose(FixedTrial(outcome.best.params), search.plan)
+    trainer = experiment.make_trainer(
+        search.dataset, plan, search.train_ids, search.valid_ids, rows, 0, torch.device("cpu")
+    )
+    list(trainer.epochs())
+    assert trainer.progress.best.valid_uar == outcome.best.value
+
+
+def test_the_best_trial_is_a_file_that_train_takes(studied, search):
+    out, outcome = studied
+    plan = spec.resolve("linguistic", out / "best.json", {})
+    assert plan == tuning.propose(FixedTrial(outcome.best.params), search.plan)
+    assert spec.resolve(None, out / "best.json", {}).model == plan.model
+    assert plan.train.lr == outcome.best.params["train.lr"]
+    assert plan.model.architecture_config.hidden_size == outcome.best.params["architecture.hidden_size"]
+    assert plan.train.epochs == 2, "what was not searched stands as it was"
+
+
+def test_the_search_covers_the_original_studys_parameters_and_the_step_size(studied):
+    _, outcome = studied
+    original = {"hidden_size", "n_layers", "bidirectional", "input_dropout", "dropout", "fc_size"}
+    assert {f"architecture.{key}" for key in original} <= outcome.best.params.keys()
+    assert {"train.lr", "train.weight_decay", "train.batch_size"} <= outcome.best.params.keys()
+
+
+def test_a_study_taken_up_counts_what_is_done(search, rows, tmp_path):
+    told = []
+    run(search, tmp_path, rows, n_trials=1, on_trial=lambda trial: told.append(trial.number))
+    outcome = run(search, tmp_path, rows, n_trials=3, on_trial=lambda trial: told.append(trial.number))
+    assert told == [0, 1, 2]
+    assert len(outcome.trials) == 3
+    assert len({json.dumps(t.params, sort_keys=True) for t in outcome.trials}) == 3, "no proposal comes twice"
+    assert (
+        run(search, tmp_path, rows, n_trials=2, on_trial=lambda trial: told.append(trial.number)).best == outcome.best
+    )
+    assert told == [0, 1, 2], "nothing is left to do"
+
+
+def test_a_study_taken_up_after_a_kill_does_not_propose_the_same_again(search, rows, tmp_path, monkeypatch):
+    def interrupted(trial, search, rows):
+        tuning.propose(trial, search.plan)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "_objective", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(search, tmp_path, rows, n_trials=1)
+    killed, finished = sorted(run(search, tmp_path, rows, n_trials=1).trials, key=lambda trial: trial.number)
+    assert (killed.state, finished.state) == (TrialState.FAIL, TrialState.COMPLETE)
+    assert killed.params != finished.params
+
+
+def test_other_settings_are_refused_with_the_difference(studied, tiny_dataset, split, rows):
+    out, _ = studied
+    plan = spec.resolve("linguistic", None, {"train": {"epochs": 3}})
+    with pytest.raises(MismatchError, match=r"'linguistic' was begun with other settings: train\.epochs was 2, now 3"):
+        run(tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu"), out, rows)
+
+
+def test_another_fold_is_refused_with_the_difference(studied, search, tiny_dataset, rows):
+    out, _ = studied
+    split = make_split(tiny_dataset.manifest, "loso", fold=2)
+    with pytest.raises(MismatchError, match=r"split\.fold was 1, now 2"):
+        run(tuning.search_of(tiny_dataset, search.plan, split, seed=0, device="cpu"), out, rows)
+
+
+def test_two_processes_share_one_study(search, rows, tmp_path):
+    told = []
+    outcome = run(search, tmp_path, rows, n_trials=3, jobs=2, on_trial=lambda trial: told.append(trial.number))
+    assert len(outcome.trials) in (3, 4), "each process ends at most the trial that it is at"
+    assert sorted(told) == [t.number for t in sorted(outcome.trials, key=lambda t: t.number)]
+    assert {t.state for t in outcome.trials} == {TrialState.COMPLETE}
+    assert len({json.dumps(t.params, sort_keys=True) for t in outcome.trials}) == len(outcome.trials)
+    assert spec.resolve("linguistic", tmp_path / "best.json", {}).train.lr == outcome.best.params["train.lr"]
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_no_two_of_them_take_up_the_same_waiting_trial(search, tmp_path, monkeypatch):
+    studies = [tuning._open_study(search, f"sqlite:///{tmp_path / 'study.db'}") for _ in range(2)]
+    studies[0].enqueue_trial({})
+    find = TrialModel.find_or_raise_by_id
+
+    def found_and_thought_about(*args, **options):
+        found = find(*args, **options)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(TrialModel, "find_or_raise_by_id", found_and_thought_about)
+    with ThreadPoolExecutor(2) as pool:
+        numbers = list(pool.map(lambda study: study.ask().number, studies))
+    assert sorted(numbers) == [0, 1]
+
+
+def test_no_more_processes_start_than_trials_are_left(search, rows, tmp_path, monkeypatch):
+    started = []
+
+    class Idle:
+        sentinel, exitcode = 0, 0
+
+        def __init__(self, *, target, args):
+            started.append(args)
+
+        def start(self):
+            pass
+
+        def is_alive(self):
+            return False
+
+    run(search, tmp_path, rows, n_trials=2)
+    monkeypatch.setattr(tuning, "get_context", lambda kind: SimpleNamespace(Process=Idle))
+    run(search, tmp_path, rows, n_trials=2, jobs=4)
+    assert started == [], "the study is done"
+    run(search, tmp_path, rows, n_trials=4, jobs=4)
+    assert len(started) == 2
+
+
+def test_trials_are_told_of_once_each_as_they_end_whatever_their_numbers():
+    study, told, heard = optuna.create_study(), set(), []
+    first, second, third = study.ask(), study.ask(), study.ask()
+    study.tell(second, 0.5)
+    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    study.tell(first, 0.4)
+    study.tell(third, state=TrialState.FAIL)
+    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    assert heard == [1, 0]
+
+
+def test_a_diverged_trial_is_pruned_and_the_study_goes_on(search, rows, tmp_path, monkeypatch):
+    make_trainer, made = experiment.make_trainer, []
+
+    def first_diverges(*given):
+        trainer = make_trainer(*given)
+        made.append(trainer)
+        if len(made) == 1:
+            torch.nn.init.constant_(trainer.module.classifier.weight, torch.nan)
+        return trainer
+
+    monkeypatch.setattr(experiment, "make_trainer", first_diverges)
+    outcome = run(search, tmp_path, rows, n_trials=2)
+    assert sorted(t.state.name for t in outcome.trials) == ["COMPLETE", "PRUNED"]
+    assert outcome.best.number == 1
+
+
+def test_a_study_without_a_finished_trial_says_so(search, rows, tmp_path, monkeypatch):
+    def prunes(trial, search, rows):
+        raise optuna.TrialPruned
+
+    monkeypatch.setattr(tuning, "_objective", prunes)
+    with pytest.raises(
+        SerError, match=r"No trial finished: all failed or were pruned\. Raise --trials or train\.epochs"
+    ):
+        run(search, tmp_path, rows, n_trials=2)
+    assert not (tmp_path / "best.json").exists()
+
+
+def test_importances_are_shares_of_the_parameters(search):
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: tuning.propose(trial, search.plan).train.lr, n_trials=30)
+    importances = tuning.summarise(study).importances
+    assert max(importances, key=importances.get) == "train.lr"
+    assert sum(importances.values()) == pytest.approx(1)
+
+
+def test_too_few_trials_have_no_importances(studied):
+    _, outcome = studied
+    assert outcome.importances == {}
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/study.db", "foo://bar", "redis://host"])
+def test_a_storage_that_cannot_be_opened_is_refused_by_its_url(url, search, rows, tmp_path):
+    with pytest.raises(SerError, match=rf"--storage {url} cannot be opened \(.+\); give an Optuna storage URL"):
+        run(search, tmp_path, rows, storage=url)
+
+
+def test_several_presets_share_one_storage(search, split, tiny_dataset, rows, tmp_path):
+    url = f"sqlite:///{tmp_path}/shared.db"
+    run(search, tmp_path / "first", rows, n_trials=1, storage=url)
+    plan = replace(search.plan, name="linguistic-lstm")
+    other = tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu")
+    assert len(run(other, tmp_path / "second", rows, n_trials=1, storage=url).trials) == 1
+    assert not (tmp_path / "first" / "study.db").exists()
+
+
+def test_a_setting_that_the_search_chooses_cannot_be_given(search, split):
+    given = ["train.epochs", "train.lr"]
+    with pytest.raises(ConfigError, match=r"--set train\.lr does nothing in `ser tune`"):
+        tuning.search_of(search.dataset, search.plan, split, seed=0, device="cpu", given=given)
