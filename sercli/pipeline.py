@@ -1,187 +1,311 @@
-"""A recording in, answers out: what `ser predict` asks a model or an ensemble, with memory flat in the length."""
+"""The Python door: a trained model and a speech recogniser that predict the emotion in recordings.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+    import sercli
+
+    pipeline = sercli.load()
+    for prediction in pipeline.predict("interview.m4a"):
+        print(prediction.start_s, prediction.end_s, prediction.label, prediction.text)
+
+Memory does not grow with the length of a recording.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
+from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from sercli.audio import reading, segments
+import sercli
+from sercli import config, plugins
+from sercli._system import devices
+from sercli.audio import discovery, reading, segments
 from sercli.audio.segments import Segment
 from sercli.dataset import feature_cache
-from sercli.errors import SerError
-from sercli.model.ensemble import System
+from sercli.errors import AudioError, SerError
+from sercli.model import ensemble
 from sercli.model.segment_features import RATE_HZ, SegmentFeatures
-from sercli.types import ASR_CONFIDENCE, Array, Prediction, Predictions, Transcript, Utterance, Word
+from sercli.types import (
+    ASR_CONFIDENCE,
+    HUMAN,
+    UNSURE,
+    Array,
+    Prediction,
+    Predictions,
+    Recording,
+    Transcript,
+    Utterance,
+    Word,
+)
 
-CLIP_S = 15.0  # a recording up to this long is one utterance; a longer one is cut into the utterances that it holds
-UNSURE = "unsure"
-"""The label of an answer whose probability is below the least that is asked for."""
+CLIP_S = 15.0
+"""A recording up to this long is one utterance; a longer one is cut into the utterances that it holds."""
+
+PRETRAINED = Path(sercli.__file__).parent / "pretrained"
+"""The run directory that ships: the model where no other is given."""
 
 _BATCH = 8  # utterances of a long recording that go through the network together
 
+Recordings = str | PathLike[str] | Array | Sequence[str | PathLike[str]]
+
 
 @dataclass(frozen=True)
-class Heard:
-    """A recording and its answers: one for a clip, else one for each utterance in the order of time."""
+class Recogniser:
+    """A speech recogniser: the plug-in's name and its Config."""
 
-    path: str
+    name: str
+    config: object
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """What a pipeline is made of; each of several processes makes its own."""
+
+    model: Path
+    device: str = "auto"
+    recogniser: Recogniser | None = None  # None: no speech is recognised
+
+
+@dataclass(frozen=True)
+class RecordingResult:
+    """A recording with its predictions: one for a clip, else one for each utterance in the order of time."""
+
+    recording: Recording
     is_clip: bool
-    answers: Iterable[Prediction]  # computed while they are asked for
+    predictions: Iterable[Prediction]  # computed as they are asked for
 
 
-@dataclass(frozen=True)
-class Listener:
-    """A system with all that it takes to answer a recording."""
+class Predictor(Protocol):
+    """A trained model or ensemble."""
 
-    system: System
-    transcribe: Callable[[Array], Transcript] | None = None  # None: nobody listens for words
-    text: str | None = None  # what is said in the one clip that is asked about
-    min_confidence: float = 0.0  # below it the answer is UNSURE
+    @property
+    def folder(self) -> Path:
+        """The run directory."""
 
-    def hear(self, path: Path, *, name: str | None = None) -> Heard:
-        """Open a recording and find out whether it is a clip; the answers are computed while they are asked for.
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(K,) in the order of the probabilities."""
+
+    @property
+    def features(self) -> tuple[tuple[str, object], ...]:
+        """Names of the features that it reads, each with its configuration."""
+
+    def predict(self, utterances: Sequence[Utterance], rows: SegmentFeatures, /) -> Predictions:
+        """Predict the labels of utterances."""
+
+
+def load(
+    model: str | PathLike[str] | None = None,
+    device: str = "auto",
+    asr: str | None = "whisper",
+    *,
+    asr_settings: Mapping[str, object] | None = None,
+) -> "Pipeline":
+    """Load a model and a speech recogniser.
+
+    Args:
+        model: a run directory of `ser train` or `ser ensemble`; None: the model that ships.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
+        asr: the speech recogniser for models that read text; None: predict from audio alone.
+        asr_settings: its settings, such as {"beam_size": 5}.
+
+    Raises:
+        SerError: the model or the recogniser cannot be used; the message says why and what to do.
+
+    >>> import sercli
+    >>> sercli.load(asr=None).labels
+    ('neutral', 'happiness', 'sadness', 'anger')
+    """
+    chosen = None if asr is None else recogniser(asr, dict(asr_settings or {}))
+    return Pipeline.of(PipelineConfig(model_folder(None if model is None else Path(model)), device, chosen))
+
+
+def model_folder(given: Path | None) -> Path:
+    """Return the run directory that is given, or the one that ships.
+
+    Raises:
+        SerError: none is given and none ships with this copy.
+    """
+    if given is None and not PRETRAINED.is_dir():
+        raise SerError(f"No model came with this copy of ser ({PRETRAINED} is missing); give one with --model RUN.")
+    return given or PRETRAINED
+
+
+def recogniser(name: str, settings: Mapping[str, object]) -> Recogniser:
+    """Return a speech recogniser with its settings, checked without loading its model.
+
+    Raises:
+        SerError: there is no recogniser of this name, or a setting is unknown or wrong.
+    """
+    return Recogniser(name, config.build(plugins.load("asr", name).Config, settings, "asr"))
+
+
+class Pipeline:
+    """A loaded model with its speech recogniser. Make one with `sercli.load`."""
+
+    def __init__(self, predictor: Predictor, transcribe: Callable[[Array], Transcript] | None = None) -> None:
+        """Take a loaded model, and a recogniser where the model reads text.
 
         Args:
-            path: the recording.
-            name: what the answers call it; None: its path.
+            predictor: the model or ensemble.
+            transcribe: (n_samples,) at 16 kHz -> Transcript; None: no speech is recognised.
+        """
+        self.predictor = predictor
+        self._transcribe = transcribe
+        reads_text = [feature_cache.reads_text(feature) for feature, _ in predictor.features]
+        self._reads_text, self._reads_audio = any(reads_text), not all(reads_text)
+
+    @classmethod
+    def of(cls, config: PipelineConfig) -> "Pipeline":
+        """Load what a configuration names.
 
         Raises:
-            AudioError: the recording cannot be read; from the answers too, where the damage lies further on.
-            SerError: the model reads words alone and there are none, or words are given for more than a clip.
+            SerError: the model or the recogniser cannot be used.
         """
-        name = name or str(path)
-        if not self.hears and self.transcribe is None and not (self.text or "").strip():
+        pipeline = cls(ensemble.load(config.model, devices.pick_device(config.device)))
+        if config.recogniser and pipeline._reads_text:
+            plugin = plugins.load("asr", config.recogniser.name)
+            pipeline._transcribe = partial(plugin.transcribe, config=config.recogniser.config)
+        return pipeline
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(K,) the classes, in the order of the probabilities."""
+        return self.predictor.labels
+
+    def predict(
+        self,
+        source: Recordings,
+        *,
+        sample_rate_hz: int | None = None,
+        text: str | None = None,
+        min_confidence: float = 0.0,
+    ) -> Iterator[Prediction]:
+        """Predict the emotion in one or more recordings, in their order, as the predictions are asked for.
+
+        Args:
+            source: an audio or video file, a folder of them, a pattern such as "calls/*.mp3", a list of these, or an
+                array: (n_samples,) or (n_samples, n_channels), floats in [-1, 1] or 16-bit integers.
+            sample_rate_hz: of an array.
+            text: what is said in a clip, instead of recognising it.
+            min_confidence: below this probability the label is "unsure".
+
+        Yields:
+            one prediction for a recording of up to 15 s, else one for each utterance in it.
+
+        Raises:
+            AudioError: a recording cannot be found or read.
+            SerError: the model reads text alone and there is none, or text is given for more than a clip.
+
+        >>> import numpy as np, sercli
+        >>> silence = np.zeros(16_000, np.float32)
+        >>> [(p.label, p.reason) for p in sercli.load(asr=None).predict(silence, sample_rate_hz=16_000)]
+        [(None, 'no speech')]
+        """
+        if isinstance(source, np.ndarray):
+            if sample_rate_hz is None:
+                raise SerError("An array has no sample rate; give sample_rate_hz, such as sample_rate_hz=16000.")
+            blocks = reading.resampled(iter([_mono(source)]), sample_rate_hz, RATE_HZ)
+            return iter(self._opened(Recording("", None, text, min_confidence), blocks).predictions)
+        given = [source] if isinstance(source, str | PathLike) else source
+        found = discovery.find([Path(one) for one in given])
+        recordings = (Recording(str(path), path, text, min_confidence) for path in found)
+        return chain.from_iterable(self.open(recording).predictions for recording in recordings)
+
+    def stream(
+        self, blocks: Iterable[Array], sample_rate_hz: int, *, min_confidence: float = 0.0
+    ) -> Iterator[Prediction]:
+        """Predict the emotion in each utterance of a stream as soon as the utterance is over.
+
+        Args:
+            blocks: consecutive pieces of the signal, each as `predict` takes an array; how it is cut makes no
+                difference.
+            sample_rate_hz: of the signal.
+            min_confidence: below this probability the label is "unsure".
+        """
+        resampled = reading.resampled(map(_mono, blocks), sample_rate_hz, RATE_HZ)
+        return self._utterances(Recording("", min_confidence=min_confidence), resampled, batch=1)
+
+    def open(self, recording: Recording) -> RecordingResult:
+        """Open a recording that has a path; its predictions are computed as they are asked for.
+
+        Raises:
+            AudioError: the file cannot be read; the predictions raise it where the damage lies further on.
+            SerError: as `predict`.
+        """
+        assert recording.path is not None, "what has no path goes to `predict` or `stream`"
+        return self._opened(recording, reading.stream(recording.path, sample_rate_hz=RATE_HZ))
+
+    def _opened(self, recording: Recording, blocks: Iterator[Array]) -> RecordingResult:
+        name, text = recording.name, recording.text
+        if not self._reads_audio and self._transcribe is None and not (text or "").strip():
             raise SerError(
-                f"{self.system.folder} reads words alone, and there are none for {name}; "
+                f"{self.predictor.folder} reads text alone, and there is none for {name}; "
                 'add --text "...", leave out --no-asr, or use an acoustic run.'
             )
-        blocks = reading.stream(path, sample_rate_hz=RATE_HZ)
         head = _head(blocks, round(CLIP_S * RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * RATE_HZ
-        if self.text is not None and not is_clip:
+        if text is not None and not is_clip:
             raise SerError(f"--text says what one clip holds, and {name} is longer than {CLIP_S:g} s; leave it out.")
-        hearing = _Hearing(self, path, name)
-        return Heard(name, is_clip, hearing.clip(head) if is_clip else hearing.utterances(chain([head], blocks)))
+        found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
+        return RecordingResult(recording, is_clip, found)
 
-    @property
-    def hears(self) -> bool:
-        """Whether the system can answer from sound alone."""
-        return not all(feature_cache.reads_text(feature) for feature, _ in self.system.features)
-
-
-def reads_words(system: System) -> bool:
-    """Whether words change what the system answers."""
-    return any(feature_cache.reads_text(feature) for feature, _ in system.features)
-
-
-@dataclass(frozen=True)
-class _Said:
-    """One utterance with what was heard in it."""
-
-    segment: Segment
-    transcript: Transcript | None  # None where nobody listened
-
-    @property
-    def text(self) -> str:
-        return self.transcript.text.strip() if self.transcript else ""
-
-    def utterance(self, path: Path, n: int) -> Utterance:
-        """As a system is asked about it."""
-        texts = {"human": self.text} if self.text else {}
-        attributes = {ASR_CONFIDENCE: self.transcript.confidence} if self.text and self.transcript else {}
-        return Utterance(f"{path}#{n}", "", "", audio=str(path), transcripts=texts, attributes=attributes)
-
-    def words(self) -> tuple[Word, ...]:
-        """With times in the recording, not in the utterance."""
-        at_s = self.segment.start_s
-        found = self.transcript.words if self.transcript else ()
-        return tuple(replace(w, start_s=_ms(at_s + w.start_s), end_s=_ms(at_s + w.end_s)) for w in found)
-
-
-@dataclass(frozen=True)
-class _Hearing:
-    """A recording while it is listened to."""
-
-    by: Listener
-    path: Path
-    name: str
-
-    def clip(self, signal: Array) -> Iterator[Prediction]:
-        whole = Segment(0.0, len(signal) / RATE_HZ, signal)
+    def _clip(self, recording: Recording, signal: Array) -> Iterator[Prediction]:
+        length_s = len(signal) / RATE_HZ
         if segments.has_speech(signal):
-            yield from self._answers([whole])
+            yield from self._predict(recording, [Segment(0.0, length_s, signal)])
         else:
-            yield self._speechless(whole.end_s)
+            yield _no_speech(recording, length_s)
 
-    def utterances(self, blocks: Iterable[Array]) -> Iterator[Prediction]:
-        length = _Length(blocks)
-        found = segments.segments(length)
+    def _utterances(self, recording: Recording, blocks: Iterable[Array], batch: int = _BATCH) -> Iterator[Prediction]:
+        counted = _Counted(blocks)
+        spoken = segments.segments(counted)
         n_found = 0
-        while batch := list(islice(found, _BATCH)):
-            n_found += len(batch)
-            yield from self._answers(batch)
+        while chosen := list(islice(spoken, batch)):
+            n_found += len(chosen)
+            yield from self._predict(recording, chosen)
         if not n_found:
-            yield self._speechless(length.n_samples / RATE_HZ)
+            yield _no_speech(recording, counted.n_samples / RATE_HZ)
 
-    def _speechless(self, end_s: float) -> Prediction:
-        return Prediction(self.name, 0.0, _ms(end_s), text=self.by.text, reason="no speech")
+    def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
+        """One prediction for each segment; the model is called once for all that it can predict."""
+        found = [self._transcribed(recording, segment) for segment in spoken]
+        asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if self._reads_audio or one.text}
+        if asked:
+            utterances = [_utterance(name, recording, found[n]) for name, n in asked.items()]
+            features = SegmentFeatures(recording.path, {name: spoken[n] for name, n in asked.items()})
+            predicted = self.predictor.predict(utterances, features)
+            for row, n in enumerate(asked.values()):
+                found[n] = _labelled(found[n], predicted, row, recording.min_confidence)
+        return found
 
-    def _answers(self, utterances: Sequence[Segment]) -> Iterator[Prediction]:
-        """One for each; the system is asked at once about all that it can answer."""
-        said = [_Said(segment, self._transcript(segment)) for segment in utterances]
-        asked = {n: one.utterance(self.path, n) for n, one in enumerate(said) if one.text or self.by.hears}
-        if not asked:
-            yield from map(self._bare, said)
-            return
-        sounds = SegmentFeatures(self.path, {u.id: said[n].segment for n, u in asked.items()})
-        predicted = self.by.system.predict(list(asked.values()), sounds)
-        rows = iter(range(len(asked)))
-        for n, one in enumerate(said):
-            bare = self._bare(one)
-            yield self._labelled(bare, predicted, next(rows)) if n in asked else bare
-
-    def _transcript(self, segment: Segment) -> Transcript | None:
-        if self.by.text is not None:
-            return Transcript(self.by.text)
-        return self.by.transcribe(segment.signal) if self.by.transcribe else None
-
-    def _bare(self, said: _Said) -> Prediction:
-        """All but what the system says of it."""
+    def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
+        """All but what the model predicts."""
+        heard = None
+        if recording.text is not None:
+            heard = Transcript(recording.text)
+        elif self._transcribe:
+            heard = self._transcribe(segment.signal)
+        text = heard.text.strip() if heard else ""
+        reason = None
+        if self._reads_text and not text:
+            missing = "no words" if recording.text is not None or heard is None else "no words recognised"
+            reason = f"{missing}: predicted from audio alone" if self._reads_audio else missing
         return Prediction(
-            self.name,
-            _ms(said.segment.start_s),
-            _ms(said.segment.end_s),
-            text=said.text or self.by.text,
-            words=said.words() if said.text else (),
-            asr_confidence=said.transcript.confidence if said.transcript and said.text else None,
-            reason=self._missing(said),
-        )
-
-    def _missing(self, said: _Said) -> str | None:
-        if said.text or not reads_words(self.by.system):
-            return None
-        listened = said.transcript is not None and self.by.text is None
-        what = "no words heard" if listened else "no words"
-        return f"{what}: answered from sound alone" if self.by.hears else what
-
-    def _labelled(self, bare: Prediction, predicted: Predictions, row: int) -> Prediction:
-        probs = _named(predicted.labels, predicted.probs[row])
-        assert probs is not None
-        best = max(probs, key=probs.__getitem__)
-        member = {name: _named(predicted.labels, rows[row]) for name, rows in predicted.members.items()}
-        return replace(
-            bare,
-            label=best if probs[best] >= self.by.min_confidence else UNSURE,
-            confidence=probs[best],
-            probs=probs,
-            sound=member.get("acoustic"),
-            language=member.get("linguistic") if bare.text else None,
+            recording.name,
+            _ms(segment.start_s),
+            _ms(segment.end_s),
+            text=text or recording.text,
+            words=_in_recording(heard.words, segment.start_s) if heard and text else (),
+            asr_confidence=heard.confidence if heard and text else None,
+            reason=reason,
         )
 
 
-class _Length:
+class _Counted:
     """Passes blocks on and counts their samples."""
 
     def __init__(self, blocks: Iterable[Array]) -> None:
@@ -193,19 +317,69 @@ class _Length:
             yield block
 
 
+def _mono(signal: Array) -> Array:
+    """(n_samples,) or (n_samples, n_channels), floats or 16-bit integers -> (n_samples,) float32, the channels' mean.
+
+    Raises:
+        AudioError: another shape or type, or samples that are not finite.
+    """
+    signal = np.asarray(signal)
+    if signal.ndim not in (1, 2) or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
+        raise AudioError(
+            f"An array of shape {signal.shape} and type {signal.dtype} is no audio signal; give (n_samples,) or "
+            "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
+        )
+    scaled = signal.astype(np.float32) / (2**15 if signal.dtype == np.int16 else 1)
+    mono: Array = scaled if scaled.ndim == 1 else scaled.mean(axis=1)
+    if not np.isfinite(mono).all():
+        raise AudioError("The array holds samples that are not numbers (NaN or infinite); give finite ones.")
+    return mono
+
+
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:
     """The first blocks, until they hold as many samples or there are no more."""
     taken: list[Array] = []
     while sum(map(len, taken)) < n_samples and (block := next(blocks, None)) is not None:
         taken.append(block)
+    if not any(map(len, taken)):
+        raise AudioError("The array holds no samples (length 0 s); give a signal.")
     return np.concatenate(taken)
 
 
-def _named(labels: Sequence[str], probs: Array) -> dict[str, float] | None:
-    """Probabilities by class; None for a member that was not asked."""
-    if not np.isfinite(probs).all():
-        return None
-    return {label: float(p) for label, p in zip(labels, probs, strict=True)}
+def _no_speech(recording: Recording, end_s: float) -> Prediction:
+    return Prediction(recording.name, 0.0, _ms(end_s), text=recording.text, reason="no speech")
+
+
+def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utterance:
+    """As the model reads it."""
+    text = (prediction.text or "").strip()
+    transcripts = {HUMAN: text} if text else {}
+    attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
+    return Utterance(name, "", "", audio=str(recording.path), transcripts=transcripts, attributes=attributes)
+
+
+def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
+    """A prediction with the model's probabilities and, of an ensemble, those of each member."""
+    probabilities = dict(zip(predicted.labels, predicted.probs[row].tolist(), strict=True))
+    best = max(probabilities, key=probabilities.__getitem__)
+    members = {
+        modality: dict(zip(predicted.labels, of_member[row].tolist(), strict=True))
+        for modality, of_member in predicted.members.items()
+        if np.isfinite(of_member[row]).all()  # NaN: the member had no input
+    }
+    return replace(
+        prediction,
+        label=best if probabilities[best] >= min_confidence else UNSURE,
+        confidence=probabilities[best],
+        probabilities=probabilities,
+        audio_only=members.get("acoustic"),
+        text_only=members.get("linguistic") if prediction.text else None,
+    )
+
+
+def _in_recording(words: Sequence[Word], start_s: float) -> tuple[Word, ...]:
+    """Words with times from the beginning of the recording, not of the utterance."""
+    return tuple(replace(w, start_s=_ms(start_s + w.start_s), end_s=_ms(start_s + w.end_s)) for w in words)
 
 
 def _ms(seconds: float) -> float:

@@ -4,7 +4,8 @@ Legend of shapes, used in every docstring: B batch, T time, F features, E embedd
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -30,7 +31,10 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
-_UNDERSTOOD = 0.25  # ASR confidence from which on words are shown: below they are guesses, or another language
+_CLEAR = 0.25  # ASR confidence from which on words are shown: below they are guesses, or another language
+
+UNSURE = "unsure"
+"""The label of a prediction whose probability is below the least that is asked for."""
 
 HUMAN = "human"
 """The key of a transcript that a person wrote; other keys are names of recognisers."""
@@ -192,30 +196,37 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """What is predicted, and how."""
+
+    name: str  # what the predictions call it
+    path: Path | None = None  # None: audio that is in memory, or comes in as a stream
+    text: str | None = None  # what is said in it; None: the recogniser is asked
+    min_confidence: float = 0.0  # below this probability the label is UNSURE
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model predicts for one utterance: a clip, or a stretch of a long recording."""
 
-    path: str
-    start_s: float  # where it lies in the recording
+    path: str  # of the recording; "" for audio that is in memory
+    start_s: float  # in the recording
     end_s: float
-    label: str | None = None  # UNSURE, or None where there is nothing to tell it from: the reason says what is missing
+    label: str | None = None  # the likeliest class, or "unsure"; None where there is nothing to predict it from
     confidence: float | None = None  # probability of the likeliest class
-    probs: dict[str, float] = field(default_factory=dict)  # sums to 1; empty where there is no label
-    text: str | None = None  # what is said: heard, or given
+    probabilities: dict[str, float] = field(default_factory=dict)  # sums to 1; empty where there is no label
+    text: str | None = None  # what is said: recognised, or given
     words: tuple[Word, ...] = ()  # the same with times in the recording, where the recogniser gives them
-    sound: dict[str, float] | None = None  # what an ensemble's acoustic member says by itself
-    language: dict[str, float] | None = None  # what its linguistic member says by itself
-    asr_confidence: float | None = None  # in [0, 1]: how surely the words were heard; None without words
-    reason: str | None = None  # why there is no label, or what the answer leaves out
+    audio_only: dict[str, float] | None = None  # probabilities by an ensemble's acoustic member alone
+    text_only: dict[str, float] | None = None  # probabilities by its linguistic member alone
+    asr_confidence: float | None = None  # in [0, 1]: how surely the words were recognised; None without words
+    reason: str | None = None  # why there is no label, or what the prediction leaves out
 
     @property
-    def understood(self) -> str:
-        """The words where they were heard surely enough to be shown as what was said; else ""."""
-        return (self.text or "") if self.asr_confidence is None or self.asr_confidence >= _UNDERSTOOD else ""
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-safe; every key is always there."""
-        return {**asdict(self), "words": [asdict(word) for word in self.words]}
+    def clear_text(self) -> str:
+        """The words where they were recognised surely enough to be shown as what was said; else ""."""
+        sure = self.asr_confidence is None or self.asr_confidence >= _CLEAR
+        return (self.text or "") if sure else ""
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,9 @@
+import doctest
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,14 +11,16 @@ import pytest
 import soundfile
 import torch
 
+import sercli
 from sercli import pipeline, plugins
 from sercli.audio.segments import Segment
+from sercli.cli import app
 from sercli.errors import AudioError, SerError
 from sercli.model.calibration import temper
 from sercli.model.ensemble import load as load_system
-from sercli.pipeline import Listener
+from sercli.pipeline import Pipeline
 from sercli.training import fusion
-from sercli.types import ASR_CONFIDENCE, Prediction, Predictions, TrainConfig, Transcript, Word
+from sercli.types import ASR_CONFIDENCE, Predictions, Recording, TrainConfig, Transcript, Word
 
 CPU = torch.device("cpu")
 RATE_HZ = 16_000
@@ -20,7 +28,7 @@ STOP = "stop it now i hate this"
 
 
 class Loudness:
-    """A system that notes what it is asked, and says of each utterance how loud it is against 1."""
+    """A model that keeps the utterances it is given, and predicts how loud each is against 1."""
 
     folder = "loudness"
     labels = ("soft", "loud")
@@ -95,7 +103,7 @@ def clip(tiny_corpus):
 @pytest.fixture(scope="session")
 def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
     """An acoustic and a linguistic model, and their average."""
-    out = tmp_path_factory.mktemp("answering") / "average"
+    out = tmp_path_factory.mktemp("pipeline") / "average"
     acoustic, linguistic = (load_system(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
     context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
     rule = plugins.load("ensemble", "average").Config()
@@ -109,8 +117,12 @@ def _heard(text, confidence=0.8, no_speech=0.1):
     return lambda signal: Transcript(text, words, confidence, no_speech)
 
 
+def _opened(system, path, *, name=None, text=None, min_confidence=0.0, transcribe=None):
+    return Pipeline(system, transcribe).open(Recording(name or str(path), path, text, min_confidence))
+
+
 def _answers(system, path, **options):
-    return list(Listener(system, **options).hear(path).answers)
+    return list(_opened(system, path, **options).predictions)
 
 
 def _answer(system, path, **options):
@@ -123,18 +135,18 @@ def test_a_recording_is_answered_as_the_dataset_would_be(systems, tiny_dataset, 
     expected = systems.acoustic.predict([utterance], rows).probs[0]
     given = _answer(systems.acoustic, clip)
     # The dataset keeps log-mel in float16.
-    np.testing.assert_allclose(list(given.probs.values()), expected, atol=1e-3)
-    assert list(given.probs) == list(tiny_dataset.info.labels)
-    assert given.label == max(given.probs, key=given.probs.get)
-    assert given.confidence == given.probs[given.label]
+    np.testing.assert_allclose(list(given.probabilities.values()), expected, atol=1e-3)
+    assert list(given.probabilities) == list(tiny_dataset.info.labels)
+    assert given.label == max(given.probabilities, key=given.probabilities.get)
+    assert given.confidence == given.probabilities[given.label]
     assert (given.path, given.start_s, given.end_s) == (str(clip), 0.0, 0.6)
 
 
 @pytest.mark.parametrize(("seconds", "is_clip"), [(15, True), (15.001, False)])
 def test_a_recording_of_more_than_15_s_is_no_clip(recording, seconds, is_clip):
-    heard = Listener(Loudness()).hear(recording([0.5], seconds))
+    heard = _opened(Loudness(), recording([0.5], seconds))
     assert heard.is_clip == is_clip
-    assert next(answer.label for answer in heard.answers) in Loudness.labels
+    assert next(answer.label for answer in heard.predictions) in Loudness.labels
 
 
 def test_a_long_recording_has_an_answer_for_each_utterance_with_its_times(blocks):
@@ -145,7 +157,7 @@ def test_a_long_recording_has_an_answer_for_each_utterance_with_its_times(blocks
 
 def test_utterances_go_through_the_system_eight_at_a_time_and_the_sound_is_not_read_ahead(blocks):
     system = Loudness()
-    answers = Listener(system).hear(blocks([0.5] * 20, 16)).answers
+    answers = _opened(system, blocks([0.5] * 20, 16)).predictions
     first = next(iter(answers))
     assert first.start_s == 0
     assert len(blocks.given) <= 9
@@ -154,15 +166,15 @@ def test_utterances_go_through_the_system_eight_at_a_time_and_the_sound_is_not_r
 
 
 def test_a_recording_is_called_what_it_is_asked_by(blocks):
-    heard = Listener(Loudness()).hear(blocks([0.5], 1), name="-")
-    assert (heard.path, *[a.path for a in heard.answers]) == ("-", "-")
+    heard = _opened(Loudness(), blocks([0.5], 1), name="-")
+    assert (heard.recording.name, *[a.path for a in heard.predictions]) == ("-", "-")
 
 
 @pytest.mark.parametrize("seconds", [2, 40])
 def test_without_speech_there_is_one_answer_over_the_whole_length_and_nobody_is_asked(recording, seconds):
     system = Loudness(reads_words=True)
     given = _answer(system, recording([0.0], seconds), transcribe=_heard("you"))
-    assert (given.label, given.confidence, given.probs, given.text) == (None, None, {}, None)
+    assert (given.label, given.confidence, given.probabilities, given.text) == (None, None, {}, None)
     assert (given.start_s, given.end_s, given.reason) == (0, seconds, "no speech")
     assert system.asked == []
 
@@ -191,23 +203,23 @@ def test_a_system_that_reads_no_words_has_no_remark_about_them(blocks):
 def test_an_answer_below_the_least_confidence_is_unsure_and_keeps_its_probabilities(blocks):
     given = [_answer(Loudness(), blocks([0.6], 1), min_confidence=least) for least in (0.59, 0.61)]
     assert [a.label for a in given] == ["loud", "unsure"]
-    assert given[0].probs == given[1].probs
+    assert given[0].probabilities == given[1].probabilities
     assert given[0].confidence == given[1].confidence == pytest.approx(0.6)
 
 
 def test_an_ensemble_tells_what_sound_alone_and_words_alone_say(blocks):
     members = {"acoustic": [0.3, 0.7], "linguistic": [0.8, 0.2]}
     given = _answer(Loudness(reads_words=True, members=members), blocks([0.5], 1), transcribe=_heard("stop"))
-    assert given.sound == {"soft": 0.3, "loud": 0.7}
-    assert given.language == {"soft": 0.8, "loud": 0.2}
+    assert given.audio_only == {"soft": 0.3, "loud": 0.7}
+    assert given.text_only == {"soft": 0.8, "loud": 0.2}
 
 
 @pytest.mark.parametrize("row", [[0.8, 0.2], [np.nan, np.nan]])
 def test_without_words_there_is_nothing_that_words_alone_say(blocks, row):
     system = Loudness(reads_words=True, members={"acoustic": [0.3, 0.7], "linguistic": row})
     given = _answer(system, blocks([0.5], 1))
-    assert given.language is None
-    assert given.sound == {"soft": 0.3, "loud": 0.7}
+    assert given.text_only is None
+    assert given.audio_only == {"soft": 0.3, "loud": 0.7}
 
 
 def test_a_feature_of_a_lower_rate_gets_the_sound_resampled(recording):
@@ -230,7 +242,7 @@ def test_forty_seconds_go_through_a_network(systems, recording):
     assert answers[-1].end_s == 40
     for given in answers:
         assert given.label in systems.ensemble.labels
-        assert sum(given.probs.values()) == pytest.approx(1, abs=1e-12)
+        assert sum(given.probabilities.values()) == pytest.approx(1, abs=1e-12)
 
 
 def test_a_twentieth_of_a_second_is_enough(systems, recording):
@@ -243,17 +255,17 @@ def test_an_ensemble_hears_and_reads(words, systems, clip):
     heard, read = _answer(systems.acoustic, clip), _answer(systems.linguistic, clip, **words)
     assert given.text == STOP
     assert given.reason is None
-    mean = np.array([[(heard.probs[label] + read.probs[label]) / 2 for label in given.probs]])
+    mean = np.array([[(heard.probabilities[label] + read.probabilities[label]) / 2 for label in given.probabilities]])
     expected = temper(mean, systems.ensemble.info.temperature)[0]
-    assert list(given.probs.values()) == pytest.approx(expected, abs=1e-6)
+    assert list(given.probabilities.values()) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ({}, "no words: answered from sound alone"),
-        ({"text": "  \n"}, "no words: answered from sound alone"),
-        ({"transcribe": _heard("", no_speech=0.9)}, "no words heard: answered from sound alone"),
+        ({}, "no words: predicted from audio alone"),
+        ({"text": "  \n"}, "no words: predicted from audio alone"),
+        ({"transcribe": _heard("", no_speech=0.9)}, "no words recognised: predicted from audio alone"),
     ],
     ids=["none", "blank", "not heard"],
 )
@@ -261,41 +273,43 @@ def test_an_ensemble_without_words_says_that_it_answers_from_sound_alone(words, 
     given = _answer(systems.ensemble, clip, **words)
     assert given.reason == reason
     assert (given.words, given.asr_confidence) == ((), None)
-    assert given.probs == pytest.approx(_answer(systems.acoustic, clip).probs, abs=1e-6)
+    assert given.probabilities == pytest.approx(_answer(systems.acoustic, clip).probabilities, abs=1e-6)
 
 
 def test_other_words_give_other_probabilities(systems, clip):
-    said = [_answer(systems.linguistic, clip, text=text).probs["anger"] for text in ("stop it now", "lovely day")]
+    said = [
+        _answer(systems.linguistic, clip, text=text).probabilities["anger"] for text in ("stop it now", "lovely day")
+    ]
     assert said[0] != said[1]
 
 
 def test_a_linguistic_run_that_hears_no_words_has_no_answer_and_says_why(systems, clip):
     given = _answer(systems.linguistic, clip, transcribe=_heard(""))
-    assert (given.label, given.probs, given.reason) == (None, {}, "no words heard")
+    assert (given.label, given.probabilities, given.reason) == (None, {}, "no words recognised")
 
 
 def test_a_linguistic_run_answers_those_utterances_in_which_it_hears_words(systems, blocks):
     said = iter([STOP, "", STOP])
     answers = _answers(systems.linguistic, blocks([0.5] * 3, 16), transcribe=lambda _: Transcript(next(said)))
     assert [a.label is None for a in answers] == [False, True, False]
-    assert answers[0].probs == pytest.approx(answers[2].probs, abs=1e-6)
+    assert answers[0].probabilities == pytest.approx(answers[2].probabilities, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", [None, " "])
 def test_a_linguistic_run_without_words_is_refused_with_what_to_do(text, systems, clip):
-    with pytest.raises(SerError, match=r"reads words alone, and there are none for .*; add --text \"\.\.\.\""):
-        Listener(systems.linguistic, text=text).hear(clip)
+    with pytest.raises(SerError, match=r"reads text alone, and there is none for .*; add --text \"\.\.\.\""):
+        _opened(systems.linguistic, clip, text=text)
 
 
 def test_words_for_more_than_a_clip_are_refused(systems, recording):
     with pytest.raises(SerError, match=r"--text says what one clip holds, and .*clip\.wav is longer than 15 s"):
-        Listener(systems.ensemble, text=STOP).hear(recording([0.3], 16))
+        _opened(systems.ensemble, recording([0.3], 16), text=STOP)
 
 
 def test_a_file_that_is_no_audio_is_refused_by_name(systems, tmp_path):
     (tmp_path / "notes.wav").write_text("these are words")
     with pytest.raises(AudioError, match=r"notes\.wav is not audio"):
-        Listener(systems.acoustic).hear(tmp_path / "notes.wav")
+        _opened(systems.acoustic, tmp_path / "notes.wav")
 
 
 def test_a_header_that_does_not_tell_the_length_asks_for_no_memory(systems, recording):
@@ -311,13 +325,126 @@ def test_damage_far_into_a_recording_is_an_error_after_the_answers_before_it(sys
     path = recording([0.3], 240, suffix="flac")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 5 // 6])
-    answers = iter(Listener(systems.acoustic).hear(path).answers)
+    answers = iter(_opened(systems.acoustic, path).predictions)
     assert next(answers).label in systems.acoustic.labels
     with pytest.raises(AudioError, match=r"clip\.flac is .*truncated"):
         list(answers)
 
 
-def test_json_always_has_every_key(blocks):
-    keys = [list(a.to_json()) for a in (Prediction("a.wav", 0, 1), _answer(Loudness(), blocks([0.5], 1)))]
-    assert keys[0] == keys[1]
-    assert {"path", "start_s", "end_s", "label", "confidence", "probs", "text", "words", "reason"} < set(keys[0])
+@pytest.fixture(scope="module")
+def shipped():
+    """The model that ships, from audio alone."""
+    return sercli.load(asr=None)
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return Path(__file__).parents[1] / "data" / "demo" / "audio"
+
+
+def _rounded(predictions):
+    return [(p.start_s, p.end_s, p.label, {k: round(v, 4) for k, v in p.probabilities.items()}) for p in predictions]
+
+
+def test_a_folder_a_pattern_and_a_list_are_their_recordings_in_order(shipped, recording, tmp_path):
+    recording([0.3], 1).rename(tmp_path / "b.wav")
+    recording([0.1], 1).rename(tmp_path / "a.wav")
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    one_by_one = [p for path in paths for p in shipped.predict(path)]
+    assert [p.path for p in one_by_one] == list(map(str, paths))
+    for source in (tmp_path, str(tmp_path / "*.wav"), paths, [str(path) for path in paths]):
+        assert list(shipped.predict(source)) == one_by_one
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_an_array_is_predicted_as_the_file_it_was_read_from(shipped, demo, dtype):
+    clip = demo / "f2-anger-5.ogg"
+    signal, rate_hz = soundfile.read(clip, dtype=dtype)
+    stereo = np.stack([signal, signal], axis=1)
+    expected = next(shipped.predict(clip))
+    for array in (signal, stereo):
+        (found,) = shipped.predict(array, sample_rate_hz=rate_hz)
+        assert (found.path, found.label) == ("", expected.label)
+        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("array", "rate_hz", "said"),
+    [
+        (np.zeros(100, np.float32), None, "give sample_rate_hz"),
+        (np.zeros((2, 2, 2), np.float32), 16_000, r"shape \(2, 2, 2\)"),
+        (np.zeros(100, np.int64), 16_000, "type int64"),
+        (np.full(100, np.nan, np.float32), 16_000, "not numbers"),
+        (np.zeros(0, np.float32), 16_000, "holds no samples"),
+    ],
+    ids=["rate", "shape", "type", "nan", "empty"],
+)
+def test_an_array_that_is_no_signal_is_refused_with_what_to_give(shipped, array, rate_hz, said):
+    with pytest.raises(SerError, match=said):
+        list(shipped.predict(array, sample_rate_hz=rate_hz))
+
+
+def test_a_stream_gives_each_utterance_before_the_next_one_comes_in():
+    given = []
+
+    def blocks():
+        for level in (0.1, 0.0, 0.9):
+            given.append(level)
+            yield np.full(16_000, level, np.float32)
+
+    found = Pipeline(Loudness()).stream(blocks(), 16_000)
+    first = next(found)
+    assert (first.label, first.start_s, first.end_s, given) == ("soft", 0, 1, [0.1])
+    assert [(p.label, p.start_s) for p in found] == [("loud", 2)]
+
+
+def test_a_stream_at_another_rate_is_resampled():
+    blocks = [np.full(4_800, 0.5, np.float32)] * 10
+    (*_, last) = Pipeline(Loudness()).stream(iter(blocks), 48_000)
+    assert last.end_s == pytest.approx(1, abs=0.01)
+
+
+def test_a_model_is_named_by_its_folder(runs_made, clip):
+    pipeline = sercli.load(runs_made.acoustic)
+    assert pipeline.labels == ("neutral", "happiness", "sadness", "anger")
+    (found,) = pipeline.predict(clip, min_confidence=1.0)
+    assert (found.label, found.text) == ("unsure", None)
+
+
+def test_a_model_that_does_not_exist_and_a_recogniser_that_does_not_are_refused_by_name(tmp_path):
+    with pytest.raises(SerError, match="is not a run directory"):
+        sercli.load(tmp_path)
+    with pytest.raises(SerError, match="No asr called 'wisper'"):
+        sercli.load(asr="wisper")
+    with pytest.raises(SerError, match=r"asr\.beam_size"):
+        sercli.load(asr_settings={"beam": 2})
+
+
+@pytest.mark.parametrize("options", [[], ["--no-asr"]], ids=["with words", "audio alone"])
+def test_the_command_line_and_the_library_give_the_same(monkeypatch, demo, capsys, options):
+    monkeypatch.undo()  # the real speech detector
+    clips = [demo / f"{name}.ogg" for name in ("f2-anger-5", "m1-sadness-2")]
+    found = list(sercli.load(asr=None if options else "whisper").predict(clips))
+    monkeypatch.setattr(sys, "argv", ["ser", "predict", *map(str, clips), "--json", *options])
+    with pytest.raises(SystemExit):
+        app.main()
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [s["path"] for s in shown] == [p.path for p in found]
+    for s, p in zip(shown, found, strict=True):
+        assert (s["label"], s["text"], s["start_s"], s["end_s"]) == (p.label, p.text, p.start_s, p.end_s)
+        assert s["probs"] == pytest.approx(p.probabilities, abs=1e-6)
+
+
+def test_importing_sercli_imports_nothing_heavy():
+    code = "import sys, sercli; print([name for name in ('torch', 'numpy', 'typer', 'rich') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert "load" in dir(sercli)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        sercli.lode  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["sercli", "sercli.pipeline"])
+def test_the_examples_of_the_docstrings_run(monkeypatch, name):
+    monkeypatch.undo()
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

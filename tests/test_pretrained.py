@@ -4,27 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from sercli import batch_runner
+import sercli
+from sercli import pipeline
 from sercli.audio import reading, segments
 from sercli.corpora import demo
-from sercli.model import ensemble
-from sercli.pipeline import Listener
 from sercli.types import FOUR
 
-FOLDER = batch_runner.PRETRAINED
+FOLDER = pipeline.PRETRAINED
 CLIP = Path(demo.default_root()) / "audio" / "m2-anger-1.ogg"
 
 
 @pytest.fixture(scope="module")
-def system():
-    return ensemble.load(FOLDER, torch.device("cpu"))
+def shipped():
+    """The model alone, without a recogniser."""
+    return sercli.load(asr=None)
 
 
-def test_it_knows_the_four_classes_by_sound_and_words(system):
-    assert system.labels == FOUR
-    assert [member.info.modality for member in system.members] == ["acoustic", "linguistic"]
+def test_it_knows_the_four_classes_by_sound_and_words(shipped):
+    assert shipped.labels == FOUR
+    assert [member.info.modality for member in shipped.predictor.members] == ["acoustic", "linguistic"]
 
 
 def test_it_is_small_and_says_what_it_is():
@@ -40,29 +39,27 @@ def test_nothing_in_it_names_the_machine_that_made_it():
         assert not any(root in text for root in ("/home/", "/tmp/", "/root/", "/work/")), path
 
 
-def test_it_answers_by_sound_alone(system):
-    (answer,) = Listener(system).hear(CLIP).answers
-    assert answer.label in FOUR
-    assert sum(answer.probs.values()) == pytest.approx(1)
-    assert answer.probs == answer.sound
+def test_it_answers_by_sound_alone(shipped):
+    (found,) = shipped.predict(CLIP)
+    assert found.label in FOUR
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+    assert found.probabilities == found.audio_only
 
 
-def test_emotional_words_move_the_answer_and_neutral_ones_do_not(system):
-    sound = next(iter(Listener(system).hear(CLIP).answers)).probs
-    happy, plain = (
-        next(iter(Listener(system, text=text).hear(CLIP).answers)) for text in ("I am so happy, this is great!", "yes")
-    )
-    assert happy.language is not None
-    assert happy.probs["happiness"] > sound["happiness"] + 0.1
-    assert max(abs(plain.probs[label] - sound[label]) for label in FOUR) < 0.25
+def test_emotional_words_move_the_answer_and_neutral_ones_do_not(shipped):
+    audio = next(shipped.predict(CLIP)).probabilities
+    happy, plain = (next(shipped.predict(CLIP, text=text)) for text in ("I am so happy, this is great!", "yes"))
+    assert happy.text_only is not None
+    assert happy.probabilities["happiness"] > audio["happiness"] + 0.1
+    assert max(abs(plain.probabilities[label] - audio[label]) for label in FOUR) < 0.25
 
 
-def test_a_sound_without_speech_gets_no_emotion(system, tmp_path):
+def test_a_sound_without_speech_gets_no_emotion(shipped, tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(32_000), 16_000)
-    (answer,) = Listener(system).hear(tmp_path / "noise.wav").answers
-    assert (answer.label, answer.reason) == (None, "no speech")
+    (found,) = shipped.predict(tmp_path / "noise.wav")
+    assert (found.label, found.reason) == (None, "no speech")
 
 
 def test_its_clip_is_speech():

@@ -13,6 +13,9 @@ import msgspec
 
 from sercli.errors import SerError
 
+UTF_8 = ("utf-8", "backslashreplace")
+"""Encoding and error handler of everything that is written: a name that is not Unicode is written with escapes."""
+
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 

@@ -70,7 +70,7 @@ def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s
         AudioError: missing, empty, truncated, not audio, or the stretch lies outside the file.
     """
     with open_source(path) as source:
-        blocks = list(_resampled(_blocks(source, path, start_s, end_s), source.rate_hz, sample_rate_hz))
+        blocks = list(resampled(_blocks(source, path, start_s, end_s), source.rate_hz, sample_rate_hz))
     if blocks:
         return np.concatenate(blocks)
     whole_s = duration_s(path)
@@ -95,7 +95,7 @@ def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iter
     """
     empty = True
     with open_source(path) as source:
-        for block in _resampled(_blocks(source, path, block_s=block_s), source.rate_hz, sample_rate_hz):
+        for block in resampled(_blocks(source, path, block_s=block_s), source.rate_hz, sample_rate_hz):
             empty = False
             yield block
     if empty:
@@ -160,7 +160,7 @@ def _blocks(
         yield block
 
 
-def _resampled(blocks: Iterator[Array], from_hz: int, to_hz: int) -> Iterator[Array]:
+def resampled(blocks: Iterator[Array], from_hz: int, to_hz: int) -> Iterator[Array]:
     """Yield the blocks at another rate, as if they were one signal."""
     if from_hz == to_hz:
         yield from blocks

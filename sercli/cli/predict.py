@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sercli.cli import options
+from sercli.cli import options, writers
+from sercli.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
-    from sercli.batch_runner import Source
-    from sercli.cli.writers import Format
+    from sercli.types import Recording
 
 
 class Shape(StrEnum):
-    """How answers are written."""
+    """The formats of predictions."""
 
     table = "table"
     json = "json"
@@ -26,16 +26,16 @@ class Shape(StrEnum):
 
 
 class Way(StrEnum):
-    """How an answer is explained."""
+    """The ways to explain a prediction."""
 
     attention = "attention"
     occlusion = "occlusion"
 
 
-_OUTPUT = {"rich_help_panel": "Answers"}
-_WORDS = {"rich_help_panel": "Words"}
-_WHY = {"rich_help_panel": "What an answer may rest on"}
-_MANY = 100  # recordings from which on it pays to load the model in more than one process
+_OUTPUT = {"rich_help_panel": "Predictions"}
+_WORDS = {"rich_help_panel": "Speech recognition"}
+_WHY = {"rich_help_panel": "What a prediction may rest on"}
+_MANY = 100  # from so many recordings on it pays to load the model in several processes
 
 
 def predict(
@@ -57,7 +57,7 @@ def predict(
         typer.Option("--out", "-o", help="Folder for one file per recording, named as the recording is.", **_OUTPUT),
     ] = None,
     skip_done: Annotated[
-        bool, typer.Option("--skip-done", help="With --out: pass over recordings whose file is there.", **_OUTPUT)
+        bool, typer.Option("--skip-done", help="With --out: leave out recordings whose file exists.", **_OUTPUT)
     ] = False,
     plot: Annotated[
         Path | None,
@@ -77,7 +77,7 @@ def predict(
         Way | None,
         typer.Option(
             "--explain-by",
-            help="attention: where the network looked; occlusion: what the answer loses without a piece. Default: "
+            help="attention: where the network looked; occlusion: what the prediction loses without a piece. Default: "
             "attention, where the network has one.",
             show_default=False,
             **_WHY,
@@ -88,12 +88,12 @@ def predict(
         typer.Option("--at", help="A moment of the utterance to explain, in s or m:ss.", show_default=False, **_WHY),
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="What one clip says, instead of listening for it.", **_WORDS)
+        str | None, typer.Option("--text", help="What is said in one clip, instead of recognising it.", **_WORDS)
     ] = None,
     no_asr: Annotated[
-        bool, typer.Option("--no-asr", help="Do not listen for words: quicker, by sound alone.", **_WORDS)
+        bool, typer.Option("--no-asr", help="No speech recognition: quicker, from audio alone.", **_WORDS)
     ] = False,
-    asr: Annotated[str, typer.Option("--asr", help="Speech recogniser: whisper or moonshine.", **_WORDS)] = "whisper",
+    asr: Annotated[str, typer.Option("--asr", help="Speech recogniser, such as whisper.", **_WORDS)] = "whisper",
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,7 +112,7 @@ def predict(
 ) -> None:
     """Recognise the emotion in recordings.
 
-    A clip of up to 15 s gets one answer, a longer recording one for each utterance in it.
+    A clip of up to 15 s gets one prediction, a longer recording one for each utterance in it.
 
     ser predict clip.wav
 
@@ -122,56 +122,54 @@ def predict(
 
     ser predict film.mp4 --format srt > film.srt
 
-    ser predict recordings/ -o answers/ --skip-done
+    ser predict recordings/ -o predictions/ --skip-done
     """
-    from sercli import batch_runner, runs
-    from sercli.cli import writers
-    from sercli.cli.hearing import Hearing
-    from sercli.errors import SerError
-
     form = _form(shape, json=json, csv=csv, out=out)
     if skip_done and out is None:
         raise SerError("--skip-done looks for the files of --out; give both.")
     if explain is None and (explain_by or at):
         raise SerError("--explain-by and --at say how --explain draws; give it a file.")
     at_s = None if at is None else _seconds(at)
-    folder = batch_runner.model_folder(model)
-    recogniser = None if no_asr else batch_runner.recogniser(asr, sets or [])
+    settings = _asr_settings(sets or [])
     with ExitStack() as until_the_end:
-        sources = _sources(paths, until_the_end)
-        _check_number(len(sources), form, text=text, plot=plot, explain=explain, out=out)
-        files = writers.targets(sources, paths, out, form.suffix) if out and form else {}
+        recordings = _recordings(paths, until_the_end, text, min_confidence)
+        _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
+        files = writers.targets(recordings, paths, out, form.suffix) if out and form else {}
         if skip_done:
-            sources = _left(sources, files)
-        if not sources:
+            recordings = _left(recordings, files)
+        if not recordings:
             return
+        # Not before: what is wrong with the command line must not take as long as importing torch.
+        from sercli import runs
+        from sercli.cli.recordings import Recordings
+        from sercli.cli.writers import sinks
+        from sercli.pipeline import PipelineConfig, model_folder, recogniser
+
+        folder = model_folder(model)
+        config = PipelineConfig(folder, device, None if no_asr else recogniser(asr, settings))
         labels = runs.load_finished(folder).labels
-        listening = batch_runner.Listening(folder, device, recogniser, text, min_confidence)
         keep = plot is not None or explain is not None
-        hearing = Hearing(sources, listening, jobs=_n_jobs(jobs, len(sources), device), keep=keep)
-        until_the_end.callback(hearing.close)
+        running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep)
+        until_the_end.callback(running.close)
         if form is None:
-            writers.show(hearing, labels)
+            sinks.show(running, labels)
         elif out is None:
-            writers.stream(hearing, labels, form)
+            sinks.stream(running, labels, form)
         else:
-            writers.write(hearing, labels, form, files)
+            sinks.write(running, labels, form, files)
         if plot is not None:
-            writers.draw(hearing, labels, plot)
+            sinks.draw(running, labels, plot)
         if explain is not None:
-            writers.explain(hearing, explain, by=explain_by.value if explain_by else None, at_s=at_s)
-    hearing.conclude(out)
+            sinks.explain(running, explain, by=explain_by.value if explain_by else None, at_s=at_s)
+    running.conclude(out)
 
 
-def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> "Format | None":
-    """How answers are written; None is the table.
+def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> writers.Format | None:
+    """The format that is asked for; None is the table.
 
     Raises:
         SerError: more than one format is asked for, or a table in files.
     """
-    from sercli.cli.writers import FORMATS
-    from sercli.errors import SerError
-
     if json and csv:
         raise SerError("--json and --csv exclude each other; give one.")
     short = "json" if json else "csv" if csv else None
@@ -179,26 +177,41 @@ def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> "F
         raise SerError(f"--{short} and --format {shape} exclude each other; give one.")
     name = short or shape or ("json" if out else "table")
     if out and name == "table":
-        raise SerError(f"A table is for the screen; with --out give --format {', '.join(FORMATS)}.")
-    return FORMATS.get(name)
+        raise SerError(f"A table is for the screen; with --out give --format {', '.join(writers.FORMATS)}.")
+    return writers.FORMATS.get(name)
 
 
-def _sources(paths: list[Path], until_the_end: ExitStack) -> "list[Source]":
-    """The recordings in the order of the paths, each once; what comes in on stdin is a file until the end."""
+def _asr_settings(sets: list[str]) -> dict[str, object]:
+    """The settings of the recogniser.
+
+    Raises:
+        ConfigError: a setting of another section.
+    """
+    from sercli.config import parse_sets
+
+    sections = parse_sets(sets)
+    for section in sorted(sections.keys() - {"asr"}):
+        raise ConfigError(f"--set {section}.… does nothing in `ser predict`, which takes asr.KEY.")
+    return sections.get("asr", {})
+
+
+def _recordings(
+    paths: list[Path], until_the_end: ExitStack, text: str | None, min_confidence: float
+) -> "list[Recording]":
+    """The recordings in the order of the paths, each once; what comes in on stdin is kept in a file until the end."""
     from sercli.audio import discovery
-    from sercli.batch_runner import Source
-    from sercli.cli.writers import STDIN
+    from sercli.types import Recording
 
-    found = [Source(path, str(path)) for path in discovery.find([path for path in paths if path != STDIN])]
-    if STDIN in paths:
-        place = len(discovery.find(paths[: paths.index(STDIN)]))
-        found.insert(place, Source(until_the_end.enter_context(discovery.stdin()), str(STDIN)))
-    return found
+    found = [(str(path), path) for path in discovery.find([path for path in paths if path != writers.STDIN])]
+    if writers.STDIN in paths:
+        place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
+        found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
+    return [Recording(name, path, text, min_confidence) for name, path in found]
 
 
 def _check_number(
     n: int,
-    form: "Format | None",
+    form: writers.Format | None,
     *,
     text: str | None,
     plot: Path | None,
@@ -210,8 +223,6 @@ def _check_number(
     Raises:
         SerError: naming the option.
     """
-    from sercli.errors import SerError
-
     if n == 1:
         return
     if text is not None:
@@ -232,8 +243,6 @@ def _seconds(moment: str) -> float:
     """
     from math import isfinite
 
-    from sercli.errors import SerError
-
     try:
         parts = [float(part) for part in moment.split(":")]
     except ValueError:
@@ -243,17 +252,17 @@ def _seconds(moment: str) -> float:
     return sum(part * 60.0**place for place, part in enumerate(reversed(parts)))
 
 
-def _left(sources: "list[Source]", files: "dict[Source, Path]") -> "list[Source]":
-    """Those whose file is not there yet."""
+def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Recording]":
+    """The recordings that have no file yet."""
     from sercli.cli import render
 
-    left = [source for source in sources if not files[source].exists()]
-    if len(left) < len(sources):
-        render.note(f"{len(sources) - len(left)} of {len(sources)} recordings are done already and passed over.")
+    left = [recording for recording in recordings if not files[recording.name].exists()]
+    if len(left) < len(recordings):
+        render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings are done already and left out.")
     return left
 
 
-def _n_jobs(jobs: int | None, n_sources: int, device: str) -> int:
+def _n_jobs(jobs: int | None, n_recordings: int, device: str) -> int:
     """As asked, or for many recordings one a core: each process has its own model, so a GPU is not shared."""
-    many = n_sources >= _MANY and device in ("auto", "cpu")
-    return max(1, min(n_sources, options.n_jobs(jobs) if jobs or many else 1))
+    many = n_recordings >= _MANY and device in ("auto", "cpu")
+    return max(1, min(n_recordings, options.n_jobs(jobs) if jobs or many else 1))

@@ -31,12 +31,12 @@ _FADE_S = 0.005  # at both ends of such a stretch, lest it begins and ends with 
 _BATCH = 16  # variants of the utterance that go through the network together
 
 
-def explain(system: System, answer: Prediction, path: Path, *, by: Kind | None = None) -> Explanation:
+def explain(system: System, prediction: Prediction, path: Path, *, by: Kind | None = None) -> Explanation:
     """Find out what an answer may rest on.
 
     Args:
         system: that gave the answer.
-        answer: of a clip, or of one utterance of a recording.
+        prediction: of a clip, or of one utterance of a recording.
         path: the recording.
         by: the way; None: attention from each network that has one, and occlusion from the others.
 
@@ -44,15 +44,15 @@ def explain(system: System, answer: Prediction, path: Path, *, by: Kind | None =
         SerError: there is no answer to explain, or attention is asked for of a network that has none.
         AudioError: the recording cannot be read any more.
     """
-    if not answer.probs:
-        raise SerError(f"There is nothing to explain in {answer.path} ({answer.reason}).")
-    signal = reading.read(path, sample_rate_hz=RATE_HZ, start_s=answer.start_s, end_s=answer.end_s)
-    text = (answer.text or "").strip()
+    if not prediction.probabilities:
+        raise SerError(f"There is nothing to explain in {prediction.path} ({prediction.reason}).")
+    signal = reading.read(path, sample_rate_hz=RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
+    text = (prediction.text or "").strip()
     texts = {"human": text} if text else {}
-    attributes = {} if answer.asr_confidence is None else {ASR_CONFIDENCE: answer.asr_confidence}
+    attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
     utterance = Utterance("explained", "", "", audio=str(path), transcripts=texts, attributes=attributes)
-    rows = SegmentFeatures(path, {utterance.id: Segment(answer.start_s, answer.end_s, signal)})
-    likeliest = max(answer.probs, key=answer.probs.__getitem__)
+    rows = SegmentFeatures(path, {utterance.id: Segment(prediction.start_s, prediction.end_s, signal)})
+    likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / RATE_HZ, by)
     members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}
     edges_s, sound = _of_sound(members["acoustic"], question) if "acoustic" in members else (np.zeros(1), None)
@@ -60,16 +60,16 @@ def explain(system: System, answer: Prediction, path: Path, *, by: Kind | None =
     words = question.words if reads else ()
     return Explanation(
         answer=likeliest,
-        probs=_probs(system, answer),
+        probs=_probs(system, prediction),
         signal=signal,
         rate_hz=RATE_HZ,
-        start_s=answer.start_s,
+        start_s=prediction.start_s,
         sound=sound,
-        edges_s=answer.start_s + edges_s,
+        edges_s=prediction.start_s + edges_s,
         language=_of_words(members["linguistic"], question) if reads else None,
         words=words,
-        spans_s=spans(words, answer.words),
-        asr_confidence=answer.asr_confidence,
+        spans_s=spans(words, prediction.words),
+        asr_confidence=prediction.asr_confidence,
     )
 
 
@@ -115,12 +115,12 @@ class _Question:
         return tuple(self.utterance.transcripts["human"].split())
 
 
-def _probs(system: System, answer: Prediction) -> dict[str, dict[str, float]]:
+def _probs(system: System, prediction: Prediction) -> dict[str, dict[str, float]]:
     """What each of those said that were asked."""
     if not isinstance(system, Ensemble):
-        return {"words" if system.info.modality == "linguistic" else "sound": answer.probs}
-    own = {name: probs for name, probs in (("sound", answer.sound), ("words", answer.language)) if probs}
-    return {**own, "together": answer.probs} if len(own) > 1 else own
+        return {"words" if system.info.modality == "linguistic" else "sound": prediction.probabilities}
+    own = {name: probs for name, probs in (("sound", prediction.audio_only), ("words", prediction.text_only)) if probs}
+    return {**own, "together": prediction.probabilities} if len(own) > 1 else own
 
 
 def _of_sound(member: Model, question: _Question) -> tuple[Array, Weighing]:

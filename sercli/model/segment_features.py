@@ -18,7 +18,7 @@ RATE_HZ = 16_000
 class SegmentFeatures:
     """The features of some utterances of one recording, made from their signals: `FeatureProvider` of inference.py."""
 
-    def __init__(self, path: Path, segments: Mapping[str, Segment]) -> None:
+    def __init__(self, path: Path | None, segments: Mapping[str, Segment]) -> None:
         self.path, self.segments = path, segments
         self._by_rate: dict[tuple[str, int], Array] = {}
 
@@ -31,19 +31,19 @@ class SegmentFeatures:
         ]
 
     def signal(self, utterance_id: str, rate_hz: int) -> Array:
-        """(n_samples,) at a feature's rate, made once; what 16 kHz do not hold is read from the recording."""
+        """(n_samples,) at a feature's rate, made once; above 16 kHz read from the recording, if it is a file."""
         key = (utterance_id, rate_hz)
         if key not in self._by_rate:
             segment = self.segments[utterance_id]
-            if rate_hz > RATE_HZ:
+            if rate_hz > RATE_HZ and self.path is not None:
                 stretch = {"start_s": segment.start_s, "end_s": segment.end_s}
                 self._by_rate[key] = reading.read(self.path, sample_rate_hz=rate_hz, **stretch)
             else:
-                self._by_rate[key] = _lowered(segment.signal, rate_hz)
+                self._by_rate[key] = _resampled(segment.signal, rate_hz)
         return self._by_rate[key]
 
 
-def _lowered(signal: Array, rate_hz: int) -> Array:
+def _resampled(signal: Array, rate_hz: int) -> Array:
     if rate_hz == RATE_HZ:
         return signal
     import soxr

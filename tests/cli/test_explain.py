@@ -54,7 +54,7 @@ def test_a_clip_is_answered_and_explained(ser, demo_runs, demo_clips, explained,
     ((found, said),) = explained
     answer = json.loads(shown.out)
     assert said == {"name": "m1-anger-2.ogg", "label": answer["label"]}
-    assert found.probs == {"sound": answer["sound"], "words": answer["language"], "together": answer["probs"]}
+    assert found.probs == {"sound": answer["audio_only"], "words": answer["text_only"], "together": answer["probs"]}
     assert (found.sound.kind, found.language.kind) == ("attention", "attention")
     assert found.words == tuple(answer["text"].split())
     assert found.spans_s[0][0] == answer["words"][0]["start_s"]

@@ -5,16 +5,15 @@ import html
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercli.batch_runner import Source
 from sercli.cli.writers import FORMATS, targets
-from sercli.types import Prediction, Word
+from sercli.types import Prediction, Recording, Word
 
 LABELS = ("neutral", "anger")
 STOP = Prediction(
@@ -45,9 +44,11 @@ def _said(text):
 
 def test_json_gives_back_every_field_of_every_answer():
     found = [json.loads(line) for line in _text("json", STOP, SILENCE).splitlines()]
-    assert found == [STOP.to_json(), SILENCE.to_json()]
+    assert [{**asdict(one), "words": list(map(asdict, one.words))} for one in (STOP, SILENCE)] == [
+        {"probabilities" if key == "probs" else key: value for key, value in one.items()} for one in found
+    ]
     assert found[0]["words"] == [{"text": "stop", "start_s": 3.3, "end_s": 3.6, "probability": 0.9}]
-    assert found[0]["sound"] == {"neutral": 0.3, "anger": 0.7}
+    assert found[0]["audio_only"] == {"neutral": 0.3, "anger": 0.7}
     assert found[1]["label"] is None
 
 
@@ -122,9 +123,9 @@ def test_a_cue_is_never_without_length(name):
 
 
 def _targets(found, paths, tmp_path, suffix=".json"):
-    sources = [Source(Path(path), path) for path in found]
-    files = targets(sources, [Path(path) for path in paths], tmp_path, suffix)
-    return [files[source].relative_to(tmp_path).as_posix() for source in sources]
+    recordings = [Recording(path, Path(path)) for path in found]
+    files = targets(recordings, [Path(path) for path in paths], tmp_path, suffix)
+    return [files[recording.name].relative_to(tmp_path).as_posix() for recording in recordings]
 
 
 def test_a_recording_is_called_as_it_lies_below_the_folder_that_was_given(tmp_path):
@@ -153,7 +154,7 @@ def test_a_file_out_of_a_folder_above_cannot_leave_the_folder_of_answers(tmp_pat
 
 
 def test_what_comes_on_stdin_is_called_so(tmp_path):
-    files = targets([Source(tmp_path / "tmp123", "-")], [Path("-")], tmp_path, ".vtt")
+    files = targets([Recording("-", tmp_path / "tmp123")], [Path("-")], tmp_path, ".vtt")
     assert list(files.values()) == [tmp_path / "stdin.vtt"]
 
 

@@ -18,7 +18,7 @@ import pytest
 import soundfile
 from children import living
 
-from sercli import batch_runner
+from sercli import batch_runner, pipeline
 from sercli.cli.predict import Shape
 from sercli.cli.writers import FORMATS
 
@@ -99,7 +99,7 @@ def test_words_change_the_answer_of_an_ensemble_and_their_absence_is_said(ser, d
     (mute,), (spoken,) = _lines(ser(*words, "--no-asr")), _lines(ser(*words, "--text", "i hate this"))
     (alone,) = _lines(ser("predict", demo_clips("m1-anger-1"), "--model", demo_runs.acoustic, "--json"))
     assert mute["probs"] == alone["probs"] != spoken["probs"]
-    assert "sound alone" in mute["reason"]
+    assert "audio alone" in mute["reason"]
     assert (spoken["text"], spoken["asr_confidence"]) == ("i hate this", 1.0)
 
 
@@ -207,13 +207,13 @@ def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.ogg.json").write_text("done")
     shown = ser(*words)
-    assert (shown.code, shown.err) == (0, "1 of 2 recordings are done already and passed over.\n")
+    assert (shown.code, shown.err) == (0, "1 of 2 recordings are done already and left out.\n")
     assert (tmp_path / "out" / "a.ogg.json").read_text() == "done"
     assert (tmp_path / "out" / "deep" / "c.ogg.json").exists()
     shown = ser(*words)
-    assert (shown.code, shown.err) == (0, "2 of 2 recordings are done already and passed over.\n")
+    assert (shown.code, shown.err) == (0, "2 of 2 recordings are done already and left out.\n")
     shown = ser(*words[:1], folder / "a.ogg", *words[2:], "--plot", tmp_path / "a.png")
-    assert (shown.code, shown.err) == (0, "1 of 1 recordings are done already and passed over.\n")
+    assert (shown.code, shown.err) == (0, "1 of 1 recordings are done already and left out.\n")
 
 
 def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
@@ -249,7 +249,7 @@ def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folde
     monkeypatch.setattr(Future, "result", result)
     shown = ser("predict", folder, "--model", demo_runs.acoustic, "--jobs", 2, "--json")
     assert shown.code == 2
-    assert f"was killed, perhaps for want of memory, while it heard one of {folder / 'a.ogg'}" in shown.err
+    assert f"was killed, perhaps for want of memory, while it read one of {folder / 'a.ogg'}" in shown.err
     assert "give fewer --jobs" in shown.err
 
 
@@ -283,7 +283,7 @@ def test_a_reader_that_goes_away_is_no_error(demo_runs, demo_clips):
 MEETING = "SER_TEST_MEETING"  # the variable that tells processes in which folder they wait for each other
 
 
-def _heard_by_two(source, listening):
+def _heard_by_two(recording, config):
     """What a process does with a recording once two of them have one in hand."""
     folder = Path(os.environ[MEETING])
     (folder / str(os.getpid())).touch()
@@ -291,7 +291,7 @@ def _heard_by_two(source, listening):
     while len(list(folder.iterdir())) < 2:
         assert time.monotonic() < until, "no second process came to work"
         time.sleep(0.01)
-    return batch_runner._hear_whole(source, listening)
+    return batch_runner._whole(recording, config)
 
 
 def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
@@ -300,7 +300,7 @@ def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
     alive, meeting = [], tmp_path / "meeting"
     meeting.mkdir()
     monkeypatch.setenv(MEETING, str(meeting))
-    monkeypatch.setattr(batch_runner, "_hear_whole", _heard_by_two)
+    monkeypatch.setattr(batch_runner, "_whole", _heard_by_two)
 
     def interrupt(*_, **__):
         alive.append(len(living()))
@@ -326,13 +326,13 @@ def test_a_moved_run_directory_gives_equal_probabilities(ser, demo_runs, demo_cl
 
 
 def test_the_model_that_comes_with_ser_answers_where_none_is_given(ser, demo_runs, demo_clips, monkeypatch):
-    monkeypatch.setattr(batch_runner, "PRETRAINED", demo_runs.acoustic)
+    monkeypatch.setattr(pipeline, "PRETRAINED", demo_runs.acoustic)
     given = ser("predict", demo_clips("m1-anger-1"), "--json", "-m", demo_runs.acoustic)
     assert ser("predict", demo_clips("m1-anger-1"), "--json").out == given.out
 
 
 def test_without_any_model_the_option_is_named(ser, demo_clips, monkeypatch, tmp_path):
-    monkeypatch.setattr(batch_runner, "PRETRAINED", tmp_path / "pretrained")
+    monkeypatch.setattr(pipeline, "PRETRAINED", tmp_path / "pretrained")
     refused = ser("predict", demo_clips("m1-anger-1"))
     assert refused.code == 2
     assert "give one with --model" in refused.err

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from rich.console import Console
 from sercli.cli import render
 from sercli.cli.render import text as measures
 from sercli.evaluation.metrics import baselines, report
-from sercli.types import EpochResult, Remark
+from sercli.types import EpochResult, Prediction, Remark
 
 EIGHT = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 TRUTH = ["neutral"] * 10 + ["anger"] * 4 + ["sadness"] * 2
@@ -44,11 +45,12 @@ def _row_of(lines, first):
 
 def _predicted(path, labels=EIGHT, winner=1, **more):
     rest = 0.4 / (len(labels) - 1)
-    probs = {label: 0.6 if k == winner else rest for k, label in enumerate(labels)}
-    return {"path": path, "label": labels[winner], "confidence": 0.6, "probs": probs, **more}
+    probabilities = {label: 0.6 if k == winner else rest for k, label in enumerate(labels)}
+    given = {"label": labels[winner], "confidence": 0.6, "probabilities": probabilities}
+    return Prediction(path, 0.0, 1.0, **{**given, **more})
 
 
-SILENCE = {"path": "silence.wav", "label": None, "confidence": None, "probs": {}, "reason": "no speech"}
+SILENCE = Prediction("silence.wav", 0.0, 1.0, reason="no speech")
 
 
 def test_notes_and_warnings_go_to_stderr_and_leave_stdout_to_results(capsys):
@@ -319,27 +321,27 @@ def test_silence_alone_needs_no_bars():
 
 
 def test_an_answer_can_have_a_remark_of_its_own():
-    text, lines = _shown(render.prediction_rows, [_predicted("a.wav", reason="from sound alone")])
+    text, lines = _shown(render.prediction_rows, [_predicted("a.wav", reason="from audio alone")])
     assert "0.600" in text
-    assert lines[3].strip() == "from sound alone"
+    assert lines[3].strip() == "from audio alone"
 
 
 def test_what_all_answers_leave_out_is_said_once():
-    rows = [_predicted("a.wav", reason="from sound alone"), SILENCE, _predicted("b.wav", reason="from sound alone")]
+    rows = [_predicted("a.wav", reason="from audio alone"), SILENCE, _predicted("b.wav", reason="from audio alone")]
     text, lines = _shown(render.prediction_rows, rows)
-    assert text.count("from sound alone") == 1
-    assert lines[-2] == "from sound alone"
+    assert text.count("from audio alone") == 1
+    assert lines[-2] == "from audio alone"
     assert _row_of(lines, "silence.wav")[-2:] == ["no", "speech"]
 
 
 def test_what_one_answer_of_several_leaves_out_stands_with_it():
-    rows = [_predicted("a.wav"), _predicted("b.wav", reason="from sound alone")]
+    rows = [_predicted("a.wav"), _predicted("b.wav", reason="from audio alone")]
     lines = _shown(render.prediction_rows, rows)[1]
-    assert [line.strip() for line in lines[2:5]][2] == "from sound alone"
+    assert [line.strip() for line in lines[2:5]][2] == "from audio alone"
 
 
 def test_an_unsure_answer_keeps_its_bars():
-    lines = _shown(render.prediction_rows, [_predicted("a.wav", FOUR) | {"label": "unsure"}])[1]
+    lines = _shown(render.prediction_rows, [_predicted("a.wav", FOUR, label="unsure")])[1]
     assert lines[2].split()[:3] == ["a.wav", "unsure", "0.600"]
     assert lines[2].count("█") > 3
 
@@ -350,26 +352,26 @@ OWN = {"neutral": 0.1, "happiness": 0.2, "sadness": 0.3, "anger": 0.4}
 
 def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_what_each_member_says():
     row = _predicted(
-        "[b]x.wav", FOUR, text="I  hate\n[i]this", asr_confidence=0.25, sound=OWN, language={**OWN, "anger": 0.9}
+        "[b]x.wav", FOUR, text="I  hate\n[i]this", asr_confidence=0.25, audio_only=OWN, text_only={**OWN, "anger": 0.9}
     )
     lines = _shown(render.prediction_card, row)[1]
     assert lines[0] == "[b]x.wav: happiness"
-    assert lines[2].split() == ["emotion", "prob.", "sound", "alone", "words", "alone"]
+    assert lines[2].split() == ["emotion", "prob.", "audio", "only", "text", "only"]
     assert _row_of(lines, "happiness ") == ["happiness", "0.600", "██████████████▍", "0.200", "0.200"]
     assert _row_of(lines, "anger ")[3:] == ["0.400", "0.900"]
-    assert "words: I hate [i]this  (trust 0.25)" in lines
+    assert "words: I hate [i]this  (ASR confidence 0.25)" in lines
 
 
-def test_the_card_has_no_members_where_only_one_was_asked_and_no_trust_of_a_text_that_was_given():
-    row = _predicted("x.wav", FOUR, text="hello", asr_confidence=1.0, sound=OWN, language=None)
+def test_the_card_has_no_members_where_one_alone_predicted_and_no_confidence_of_a_text_that_was_given():
+    row = _predicted("x.wav", FOUR, text="hello", asr_confidence=1.0, audio_only=OWN)
     text, lines = _shown(render.prediction_card, row)
-    assert "alone" not in text
+    assert "only" not in text
     assert "words: hello" in lines
 
 
 def test_the_card_of_an_unsure_answer_marks_the_likeliest_class():
     console = _terminal()
-    render.prediction_card(_predicted("x.wav", FOUR) | {"label": "unsure", "reason": "no words"}, console=console)
+    render.prediction_card(_predicted("x.wav", FOUR, label="unsure", reason="no words"), console=console)
     text = console.file.getvalue()
     assert "unsure" in text
     assert "no words" in text
@@ -381,8 +383,8 @@ def test_the_card_of_silence_is_one_line():
 
 
 def _spoken(start_s, end_s, label, text=None, reason=None):
-    row = {"start_s": start_s, "end_s": end_s, "label": label, "text": text, "reason": reason}
-    return {**row, "confidence": None if label is None else 0.75}
+    confidence = None if label is None else 0.75
+    return Prediction("a.wav", start_s, end_s, label, confidence, text=text, reason=reason)
 
 
 def _timeline(*rows, width=80):
@@ -400,16 +402,16 @@ def test_a_timeline_has_times_emotion_confidence_and_words_and_ends_with_the_sha
 
 
 def test_a_timeline_says_why_there_is_no_answer_and_counts_what_answers_leave_out():
-    rows = [_spoken(0, 1, "anger", reason="from sound alone"), _spoken(2, 3, None, reason="no words heard")]
+    rows = [_spoken(0, 1, "anger", reason="from audio alone"), _spoken(2, 3, None, reason="no words heard")]
     lines = _timeline(*rows)[1]
     assert lines[4].split() == ["0:02.0", "0:03.0", "–", "–", "no", "words", "heard"]
-    assert lines[5:7] == ["0:02.0 of speech: anger 50%, no answer 50%", "1 of 2: from sound alone"]
+    assert lines[5:7] == ["0:02.0 of speech: anger 50%, no emotion 50%", "1 of 2: from audio alone"]
 
 
-def test_a_timeline_says_which_words_are_not_to_be_trusted():
-    rows = [_spoken(0, 1, "anger", "stop it") | {"asr_confidence": trust} for trust in (1.0, 0.07)]
+def test_a_timeline_says_how_surely_words_were_recognised():
+    rows = [replace(_spoken(0, 1, "anger", "stop it"), asr_confidence=confidence) for confidence in (1.0, 0.07)]
     lines = _timeline(*rows)[1]
-    assert [line.split()[4:] for line in lines[3:5]] == [["stop", "it"], ["stop", "it", "(trust", "0.07)"]]
+    assert [line.split()[4:] for line in lines[3:5]] == [["stop", "it"], ["stop", "it", "(ASR", "confidence", "0.07)"]]
 
 
 def test_a_timeline_of_silence_says_so():
@@ -468,7 +470,7 @@ def test_the_folder_that_long_paths_share_is_said_once():
 def test_with_28_classes_the_next_likeliest_are_written_out():
     labels = [f"emotion{k}" for k in range(28)]
     row = _predicted("a.wav", labels, winner=5)
-    row["probs"]["emotion7"] = 0.3
+    row.probabilities["emotion7"] = 0.3
     lines = _shown(render.prediction_rows, [row], width=80)[1]
     assert lines[2].startswith("a.wav  emotion5  0.600  emotion7 0.300,")
 

@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import matplotlib
@@ -24,7 +25,7 @@ from sercli.evaluation.plots import (
 )
 from sercli.evaluation.results import Bin, Calibration, Standing
 from sercli.evaluation.results import Figure as Interval
-from sercli.types import EpochResult
+from sercli.types import EpochResult, Prediction
 
 REPORT = report("both", ["joy"] * 3 + ["anger"], ["joy", "joy", "anger", "anger"], ("joy", "anger", "fear"))
 HISTORY = [EpochResult(1, 1.5, 1.4, 0.25, 2.0), EpochResult(2, 1.2, 1.1, 0.5, 2.0), EpochResult(3, 1.0, 1.3, 0.4, 2.0)]
@@ -35,8 +36,8 @@ TALK = [np.zeros(2 * RATE_HZ), 0.5 * np.ones(3 * RATE_HZ + 7), np.zeros(2 * RATE
 
 
 def _spoken(start_s, end_s, label, text, p=0.7):
-    probs = {name: p if name == label else (1 - p) / 3 for name in FOUR}
-    return {"path": "a/talk.wav", "start_s": start_s, "end_s": end_s, "label": label, "probs": probs, "text": text}
+    probabilities = {name: p if name == label else (1 - p) / 3 for name in FOUR}
+    return Prediction("a/talk.wav", start_s, end_s, label, p, probabilities, text)
 
 
 SPOKEN = [_spoken(2, 5, "anger", "stop it now"), _spoken(7, 11, "sadness", "i miss her", 0.9)]
@@ -246,14 +247,14 @@ def test_a_recording_of_hours_has_the_mean_of_each_stretch_of_time(drawn, tmp_pa
 
 
 def test_an_answer_that_is_unsure_is_pale_and_has_no_share(drawn, tmp_path):
-    unsure = {**SPOKEN[0], "label": "unsure"}
+    unsure = replace(SPOKEN[0], label="unsure")
     timeline_picture([unsure], FOUR, TALK, RATE_HZ, tmp_path / "a.png")
     assert {bar.get_alpha() for bar in drawn[0].axes[1].patches} == {None, 0.22}
     assert "anger 0%" in [text.get_text() for text in drawn[0].legends[0].texts]
 
 
 def test_a_timeline_of_a_recording_without_speech_has_its_waveform(drawn, tmp_path):
-    nothing = {"path": "a.wav", "start_s": 0, "end_s": 11, "label": None, "probs": {}, "text": None}
+    nothing = Prediction("a.wav", 0, 11)
     timeline_picture([nothing], FOUR, TALK, RATE_HZ, tmp_path / "a.png")
     assert drawn[0].axes[0].collections
     assert not drawn[0].axes[1].patches

@@ -15,7 +15,7 @@ from sercli.model import attribution, ensemble
 from sercli.model.attribution import explain, spans
 from sercli.model.batches import Normaliser
 from sercli.model.inference import Model
-from sercli.pipeline import Listener
+from sercli.pipeline import Pipeline
 from sercli.runs import RunInfo
 from sercli.training import fusion
 from sercli.types import ModelSpec, Prediction, TrainConfig, Transcript, Word
@@ -84,8 +84,9 @@ def trained(runs_made, tiny_dataset, rows, tmp_path_factory):
 
 
 def _answer(system, path, **options):
-    (answer,) = Listener(system, **options).hear(path).answers
-    return answer
+    text = options.pop("text", None)
+    (found,) = Pipeline(system, **options).predict(path, text=text)
+    return found
 
 
 def _explained(system, path, *, by=None, **options):
@@ -151,13 +152,13 @@ def test_an_ensembles_members_are_explained_each_by_itself(trained, clip):
     _, words = _explained(trained.linguistic, clip, text="i hate this")
     np.testing.assert_allclose(both.sound.weights, sound.sound.weights)
     np.testing.assert_allclose(both.language.weights, words.language.weights)
-    assert both.probs == {"sound": answer.sound, "words": answer.language, "together": answer.probs}
+    assert both.probs == {"sound": answer.audio_only, "words": answer.text_only, "together": answer.probabilities}
     assert both.answer == answer.label
 
 
 def test_an_ensemble_without_words_explains_its_sound(trained, clip):
     answer, found = _explained(trained.average, clip)
-    assert (found.language, found.words, found.probs) == (None, (), {"sound": answer.probs})
+    assert (found.language, found.words, found.probs) == (None, (), {"sound": answer.probabilities})
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.5, 2.0])
@@ -174,7 +175,7 @@ def test_occlusion_finds_a_loud_stretch_in_a_clip(tmp_path, speed):
     assert found.sound.weights.argmax() == 4
     assert found.edges_s[4:6].tolist() == [1.0, 1.25]
     assert (found.sound.weights > 0).all()  # each stretch has some power
-    soft = explain(model, replace(loud, probs={"soft": 0.9, "loud": 0.1}), tmp_path / "a.wav")
+    soft = explain(model, replace(loud, probabilities={"soft": 0.9, "loud": 0.1}), tmp_path / "a.wav")
     np.testing.assert_allclose(soft.sound.weights, -found.sound.weights, atol=1e-9)
 
 
@@ -202,7 +203,7 @@ def test_occlusion_can_be_had_of_a_network_with_attention(trained, clip):
     assert (found.sound.kind, found.language.kind) == ("occlusion", "occlusion")
     assert len(found.language.weights) == 3
     without = _answer(trained.linguistic, clip, text="i this")
-    fall = answer.language[found.answer] - without.probs[found.answer]
+    fall = answer.text_only[found.answer] - without.probabilities[found.answer]
     assert found.language.weights[1] == pytest.approx(fall, abs=1e-6)
 
 

@@ -1,8 +1,7 @@
-"""What `ser predict` found in clips: a row for each, or all that there is to say of one."""
+"""The predictions for clips: a row for each, or a card for one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
@@ -12,90 +11,88 @@ from rich.text import Text
 from sercli.cli.render.console import plain, show, stdout
 from sercli.cli.render.tables import new_table
 from sercli.cli.render.text import MISSING, blocks, escaped, figure, folder_of, short_names, shorten
+from sercli.types import Prediction
 
-_BAR = 24  # cells of the bar of a certain answer
-_MEMBERS = {"sound": "sound alone", "language": "words alone"}
+_BAR = 24  # characters of the bar of a probability of 1
 
 
-def prediction_rows(rows: Sequence[Mapping[str, Any]], *, console: Console | None = None) -> None:
-    """Show what `ser predict` found: path, emotion, confidence and a bar for each class.
+def prediction_rows(predictions: Sequence[Prediction], *, console: Console | None = None) -> None:
+    """Show a row for each clip: path, emotion, confidence and a bar for each class.
 
-    With too many classes for the terminal's width the next three are written instead of bars. What all answers leave
-    out is said once, below.
+    With too many classes for the terminal's width the next three are written instead of bars. What all predictions
+    leave out is said once, below.
 
     Args:
-        rows: objects as of `--json`: "path", "label" (None: no answer), "confidence", "probs" (class -> probability)
-            and, where there is something to say, "reason".
+        predictions: of clips, in the order to show them.
         console: instead of stdout.
     """
     console = console or stdout()
-    rows, shared = _shared_reason(rows)
-    labels = list(dict.fromkeys(label for row in rows for label in row["probs"]))
-    paths = [escaped(str(row["path"])) for row in rows]
-    widest = max(len("emotion"), *(cell_len(row["label"] or "") for row in rows), 0)
+    predictions, shared = _shared_reason(predictions)
+    labels = list(dict.fromkeys(label for p in predictions for label in p.probabilities))
+    paths = [escaped(p.path) for p in predictions]
+    widest = max(len("emotion"), *(cell_len(p.label or "") for p in predictions), 0)
     layout = _Layout.of(paths, labels, room=console.width - widest - len("0.000") - 3 * 2)  # two blanks per gap
     table = new_table("file", "emotion", "conf.", layout.head, left=2)
     table.columns[-1].justify, table.columns[-1].max_width = "left", layout.scores
-    for row, path in zip(rows, shorten([path.removeprefix(layout.folder) for path in paths], layout.path), strict=True):
-        found = _bars(row, labels, layout.bar) if layout.bar else _likeliest(row)
-        table.add_row(Text(path), plain(row["label"] or MISSING), figure(row.get("confidence")), found)
+    shown = shorten([path.removeprefix(layout.folder) for path in paths], layout.path)
+    for p, path in zip(predictions, shown, strict=True):
+        found = _bars(p, labels, layout.bar) if layout.bar else _likeliest(p)
+        table.add_row(Text(path), plain(p.label or MISSING), figure(p.confidence), found)
     show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table, *([shared] if shared else []))
 
 
-def prediction_card(row: Mapping[str, Any], *, console: Console | None = None) -> None:
-    """Show one clip's answer: the emotion, a bar for each class, the words, and what sound and words say by themselves.
+def prediction_card(prediction: Prediction, *, console: Console | None = None) -> None:
+    """Show one clip: the emotion, a bar for each class, the words, and what audio and text say by themselves.
 
     Args:
-        row: object as of `--json`.
+        prediction: of the clip.
         console: instead of stdout.
     """
-    console = console or stdout()
-    probs, label = row["probs"], row["label"]
-    answer = plain(label, "bold green") if label else plain(row.get("reason") or MISSING)
-    about: list[RenderableType] = [Text(": ").join([plain(str(row["path"])), answer])]
-    if probs:
-        about.append(Text())
-        about.append(_classes(row))
-        about.append(Text())
-    if row.get("text"):
-        about.append(Text("words: ") + said(row))
-    if label and row.get("reason"):
-        about.append(plain(row["reason"], "dim"))
-    show(console, *about)
+    p = prediction
+    label = plain(p.label, "bold green") if p.label else plain(p.reason or MISSING)
+    about: list[RenderableType] = [Text(": ").join([plain(p.path), label])]
+    if p.probabilities:
+        about += [Text(), _classes(p), Text()]
+    if p.text:
+        about.append(Text("words: ") + said(p))
+    if p.label and p.reason:
+        about.append(plain(p.reason, "dim"))
+    show(console or stdout(), *about)
 
 
-def said(row: Mapping[str, Any]) -> Text:
-    """The words in one line, and how far they can be trusted where that is not fully."""
-    words = plain(" ".join((row.get("text") or "").split()))
-    trust = row.get("asr_confidence")
-    return words if trust in (None, 1) else Text.assemble(words, (f"  (trust {figure(trust, 2)})", "dim"))
+def said(prediction: Prediction) -> Text:
+    """The words in one line, with the ASR confidence where it is below 1."""
+    words = plain(" ".join((prediction.text or "").split()))
+    sure = prediction.asr_confidence
+    return words if sure in (None, 1) else Text.assemble(words, (f"  (ASR confidence {figure(sure, 2)})", "dim"))
 
 
-def _shared_reason(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], Text | None]:
-    """The one reason that all answers have, and the rows without it."""
-    reasons = {row.get("reason") for row in rows if row["label"]}
+def _shared_reason(predictions: Sequence[Prediction]) -> tuple[list[Prediction], Text | None]:
+    """The predictions without the one reason that all of them have, and that reason."""
+    reasons = {p.reason for p in predictions if p.label}
     (reason,) = reasons if len(reasons) == 1 else (None,)
     if reason is None:
-        return list(rows), None
-    return [{**row, "reason": None} if row["label"] else row for row in rows], plain(reason, "dim")
+        return list(predictions), None
+    return [replace(p, reason=None) if p.label else p for p in predictions], plain(reason, "dim")
 
 
-def _classes(row: Mapping[str, Any]) -> Table:
-    """Probability and bar of each class, the likeliest in another colour; each member's own where both were asked."""
-    members = {name: row[key] for key, name in _MEMBERS.items() if all(map(row.get, _MEMBERS))}
+def _classes(p: Prediction) -> Table:
+    """Probability and bar of each class, the likeliest in another colour; each member's own where both predicted."""
+    members = {"audio only": p.audio_only, "text only": p.text_only} if p.audio_only and p.text_only else {}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
-    best = max(row["probs"], key=row["probs"].__getitem__)
-    for label, p in row["probs"].items():
+    best = max(p.probabilities, key=p.probabilities.__getitem__)
+    for label, probability in p.probabilities.items():
         style = "bold green" if label == best else "blue"
-        bar = Text(blocks(p, _BAR).ljust(_BAR), style)
-        table.add_row(plain(label), figure(p), bar, *(figure(own[label]) for own in members.values()))
+        bar = Text(blocks(probability, _BAR).ljust(_BAR), style)
+        own = (figure(of_member[label]) for of_member in members.values() if of_member)
+        table.add_row(plain(label), figure(probability), bar, *own)
     return table
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the width of a prediction table is shared between paths and scores, in characters."""
+    """How paths and scores share the width of a prediction table, in characters."""
 
     path: int
     scores: int
@@ -118,21 +115,21 @@ class _Layout:
         return cls(path=room - scores, scores=scores, bar=bar, head=head, folder=folder)
 
 
-def _bars(row: Mapping[str, Any], labels: Sequence[str], width: int) -> Text:
-    """A bar for each class, the answer's in another colour; then the reason, if one is given."""
+def _bars(p: Prediction, labels: Sequence[str], width: int) -> Text:
+    """A bar for each class, the predicted one in another colour; then the reason, if there is one."""
     bars = []
-    for label in labels if row["probs"] else ():
-        style = "bold green" if label == row["label"] else "blue"
-        bars.append(Text(blocks(row["probs"].get(label, 0.0), width).ljust(width), style))
-    return _with_reason(Text(" ").join(bars), row)
+    for label in labels if p.probabilities else ():
+        style = "bold green" if label == p.label else "blue"
+        bars.append(Text(blocks(p.probabilities.get(label, 0.0), width).ljust(width), style))
+    return _with_reason(Text(" ").join(bars), p)
 
 
-def _likeliest(row: Mapping[str, Any]) -> Text:
-    """The three likeliest classes after the answer, in words."""
-    others = sorted((-p, label) for label, p in row["probs"].items() if label != row["label"])
-    return _with_reason(plain(", ".join(f"{label} {figure(-p)}" for p, label in others[:3])), row)
+def _likeliest(p: Prediction) -> Text:
+    """The three likeliest classes after the predicted one, in words."""
+    others = sorted((-probability, label) for label, probability in p.probabilities.items() if label != p.label)
+    return _with_reason(plain(", ".join(f"{label} {figure(-negative)}" for negative, label in others[:3])), p)
 
 
-def _with_reason(found: Text, row: Mapping[str, Any]) -> Text:
-    reason = plain(row.get("reason") or "", "dim")
+def _with_reason(found: Text, p: Prediction) -> Text:
+    reason = plain(p.reason or "", "dim")
     return Text("\n" if found and reason else "").join([found, reason])

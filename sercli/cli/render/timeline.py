@@ -1,8 +1,7 @@
-"""What `ser predict` found in a long recording, a row an utterance, written as it is found."""
+"""The predictions for a long recording: a row for each utterance, written as soon as it is there."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.cells import set_cell_size
 from rich.console import Console
@@ -11,42 +10,44 @@ from rich.text import Text
 from sercli.cli.render.console import plain, show, stdout
 from sercli.cli.render.predictions import said
 from sercli.cli.render.text import MISSING, figure
+from sercli.types import UNSURE, Prediction
 
 _TIME = len("0:00:00.0")
-_NARROWEST = 20  # cells that words get, however narrow the terminal
+_NARROWEST = 20  # characters that words get, however narrow the terminal
 
 
 def timeline_rows(
-    path: str, rows: Iterable[Mapping[str, Any]], labels: Sequence[str], *, console: Console | None = None
+    path: str, predictions: Iterable[Prediction], labels: Sequence[str], *, console: Console | None = None
 ) -> None:
     """Show each utterance as it comes: times, emotion, confidence and words; then the share of time of each emotion.
 
-    What an answer leaves out is said at the end, with how many utterances it is true of.
+    What predictions leave out is said at the end, with how many utterances it is true of.
 
     Args:
         path: of the recording.
-        rows: objects as of `--json`, in the order of time; none is kept.
-        labels: all that a row can have.
+        predictions: in the order of time; none is kept.
+        labels: all that a prediction can have.
         console: instead of stdout.
     """
     console = console or stdout()
-    widest = max(map(len, ("emotion", "unsure", *labels)))
+    widest = max(map(len, ("emotion", UNSURE, *labels)))
     words_at = _TIME * 2 + widest + len("0.000") + 4 * 2
     room = max(console.width - words_at, _NARROWEST)
     head = f"{'from':>{_TIME}}  {'to':>{_TIME}}  {'emotion':{widest}}  {'conf.':5}  words"
     show(console, plain(f"in {path}"), Text(head, "bold"), Text("─" * min(words_at + room, console.width), "dim"))
     spent: dict[str, float] = dict.fromkeys(labels, 0.0)
     remarks: Counter[str] = Counter()
-    n_rows = 0
-    for row in rows:
-        n_rows += 1
-        label = row["label"] or MISSING
-        remarks.update([row["reason"]] if row["label"] and row.get("reason") else [])
-        spent[label] = spent.get(label, 0.0) + row["end_s"] - row["start_s"]
-        times = f"{clock(row['start_s']):>{_TIME}}  {clock(row['end_s']):>{_TIME}}  "
-        cells = Text.assemble(times, plain(set_cell_size(label, widest), "bold"), f"  {figure(row['confidence']):5}  ")
-        show(console, cells + _folded(_words(row), room, words_at, console))
-    left_out = [plain(f"{n} of {n_rows}: {reason}", "dim") for reason, n in remarks.items()]
+    n = 0
+    for p in predictions:
+        n += 1
+        label = p.label or MISSING
+        remarks.update([p.reason] if p.label and p.reason else [])
+        spent[label] = spent.get(label, 0.0) + p.end_s - p.start_s
+        times = f"{clock(p.start_s):>{_TIME}}  {clock(p.end_s):>{_TIME}}  "
+        cells = Text.assemble(times, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}  ")
+        words = said(p) if p.label else plain(p.reason or "", "dim")
+        show(console, cells + _folded(words, room, words_at, console))
+    left_out = [plain(f"{count} of {n}: {reason}", "dim") for reason, count in remarks.items()]
     show(console, plain(_summary(spent)), *left_out, Text())
 
 
@@ -61,13 +62,6 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     whole = f"{hours}:{minutes:02}" if hours else str(minutes)
     return f"{whole}:{tenths // 10:02}.{tenths % 10}"
-
-
-def _words(row: Mapping[str, Any]) -> Text:
-    """The words; without an answer, why there is none."""
-    if row["label"] is None:
-        return plain(row.get("reason") or "", "dim")
-    return said(row)
 
 
 def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
@@ -85,5 +79,5 @@ def _summary(spent: Mapping[str, float]) -> str:
         return "No emotion found."
     named = sorted(((s, label) for label, s in spent.items() if s and label != MISSING), reverse=True)
     shares = [f"{label} {s / total:.0%}" for s, label in named]
-    rest = [f"no answer {spent[MISSING] / total:.0%}"] if spent.get(MISSING) else []
+    rest = [f"no emotion {spent[MISSING] / total:.0%}"] if spent.get(MISSING) else []
     return f"{clock(total)} of speech: {', '.join([*shares, *rest])}"

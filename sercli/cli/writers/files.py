@@ -8,49 +8,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sercli.batch_runner import Source
+    from sercli.types import Recording
 
 STDIN = Path("-")
-"""How a recording on standard input is given."""
+"""The path that stands for a recording on standard input."""
 
 
-def targets(sources: "Sequence[Source]", given: Sequence[Path], out: Path, suffix: str) -> "dict[Source, Path]":
-    """The file of each recording's answers below the folder where all of them go.
+def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path, suffix: str) -> dict[str, Path]:
+    """Return the file of each recording, by the recording's name, below the folder of --out.
 
-    It is called like the recording with the format's suffix added: one out of a folder as it lies below that folder,
-    one out of a pattern as it lies below the pattern's fixed part, a file by its name. Where two would be called the
-    same, both get the name of one more folder above them, until they differ. Nothing else about other recordings
-    changes a name, so that a second run finds what a first one has done.
+    The file has the recording's name with the format's suffix added: a recording from a folder keeps its path below
+    that folder, one from a pattern its path below the pattern's fixed part, a file its own name. Where two would have
+    the same name, both get the name of one more folder above them, until they differ. Nothing else about other
+    recordings changes a name, so that a second run finds what a first one has done.
 
     Args:
-        sources: recordings.
+        recordings: in any order.
         given: the paths, folders and patterns by which they were found.
         out: the folder.
         suffix: of the format.
     """
-    at = {source: Path(os.path.abspath(source.path)) for source in sources if source.name != str(STDIN)}  # noqa: PTH100
-    bases = {where: _base(where, given) for where in at.values()}
+    at = {r.name: Path(os.path.abspath(r.path)) for r in recordings if r.path and r.name != str(STDIN)}  # noqa: PTH100
+    bases = {path: _base(path, given) for path in at.values()}
     while alike := _alike(bases):
-        bases |= {where: bases[where].parent for where in alike}
-    names = {source: at[source].relative_to(bases[at[source]]) if source in at else "stdin" for source in sources}
-    return {source: out / f"{name}{suffix}" for source, name in names.items()}
+        bases |= {path: bases[path].parent for path in alike}
+    names = {r.name: at[r.name].relative_to(bases[at[r.name]]) if r.name in at else "stdin" for r in recordings}
+    return {name: out / f"{file}{suffix}" for name, file in names.items()}
 
 
 def _alike(bases: dict[Path, Path]) -> list[Path]:
-    """The recordings that are called like another one."""
+    """The recordings that would have the name of another one."""
     called: dict[Path, list[Path]] = {}
-    for where, base in bases.items():
-        called.setdefault(where.relative_to(base), []).append(where)
-    return [where for alike in called.values() if len(alike) > 1 for where in alike]
+    for path, base in bases.items():
+        called.setdefault(path.relative_to(base), []).append(path)
+    return [path for alike in called.values() if len(alike) > 1 for path in alike]
 
 
-def _base(where: Path, given: Sequence[Path]) -> Path:
-    """The folder that a recording is named from."""
+def _base(path: Path, given: Sequence[Path]) -> Path:
+    """The folder that the name of a recording starts from."""
     for one in given:
         plain = takewhile(lambda part: not has_magic(part), one.parts)
         fixed = Path(os.path.abspath(Path(*plain)))  # noqa: PTH100
-        if where == fixed:
-            return where.parent
-        if where.is_relative_to(fixed):
+        if path == fixed:
+            return path.parent
+        if path.is_relative_to(fixed):
             return fixed
-    return where.parent
+    return path.parent

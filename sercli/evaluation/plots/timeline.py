@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure
-from sercli.types import Array
+from sercli.types import Array, Prediction
 
 _OF_EMOTION = {"neutral": "#8C8C8C", "happiness": ORANGE, "sadness": BLUE, "anger": RED, "fear": "#CC79A7"} | {
     "disgust": GREEN,
@@ -33,35 +33,35 @@ _LEGEND = 8  # of so many classes the legend has all, of more those that are an 
 
 
 def timeline_picture(
-    rows: Sequence[Mapping[str, Any]], labels: Sequence[str], blocks: Iterable[Array], rate_hz: int, target: Target
+    predictions: Sequence[Prediction], labels: Sequence[str], blocks: Iterable[Array], rate_hz: int, target: Target
 ) -> None:
     """Draw one recording from left to right: its waveform, the emotion of each utterance, and words where they fit.
 
-    An utterance's answer stands at the bottom, as high as it is probable; the other classes are pale above it. Where
+    An utterance's label stands at the bottom, as high as it is probable; the other classes are pale above it. Where
     utterances would be too narrow to be seen, stretches of time have the mean over theirs.
 
     Args:
-        rows: objects as of `ser predict --json`, in the order of time.
+        predictions: in the order of time.
         labels: (K,) all classes.
         blocks: the recording's samples, (n,) each, one after the other.
         rate_hz: of the samples.
         target: the PNG to write, or what takes up an SVG.
     """
     peaks = _peaks(blocks, rate_hz)
-    length_s = max([len(peaks) * _PEAK_S, *(row["end_s"] for row in rows)])
+    length_s = max([len(peaks) * _PEAK_S, *(p.end_s for p in predictions)])
     colours = _colours(labels)
     width = float(np.clip(8 + length_s / 12, 8, 12))
     inches_per_s = (width - 0.9) / length_s
-    said = _fitted_words(rows, length_s, inches_per_s)
+    said = _fitted_words(predictions, length_s, inches_per_s)
     n_lines = max((text.count("\n") + 1 for text in said.values()), default=0)
     with new_figure((width, 3.4 + 0.16 * n_lines), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.8))
-        _draw_waveform(upper, peaks, rows, colours)
-        wide = _usual_s(rows) * inches_per_s >= _NARROWEST_IN
+        _draw_waveform(upper, peaks, predictions, colours)
+        wide = _usual_s(predictions) * inches_per_s >= _NARROWEST_IN
         if wide:
-            _draw_bands(lower, rows, colours, inches_per_s)
+            _draw_bands(lower, predictions, colours, inches_per_s)
         else:
-            _draw_means(lower, rows, colours, length_s)
+            _draw_means(lower, predictions, colours, length_s)
         for place, text in said.items():
             lower.annotate(
                 text, (place, 0), (1, -20), xycoords=("data", "axes fraction"), textcoords="offset points",
@@ -71,7 +71,7 @@ def timeline_picture(
         lower.xaxis.set_major_locator(_TimeLocator())
         lower.xaxis.set_major_formatter(FuncFormatter(_clock))
         lower.yaxis.set_major_formatter(PercentFormatter(1))
-        _name_emotions(figure, rows, colours, Path(rows[0]["path"]).name if rows else "")
+        _name_emotions(figure, predictions, colours, Path(predictions[0].path).name if predictions else "")
 
 
 class _TimeLocator(MaxNLocator):
@@ -101,7 +101,7 @@ def _colours(labels: Sequence[str]) -> dict[str, Any]:
     return {label: _OF_EMOTION.get(label) or next(others, GREY) for label in labels}
 
 
-def _draw_waveform(axes: Axes, peaks: Array, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any]) -> None:
+def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], colours: Mapping[str, Any]) -> None:
     """Grey where nobody speaks, else in the colour of the answer."""
     size = -(-len(peaks) // _PEAKS_MAX)
     high = np.pad(peaks, (0, -len(peaks) % size)).reshape(-1, size).max(axis=1)
@@ -110,9 +110,9 @@ def _draw_waveform(axes: Axes, peaks: Array, rows: Sequence[Mapping[str, Any]], 
     axes.fill_between(times, -high, high, color="#C8C8C8", linewidth=0)
     for label, colour in colours.items():
         within = np.zeros(len(times), bool)
-        for row in rows:
-            if row["label"] == label:  # one column more on each side: a single one would not be seen
-                first, last = np.searchsorted(times, (row["start_s"], row["end_s"]))
+        for p in predictions:
+            if p.label == label:  # one column more on each side: a single one would not be seen
+                first, last = np.searchsorted(times, (p.start_s, p.end_s))
                 within[max(first - 1, 0) : last + 1] = True
         axes.fill_between(times, -high, high, where=within.tolist(), color=colour, linewidth=0)
     axes.set(ylim=(-1.05, 1.05), yticks=[])
@@ -120,35 +120,35 @@ def _draw_waveform(axes: Axes, peaks: Array, rows: Sequence[Mapping[str, Any]], 
     axes.tick_params(bottom=False, labelbottom=False)
 
 
-def _draw_bands(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any], inches_per_s: float) -> None:
+def _draw_bands(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, Any], inches_per_s: float) -> None:
     """One column for each utterance: its answer at the bottom, by name where there is room, the others above it."""
     axes.grid(axis="y", color="#E5E5E5")
     axes.set_axisbelow(True)
-    for row in rows:
-        left, width, height = row["start_s"], row["end_s"] - row["start_s"], 0.0
-        if row["probs"]:
+    for p in predictions:
+        left, width, height = p.start_s, p.end_s - p.start_s, 0.0
+        if p.probabilities:
             axes.bar(left, 1, width, align="edge", color="white", lw=0)  # hides the lines behind what is pale
-        for label, p in sorted(row["probs"].items(), key=lambda item: -item[1]):
-            alpha = 1 if label == row["label"] else _PALE
-            axes.bar(left, p, width, height, align="edge", color=colours[label], alpha=alpha, ec="white", lw=0.4)
-            height += p
+        for label, share in sorted(p.probabilities.items(), key=lambda item: -item[1]):
+            alpha = 1 if label == p.label else _PALE
+            axes.bar(left, share, width, height, align="edge", color=colours[label], alpha=alpha, ec="white", lw=0.4)
+            height += share
         letters = int(width * inches_per_s / _CHARACTER_IN) - 1
-        if row["label"] and letters >= 3:
-            name = row["label"] if letters >= len(row["label"]) else row["label"][:3]
-            ink = _ink(colours[row["label"]]) if row["label"] in colours else "black"
+        if p.label and letters >= 3:
+            name = p.label if letters >= len(p.label) else p.label[:3]
+            ink = _ink(colours[p.label]) if p.label in colours else "black"
             axes.text(left + width / 2, 0.03, name, ha="center", size=7, color=ink)
 
 
-def _draw_means(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any], length_s: float) -> None:
+def _draw_means(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, Any], length_s: float) -> None:
     """One column for each stretch of time: the classes, one on the other, by their mean over what is spoken."""
     edges = np.linspace(0, length_s, _STRETCHES + 1)
     spoken = np.zeros(_STRETCHES)
     sums = {label: np.zeros(_STRETCHES) for label in colours}
-    for row in rows:
-        shared = np.clip(np.minimum(edges[1:], row["end_s"]) - np.maximum(edges[:-1], row["start_s"]), 0, None)
-        spoken += shared * bool(row["probs"])
-        for label, p in row["probs"].items():
-            sums[label] += shared * p
+    for p in predictions:
+        shared = np.clip(np.minimum(edges[1:], p.end_s) - np.maximum(edges[:-1], p.start_s), 0, None)
+        spoken += shared * bool(p.probabilities)
+        for label, share in p.probabilities.items():
+            sums[label] += shared * share
     heard = spoken > 0
     height = np.zeros(int(heard.sum()))
     for label, total in sums.items():
@@ -157,9 +157,9 @@ def _draw_means(axes: Axes, rows: Sequence[Mapping[str, Any]], colours: Mapping[
         height += mean
 
 
-def _usual_s(rows: Sequence[Mapping[str, Any]]) -> float:
+def _usual_s(predictions: Sequence[Prediction]) -> float:
     """The median length of the utterances."""
-    return float(np.median([row["end_s"] - row["start_s"] for row in rows])) if rows else 0.0
+    return float(np.median([p.end_s - p.start_s for p in predictions])) if predictions else 0.0
 
 
 def _clock(seconds: float, _: object) -> str:
@@ -175,24 +175,24 @@ def _ink(colour: Any) -> str:
     return "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.56 else "white"
 
 
-def _fitted_words(rows: Sequence[Mapping[str, Any]], length_s: float, inches_per_s: float) -> dict[float, str]:
+def _fitted_words(predictions: Sequence[Prediction], length_s: float, inches_per_s: float) -> dict[float, str]:
     """By start: the words of those utterances whose room, up to the next one's start, is wide enough for them."""
-    ends = [*(row["start_s"] for row in rows[1:]), length_s]
+    ends = [*(p.start_s for p in predictions[1:]), length_s]
     fitted = {}
-    for row, end_s in zip(rows, ends, strict=False):
-        letters = int((end_s - row["start_s"]) * inches_per_s / _CHARACTER_IN) - 1
+    for p, end_s in zip(predictions, ends, strict=False):
+        letters = int((end_s - p.start_s) * inches_per_s / _CHARACTER_IN) - 1
         lines = textwrap.wrap(
-            row.get("text") or "", max(letters, 8), max_lines=_WORDS_LINES, placeholder=" …", break_long_words=False
+            p.clear_text, max(letters, 8), max_lines=_WORDS_LINES, placeholder=" …", break_long_words=False
         )
         if lines and max(map(len, lines)) <= letters:
-            fitted[row["start_s"]] = "\n".join(lines)
+            fitted[p.start_s] = "\n".join(lines)
     return fitted
 
 
-def _name_emotions(figure: Figure, rows: Sequence[Mapping[str, Any]], colours: Mapping[str, Any], name: str) -> None:
+def _name_emotions(figure: Figure, predictions: Sequence[Prediction], colours: Mapping[str, Any], name: str) -> None:
     """The recording's name and, in the legend, each emotion with its share of the speech."""
-    spent = {label: sum(row["end_s"] - row["start_s"] for row in rows if row["label"] == label) for label in colours}
-    total = sum(row["end_s"] - row["start_s"] for row in rows)
+    spent = {label: sum(p.end_s - p.start_s for p in predictions if p.label == label) for label in colours}
+    total = sum(p.end_s - p.start_s for p in predictions)
     shown = {label: s for label, s in spent.items() if s or (total and len(colours) <= _LEGEND)}
     patches = [Patch(color=colours[label], label=f"{label} {s / total:.0%}") for label, s in shown.items()]
     figure.suptitle(name, fontsize=11, x=0.02, ha="left")
