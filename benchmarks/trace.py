@@ -4,7 +4,8 @@ python benchmarks/trace.py             the counts
 python benchmarks/trace.py --list      and every function in the order of its first call
 
 Only calls of the package's own functions count, in the main thread, from the command line's first to its last; what
-runs while a module is imported does not. A move back is a call into a file that was called before and left for another one.
+runs while a module is imported does not. A move back is a call into a file that was called before and then left for
+another one.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""The errors that a user can cause; cli.py turns each into one line on stderr and exit code 2."""
+"""The errors that a user can cause; the command line turns each into one line on stderr and exit code 2."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class SerError(Exception):
-    """Something the user gave cannot be used; the message says what, which value, and what to do next."""
+    """Some input cannot be used; the message says what is wrong, with which value, and what to do next."""
 
 
 class AudioError(SerError):
-    """One recording cannot be read; a batch names it and goes on with the next."""
+    """A recording cannot be read."""
 
 
 class ConfigError(SerError):
@@ -17,17 +17,17 @@ class ConfigError(SerError):
 
 
 class MismatchError(SerError):
-    """Two things that must agree (a run and a command, two runs, a run and a dataset) do not."""
+    """Two things that must agree (a run and a command, two runs, a run and a dataset) differ."""
 
 
 class DivergedError(SerError):
-    """Training ran into a loss that is not a number."""
+    """The loss of a training became NaN or infinite."""
 
 
 def no_such(kind: str, name: str, available: Iterable[str], *, prefix: str = "") -> str:
-    """The message for an unknown name, with the nearest one and all that there are.
+    """Return the message for an unknown name, with the most similar name and all that are available.
 
-    What all names begin with is given as the prefix, lest it makes them look alike.
+    A prefix that all names have in common is passed separately, so that it does not make all names look similar.
 
     >>> no_such("preset", "linguistc", ["linguistic", "acoustic-lld"])
     "No preset called 'linguistc'. Did you mean 'linguistic'? Available: acoustic-lld, linguistic."

@@ -21,7 +21,7 @@ app = typer.Typer(
 for command in (prepare, tune, train, ensemble, evaluate, predict):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 
-# What a person can do nothing about but make room, or choose another place.
+# Errors of the file system that a person can mend: make room, or choose another place.
 _DISK = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -29,11 +29,11 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
     errno.EIO,
-    errno.EEXIST,  # a folder is to be made where a dangling link stands
+    errno.EEXIST,  # a dangling link is where a folder is to be made
     errno.ELOOP,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
-    errno.ENOENT,  # a folder that went away meanwhile
+    errno.ENOENT,  # a folder was removed while it was used
     errno.ESTALE,
     errno.EFBIG,
     errno.ENOLCK,
@@ -74,7 +74,7 @@ def _run() -> NoReturn:
     except SerError as error:
         _fail(str(error))
     except SystemExit as error:
-        # Typer and rich turn a broken pipe into exit 1, which is a bug's code here.
+        # Typer and rich turn a broken pipe into exit code 1, which stands for a bug here.
         if not _is_broken_pipe(error.__context__):
             raise
         _end_quietly()
@@ -88,25 +88,27 @@ def _run() -> NoReturn:
         said = f" ({error})" if str(error) else ""
         _fail(f"There is not enough memory for this{said}; give fewer --jobs or shorter recordings.")
     except Exception as error:
-        # Typer's usage errors share no public base class; all of them can format themselves.
+        # Typer's usage errors have no public base class in common; all of them have this method.
         if not hasattr(error, "format_message"):
             raise
-        if not error.format_message():  # `ser` alone: the help stands above already
+        if not error.format_message():  # `ser` alone: the help is on the screen already
             sys.exit(2)
-        said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's word, no user's
+        said = (
+            error.format_message().rstrip(".").replace("Value error, ", "")
+        )  # a word of pydantic's, not of the user's
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _command() -> object:
-    """What the command gives; Ctrl-C is raised as itself, whatever was made of it on the way."""
+    """The result of the command. Ctrl-C is raised as KeyboardInterrupt, whatever libraries have made of it."""
     try:
         code = app(standalone_mode=False)
     except BaseException as error:
         if ctrl_c.is_behind(error):
             raise KeyboardInterrupt from None
         raise
-    if code == ctrl_c.CODE:  # typer makes this of it
+    if code == ctrl_c.CODE:  # what typer makes of Ctrl-C
         raise KeyboardInterrupt
     return code
 
@@ -116,7 +118,7 @@ def _is_broken_pipe(error: BaseException | None) -> bool:
 
 
 def _end_quietly() -> NoReturn:
-    """The reader of our output has gone, as in `ser ... | head`: nothing is left to be said, not even at exit."""
+    """Exit without a message: the reader of our output has closed it, as in `ser ... | head`."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the end, as stdout is
     sys.exit(0)
 
@@ -125,7 +127,7 @@ def _remedy(number: int | None) -> str:
     if number in (errno.EACCES, errno.EPERM):
         return "Change its permissions, or choose another place."
     if number in (errno.ENOENT, errno.ESTALE):
-        return "It was moved or removed meanwhile; repeat the command."
+        return "It was moved or removed while it was used; repeat the command."
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "Make room, or choose another place."
     return "Choose another place."

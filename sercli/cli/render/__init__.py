@@ -1,7 +1,7 @@
-"""Everything that people see: notes and progress on stderr, results as tables on stdout.
+"""Everything that people see in a terminal: notes and progress on stderr, results as tables on stdout.
 
-The only room that imports rich; commands import it inside their functions. Names, paths and labels are shown letter by
-letter, never read as markup. Each function takes another console where a test or a caller has one.
+Only this package imports rich; commands import it inside their functions, so that `ser --help` stays quick. Names, paths
+and labels are shown as they are, never read as markup. Tests pass a console of their own.
 """
 
 from sercli.cli.render.console import note, warn

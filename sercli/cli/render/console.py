@@ -13,29 +13,29 @@ _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a 
 
 
 def note(message: str, *, console: Console | None = None) -> None:
-    """Say one line on stderr."""
+    """Print one line on stderr."""
     show(console or stderr(), plain(one_line(message)))
 
 
 def warn(message: str, *, console: Console | None = None) -> None:
-    """Say one line on stderr that begins with "warning:"."""
+    """Print one line on stderr that begins with "warning:"."""
     show(console or stderr(), Text.assemble(("warning: ", "bold yellow"), plain(one_line(message))))
 
 
 @cache
 def stdout() -> Console:
-    """Where results go."""
+    """The console of results."""
     return Console(highlight=False)
 
 
 @cache
 def stderr() -> Console:
-    """Where all else goes: one console for all, which prints above a live display instead of through it."""
+    """The console of everything else: one for all, so that notes are printed above a live display, not through it."""
     return Console(stderr=True, highlight=False)
 
 
 def show(console: Console, *renderables: RenderableType) -> None:
-    """Print; on a stream that is not UTF-8 with plain characters, and escapes for what it cannot hold."""
+    """Print; on a stream that is not UTF-8 with plain characters, and escapes for characters that it lacks."""
     if console.options.ascii_only:
         with console.capture() as captured:
             _print(console, renderables)
@@ -46,7 +46,7 @@ def show(console: Console, *renderables: RenderableType) -> None:
 
 
 def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
-    """Sentences are one line, however long; what holds a table ends with a blank line."""
+    """Sentences stay on one line, however long; a table is followed by a blank line."""
     for renderable in renderables:
         console.print(renderable, soft_wrap=isinstance(renderable, Text))
     if any(isinstance(renderable, Table) for renderable in renderables):
@@ -54,5 +54,5 @@ def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text letter by letter: nothing in it is read as markup, and what would move the cursor becomes an escape."""
+    """Text without markup, in which control characters are shown as escapes."""
     return Text(escaped(text), style)

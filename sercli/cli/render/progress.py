@@ -1,4 +1,4 @@
-"""Work under way, on stderr: bars, and the figures of a training."""
+"""Progress on stderr: bars, and the losses and validation UA of a training."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -19,15 +19,15 @@ from sercli.types import EpochResult
 
 @contextmanager
 def progress(description: str, total: int | None, *, console: Console | None = None) -> Iterator[Callable[..., None]]:
-    """A bar on stderr that goes away at the end; nothing at all where stderr is not a terminal.
+    """A bar on stderr that disappears at the end; nothing where stderr is not a terminal.
 
     Args:
-        description: what is under way.
-        total: how many steps there are; None where nobody knows.
+        description: of the work.
+        total: number of steps; None if it is not known.
         console: instead of stderr.
 
     Yields:
-        `advance(n=1, **fields)`: n steps are done; the fields are shown behind the bar.
+        `advance(n=1, **fields)`: reports n steps as done and shows the fields behind the bar.
     """
     console = console or stderr()
     said = TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
@@ -35,7 +35,7 @@ def progress(description: str, total: int | None, *, console: Console | None = N
     columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), said)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
-    ) as bar:  # redirected, results would go where the bar is: away from the file or pipe that stdout is
+    ) as bar:  # if stdout is a file or pipe, rich must not take results away from it
         task = bar.add_task(escaped(description), total=total, said="")
 
         def advance(n: int = 1, **fields: object) -> None:
@@ -48,15 +48,15 @@ def progress(description: str, total: int | None, *, console: Console | None = N
 def repetition_progress(
     name: str, total: int, *, console: Console | None = None
 ) -> Iterator[Callable[[int, int, int | None], None]]:
-    """A bar over the runs of a cross-validation on stderr; where that is no terminal, one plain line a run.
+    """A bar over the runs of a cross-validation on stderr; one plain line a run where stderr is not a terminal.
 
     Args:
         name: of the model.
-        total: how many runs there are.
+        total: number of runs.
         console: instead of stderr.
 
     Yields:
-        `update(fold, seed, kept_epoch)`: a run is finished.
+        `update(fold, seed, kept_epoch)`: reports a run as finished.
     """
     console = console or stderr()
     with progress(name, total, console=console) as advance:
@@ -74,7 +74,7 @@ def repetition_progress(
 def training_progress(
     name: str, epochs: int, *, console: Console | None = None
 ) -> Iterator[Callable[[EpochResult, bool], None]]:
-    """Live figures of a training on stderr; where that is no terminal, one plain line every 10th epoch.
+    """Losses and validation UA of a training on stderr; every 10th epoch a line where stderr is not a terminal.
 
     Args:
         name: of the model.
@@ -82,7 +82,7 @@ def training_progress(
         console: instead of stderr.
 
     Yields:
-        `update(result, kept)`: an epoch is over, and whether its weights are the ones to keep so far.
+        `update(result, kept)`: reports an epoch, and whether its weights are the best so far.
     """
     console = console or stderr()
     training = _Training(name, epochs)
@@ -106,7 +106,7 @@ def training_progress(
 
 
 class _Training:
-    """What the figures of a training are so far, and how they look."""
+    """The results of a training so far, as text."""
 
     def __init__(self, name: str, epochs: int) -> None:
         self.name, self.epochs = name, epochs

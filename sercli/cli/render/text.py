@@ -1,4 +1,4 @@
-"""Words and figures as text, measured in the cells of a terminal; nothing here prints."""
+"""Numbers, bars and shortened names as text, measured in the characters of a terminal. Nothing here prints."""
 
 import os
 import unicodedata
@@ -7,35 +7,35 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 
 MISSING = "–"
-"""What stands where there is no figure."""
+"""Shown where there is no number."""
 
 
 def escaped(text: str) -> str:
-    """Control characters and lone surrogates (odd file names) as escapes."""
+    """Show control characters and lone surrogates (from odd file names) as escapes."""
     odd = {"Cc", "Cs", "Zl", "Zp"}
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in odd else c for c in text)
 
 
 def one_line(message: str) -> str:
-    """A message without its line breaks."""
+    """A message without line breaks."""
     return " ".join(message.splitlines())
 
 
 def figure(value: str | int | float | None, digits: int = 3) -> str:
-    """A number or a word; a dash for None and for what is not a number."""
+    """A number or a word as text; a dash for None and NaN."""
     if value is None or value != value:  # NaN is the only value that differs from itself
         return MISSING
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
 def blocks(share: float, width: int) -> str:
-    """A bar in eighths of a character."""
+    """A bar of a share of `width` characters, to an eighth of a character."""
     eighths = round(share * width * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def short_names(labels: Sequence[str]) -> list[str]:
-    """The shortest beginnings, of three letters at least, that no other label shares."""
+    """The shortest prefixes, of at least three letters, that tell the labels apart."""
     lengths = [
         next((n for n in range(3, len(label)) if not any(o.startswith(label[:n]) for o in labels if o != label)), None)
         for label in labels
@@ -44,7 +44,7 @@ def short_names(labels: Sequence[str]) -> list[str]:
 
 
 def shorten(paths: Sequence[str], width: int) -> list[str]:
-    """Cut the middle out of what is wider than `width`; different paths that would then look alike stay whole.
+    """Cut the middle out of paths wider than `width`; paths that would look the same afterwards stay whole.
 
     >>> shorten(["corpus/actor/clip.wav", "a.wav"], 12)
     ['corp…lip.wav', 'a.wav']
@@ -64,7 +64,7 @@ def shorten(paths: Sequence[str], width: int) -> list[str]:
 
 
 def folder_of(paths: Sequence[str]) -> str:
-    """The folder that several paths share, with its separator; "" where there is none."""
+    """The common folder of several paths, with its separator; "" if they have none."""
     folders = [os.path.dirname(path) for path in paths]  # noqa: PTH120 - as the user wrote them
     if len(paths) < 2 or len({os.path.isabs(folder) for folder in folders}) > 1:  # noqa: PTH117
         return ""
