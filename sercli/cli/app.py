@@ -95,7 +95,7 @@ def _run() -> NoReturn:
             sys.exit(2)
         said = (
             error.format_message().rstrip(".").replace("Value error, ", "")
-        )  # a word of pydantic's, not of the user's
+        )  # pydantic says so
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
 

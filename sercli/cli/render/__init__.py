@@ -1,7 +1,7 @@
 """Everything that people see in a terminal: notes and progress on stderr, results as tables on stdout.
 
-Only this package imports rich; commands import it inside their functions, so that `ser --help` stays quick. Names, paths
-and labels are shown as they are, never read as markup. Tests pass a console of their own.
+Only this package imports rich; commands import it inside their functions, so that `ser --help` stays quick. Names,
+paths and labels are shown as they are, never read as markup. Tests pass a console of their own.
 """
 
 from sercli.cli.render.console import note, warn
