@@ -1,35 +1,29 @@
 """Plug-ins: what each of the five kinds must provide, and how one is found by its name.
 
-A plug-in is a module. Those of ser are the files of their kind's folder; another package adds its own by an entry point
-of the group `sercli.corpora`, `sercli.features`, `sercli.asr`, `sercli.architectures` or `sercli.ensembles`. It is
-imported only when it is asked for.
+A plug-in is a module. Those of ser are the files of a folder; another package adds its own by an entry point of the
+group `sercli.corpora`, `sercli.features`, `sercli.asr`, `sercli.architectures` or `sercli.ensembles`. A plug-in is
+imported when it is first looked up.
 
-The protocols below are the contracts. What a plug-in may provide besides has a protocol of its own, which
-`isinstance(plugin, NeedsExtra)` checks.
+The protocols below are the contracts, which CONTRIBUTING.md explains with an example of each. What a plug-in may
+provide in addition has a protocol of its own, such as `NeedsExtra`, which is checked by `isinstance`.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from sercli.errors import SerError, no_such
 from sercli.types import Array, Predictions, Remark, Transcript, Utterance
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from importlib.metadata import EntryPoint
 
-_FOLDERS = {
-    "corpus": "corpora",
-    "feature": "features",
-    "architecture": "architectures",
-    "ensemble": "ensembles",
-    "asr": "asr",
-}
+    from torch import Tensor, nn
 
 
 class Corpus(Protocol):
@@ -41,7 +35,7 @@ class Corpus(Protocol):
     SPLIT: str  # the split that suits it: loso, speakers, prompts, official or seed
     FOLDS: int | None  # how many folds; None: one for each session or speaker
 
-    def read(self, root: Path) -> Iterator[Utterance | Remark]:
+    def read(self, root: Path, /) -> Iterator[Utterance | Remark]:
         """Read the utterances below a folder, with a Remark for everything that is left out or odd."""
 
 
@@ -63,12 +57,12 @@ class Extractor(Protocol):
 class Feature(Protocol):
     """One file per representation: `sercli/features/NAME.py`."""
 
-    INPUT: Literal["audio", "text"]
+    INPUT: str  # "audio" or "text"
     VERSION: int  # raise it whenever the same input and Config give other numbers
-    DTYPE: Literal["float16", "float32"]  # as which the cache stores the features
+    DTYPE: str  # "float16" or "float32": how the cache stores the features
     Config: type[Any]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`
 
-    def make(self, config: Any, device: str) -> Extractor:
+    def make(self, config: Any, device: str, /) -> Extractor:
         """Build the extractor of a configuration, with its network on a device."""
 
 
@@ -84,41 +78,113 @@ class Architecture(Protocol):
 
     Config: type[Any]  # a frozen dataclass with defaults
 
-    def search_space(self, trial: Any) -> dict[str, Any]:
+    def search_space(self, trial: Any, /) -> dict[str, Any]:
         """Suggest values for Config fields to an Optuna trial, each under the name `architecture.FIELD`."""
 
-    def build(self, config: Any, n_features: int, n_labels: int) -> "Network":
-        """Build the untrained network."""
+    def build(self, config: Any, n_features: int, n_labels: int, /) -> "nn.Module":
+        """Build the untrained network: a `torch.nn.Module` that is a `Network`.
+
+        Parameters that are not to be trained have `requires_grad` off.
+        """
 
 
+@runtime_checkable
+class MeasuresTrainPart(Protocol):
+    """An architecture whose network is initialised from the train part."""
+
+    def start(self, module: Any, features: Iterable[Array], y: Array, /) -> None:
+        """Initialise a network that `build` made, before training; not called when a trained run is loaded.
+
+        Args:
+            module: the network.
+            features: of each utterance, (T, F), scaled as the network gets them.
+            y: (N,) class numbers.
+        """
+
+
+@runtime_checkable
 class Network(Protocol):
-    """What `Architecture.build` returns: a `torch.nn.Module` with an encoder and a linear classifier on top."""
+    """What a network must have: an encoder and a linear classifier on top."""
 
     n_embedding: int  # E
     classifier: "nn.Linear"  # (E -> K)
 
-    def encode(self, x: "Tensor", lengths: "Tensor") -> "Tensor":
-        """(B, T, F) with (B,) true lengths -> (B, E); frames behind a length have no influence."""
+    def encode(self, x: "Tensor", lengths: "Tensor", /) -> "Tensor":
+        """(B, T, F) with (B,) true lengths -> (B, E); frames beyond a length have no influence."""
 
-    def forward(self, x: "Tensor", lengths: "Tensor") -> "Tensor":
-        """(B, T, F), (B,) -> (B, K) scores before the softmax."""
+    def forward(self, x: "Tensor", lengths: "Tensor", /) -> "Tensor":
+        """(B, T, F), (B,) -> (B, K) scores before the softmax: the classifier of the embedding."""
+
+
+@runtime_checkable
+class HasAttention(Protocol):
+    """A network with an attention over time."""
+
+    def attend(self, x: "Tensor", lengths: "Tensor", /) -> "tuple[Tensor, Tensor | None]":
+        """(B, T, F), (B,) -> (B, E) as `encode`, and (B, T) weights of the frames, which sum to 1; None: no attention.
+
+        Padding, and frames that the network cuts off, have the weight 0.
+        """
+
+
+@runtime_checkable
+class HasLoss(Protocol):
+    """A network that is trained by another loss than the cross-entropy of its scores."""
+
+    def loss(self, targets: "Tensor", x: "Tensor", lengths: "Tensor", /) -> "Tensor":
+        """(B, K) targets, (B, T, F), (B,) -> the loss, a scalar."""
 
 
 class FusionRule(Protocol):
-    """One file per fusion rule: `sercli/ensembles/NAME.py`."""
+    """One file per fusion rule: `sercli/ensembles/NAME.py`.
+
+    A rule that has only this learns nothing, and may combine models that were trained on different corpora.
+    """
 
     Config: type[Any]  # a frozen dataclass with defaults
 
-    def combine(self, members: Sequence[Predictions], state: Mapping[str, Array], config: Any) -> Array:
-        """Combine the members' predictions for N utterances, any number of members, to (N, K) probabilities."""
+    def combine(self, members: Sequence[Predictions], state: Mapping[str, Array], config: Any, /) -> Array:
+        """Combine the predictions of M members for N utterances to (N, K) probabilities.
+
+        Args:
+            members: their predictions; `Predictions.modality` tells what each member reads.
+            state: what the rule learned; empty for a rule that learns nothing.
+            config: the rule's Config.
+        """
 
 
 @runtime_checkable
 class LearnsFromPredictions(Protocol):
-    """A fusion rule that learns something from the members' predictions on the validation part."""
+    """A fusion rule that learns from the members' predictions on the validation part."""
 
-    def fit(self, members: Sequence[Predictions], y: Array, config: Any) -> dict[str, Array]:
-        """Learn a state of named arrays from M members' predictions and the N class numbers `y`."""
+    def fit(self, members: Sequence[Predictions], y: Array, config: Any, /) -> dict[str, Array]:
+        """Learn a state of named arrays from the predictions of M members and the (N,) class numbers `y`."""
+
+
+@runtime_checkable
+class TrainsNetwork(Protocol):
+    """A fusion rule that is a network on top of the members' encoders; its Config has a field `train_encoders: bool`.
+
+    True: the encoders are trained further, on copies of the members; False: they stay as they are.
+    """
+
+    def build(
+        self, config: Any, encoders: "Sequence[nn.Module]", embeddings: Sequence[Array], n_labels: int, /
+    ) -> "nn.Module":
+        """Build the untrained network.
+
+        Args:
+            config: the rule's Config.
+            encoders: of M members, each with encode(x, lengths) -> (B, E).
+            embeddings: of M members for the train part, each (N, E), to measure a scaling on.
+            n_labels: K.
+
+        Returns:
+            a module with forward(x, lengths, x, lengths, ...) -> (B, K), one pair for each member.
+        """
+
+    def state_of(self, module: Any, /) -> dict[str, Array]:
+        """Return what `combine` needs of the trained network, as named arrays."""
 
 
 class Recogniser(Protocol):
@@ -127,28 +193,129 @@ class Recogniser(Protocol):
     VERSION: int  # raise it whenever the same audio and Config give other words
     Config: type[Any]  # a frozen dataclass with defaults
 
-    def make(self, config: Any, device: str) -> Callable[[Sequence[Array]], list[Transcript]]:
+    def make(self, config: Any, device: str, /) -> Callable[[Sequence[Array]], list[Transcript]]:
         """Load the model; returns a function from B signals (n_samples,) float32 at 16 kHz to B transcripts."""
 
-    def identity(self, config: Any) -> dict[str, Any]:
+    def identity(self, config: Any, /) -> dict[str, Any]:
         """Return the JSON-safe settings that the words depend on; transcripts with others are made again."""
 
 
-@cache
+class _Kind(NamedTuple):
+    word: str  # what messages call it
+    folder: str  # below sercli; the group of entry points is `sercli.FOLDER`
+    contract: type
+
+
+_KINDS = {
+    "corpus": _Kind("corpus", "corpora", Corpus),
+    "feature": _Kind("feature", "features", Feature),
+    "architecture": _Kind("architecture", "architectures", Architecture),
+    "ensemble": _Kind("fusion rule", "ensembles", FusionRule),
+    "asr": _Kind("recogniser", "asr", Recogniser),
+}
+
+
 def names(kind: str) -> tuple[str, ...]:
-    """Return the names of all plug-ins of a kind, without importing one."""
-    folder = str(files(f"sercli.{_FOLDERS[kind]}"))
-    found = (module.name for module in pkgutil.iter_modules([folder]))
-    return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
+    """Return the names of all plug-ins of a kind, sorted, without importing one."""
+    return tuple(sorted(_providers(kind)))
+
+
+def corpus(name: str) -> Corpus:
+    """Return a corpus by its name; an unknown one is a SerError that lists the names, as for the other kinds."""
+    found: Corpus = load("corpus", name)
+    return found
+
+
+def feature(name: str) -> Feature:
+    """Return a feature by its name."""
+    found: Feature = load("feature", name)
+    return found
+
+
+def architecture(name: str) -> Architecture:
+    """Return an architecture by its name."""
+    found: Architecture = load("architecture", name)
+    return found
+
+
+def fusion_rule(name: str) -> FusionRule:
+    """Return a fusion rule by its name."""
+    found: FusionRule = load("ensemble", name)
+    return found
+
+
+def recogniser(name: str) -> Recogniser:
+    """Return a speech recogniser by its name."""
+    found: Recogniser = load("asr", name)
+    return found
+
+
+def learns(rule: FusionRule) -> bool:
+    """Whether a fusion rule has a state, which is learned from data."""
+    return isinstance(rule, LearnsFromPredictions | TrainsNetwork)
+
+
+def lacking(kind: str, plugin: object) -> list[str]:
+    """Return what a plug-in lacks of its kind's contract: the names of constants, classes and functions."""
+    contract = _KINDS[kind].contract
+    needed = [*contract.__annotations__, *(name for name in vars(contract) if not name.startswith("_"))]
+    return [name for name in needed if not hasattr(plugin, name)]
 
 
 @cache
-def load(kind: str, name: str) -> ModuleType:
+def load(kind: str, name: str) -> Any:
     """Import one plug-in.
 
     Raises:
-        SerError: no plug-in of this kind has this name; the message lists the names.
+        SerError: no plug-in of this kind has this name, two packages have one, it cannot be imported, or it lacks
+            something of its contract.
     """
-    if name not in names(kind):
-        raise SerError(no_such(kind, name, names(kind)))
-    return importlib.import_module(f"sercli.{_FOLDERS[kind]}.{name.replace('-', '_')}")
+    word, _, contract = _KINDS[kind]
+    found = _providers(kind).get(name, {})
+    if not found:
+        raise SerError(no_such(word, name, names(kind)))
+    if len(found) > 1:
+        raise SerError(
+            f"The packages {' and '.join(sorted(found))} each have a {word} '{name}'; uninstall one of them."
+        )
+    ((package, import_it),) = found.items()
+    try:
+        plugin = import_it()
+    except (ImportError, AttributeError) as error:
+        raise SerError(f"The {word} '{name}' of the package {package} cannot be imported: {error}.") from error
+    if package != "sercli" and (missing := lacking(kind, plugin)):
+        raise SerError(
+            f"The {word} '{name}' of the package {package} lacks {', '.join(missing)}; add what the protocol "
+            f"{contract.__name__} in sercli/plugins.py describes."
+        )
+    return plugin
+
+
+@cache
+def _providers(kind: str) -> dict[str, dict[str, Callable[[], Any]]]:
+    """Return the plug-ins of a kind: name -> package that has it -> function that imports it."""
+    found: dict[str, dict[str, Callable[[], Any]]] = defaultdict(dict)
+    folder = _KINDS[kind].folder
+    for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]):
+        if not module.name.startswith("_"):
+            import_it = partial(importlib.import_module, f"sercli.{folder}.{module.name}")
+            found[module.name.replace("_", "-")]["sercli"] = import_it
+    for entry in _entry_points(f"sercli.{folder}"):
+        found[entry.name][entry.dist.name if entry.dist else entry.value] = entry.load
+    return dict(found)
+
+
+def _entry_points(group: str) -> "Iterable[EntryPoint]":
+    """Return the entry points of a group; importlib.metadata is imported only if a package has one for ser."""
+    if not _others_installed():
+        return ()
+    from importlib.metadata import entry_points
+
+    return entry_points(group=group)
+
+
+@cache
+def _others_installed() -> bool:
+    """Whether an installed package names a group of ser; to look takes 2 ms, importlib.metadata would take 25."""
+    found = (path for folder in sys.path for path in Path(folder).glob("*.*-info/entry_points.txt"))
+    return any(b"[sercli." in path.read_bytes() for path in found)

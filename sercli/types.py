@@ -192,6 +192,7 @@ class Predictions:
     truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
     embeddings: Array | None = None  # (N, E) float32
     asr_confidence: Array | None = None  # (N,) in [0, 1]: how far what was read can be relied on; None: fully
+    modality: Literal["acoustic", "linguistic", "both"] = "both"  # of the model, as in its run's info
     members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> its (N, K), NaN: no input
 
 

@@ -47,7 +47,8 @@ HOMES = {
             "sercli.whisper",
         ),
         *("sercli.audio.silero", "sercli.features.whisper_encoder", "sercli.features.sentence"),
-        *("sercli.features.wav2vec2",),
+        "sercli.features.wav2vec2",
+        "sercli.plugins",  # in annotations
     ),
     "safetensors": ("sercli.model", "sercli.training", "sercli.training", "sercli.whisper", "sercli.features.sentence"),
     "transformers": ("sercli.features.wav2vec2",),

@@ -1,48 +1,58 @@
-"""Decision level: sound decides, and words add to it as far as they can be trusted.
+"""Decision level: audio decides, and text counts as much as the recogniser's confidence allows.
 
-For members that come from different corpora, on which no weight can be searched. The weight of the words is a bound
-times the recogniser's confidence, so that words which were hardly understood, or in a language that it does not know,
-change nothing. Nor do words without emotion: most sentences say nothing of how they are meant, and a neutral one
-spoken in anger is anger.
+For models that were trained on different corpora, where no common data is there to search a weight on. The weight of
+the text is a fixed maximum times the recogniser's confidence, so that text that was hardly recognised, or that is in a
+language which the recogniser does not know, changes nothing. Nor does text without emotion: most sentences do not show
+how they are meant, and a neutral sentence that is spoken in anger is anger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from sercli.errors import MismatchError
 from sercli.types import Array, Fraction, Predictions
-
-LEARNS = False
 
 
 @dataclass(frozen=True)
 class Config:
-    """How much words may count."""
+    """How much text may count."""
 
-    cap: Fraction = 0.35  # weight of fully trusted words; sound has the rest
-    # What words believe of this class goes to whatever sound says; null: it counts like any other class.
+    cap: Fraction = 0.35  # weight of text with an ASR confidence of 1; audio has the rest
+    # The class of text without emotion: its probability goes to the classes as audio rates them; null: no such class
     background: str | None = "neutral"
 
 
-def fit(members: Sequence[Predictions], y: Array, config: Config) -> dict[str, Array]:
-    """Nothing is learned: the state is the configuration."""
-    return {"cap": np.array(config.cap), "background": np.array(config.background or "")}
+def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: Config) -> Array:
+    """(N, K): (1 - w) audio + w text, with w = cap x the utterance's ASR confidence.
 
+    Several audio members count as their mean.
 
-def combine(members: Sequence[Predictions], state: dict[str, Array]) -> Array:
-    """(N, K): (1 - w) sound + w words, w = cap times how far an utterance's words can be trusted.
-
-    The words' probability of the background class is dealt out as sound deals its own.
+    Raises:
+        MismatchError: not exactly one member reads text, or none reads audio.
     """
-    sound, words = members
-    trust = np.ones(len(words.probs)) if words.asr_confidence is None else words.asr_confidence
-    weight = (float(state["cap"]) * trust)[:, None]  # (N, 1)
-    said = words.probs
-    if str(state["background"]) in sound.labels:
-        background = sound.labels.index(str(state["background"]))
-        said = said.copy()
-        said[:, background] = 0
-        said += words.probs[:, background : background + 1] * sound.probs
-    mixed: Array = (1 - weight) * sound.probs + weight * said
+    texts = [member for member in members if member.modality == "linguistic"]
+    audios = [member.probs for member in members if member.modality == "acoustic"]
+    if len(texts) != 1 or not audios:
+        raise MismatchError(
+            "The rule asr-weighted combines one linguistic model with acoustic ones, not "
+            f"{len(texts)} linguistic with {len(audios)} acoustic; choose another rule, such as average."
+        )
+    (text,) = texts
+    audio: Array = np.mean(audios, axis=0)
+    confidence = np.ones(len(audio)) if text.asr_confidence is None else text.asr_confidence
+    weight = (config.cap * confidence)[:, None]  # (N, 1)
+    mixed: Array = (1 - weight) * audio + weight * _without_background(text, audio, config.background)
     return mixed
+
+
+def _without_background(text: Predictions, audio: Array, background: str | None) -> Array:
+    """(N, K): the text's probabilities, that of the background class dealt out in proportion to the audio's."""
+    if background not in text.labels:
+        return text.probs
+    column = text.labels.index(background)
+    probs = text.probs.copy()
+    probs[:, column] = 0
+    probs += text.probs[:, column : column + 1] * audio
+    return probs

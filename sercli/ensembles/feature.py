@@ -1,12 +1,15 @@
-"""Feature level: the members' embeddings side by side, dropout, one linear layer trained on top."""
+"""Feature level: the members' embeddings side by side, dropout, and one linear layer that is trained on top."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sercli.types import Array, Dropout, Predictions
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -14,21 +17,11 @@ class Config:
     """The network on top of the encoders."""
 
     dropout: Dropout = 0.3  # on the joined embeddings
-    train_encoders: bool = False  # also train the members' encoders on, instead of leaving them as they are
+    train_encoders: bool = False  # train the members' encoders further, instead of leaving them as they are
 
 
-def build(config: Config, encoders: Sequence[Any], embeddings: Sequence[Array], n_labels: int) -> Any:
-    """Make the network to train.
-
-    Args:
-        config: its settings.
-        encoders: modules with encode(x, lengths) -> (B, E), one a member.
-        embeddings: the members' embeddings of the train part, each (N, E): what the scaling is measured on.
-        n_labels: K.
-
-    Returns:
-        a torch module: forward(x, lengths of the first member, x, lengths of the second, ...) -> (B, K).
-    """
+def build(config: Config, encoders: "Sequence[nn.Module]", embeddings: Sequence[Array], n_labels: int) -> "nn.Module":
+    """Build the network, which scales the joined embeddings by their mean and deviation on the train part."""
     import torch
     from torch import Tensor, nn
 
@@ -39,8 +32,8 @@ def build(config: Config, encoders: Sequence[Any], embeddings: Sequence[Array], 
         def __init__(self) -> None:
             super().__init__()
             joined = np.concatenate(embeddings, axis=1)
-            spread = joined.std(axis=0)
-            scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0.0)
+            deviation = joined.std(axis=0)
+            scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0.0)
             self.encoders = nn.ModuleList(encoders)
             self.register_buffer("mean", torch.tensor(joined.mean(axis=0), dtype=torch.float32))
             self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
@@ -61,7 +54,7 @@ def build(config: Config, encoders: Sequence[Any], embeddings: Sequence[Array], 
 
 
 def state_of(module: Any) -> dict[str, Array]:
-    """What `combine` needs of a trained network: scaling (E,), weight (K, E) and bias (K,)."""
+    """Return what `combine` needs of a trained network: mean and scale (E,), weight (K, E) and bias (K,)."""
     tensors = {
         "mean": module.mean,
         "scale": module.scale,
@@ -71,15 +64,11 @@ def state_of(module: Any) -> dict[str, Array]:
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
 
 
-def combine(members: Sequence[Predictions], state: dict[str, Array]) -> Array:
+def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: Config) -> Array:
     """(N, K): softmax over a linear function of the members' embeddings."""
-    joined = np.concatenate([_embeddings(member) for member in members], axis=1).astype(np.float64)
+    embeddings = [member.embeddings for member in members if member.embeddings is not None]
+    joined = np.concatenate(embeddings, axis=1).astype(np.float64)
     scores = ((joined - state["mean"]) * state["scale"]) @ state["weight"].T.astype(np.float64) + state["bias"]
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     probs: Array = powers / powers.sum(axis=1, keepdims=True)
     return probs
-
-
-def _embeddings(member: Predictions) -> Array:
-    assert member.embeddings is not None
-    return member.embeddings

@@ -1,6 +1,6 @@
-"""Decision level: a weighted mean of the members' probabilities, the weight searched on the validation part."""
+"""Decision level: a weighted mean of the members' probabilities, with weights searched on the validation part."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,25 +10,29 @@ from sercli.types import Array, PositiveInt, Predictions
 
 @dataclass(frozen=True)
 class Config:
-    """How the weight is searched."""
+    """How the weights are searched."""
 
-    steps: PositiveInt = 100  # the first member's weight is tried at 0, 1/steps, ..., 1
+    steps: PositiveInt = 100  # weights of 0, 1/steps, ..., 1 are tried
 
 
 def fit(members: Sequence[Predictions], y: Array, config: Config) -> dict[str, Array]:
-    """Find the weight of the first of two members with the lowest cross-entropy.
+    """Search the weights (M,) with the lowest cross-entropy, adding one member after the other to the mixture.
 
-    The original study took the weight with the best accuracy. Many weights share one accuracy on a small validation
-    part; the cross-entropy tells them apart and does not decide by chance.
+    The original study took the weight with the best accuracy. Many weights have the same accuracy on a small
+    validation part; the cross-entropy differs between them, so that the choice is not left to chance.
     """
-    first, second = (member.probs[np.arange(len(y)), y] for member in members)  # (N,) probability of the truth
+    mixture, *others = (member.probs[np.arange(len(y)), y] for member in members)  # (N,) probability of the true class
+    weights = np.ones(1)
     tried = np.linspace(0.0, 1.0, config.steps + 1)
-    losses = [-np.log(np.maximum(weight * first + (1 - weight) * second, 1e-12)).mean() for weight in tried]
-    best = tried[int(np.argmin(losses))]
-    return {"weights": np.array([best, 1 - best])}
+    for other in others:
+        losses = [-np.log(np.maximum(w * mixture + (1 - w) * other, 1e-12)).mean() for w in tried]
+        best = tried[int(np.argmin(losses))]
+        mixture = best * mixture + (1 - best) * other
+        weights = np.append(best * weights, 1 - best)
+    return {"weights": weights}
 
 
-def combine(members: Sequence[Predictions], state: dict[str, Array]) -> Array:
-    """(N, K): the weighted mean over members."""
-    mixed: Array = np.einsum("m,mnk->nk", state["weights"], np.stack([member.probs for member in members]))
-    return mixed
+def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: Config) -> Array:
+    """(N, K): the weighted mean over the members."""
+    mean: Array = np.einsum("m,mnk->nk", state["weights"], np.stack([member.probs for member in members]))
+    return mean

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from sercli import plugins, runs
+from sercli import config, plugins, runs
 from sercli.errors import SerError
 from sercli.model import inference
 from sercli.model.calibration import temper
@@ -26,8 +25,9 @@ class Ensemble:
     info: RunInfo
     members: tuple[Model, ...]  # as they were trained: who answers alone where the other has no input
     encoders: tuple[Model, ...]  # whose answers the rule combines: the members, or their encoders trained on
-    rule: ModuleType
-    state: dict[str, Array]
+    rule: plugins.FusionRule
+    config: Any  # the rule's
+    state: dict[str, Array]  # what the rule learned
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Ensemble:
         if whole:
             chosen = [utterances[n] for n in whole]
             answers = [m.predict(chosen, rows) for m in self.encoders]
-            probs[whole] = temper(self.rule.combine(answers, self.state), self.info.temperature)
+            probs[whole] = temper(self.rule.combine(answers, self.state, self.config), self.info.temperature)
             for member, answer in zip(self.members, answers, strict=True):
                 own_probs[member.info.modality][whole] = answer.probs
         others = {n: self._alone(u) for n, u in enumerate(utterances) if self.lacks(u) is not None}
@@ -99,6 +99,8 @@ def load(folder: Path, device: torch.device) -> System:
     runs.check_labels([folder, *(m.folder for m in members)], [info, *(m.info for m in members)])
     tuned = folder / "encoders"
     encoders = tuple(inference.load(tuned / m.info.modality, device) for m in members) if tuned.is_dir() else members
-    return Ensemble(
-        folder, info, members, encoders, plugins.load("ensemble", info.name), runs.read_arrays(folder / "state.npz")
-    )
+    rule = plugins.fusion_rule(info.name)
+    settings = {key: value for key, value in info.settings["ensemble"].items() if key != "rule"}
+    rule_config = config.build(rule.Config, settings, "ensemble")
+    state = runs.read_arrays(folder / "state.npz") if plugins.learns(rule) else {}
+    return Ensemble(folder, info, members, encoders, rule, rule_config, state)

@@ -61,9 +61,8 @@ class Model:
         known = set(self.labels)
         truth = tuple(u.label for u in utterances) if all(u.label in known for u in utterances) else None
         probs = temper(probs, self.info.temperature)
-        return Predictions(
-            tuple(u.id for u in utterances), self.labels, probs, truth, embeddings, self._trust(utterances)
-        )
+        ids, asr_confidence = tuple(u.id for u in utterances), self._trust(utterances)
+        return Predictions(ids, self.labels, probs, truth, embeddings, asr_confidence, self.info.modality)
 
     def _trust(self, utterances: Sequence[Utterance]) -> Array | None:
         """(N,) how far what the network read can be relied on; None where all of it can, as sound and human words."""

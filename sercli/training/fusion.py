@@ -5,10 +5,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 
 from sercli import config, plugins, runs
@@ -37,8 +35,8 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[A
     sections = config.parse_sets(sets)
     for section in sorted(sections.keys() - {"ensemble", "train"}):
         raise ConfigError(f"--set {section}.… does nothing in `ser ensemble`, which takes ensemble.KEY and train.KEY.")
-    loaded = {rule: plugins.load("ensemble", rule) for rule in rules}
-    if "train" in sections and not any(hasattr(plugin, "build") for plugin in loaded.values()):
+    loaded = {rule: plugins.fusion_rule(rule) for rule in rules}
+    if "train" in sections and not any(isinstance(plugin, plugins.TrainsNetwork) for plugin in loaded.values()):
         raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
     classes = {rule: plugin.Config for rule, plugin in loaded.items()}
     fields = {rule: {f.name for f in dataclasses.fields(cls)} for rule, cls in classes.items()}
@@ -86,8 +84,7 @@ def fuse(
         MismatchError: the members differ in labels, split or data, or the directory holds another ensemble.
     """
     split = check_members(members, context.dataset)
-    plugin = plugins.load("ensemble", rule)
-    trained = hasattr(plugin, "build")
+    plugin = plugins.fusion_rule(rule)
     sections = experiment.provenance(context.dataset, split, context.seed)
     new = initial_info(
         [m.info for m in members], rule, rule_config, train_config, sections, data=str(context.dataset.folder)
@@ -99,16 +96,17 @@ def fuse(
         for member in members:
             _copy_member(member, out / "members" / member.info.modality)
         encoders = members
-        if trained:
+        state: dict[str, Array] = {}
+        if isinstance(plugin, plugins.TrainsNetwork):
             state, encoders = _train_rule(members, plugin, rule_config, train_config, split, out, context)
-        else:
+        elif isinstance(plugin, plugins.LearnsFromPredictions):
             valid = context.dataset.select(split.valid)
             answers = [m.predict(valid, context.rows) for m in members]
             state = plugin.fit(answers, experiment.classes(context.dataset, valid), rule_config)
-        runs.write_arrays(out / "state.npz", state)
-        return experiment.finish(
-            Ensemble(out, new, members, encoders, plugin, state), context.dataset, split, context.rows
-        )
+        if plugins.learns(plugin):
+            runs.write_arrays(out / "state.npz", state)
+        system = Ensemble(out, new, members, encoders, plugin, rule_config, state)
+        return experiment.finish(system, context.dataset, split, context.rows)
 
 
 def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) -> RunInfo:
@@ -121,11 +119,8 @@ def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) 
             holds another ensemble.
         ConfigError: the rule learns from data.
     """
-    plugin = plugins.load("ensemble", rule)
-    if getattr(plugin, "LEARNS", True):
-        able = [
-            name for name in plugins.names("ensemble") if not getattr(plugins.load("ensemble", name), "LEARNS", True)
-        ]
+    if plugins.learns(plugins.fusion_rule(rule)):
+        able = [name for name in plugins.names("ensemble") if not plugins.learns(plugins.fusion_rule(name))]
         raise ConfigError(f"--rule {rule} learns from data: give --data, or take one of {', '.join(able)}.")
     runs.check_labels([m.folder for m in members], [m.info for m in members])
     _check_modalities(members)
@@ -139,7 +134,6 @@ def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) 
             return info
         for member in members:
             _copy_member(member, out / "members" / member.info.modality)
-        runs.write_arrays(out / "state.npz", plugin.fit([], np.zeros(0, np.int64), rule_config))
         info = replace(new, status="finished")
         runs.write_info(out, info)
         return info
@@ -164,7 +158,7 @@ def initial_info(
         sections: what it is made on, as `experiment.provenance` says it.
         data: where the dataset lies.
     """
-    trained = hasattr(plugins.load("ensemble", rule), "build")
+    trained = isinstance(plugins.fusion_rule(rule), plugins.TrainsNetwork)
     return RunInfo(
         kind="ensemble",
         name=rule,
@@ -242,7 +236,7 @@ class _Given(torch.nn.Module):
 
 def _train_rule(
     members: tuple[Model, ...],
-    plugin: ModuleType,
+    plugin: plugins.TrainsNetwork,
     rule_config: Any,
     train_config: TrainConfig,
     split: Split,
@@ -268,8 +262,7 @@ def _train_rule(
     if rule_config.train_encoders:
         for encoder in encoders:
             _copy_member(encoder, out / "encoders" / encoder.info.modality)
-    state: dict[str, Array] = plugin.state_of(trainer.module)
-    return state, encoders
+    return plugin.state_of(trainer.module), encoders
 
 
 def _embeddings(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> list[Array]:

@@ -115,7 +115,7 @@ def test_a_recording_that_cannot_be_heard_is_named_and_the_others_are_done(ser, 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--asr", "whispr"], "No asr called 'whispr'. Did you mean 'whisper'?"),
+        (["--asr", "whispr"], "No recogniser called 'whispr'. Did you mean 'whisper'?"),
         (["--set", "asr.beam_size=5"], "does nothing without --asr"),
         (["--asr", "whisper", "--set", "asr.beam=5"], "Did you mean 'asr.beam_size'?"),
         (["--asr", "whisper", "--set", "train.lr=1"], "--set train.… does nothing in `ser prepare`"),

@@ -274,7 +274,7 @@ def test_several_processes_hear_the_same_as_one(tmp_path, no_progress, monkeypat
 @pytest.mark.parametrize(
     ("engine", "sets", "message"),
     [
-        ("whispr", [], "No asr called 'whispr'. Did you mean 'whisper'? Available: "),
+        ("whispr", [], "No recogniser called 'whispr'. Did you mean 'whisper'? Available: "),
         ("whisper", ["asr.beam=5"], "No setting called 'asr.beam'. Did you mean 'asr.beam_size'? Available: "),
         ("whisper", ["asr.beam_size=0"], "asr.beam_size=0: must be a whole number >= 1."),
         (None, ["asr.beam_size=5"], "--set asr.… does nothing without --asr; add --asr whisper, or leave it out."),

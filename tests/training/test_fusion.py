@@ -74,7 +74,7 @@ def test_an_ensemble_answers_what_its_run_directory_says_wherever_it_lies(
 def test_the_average_of_the_run_is_that_of_its_members(fuse, members, tiny_dataset, rows, split, tmp_path):
     fuse("average", tmp_path / "run")
     test_part = tiny_dataset.select(split.test)
-    mean = average.combine([m.predict(test_part, rows) for m in members], {})
+    mean = average.combine([m.predict(test_part, rows) for m in members], {}, average.Config())
     expected = temper(mean, runs.load_info(tmp_path / "run").temperature)
     np.testing.assert_allclose(runs.read_predictions(tmp_path / "run", "test").probs, expected)
 
@@ -282,5 +282,5 @@ def test_a_setting_without_effect_is_refused(rules, sets, message):
 
 
 def test_an_unknown_rule_is_refused_with_the_nearest():
-    with pytest.raises(SerError, match=r"No ensemble called 'averege'\. Did you mean 'average'\?"):
+    with pytest.raises(SerError, match=r"No fusion rule called 'averege'\. Did you mean 'average'\?"):
         fusion.rule_configs(["averege"], [])
