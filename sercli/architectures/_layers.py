@@ -1,14 +1,11 @@
-"""Pieces that networks share: the base class, and masks, normalisation and pooling over time that ignore padding."""
+"""Parts that networks share: the base class, and masks, normalisation and pooling over time that ignore padding."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A network as the rest of the house sees it: an encoder and one linear layer on top.
-
-    Subclasses set `n_embedding` through `__init__` and define `encode`, and `attend` where they have an attention.
-    """
+    """A `plugins.Network`: subclasses define `encode`, and `attend` if they have an attention over time."""
 
     def __init__(self, n_embedding: int, n_labels: int) -> None:
         super().__init__()
@@ -16,16 +13,11 @@ class Classifier(nn.Module):
         self.classifier = nn.Linear(n_embedding, n_labels)
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, F) with (B,) true lengths -> (B, E); what lies behind a length has no influence."""
+        """(B, T, F) with (B,) true lengths -> (B, E); frames beyond a length have no influence."""
         raise TypeError(f"{type(self).__name__} defines no encode")
 
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What `encode` gives, and the attention by which it came about.
-
-        Returns:
-            (B, E), and (B, T) how much each frame of the input counted: 0 on padding and on what the network cuts off,
-            the sum is 1; None from a network without attention.
-        """
+        """(B, T, F), (B,) -> (B, E), and the attention (B, T), which is None without an override."""
         return self.encode(x, lengths), None
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -40,17 +32,17 @@ def time_mask(lengths: Tensor, n_frames: int) -> Tensor:
 
 
 class MaskedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation whose statistics are those of real frames alone; in evaluation as `nn.BatchNorm2d`.
+    """Batch normalisation with the statistics of the real frames; in evaluation the same as `nn.BatchNorm2d`.
 
-    Padding would pull them towards zero, the more the longer the longest utterance of a batch is.
+    Padding would pull the statistics towards zero, the more the longer the longest utterance of a batch is.
     """
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]  # torch's own takes no mask
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]  # torch's takes no mask
         """(B, C, T, F), (B, T) True on real frames, which come first -> (B, C, T, F), zero on padding."""
         if not self.training:
             return super().forward(x) * mask[:, None, :, None]
         lengths = mask.sum(dim=1).tolist()
-        # One utterance behind the other, (1, C, real frames of the batch, F): what torch's own may see.
+        # The real frames of all utterances in a row, (1, C, frames, F), are what torch's normalisation gets.
         real = super().forward(torch.cat([row[:, :n] for row, n in zip(x, lengths, strict=True)], dim=1)[None])[0]
         rows = torch.split(real, lengths, dim=1)
         return torch.stack([nn.functional.pad(row, (0, 0, 0, x.shape[2] - row.shape[1])) for row in rows])
@@ -73,7 +65,7 @@ class SelfAttention(nn.Module):
 
 
 def frame_weights(attention: SelfAttention | None, states: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T, H), (B,) -> (B, T): how much each frame counts; without an attention all real ones count alike."""
+    """(B, T, H), (B,) -> (B, T): weights of the frames; without an attention all real frames have the same."""
     mask = time_mask(lengths, states.shape[1])
     if attention is None:
         return mask / lengths[:, None]
@@ -82,10 +74,10 @@ def frame_weights(attention: SelfAttention | None, states: Tensor, lengths: Tens
 
 
 def spread(weights: Tensor, lengths: Tensor, n_frames: int, step: int) -> Tensor:
-    """Weights of moments as weights of frames, `step` of which are a moment: each frame counts as its moment does.
+    """(B, T') weights of moments of `step` frames each, (B,) -> (B, n_frames): weights of the frames.
 
-    (B, T'), (B,) real frames -> (B, n_frames), zero behind each length, brought to a sum of 1: the last moment may have
-    few real frames, and would tower over the others if it dealt out all its weight to them.
+    Each frame gets the weight of its moment, padding gets zero, and the sum is brought to 1. To divide the weight of a
+    moment among its frames would be wrong: the last moment may have few real frames, which would then stand out.
     """
     moment = torch.arange(n_frames, device=weights.device) // step
     shares = weights[:, moment.clamp(max=weights.shape[1] - 1)] * time_mask(lengths, n_frames)

@@ -1,4 +1,4 @@
-"""The original study's convolutional network: convolutions and max-pools over a picture of fixed size, then linear."""
+"""The original study's network: convolutions and max-pools over a spectrogram of fixed size, then a linear layer."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +14,16 @@ from sercli.types import Depth, Dropout, NonNegativeInt, PictureSide, PositiveIn
 class Config:
     """Sizes of the network; the defaults are the original's."""
 
-    n_frames: PictureSide = 128  # the picture's length: longer input is cut, shorter padded with zeros
+    n_frames: PictureSide = 128  # longer input is cut, shorter input is padded with zeros
     n_blocks: Depth = 4  # each a convolution, ReLU and a max-pool that halves both sides
     n_filters: PositiveInt = 8  # per convolution
-    kernel: PositiveInt = 3  # side of a convolution's square; odd
+    kernel: PositiveInt = 3  # side of a convolution's square; an odd number
     fc_size: NonNegativeInt = 0  # width of a fully connected layer before the classifier; 0: none
     dropout: Dropout = 0.0  # on the flattened picture
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What `ser tune` varies."""
+    """Suggest what `ser tune` varies."""
     return {
         "n_blocks": trial.suggest_int("architecture.n_blocks", 3, 5),
         "n_filters": trial.suggest_categorical("architecture.n_filters", [8, 16, 32]),
@@ -34,7 +34,7 @@ def search_space(trial: Any) -> dict[str, Any]:
 
 
 def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Make the network for (B, T, n_features) input and n_labels classes."""
+    """Build the network for (B, T, n_features) input and n_labels classes."""
     return Cnn(config, n_features, n_labels)
 
 
@@ -65,6 +65,6 @@ class Cnn(Classifier):
 
 
 def _halved(size: int, kernel: int) -> int:
-    """Side of the picture after a convolution that keeps it (odd kernel) and a pool that rounds up."""
+    """Side of the picture after a convolution, which keeps it (odd kernel), and a pool that rounds up."""
     after_convolution = size + 2 * (kernel // 2) - kernel + 1
     return (after_convolution + 1) // 2

@@ -1,8 +1,8 @@
 """Convolutions over a spectrogram of any length, then attentive statistics over time.
 
-Each block halves time and frequency and doubles the filters; frequency is then averaged away and an attention decides
-which moments count for the mean and the deviation. Source of the pooling: Okabe et al. 2018, "Attentive statistics
-pooling for deep speaker embedding".
+Each block halves time and frequency and doubles the filters. The mean over frequency follows, and an attention weighs
+the moments for the mean and the deviation over time (Okabe et al. 2018, "Attentive statistics pooling for deep speaker
+embedding").
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from sercli.types import Depth, Dropout, PositiveInt
 class Config:
     """Sizes of the network."""
 
-    n_filters: PositiveInt = 32  # of the first block; each next one has twice as many
+    n_filters: PositiveInt = 32  # of the first block; each further block has twice as many
     n_blocks: Depth = 4
     n_attention: PositiveInt = 64  # hidden units of the attention
     block_dropout: Dropout = 0.1  # of whole filters, after each block
@@ -36,7 +36,7 @@ class Config:
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What `ser tune` varies."""
+    """Suggest what `ser tune` varies."""
     return {
         "n_filters": trial.suggest_categorical("architecture.n_filters", [16, 24, 32]),
         "n_blocks": trial.suggest_int("architecture.n_blocks", 3, 5),
@@ -46,7 +46,7 @@ def search_space(trial: Any) -> dict[str, Any]:
 
 
 def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Make the network for (B, T, n_features) input and n_labels classes."""
+    """Build the network for (B, T, n_features) input and n_labels classes."""
     return ConvAttention(config, n_features, n_labels)
 
 
@@ -70,11 +70,11 @@ class ConvAttention(Classifier):
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T, F), (B,) -> (B, E) and (B, T)."""
         embedding, weights = self._pooled(x, lengths)
-        heard = lengths.clamp(max=self.config.max_frames)
-        return embedding, spread(weights, heard, x.shape[1], 2**self.config.n_blocks)
+        kept = lengths.clamp(max=self.config.max_frames)
+        return embedding, spread(weights, kept, x.shape[1], 2**self.config.n_blocks)
 
     def _pooled(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, F), (B,) -> (B, E), and (B, T') how much each moment counts."""
+        """(B, T, F), (B,) -> (B, E), and (B, T') weights of the moments."""
         x, lengths = x[:, : self.config.max_frames], lengths.clamp(max=self.config.max_frames)
         picture = (x * time_mask(lengths, x.shape[1])[:, :, None])[:, None]
         for block in self.blocks:
@@ -89,10 +89,10 @@ class ConvAttention(Classifier):
 
 
 class _Block(nn.Module):
-    """Convolution, normalisation, ReLU; zero behind each true length.
+    """Convolution, normalisation, ReLU; zero beyond each true length.
 
-    The pool and the next convolution must see there what they see at an edge (no value after a ReLU is below zero, so a
-    zero never wins a maximum).
+    The pool and the next convolution must find there what they find at an edge (no value after a ReLU is below zero, so
+    a zero never wins a maximum).
     """
 
     def __init__(self, n_in: int, n_out: int) -> None:

@@ -1,21 +1,119 @@
-"""A small head on the frames of a speech model: a learned mixture of its layers, then statistics over time."""
+"""A small head on the frames of a speech model: a mixture of the model's layers, then statistics over time.
 
-from sercli.architectures._layer_mix import Config, LayerMix, search_space
-from sercli.architectures._layers import Classifier
+The layers of such a model carry different information; a softmax over one weight per layer learns which of them to use
+(Yang et al. 2021, "SUPERB"). An attention weighs the frames for the mean and the deviation (Okabe et al. 2018,
+"Attentive statistics pooling for deep speaker embedding"). Several such heads make an ensemble: on a small corpus each
+of them makes other mistakes (Lakshminarayanan et al. 2017, "Deep ensembles").
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
+
+from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
 from sercli.errors import ConfigError
+from sercli.types import Depth, Dropout, PositiveInt
 
-__all__ = ["Config", "build", "search_space"]
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network."""
+
+    # concat: the hidden units read the layers side by side; softmax: a mixture with one learned weight per layer
+    mixing: Literal["concat", "softmax"] = "concat"
+    n_layers: Depth = 4  # layers that the softmax mixes: the number of feature.layers
+    n_hidden: PositiveInt = 128  # width to which each frame is reduced
+    n_attention: PositiveInt = 64  # hidden units of the attention
+    pooling: Literal["attention", "mean"] = "attention"  # mean: all frames have the same weight
+    # Heads of the ensemble: each has weights of its own and is trained by its own scores; their scores are averaged
+    n_members: Annotated[int, Meta(ge=1, le=64)] = 1
+    deviation: bool = True  # pool the deviation over time as well as the mean
+    input_dropout: Dropout = 0.1  # on the mixed frames
+    dropout: Dropout = 0.3  # on the pooled statistics
+
+
+def search_space(trial: Any) -> dict[str, Any]:
+    """Suggest what `ser tune` varies."""
+    return {
+        "n_hidden": trial.suggest_categorical("architecture.n_hidden", [64, 128, 256]),
+        "pooling": trial.suggest_categorical("architecture.pooling", ["attention", "mean"]),
+        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5),
+        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
+    }
 
 
 def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Make the network for (B, T, n_features) input and n_labels classes.
+    """Build the network for (B, T, n_features) input and n_labels classes.
 
     Raises:
-        ConfigError: a softmax is to mix layers, and the features are not `n_layers` of them side by side.
+        ConfigError: the softmax cannot divide the features into `n_layers` layers.
     """
     if config.mixing == "softmax" and n_features % config.n_layers:
         raise ConfigError(
-            f"architecture.n_layers={config.n_layers}: the feature's {n_features} columns are not so many layers side "
-            "by side; give the number of feature.layers."
+            f"architecture.n_layers={config.n_layers}: the {n_features} columns of the feature cannot be divided into "
+            "that many layers; set it to the number of feature.layers."
         )
     return LayerMix(config, n_features, n_labels)
+
+
+class LayerMix(Classifier):
+    """(B, T, L * D) -> mixture (B, T, D) or all -> hidden (B, T, H) -> mean and deviation (B, 2 H) -> linear.
+
+    Each head of the ensemble has H hidden units, and their means and deviations are joined; the heads share the mixture
+    of layers and the bias of the linear layer.
+    """
+
+    def __init__(self, config: Config, n_features: int, n_labels: int) -> None:
+        n_pooled = config.n_hidden * (2 if config.deviation else 1)
+        super().__init__(config.n_members * n_pooled, n_labels)
+        self.config = config
+        softmax = config.mixing == "softmax"
+        self.mixture = nn.Parameter(torch.zeros(config.n_layers)) if softmax else None
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        n_mixed = n_features // config.n_layers if softmax else n_features
+        self.hidden = nn.Sequential(nn.Linear(n_mixed, config.n_members * config.n_hidden), nn.GELU())
+        attentions = [SelfAttention(config.n_hidden, config.n_attention) for _ in range(config.n_members)]
+        self.attentions = nn.ModuleList(attentions if config.pooling == "attention" else [])
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, L * D), (B,) -> (B, E)."""
+        return self._pooled(x, lengths)[0]
+
+    def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, T, L * D), (B,) -> (B, E), and (B, T) or None: the mean over the heads' attentions."""
+        embedding, weights = self._pooled(x, lengths)
+        return embedding, weights if self.attentions else None
+
+    def loss(self, targets: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
+        """Mean over the heads of the cross-entropy of each head's scores; targets (B, K)."""
+        n_members = self.config.n_members
+        parts = torch.stack((n_members * self.encode(x, lengths)).chunk(n_members, dim=1))  # (M, B, E / M)
+        weights = torch.stack(self.classifier.weight.chunk(n_members, dim=1))  # (M, K, E / M)
+        scores = torch.einsum("mbe,mke->mbk", parts, weights) + self.classifier.bias
+        return nn.functional.cross_entropy(scores.flatten(0, 1), targets.repeat(n_members, 1))
+
+    def _pooled(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, L * D), (B,) -> (B, E), and (B, T) weights of the frames."""
+        states = self.hidden(self.input_dropout(self._mixed(x)))
+        members = states.chunk(self.config.n_members, dim=2)  # each (B, T, H)
+        attentions: list[Any] = list(self.attentions) or [None] * len(members)
+        weights = [frame_weights(a, m, lengths) for a, m in zip(attentions, members, strict=True)]
+        pooled = torch.cat([self._statistics(m, w) for m, w in zip(members, weights, strict=True)], dim=1)
+        # Divided by the number of heads, so that the sum which the classifier takes is the mean of their scores.
+        return self.dropout(pooled) / len(members), torch.stack(weights).mean(dim=0)
+
+    def _statistics(self, states: Tensor, weights: Tensor) -> Tensor:
+        """(B, T, H), (B, T) -> (B, 2 H), or (B, H) without the deviation."""
+        mean = weighted_mean(states, weights)
+        return torch.cat([mean, weighted_std(states, weights, mean)], dim=1) if self.config.deviation else mean
+
+    def _mixed(self, x: Tensor) -> Tensor:
+        """(B, T, L * D) -> (B, T, D), or unchanged where the layers are not mixed."""
+        if self.mixture is None:
+            return x
+        layers = x.view(len(x), x.shape[1], self.config.n_layers, -1)  # (B, T, L, D)
+        return torch.einsum("btld,l->btd", layers, torch.softmax(self.mixture, dim=0))

@@ -1,4 +1,4 @@
-"""Recurrent network over a sequence: LSTM in one or both directions, then attention, mean or the last state."""
+"""Recurrent network: an LSTM in one or both directions, then attention, the mean or the last state."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,11 +21,11 @@ class Config:
     input_dropout: Dropout = 0.0  # on the features, before the recurrence
     dropout: Dropout = 0.3  # on the pooled states, and between layers
     fc_size: NonNegativeInt = 0  # width of a fully connected layer before the classifier; 0: none
-    max_frames: PositiveInt = 1500  # longer sequences are cut: cost grows with length, and gradients fade
+    max_frames: PositiveInt = 1500  # longer sequences are cut: the cost grows with length, and gradients fade
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What `ser tune` varies: the original's hidden size, layers, direction, both dropouts and fully connected size."""
+    """Suggest what the original study varied: hidden size, layers, direction, both dropouts, fully connected size."""
     return {
         "hidden_size": trial.suggest_categorical("architecture.hidden_size", [32, 64, 128, 200]),
         "n_layers": trial.suggest_int("architecture.n_layers", 1, 2),
@@ -37,7 +37,7 @@ def search_space(trial: Any) -> dict[str, Any]:
 
 
 def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Make the network for (B, T, n_features) input and n_labels classes."""
+    """Build the network for (B, T, n_features) input and n_labels classes."""
     return Lstm(config, n_features, n_labels)
 
 
@@ -78,22 +78,22 @@ class Lstm(Classifier):
         return embedding, nn.functional.pad(weights, (0, x.shape[1] - weights.shape[1]))
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, H), (B,) -> (B, T): how much each frame counts."""
+        """(B, T, H), (B,) -> (B, T): weights of the frames."""
         return frame_weights(self.attention, states, lengths)
 
     def _last(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, H), (B,) -> (B, H): the state in which each direction ends."""
+        """(B, T, H), (B,) -> (B, H): the last state of each direction."""
         size = self.config.hidden_size
         last = states[torch.arange(len(states), device=states.device), lengths - 1, :size]
-        # The backward direction ends where the utterance begins.
+        # The backward direction ends at the first frame.
         return torch.cat([last, states[:, 0, size:]], dim=1)
 
 
 class _Layer(nn.Module):
     """One LSTM layer over padded sequences, in one or both directions.
 
-    The backward direction reads each sequence turned round within its own length, so that no state behind a length
-    reaches one before it: the same figures as with a packed sequence, which torch computes ten times slower on a CPU.
+    The backward direction reads each sequence reversed within its own length, so that padding has no influence on real
+    frames: the same numbers as with a packed sequence, which torch computes ten times slower on a CPU.
     """
 
     def __init__(self, n_in: int, hidden_size: int, *, bidirectional: bool) -> None:
@@ -106,12 +106,12 @@ class _Layer(nn.Module):
         states: Tensor = self.forwards(x)[0]
         if self.backwards is None:
             return states
-        turned = _turned(self.backwards(_turned(x, lengths))[0], lengths)
-        return torch.cat([states, turned], dim=2)
+        backwards = _reversed(self.backwards(_reversed(x, lengths))[0], lengths)
+        return torch.cat([states, backwards], dim=2)
 
 
-def _turned(x: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse each sequence within its length; padding stays behind."""
+def _reversed(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each sequence within its length; padding stays at the end."""
     steps = torch.arange(x.shape[1], device=x.device)[None]  # (1, T)
     source = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (B, T)
     return x.gather(1, source[:, :, None].expand_as(x))

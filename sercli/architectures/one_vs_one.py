@@ -1,13 +1,13 @@
-"""Every two classes told apart by a straight line of their own, on an utterance's mean frame brought to unit length.
+"""One-vs-one linear classifiers on an utterance's mean frame, which is scaled to unit length.
 
-Made for voices, rooms and microphones that are unlike those of the training. A softmax over all classes lets one score
-rise against all others at once, as it does when a whole corpus sounds angrier than another; here a line is drawn on
-the examples of its two classes alone (Friedman 1996, "Another approach to polychotomous classification"). The unit
-length leaves the direction of a mean and takes away how far it strays, and the direction along which utterances of one
-class differ most, which is where and by whom they were recorded, is taken out.
+Made for unseen speakers, rooms and microphones. A softmax over all classes lets one score rise against all others at
+once, as it does when a whole corpus sounds angrier than another; here each classifier is trained on the examples of its
+two classes only (Friedman 1996, "Another approach to polychotomous classification"). Unit length keeps the direction of
+a mean and drops its distance. The directions in which utterances of one class differ most are removed: they show where
+and by whom an utterance was recorded.
 
-Train it by `train.optimiser` "sgd": Adam's steps, alike in all columns, lean on the faint ones, which differ most from
-corpus to corpus.
+Train it with `train.optimiser` "sgd": the steps of Adam are of one size for all columns and so favour the faint ones,
+which differ most between corpora.
 """
 
 from collections.abc import Iterable
@@ -26,31 +26,31 @@ from sercli.types import Array, Dropout
 
 @dataclass(frozen=True)
 class Config:
-    """What is kept from the lines."""
+    """What is removed before the classifiers."""
 
     n_removed: Annotated[int, Meta(ge=0, le=64)] = 1  # directions in which utterances of one class differ most
     input_dropout: Dropout = 0.0  # on the mean frame
 
 
 def search_space(trial: Any) -> dict[str, Any]:
-    """What `ser tune` varies."""
+    """Suggest what `ser tune` varies."""
     return {"input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5)}
 
 
 def build(config: Config, n_features: int, n_labels: int) -> "OneVsOne":
-    """Make the network for (B, T, n_features) input and n_labels classes."""
+    """Build the network for (B, T, n_features) input and n_labels classes."""
     return OneVsOne(config, n_features, n_labels)
 
 
-def start(module: "OneVsOne", rows: Iterable[Array], y: Array) -> None:
-    """Measure on the train part how means lie, and in which directions they differ within the classes.
+def start(module: "OneVsOne", features: Iterable[Array], y: Array) -> None:
+    """Measure on the train part the centre and scale of the mean frames, and the directions to remove.
 
     Args:
         module: as `build` makes it.
-        rows: (T, F) of each utterance, scaled.
-        y: (N,) class indices.
+        features: (T, F) of each utterance, scaled.
+        y: (N,) class numbers.
     """
-    means = torch.from_numpy(np.stack([row.mean(axis=0, dtype=np.float64) for row in rows]))  # (N, F)
+    means = torch.from_numpy(np.stack([frames.mean(axis=0, dtype=np.float64) for frames in features]))  # (N, F)
     module.centre.copy_(means.mean(dim=0))
     deviation = means.std(dim=0, correction=0)
     module.scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp(min=1e-6), 0.0))
@@ -62,7 +62,7 @@ def start(module: "OneVsOne", rows: Iterable[Array], y: Array) -> None:
 
 
 class OneVsOne(Classifier):
-    """(B, T, F) -> mean (B, F) of unit length -> log-odds of each pair (B, K (K - 1) / 2) -> their sums (B, K)."""
+    """(B, T, F) -> mean (B, F) of unit length -> log-odds of each pair (B, K (K - 1) / 2) -> sums (B, K)."""
 
     centre: Tensor
     scale: Tensor
@@ -75,11 +75,11 @@ class OneVsOne(Classifier):
         self.second = [b for _, b in pairs]
         self.register_buffer("centre", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
-        self.register_buffer("removed", torch.zeros(config.n_removed, n_features))  # rows of unit length, or nothing
+        self.register_buffer("removed", torch.zeros(config.n_removed, n_features))  # each of unit length, or zero
         self.input_dropout = nn.Dropout(config.input_dropout)
         self.lines = nn.Linear(n_features, len(pairs))
-        # A class's score is the sum of its log-odds against the others; divided by K it is the softmax's own score
-        # where the pairs agree with one another, since the log-odds of a against b are then score a - score b.
+        # The score of a class is the sum of its log-odds against the others, divided by K. Where the pairs agree with
+        # one another this is the score of a softmax, for the log-odds of a against b are then score a - score b.
         with torch.no_grad():
             signs = torch.zeros(n_labels, len(pairs))
             for pair, (a, b) in enumerate(pairs):
@@ -89,7 +89,7 @@ class OneVsOne(Classifier):
         self.classifier.requires_grad_(False)
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, F), (B,) -> (B, K (K - 1) / 2): for each pair, how surely it is the first of the two."""
+        """(B, T, F), (B,) -> (B, K (K - 1) / 2): log-odds of each pair, for its first class."""
         mean = weighted_mean(x, frame_weights(None, x, lengths))
         unit = nn.functional.normalize((mean - self.centre) * self.scale, dim=1)
         kept = nn.functional.normalize(unit - unit @ self.removed.T @ self.removed, dim=1)
@@ -97,7 +97,7 @@ class OneVsOne(Classifier):
         return odds
 
     def loss(self, targets: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
-        """Cross-entropy of each pair on the share of the targets (B, K) that its two classes have."""
+        """Mean cross-entropy of the pairs, each on the targets (B, K) of its two classes."""
         odds = self.encode(x, lengths)
         for_first = targets[:, self.first] * nn.functional.logsigmoid(odds)
         for_second = targets[:, self.second] * nn.functional.logsigmoid(-odds)

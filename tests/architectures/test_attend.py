@@ -1,4 +1,4 @@
-"""The attention that networks tell of, whichever network it is."""
+"""The attention that networks return, whichever network it is."""
 
 import pytest
 import torch
@@ -29,13 +29,13 @@ def asked(module, n_frames=60):
 @torch.inference_mode()
 def test_attention_has_a_weight_for_each_frame_and_sums_to_one_over_the_real_ones(name, values):
     x, _, weights = asked(built(name, values))
-    heard = LENGTHS.clamp(max=values.get("max_frames", 60))
+    kept = LENGTHS.clamp(max=values.get("max_frames", 60))
     assert weights.shape == x.shape[:2]
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(len(LENGTHS)))
-    behind = torch.arange(60)[None] >= heard[:, None]
+    behind = torch.arange(60)[None] >= kept[:, None]
     assert (weights[behind] == 0).all()
     assert (weights[~behind] > 0).all()
-    assert weights[-1, : heard[-1]].std() > 1e-5, "weights that are all alike would pass anything"
+    assert weights[-1, : kept[-1]].std() > 1e-5, "weights that are all alike would pass anything"
 
 
 @pytest.mark.parametrize(("name", "values"), INATTENTIVE)
@@ -73,7 +73,7 @@ def test_the_mean_under_the_weights_of_an_lstm_is_its_embedding():
     torch.testing.assert_close(torch.einsum("bth,bt->bh", states, weights), embedding)
 
 
-def test_a_frame_counts_as_the_moment_does_that_it_is_of():
+def test_a_frame_has_the_weight_of_its_moment():
     weights = spread(torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.5, 0.5]]), torch.tensor([8, 3, 5]), n_frames=8, step=4)
     expected = [[0.15] * 4 + [0.1] * 4, [1 / 3] * 3 + [0] * 5, [0.2] * 5 + [0] * 3]
     torch.testing.assert_close(weights, torch.tensor(expected))

@@ -42,9 +42,9 @@ def test_mean_pooling_weighs_all_real_frames_alike():
     assert module._pooled(torch.randn(2, 4, 12), torch.tensor([4, 2]))[1].tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
 
 
-def members(module):
-    """Networks of one head each, with the weights that the members of a committee have."""
-    size, wide = module.config.n_hidden, module.n_embedding // module.config.committee
+def heads(module):
+    """Networks of one head each, with the weights of the heads of an ensemble."""
+    size, wide = module.config.n_hidden, module.n_embedding // module.config.n_members
     for n, attention in enumerate(module.attentions):
         alone = network(mixing="concat", dropout=0.0, input_dropout=0.0)
         alone.hidden[0].weight.data = module.hidden[0].weight.data[n * size : (n + 1) * size]
@@ -55,21 +55,21 @@ def members(module):
         yield alone
 
 
-def test_a_committee_gives_the_mean_of_its_members_scores_and_learns_by_the_mean_of_their_losses():
-    module = network(mixing="concat", committee=3)
+def test_an_ensemble_gives_the_mean_of_its_heads_scores_and_learns_by_the_mean_of_their_losses():
+    module = network(mixing="concat", n_members=3)
     x, lengths, targets = torch.randn(5, 9, 12), torch.tensor([9, 4, 7, 1, 9]), torch.eye(4)[[0, 1, 2, 3, 1]]
-    alone = list(members(module))
-    scores = torch.stack([member(x, lengths) for member in alone])
+    alone = list(heads(module))
+    scores = torch.stack([head(x, lengths) for head in alone])
     torch.testing.assert_close(module(x, lengths), scores.mean(dim=0))
-    losses = torch.stack([member.loss(targets, x, lengths) for member in alone])
+    losses = torch.stack([head.loss(targets, x, lengths) for head in alone])
     torch.testing.assert_close(module.loss(targets, x, lengths), losses.mean())
-    weights = torch.stack([member.attend(x, lengths)[1] for member in alone])
+    weights = torch.stack([head.attend(x, lengths)[1] for head in alone])
     torch.testing.assert_close(module.attend(x, lengths)[1], weights.mean(dim=0))
 
 
 @pytest.mark.parametrize("mixing", ["concat", "softmax"])
-def test_members_of_a_committee_share_nothing_but_the_bias_and_the_mixture(mixing):
-    module = network(mixing=mixing, committee=2)
+def test_heads_of_an_ensemble_share_nothing_but_the_bias_and_the_mixture(mixing):
+    module = network(mixing=mixing, n_members=2)
     x, lengths, targets = torch.randn(3, 6, 12), torch.tensor([6, 4, 5]), torch.eye(4)[:3]
 
     def slopes():
@@ -96,6 +96,8 @@ def test_the_loss_of_one_head_is_the_cross_entropy_of_its_scores():
     torch.testing.assert_close(module.loss(targets, x, lengths), expected)
 
 
-def test_columns_that_are_not_so_many_layers_are_refused_with_what_to_give():
-    with pytest.raises(ConfigError, match=r"architecture\.n_layers=5: the feature's 12 columns .* feature\.layers"):
+def test_columns_that_cannot_be_divided_into_layers_are_refused_with_what_to_set():
+    with pytest.raises(
+        ConfigError, match=r"architecture\.n_layers=5: the 12 columns of the feature .* feature\.layers"
+    ):
         layer_mix.build(layer_mix.Config(mixing="softmax", n_layers=5), n_features=12, n_labels=4)

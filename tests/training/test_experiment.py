@@ -224,10 +224,10 @@ def test_speeds_give_the_train_part_further_copies_and_nothing_else(plans, tiny_
     assert len(checked) == len(asked) == len(trainer.valid.y)
 
 
-def test_a_committee_on_two_encoders_answers_after_loading_as_it_did(train, tiny_dataset, rows, tmp_path):
+def test_an_ensemble_of_heads_on_two_encoders_predicts_the_same_after_loading(train, tiny_dataset, rows, tmp_path):
     small = {"architecture": {"n_hidden": 8}, "train": {"epochs": 2, "patience": 1}}
     plan = spec.resolve("acoustic-whisper", None, small)
-    assert (len(plan.model.feature_config.model), plan.model.architecture_config.committee) == (2, 3)
+    assert (len(plan.model.feature_config.model), plan.model.architecture_config.n_members) == (2, 3)
     assert (len(plan.train.speeds), plan.train.keep) == (2, "last")
     info = train(plan, tmp_path / "run")
     assert (info.best_epoch, info.n_features) == (2, 4 * (512 + 384))
