@@ -9,7 +9,7 @@ import typer
 
 from sercli import __version__
 from sercli._system import ctrl_c, memory, threads
-from sercli.cli import ensemble, evaluate, predict, prepare, train, tune
+from sercli.cli import ensemble, evaluate, options, predict, prepare, train, tune
 from sercli.errors import SerError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (prepare, tune, train, ensemble, evaluate, predict):
-    app.command()(getattr(command, command.__name__.rpartition(".")[2]))
+    app.command(cls=options.Command)(getattr(command, command.__name__.rpartition(".")[2]))
 
 # Errors of the file system that a person can mend: make room, or choose another place.
 _DISK = {

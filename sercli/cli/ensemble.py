@@ -26,10 +26,7 @@ def ensemble(
     out: options.Out,
     words: options.Words = "human",
     rule: Annotated[
-        str,
-        typer.Option(
-            "--rule", help="max-confidence, average, weighted, asr-weighted, feature, or all (a folder each)."
-        ),
+        str, typer.Option("--rule", help="Fusion rule: {ensemble}; or all of them, each in a folder of its own.")
     ] = "all",
     seed: options.Seed = 0,
     device: options.Device = "auto",

@@ -1,10 +1,26 @@
 """Options that several subcommands share; their defaults stand in each command's signature."""
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+
+class Command(TyperCommand):
+    """A subcommand whose help lists plug-ins: `{asr}` in the help of a parameter becomes the names of that kind."""
+
+    def format_help(self, *given: Any) -> None:
+        """Write the help."""
+        from sercli import plugins
+
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument | TyperOption) and parameter.help:
+                parameter.help = re.sub(r"{(\w+)}", lambda m: ", ".join(plugins.names(m[1])), parameter.help)
+        super().format_help(*given)
+
 
 Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset, such as acoustic-lld or linguistic.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder that `ser prepare` made.")]

@@ -25,9 +25,7 @@ class LabelSet(StrEnum):
 
 
 def prepare(
-    corpus: Annotated[
-        str, typer.Argument(help="iemocap, ravdess, emodb, nemo, cremad, tess, savee, meld, goemotions, table or demo.")
-    ],
+    corpus: Annotated[str, typer.Argument(help="One of {corpus}.")],
     root: Annotated[
         Path | None,
         typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file)."),
@@ -46,7 +44,7 @@ def prepare(
     ] = None,
     asr: Annotated[
         str | None,
-        typer.Option("--asr", help="Recogniser that hears the words of all recordings: whisper or moonshine."),
+        typer.Option("--asr", help="Recogniser for the words of all recordings: {asr}."),
     ] = None,
     jobs: options.Jobs = None,
     sets: options.Sets = None,

@@ -1,7 +1,8 @@
-"""What every file in sercli/architectures promises, whichever it is."""
+"""What every architecture keeps to, whether it is in the folder or comes with another package."""
 
 import pytest
 import torch
+from contracts import promise
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import create_study
@@ -11,9 +12,25 @@ from sercli import config, plugins
 NAMES = plugins.names("architecture")
 LENGTHS = (1, 2, 3, 7, 16, 33, 50, 131)
 
+NETWORK = promise(
+    "`build` returns a `torch.nn.Module` with `n_embedding` (E), a linear layer `classifier` from E to K, `encode` and "
+    "`forward`, for any number of features and labels."
+)
+SCORES = promise("`encode` returns (B, E), and `forward` the scores (B, K) of the classifier on it.")
+PADDING = promise(
+    "Frames beyond a length have no influence: an utterance has the same scores alone and in a batch with longer ones."
+)
+FINITE = promise("A single frame is enough, and silence has finite scores.")
+GRADIENT = promise("The gradient reaches every parameter that has `requires_grad`.")
+WEIGHTS = promise("The Config defines the network: weights move to another network of the same Config.")
+SEARCH = promise(
+    "`search_space` returns values for fields of the Config, each suggested under the name `architecture.FIELD`, and "
+    "each changes the network."
+)
+
 
 def built(name, n_features=34, n_labels=4, **values):
-    plugin = plugins.load("architecture", name)
+    plugin = plugins.architecture(name)
     torch.manual_seed(0)
     return plugin.build(config.build(plugin.Config, values, "architecture"), n_features, n_labels)
 
@@ -47,17 +64,20 @@ def size(module):
 @pytest.mark.parametrize(("n_features", "n_labels"), [(34, 4), (51, 7), (64, 2), (128, 4)])
 def test_the_default_configuration_fits_any_number_of_features_and_labels(name, n_features, n_labels):
     module = built(name, n_features, n_labels)
+    assert isinstance(module, torch.nn.Module), NETWORK
+    assert isinstance(module, plugins.Network), NETWORK
+    assert module.classifier.weight.shape == (n_labels, module.n_embedding), NETWORK
     x, lengths = torch.randn(3, 20, n_features), torch.tensor([20, 1, 13])
     embedding = module.encode(x, lengths)
-    assert embedding.shape == (3, module.n_embedding)
-    assert module(x, lengths).shape == (3, n_labels)
+    assert embedding.shape == (3, module.n_embedding), SCORES
+    assert module(x, lengths).shape == (3, n_labels), SCORES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_are_the_classifier_of_the_embedding(name):
     module = settled(built(name))
     x, lengths = torch.randn(2, 9, 34), torch.tensor([9, 4])
-    torch.testing.assert_close(module(x, lengths), module.classifier(module.encode(x, lengths)))
+    assert torch.allclose(module(x, lengths), module.classifier(module.encode(x, lengths)), atol=1e-5), SCORES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +87,7 @@ def test_an_utterance_scores_the_same_alone_and_before_garbage_in_a_longer_batch
     rows = [torch.randn(length, 34) for length in LENGTHS]
     together = module(*in_a_batch(rows, n_frames=140))
     alone = torch.cat([module(row[None], torch.tensor([len(row)])) for row in rows])
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    assert torch.allclose(together, alone, rtol=0, atol=1e-5), PADDING
     assert together.std(dim=0).min() > 1e-3, "scores that never change would pass anything"
 
 
@@ -76,8 +96,8 @@ def test_a_single_frame_is_enough(name):
     module = built(name).train()
     scores = module(torch.randn(1, 1, 34), torch.tensor([1]))
     scores.sum().backward()
-    assert scores.isfinite().all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
+    assert scores.isfinite().all(), FINITE
+    assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters()), FINITE
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,44 +106,44 @@ def test_the_gradient_reaches_every_parameter_that_is_trained(name):
     scores = module(torch.randn(8, 40, 34), torch.tensor([40, 3, 25, 9, 31, 40, 18, 12]))
     torch.nn.functional.cross_entropy(scores, torch.arange(8) % 4).backward()
     trained = {key: p.grad for key, p in module.named_parameters() if p.requires_grad}
-    assert trained
-    assert [key for key, gradient in trained.items() if gradient is None or not gradient.any()] == []
+    assert trained, GRADIENT
+    assert [key for key, gradient in trained.items() if gradient is None or not gradient.any()] == [], GRADIENT
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_silence_and_padding_alike_give_finite_scores(name):
+def test_silence_has_finite_scores(name):
     module = settled(built(name))
-    assert module(torch.zeros(2, 12, 34), torch.tensor([12, 5])).isfinite().all()
+    assert module(torch.zeros(2, 12, 34), torch.tensor([12, 5])).isfinite().all(), FINITE
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_move_to_another_module_of_the_same_configuration(name):
     first = settled(built(name))
     torch.manual_seed(99)
-    plugin = plugins.load("architecture", name)
+    plugin = plugins.architecture(name)
     second = plugin.build(plugin.Config(), 34, 4).eval()
     x, lengths = torch.randn(2, 9, 34), torch.tensor([9, 4])
     assert not torch.equal(first(x, lengths), second(x, lengths))
     second.load_state_dict(first.state_dict())
-    assert torch.equal(first(x, lengths), second(x, lengths))
+    assert torch.equal(first(x, lengths), second(x, lengths)), WEIGHTS
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_draw_from_the_search_space_is_a_network(name):
-    plugin = plugins.load("architecture", name)
+    plugin = plugins.architecture(name)
     study = create_study(sampler=RandomSampler(seed=0))
     for _ in range(8):
         trial = study.ask()
         values = plugin.search_space(trial)
-        # `ser tune` writes best.json by the trial's names, so that they must be those of the configuration.
-        assert trial.params == {f"architecture.{key}": value for key, value in values.items()}
+        # `ser tune` writes best.json from the trial's names.
+        assert trial.params == {f"architecture.{key}": value for key, value in values.items()}, SEARCH
         module = built(name, **values)
-        assert module(torch.randn(2, 5, 34), torch.tensor([5, 3])).shape == (2, 4)
+        assert module(torch.randn(2, 5, 34), torch.tensor([5, 3])).shape == (2, 4), SEARCH
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_searched_parameter_acts_on_the_network(name):
-    plugin = plugins.load("architecture", name)
+    plugin = plugins.architecture(name)
     trial = create_study(sampler=RandomSampler(seed=0)).ask()
     plugin.search_space(trial)
     for key, distribution in trial.distributions.items():
@@ -131,4 +151,4 @@ def test_every_searched_parameter_acts_on_the_network(name):
         was = built(name, **{key.removeprefix("architecture."): first})
         for value in others:
             now = built(name, **{key.removeprefix("architecture."): value})
-            assert (size(now), repr(now)) != (size(was), repr(was)), f"{key} at {first} and {value} make one network"
+            assert (size(now), repr(now)) != (size(was), repr(was)), f"{SEARCH} {key} does not."

@@ -1,79 +1,89 @@
-"""What every file in sercli/ensembles promises, whichever it is."""
+"""What every fusion rule keeps to, whether it is in the folder or comes with another package."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from contracts import promise
 
-from sercli import config, plugins, runs
+from sercli import plugins, runs
 from sercli.types import Predictions
 
-NAMES = plugins.names("ensemble")
 LABELS = ("neutral", "happiness", "anger")
 
+PROBABILITIES = promise("`combine` returns probabilities (N, K): none is negative, and each row sums to 1.")
+ALONE = promise("An utterance has the same probabilities whichever others are combined with it.")
+UNCHANGED = promise("`combine` leaves the members' predictions unchanged.")
+STATE = promise("The state is a dictionary of numpy arrays: it is the same after it was written and read.")
+TRAINED = promise("A rule with `build` and `state_of` has a Config field `train_encoders: bool`.")
 
-def member(seed, n=20, n_embedding=5):
+
+def member(seed, modality, n=20):
     rng = np.random.default_rng(seed)
     ids = tuple(f"u{i}" for i in range(n))
-    embeddings = rng.standard_normal((n, n_embedding)).astype(np.float32)
-    return Predictions(ids, LABELS, rng.dirichlet(np.ones(3), n), embeddings=embeddings)
+    embeddings = rng.standard_normal((n, 3 + seed)).astype(np.float32)
+    return Predictions(ids, LABELS, rng.dirichlet(np.ones(3), n), embeddings=embeddings, modality=modality)
 
 
-MEMBERS = (member(1), member(2, n_embedding=3))
+AUDIO, TEXT, MORE_AUDIO = member(1, "acoustic"), member(2, "linguistic"), member(3, "acoustic")
 Y = np.arange(20) % 3
 
-
-def learned(plugin):
-    """The state after whatever the rule learns: by `fit`, or in a network of its own that is built and trained."""
-    if hasattr(plugin, "fit"):
-        return plugin.fit(MEMBERS, Y, plugin.Config())
-    encoders = [torch.nn.Identity() for _ in MEMBERS]
-    return plugin.state_of(plugin.build(plugin.Config(), encoders, [m.embeddings for m in MEMBERS], 3))
+every_rule = pytest.mark.parametrize("name", plugins.names("ensemble"))
+any_members = pytest.mark.parametrize("members", [[AUDIO, TEXT], [AUDIO, TEXT, MORE_AUDIO]], ids=["two", "three"])
 
 
-def some(members, chosen):
-    return [replace(m, probs=m.probs[chosen], embeddings=m.embeddings[chosen]) for m in members]
+def learned(rule, members):
+    """The rule's state; untrained where it trains a network."""
+    if isinstance(rule, plugins.TrainsNetwork):
+        encoders = [torch.nn.Identity() for _ in members]
+        return rule.state_of(rule.build(rule.Config(), encoders, [m.embeddings for m in members], 3))
+    return rule.fit(members, Y, rule.Config()) if plugins.learns(rule) else {}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_default_configuration_is_json_and_back(name):
-    plugin = plugins.load("ensemble", name)
-    assert config.build(plugin.Config, config.to_dict(plugin.Config()), "ensemble") == plugin.Config()
+def combined(rule, members, state=None):
+    return rule.combine(members, learned(rule, members) if state is None else state, rule.Config())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_combined_row_is_a_distribution_over_the_labels(name):
-    plugin = plugins.load("ensemble", name)
-    probs = plugin.combine(MEMBERS, learned(plugin))
-    assert probs.shape == (20, 3)
-    assert probs.min() >= 0
-    np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-12)
+@every_rule
+@any_members
+def test_each_combined_row_is_a_distribution_over_the_labels(name, members):
+    probs = combined(plugins.fusion_rule(name), members)
+    assert probs.shape == (20, 3), PROBABILITIES
+    assert probs.min() >= 0, PROBABILITIES
+    assert np.allclose(probs.sum(axis=1), 1, atol=1e-9), PROBABILITIES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_utterance_is_answered_the_same_whoever_stands_beside_it(name):
-    plugin = plugins.load("ensemble", name)
-    state, chosen = learned(plugin), [7, 3]
-    np.testing.assert_allclose(
-        plugin.combine(some(MEMBERS, chosen), state), plugin.combine(MEMBERS, state)[chosen], atol=1e-12
-    )
+@every_rule
+@any_members
+def test_an_utterance_is_combined_the_same_whatever_is_beside_it(name, members):
+    rule, chosen = plugins.fusion_rule(name), [7, 3]
+    state = learned(rule, members)
+    some = [replace(m, probs=m.probs[chosen], embeddings=m.embeddings[chosen]) for m in members]
+    assert np.allclose(combined(rule, some, state), combined(rule, members, state)[chosen], atol=1e-9), ALONE
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_rule
 def test_the_state_survives_the_disk(name, tmp_path):
-    plugin = plugins.load("ensemble", name)
-    state = learned(plugin)
+    rule, members = plugins.fusion_rule(name), [AUDIO, TEXT]
+    state = learned(rule, members)
     runs.write_arrays(tmp_path / "state.npz", state)
-    again = runs.read_arrays(tmp_path / "state.npz")
-    assert np.array_equal(plugin.combine(MEMBERS, again), plugin.combine(MEMBERS, state))
+    again = runs.read_arrays(tmp_path / "state.npz") if state else {}
+    assert np.array_equal(combined(rule, members, again), combined(rule, members, state)), STATE
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_members_are_left_as_they_were(name):
-    plugin = plugins.load("ensemble", name)
-    before = [(m.probs.copy(), m.embeddings.copy()) for m in MEMBERS]
-    plugin.combine(MEMBERS, learned(plugin))
-    for m, (probs, embeddings) in zip(MEMBERS, before, strict=True):
-        assert np.array_equal(m.probs, probs)
-        assert np.array_equal(m.embeddings, embeddings)
+@every_rule
+@any_members
+def test_members_are_left_as_they_were(name, members):
+    before = [(m.probs.copy(), m.embeddings.copy()) for m in members]
+    combined(plugins.fusion_rule(name), members)
+    for m, (probs, embeddings) in zip(members, before, strict=True):
+        assert np.array_equal(m.probs, probs), UNCHANGED
+        assert np.array_equal(m.embeddings, embeddings), UNCHANGED
+
+
+@every_rule
+def test_a_rule_that_trains_a_network_can_train_the_encoders(name):
+    rule = plugins.fusion_rule(name)
+    if isinstance(rule, plugins.TrainsNetwork):
+        assert isinstance(getattr(rule.Config(), "train_encoders", None), bool), TRAINED
