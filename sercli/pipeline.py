@@ -140,7 +140,7 @@ def recogniser(name: str, settings: Mapping[str, object]) -> Recogniser:
     Raises:
         SerError: there is no recogniser of this name, or a setting is unknown or wrong.
     """
-    return Recogniser(name, config.build(plugins.load("asr", name).Config, settings, "asr"))
+    return Recogniser(name, config.build(plugins.recogniser(name).Config, settings, "asr"))
 
 
 class Pipeline:

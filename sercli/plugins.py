@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from sercli.errors import SerError, no_such
 from sercli.types import Array, Predictions, Remark, Transcript, Utterance
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from torch import Tensor, nn
+
+
+PluginConfig = Any
+"""An instance of the plug-in's own Config."""
+
+Setting = bool | int | float | str
+SearchSpace = dict[str, Setting]
+"""Values for fields of an architecture's Config."""
 
 
 class Corpus(Protocol):
@@ -60,9 +68,9 @@ class Feature(Protocol):
     INPUT: str  # "audio" or "text"
     VERSION: int  # raise it whenever the same input and Config give other numbers
     DTYPE: str  # "float16" or "float32": how the cache stores the features
-    Config: type[Any]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`
+    Config: type[PluginConfig]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`
 
-    def make(self, config: Any, device: str, /) -> Extractor:
+    def make(self, config: PluginConfig, device: str, /) -> Extractor:
         """Build the extractor of a configuration, with its network on a device."""
 
 
@@ -73,15 +81,28 @@ class NeedsExtra(Protocol):
     EXTRA: str  # name of the extra
 
 
+class Trial(Protocol):
+    """What a search space uses of an Optuna trial."""
+
+    def suggest_float(self, name: str, low: float, high: float, /) -> float:
+        """Suggest a number from low to high."""
+
+    def suggest_int(self, name: str, low: int, high: int, /) -> int:
+        """Suggest a whole number from low to high."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Setting], /) -> Setting:
+        """Suggest one of the choices."""
+
+
 class Architecture(Protocol):
     """One file per network: `sercli/architectures/NAME.py`."""
 
-    Config: type[Any]  # a frozen dataclass with defaults
+    Config: type[PluginConfig]  # a frozen dataclass with defaults
 
-    def search_space(self, trial: Any, /) -> dict[str, Any]:
+    def search_space(self, trial: Trial, /) -> SearchSpace:
         """Suggest values for Config fields to an Optuna trial, each under the name `architecture.FIELD`."""
 
-    def build(self, config: Any, n_features: int, n_labels: int, /) -> "nn.Module":
+    def build(self, config: PluginConfig, n_features: int, n_labels: int, /) -> "nn.Module":
         """Build the untrained network: a `torch.nn.Module` that is a `Network`.
 
         Parameters that are not to be trained have `requires_grad` off.
@@ -89,10 +110,10 @@ class Architecture(Protocol):
 
 
 @runtime_checkable
-class MeasuresTrainPart(Protocol):
-    """An architecture whose network is initialised from the train part."""
+class Starts(Protocol):
+    """An architecture that initialises its network from the train part, or from pretrained weights."""
 
-    def start(self, module: Any, features: Iterable[Array], y: Array, /) -> None:
+    def start(self, module: "nn.Module", features: Iterable[Array], y: Array, /) -> None:
         """Initialise a network that `build` made, before training; not called when a trained run is loaded.
 
         Args:
@@ -117,7 +138,7 @@ class Network(Protocol):
 
 
 @runtime_checkable
-class HasAttention(Protocol):
+class Attends(Protocol):
     """A network with an attention over time."""
 
     def attend(self, x: "Tensor", lengths: "Tensor", /) -> "tuple[Tensor, Tensor | None]":
@@ -129,10 +150,10 @@ class HasAttention(Protocol):
 
 @runtime_checkable
 class HasLoss(Protocol):
-    """A network that is trained by another loss than the cross-entropy of its scores."""
+    """A network that is trained on a loss of its own instead of the cross-entropy of its scores."""
 
-    def loss(self, targets: "Tensor", x: "Tensor", lengths: "Tensor", /) -> "Tensor":
-        """(B, K) targets, (B, T, F), (B,) -> the loss, a scalar."""
+    def loss(self, targets: "Tensor", *inputs: "Tensor") -> "Tensor":
+        """(B, K) targets, smoothed and weighted, then the inputs of `forward` -> scalar."""
 
 
 class FusionRule(Protocol):
@@ -141,9 +162,9 @@ class FusionRule(Protocol):
     A rule that has only this learns nothing, and may combine models that were trained on different corpora.
     """
 
-    Config: type[Any]  # a frozen dataclass with defaults
+    Config: type[PluginConfig]  # a frozen dataclass with defaults
 
-    def combine(self, members: Sequence[Predictions], state: Mapping[str, Array], config: Any, /) -> Array:
+    def combine(self, members: Sequence[Predictions], state: Mapping[str, Array], config: PluginConfig, /) -> Array:
         """Combine the predictions of M members for N utterances to (N, K) probabilities.
 
         Args:
@@ -157,7 +178,7 @@ class FusionRule(Protocol):
 class LearnsFromPredictions(Protocol):
     """A fusion rule that learns from the members' predictions on the validation part."""
 
-    def fit(self, members: Sequence[Predictions], y: Array, config: Any, /) -> dict[str, Array]:
+    def fit(self, members: Sequence[Predictions], y: Array, config: PluginConfig, /) -> dict[str, Array]:
         """Learn a state of named arrays from the predictions of M members and the (N,) class numbers `y`."""
 
 
@@ -169,7 +190,7 @@ class TrainsNetwork(Protocol):
     """
 
     def build(
-        self, config: Any, encoders: "Sequence[nn.Module]", embeddings: Sequence[Array], n_labels: int, /
+        self, config: PluginConfig, encoders: "Sequence[nn.Module]", embeddings: Sequence[Array], n_labels: int, /
     ) -> "nn.Module":
         """Build the untrained network.
 
@@ -183,7 +204,7 @@ class TrainsNetwork(Protocol):
             a module with forward(x, lengths, x, lengths, ...) -> (B, K), one pair for each member.
         """
 
-    def state_of(self, module: Any, /) -> dict[str, Array]:
+    def state_of(self, module: "nn.Module", /) -> dict[str, Array]:
         """Return what `combine` needs of the trained network, as named arrays."""
 
 
@@ -191,12 +212,12 @@ class Recogniser(Protocol):
     """One file per speech recogniser: `sercli/asr/NAME.py`."""
 
     VERSION: int  # raise it whenever the same audio and Config give other words
-    Config: type[Any]  # a frozen dataclass with defaults
+    Config: type[PluginConfig]  # a frozen dataclass with defaults
 
-    def make(self, config: Any, device: str, /) -> Callable[[Sequence[Array]], list[Transcript]]:
+    def make(self, config: PluginConfig, device: str, /) -> Callable[[Sequence[Array]], list[Transcript]]:
         """Load the model; returns a function from B signals (n_samples,) float32 at 16 kHz to B transcripts."""
 
-    def identity(self, config: Any, /) -> dict[str, Any]:
+    def identity(self, config: PluginConfig, /) -> dict[str, object]:
         """Return the JSON-safe settings that the words depend on; transcripts with others are made again."""
 
 
@@ -222,32 +243,27 @@ def names(kind: str) -> tuple[str, ...]:
 
 def corpus(name: str) -> Corpus:
     """Return a corpus by its name; an unknown one is a SerError that lists the names, as for the other kinds."""
-    found: Corpus = load("corpus", name)
-    return found
+    return cast(Corpus, load("corpus", name))
 
 
 def feature(name: str) -> Feature:
     """Return a feature by its name."""
-    found: Feature = load("feature", name)
-    return found
+    return cast(Feature, load("feature", name))
 
 
 def architecture(name: str) -> Architecture:
     """Return an architecture by its name."""
-    found: Architecture = load("architecture", name)
-    return found
+    return cast(Architecture, load("architecture", name))
 
 
 def fusion_rule(name: str) -> FusionRule:
     """Return a fusion rule by its name."""
-    found: FusionRule = load("ensemble", name)
-    return found
+    return cast(FusionRule, load("ensemble", name))
 
 
 def recogniser(name: str) -> Recogniser:
     """Return a speech recogniser by its name."""
-    found: Recogniser = load("asr", name)
-    return found
+    return cast(Recogniser, load("asr", name))
 
 
 def learns(rule: FusionRule) -> bool:
@@ -292,9 +308,9 @@ def load(kind: str, name: str) -> Any:
 
 
 @cache
-def _providers(kind: str) -> dict[str, dict[str, Callable[[], Any]]]:
+def _providers(kind: str) -> dict[str, dict[str, Callable[[], object]]]:
     """Return the plug-ins of a kind: name -> package that has it -> function that imports it."""
-    found: dict[str, dict[str, Callable[[], Any]]] = defaultdict(dict)
+    found: dict[str, dict[str, Callable[[], object]]] = defaultdict(dict)
     folder = _KINDS[kind].folder
     for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]):
         if not module.name.startswith("_"):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         Corpus,
         FusionRule,
         LearnsFromPredictions,
-        MeasuresTrainPart,
         ShipsWithSer,
+        Starts,
         TrainsNetwork,
     )
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     SHIPPED: ShipsWithSer = demo
     ARCHITECTURES: tuple[Architecture, ...] = (cnn, conv_attention, layer_mix, lstm, one_vs_one)
-    MEASURING: MeasuresTrainPart = one_vs_one
+    MEASURING: Starts = one_vs_one
     FUSION_RULES: tuple[FusionRule, ...] = (asr_weighted, average, feature, max_confidence, weighted)
     LEARNING: LearnsFromPredictions = weighted
     TRAINED: TrainsNetwork = feature

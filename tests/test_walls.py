@@ -47,8 +47,7 @@ HOMES = {
             "sercli.whisper",
         ),
         *("sercli.audio.silero", "sercli.features.whisper_encoder", "sercli.features.sentence"),
-        "sercli.features.wav2vec2",
-        "sercli.plugins",  # in annotations
+        *("sercli.features.wav2vec2",),
     ),
     "safetensors": ("sercli.model", "sercli.training", "sercli.training", "sercli.whisper", "sercli.features.sentence"),
     "transformers": ("sercli.features.wav2vec2",),

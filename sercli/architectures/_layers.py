@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A `plugins.Network`: subclasses define `encode`, and `attend` if they have an attention over time."""
+    """A `plugins.Network`: subclasses define `encode`, or `attend` if they have an attention over time."""
 
     def __init__(self, n_embedding: int, n_labels: int) -> None:
         super().__init__()
@@ -14,10 +14,10 @@ class Classifier(nn.Module):
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F) with (B,) true lengths -> (B, E); frames beyond a length have no influence."""
-        raise TypeError(f"{type(self).__name__} defines no encode")
+        return self.attend(x, lengths)[0]
 
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(B, T, F), (B,) -> (B, E), and the attention (B, T), which is None without an override."""
+        """(B, T, F), (B,) -> (B, E), and the attention (B, T) or None."""
         return self.encode(x, lengths), None
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class SelfAttention(nn.Module):
         return torch.softmax(scores, dim=1)
 
 
-def frame_weights(attention: SelfAttention | None, states: Tensor, lengths: Tensor) -> Tensor:
+def frame_weights(attention: nn.Module | None, states: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, H), (B,) -> (B, T): weights of the frames; without an attention all real frames have the same."""
     mask = time_mask(lengths, states.shape[1])
     if attention is None:

@@ -1,12 +1,12 @@
 """The original study's network: convolutions and max-pools over a spectrogram of fixed size, then a linear layer."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask
+from sercli.plugins import SearchSpace, Trial
 from sercli.types import Depth, Dropout, NonNegativeInt, PictureSide, PositiveInt
 
 
@@ -22,7 +22,7 @@ class Config:
     dropout: Dropout = 0.0  # on the flattened picture
 
 
-def search_space(trial: Any) -> dict[str, Any]:
+def search_space(trial: Trial) -> SearchSpace:
     """Suggest what `ser tune` varies."""
     return {
         "n_blocks": trial.suggest_int("architecture.n_blocks", 3, 5),

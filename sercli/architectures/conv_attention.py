@@ -6,7 +6,6 @@ embedding").
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from sercli.architectures._layers import (
     weighted_mean,
     weighted_std,
 )
+from sercli.plugins import SearchSpace, Trial
 from sercli.types import Depth, Dropout, PositiveInt
 
 
@@ -35,7 +35,7 @@ class Config:
     max_frames: PositiveInt = 3000  # longer input is cut
 
 
-def search_space(trial: Any) -> dict[str, Any]:
+def search_space(trial: Trial) -> SearchSpace:
     """Suggest what `ser tune` varies."""
     return {
         "n_filters": trial.suggest_categorical("architecture.n_filters", [16, 24, 32]),
@@ -63,19 +63,10 @@ class ConvAttention(Classifier):
         self.attention = SelfAttention(widths[-1], config.n_attention)
         self.dropout = nn.Dropout(config.dropout)
 
-    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, F), (B,) -> (B, E)."""
-        return self._pooled(x, lengths)[0]
-
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(B, T, F), (B,) -> (B, E) and (B, T)."""
-        embedding, weights = self._pooled(x, lengths)
-        kept = lengths.clamp(max=self.config.max_frames)
-        return embedding, spread(weights, kept, x.shape[1], 2**self.config.n_blocks)
-
-    def _pooled(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, F), (B,) -> (B, E), and (B, T') weights of the moments."""
-        x, lengths = x[:, : self.config.max_frames], lengths.clamp(max=self.config.max_frames)
+        """(B, T, F), (B,) -> (B, E), and (B, T) weights of the frames."""
+        n_frames, kept = x.shape[1], lengths.clamp(max=self.config.max_frames)
+        x, lengths = x[:, : self.config.max_frames], kept
         picture = (x * time_mask(lengths, x.shape[1])[:, :, None])[:, None]
         for block in self.blocks:
             picture = block(picture, time_mask(lengths, picture.shape[2]))
@@ -85,7 +76,7 @@ class ConvAttention(Classifier):
         weights = self.attention(states, time_mask(lengths, states.shape[1]))
         mean = weighted_mean(states, weights)
         embedding = torch.cat([self.dropout(mean), self.dropout(weighted_std(states, weights, mean))], dim=1)
-        return embedding, weights
+        return embedding, spread(weights, kept, n_frames, 2**self.config.n_blocks)
 
 
 class _Block(nn.Module):

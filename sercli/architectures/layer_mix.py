@@ -7,7 +7,7 @@ of them makes other mistakes (Lakshminarayanan et al. 2017, "Deep ensembles").
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from msgspec import Meta
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
 from sercli.errors import ConfigError
+from sercli.plugins import SearchSpace, Trial
 from sercli.types import Depth, Dropout, PositiveInt
 
 
@@ -35,7 +36,7 @@ class Config:
     dropout: Dropout = 0.3  # on the pooled statistics
 
 
-def search_space(trial: Any) -> dict[str, Any]:
+def search_space(trial: Trial) -> SearchSpace:
     """Suggest what `ser tune` varies."""
     return {
         "n_hidden": trial.suggest_categorical("architecture.n_hidden", [64, 128, 256]),
@@ -79,14 +80,16 @@ class LayerMix(Classifier):
         self.attentions = nn.ModuleList(attentions if config.pooling == "attention" else [])
         self.dropout = nn.Dropout(config.dropout)
 
-    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, L * D), (B,) -> (B, E)."""
-        return self._pooled(x, lengths)[0]
-
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T, L * D), (B,) -> (B, E), and (B, T) or None: the mean over the heads' attentions."""
-        embedding, weights = self._pooled(x, lengths)
-        return embedding, weights if self.attentions else None
+        states = self.hidden(self.input_dropout(self._mixed(x)))
+        members = states.chunk(self.config.n_members, dim=2)  # each (B, T, H)
+        attentions = [*self.attentions] if self.attentions else [None] * len(members)
+        weights = [frame_weights(a, m, lengths) for a, m in zip(attentions, members, strict=True)]
+        pooled = torch.cat([self._statistics(m, w) for m, w in zip(members, weights, strict=True)], dim=1)
+        # Divided by the number of heads, so that the sum which the classifier takes is the mean of their scores.
+        embedding = self.dropout(pooled) / len(members)
+        return embedding, torch.stack(weights).mean(dim=0) if self.attentions else None
 
     def loss(self, targets: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
         """Mean over the heads of the cross-entropy of each head's scores; targets (B, K)."""
@@ -95,16 +98,6 @@ class LayerMix(Classifier):
         weights = torch.stack(self.classifier.weight.chunk(n_members, dim=1))  # (M, K, E / M)
         scores = torch.einsum("mbe,mke->mbk", parts, weights) + self.classifier.bias
         return nn.functional.cross_entropy(scores.flatten(0, 1), targets.repeat(n_members, 1))
-
-    def _pooled(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, L * D), (B,) -> (B, E), and (B, T) weights of the frames."""
-        states = self.hidden(self.input_dropout(self._mixed(x)))
-        members = states.chunk(self.config.n_members, dim=2)  # each (B, T, H)
-        attentions: list[Any] = list(self.attentions) or [None] * len(members)
-        weights = [frame_weights(a, m, lengths) for a, m in zip(attentions, members, strict=True)]
-        pooled = torch.cat([self._statistics(m, w) for m, w in zip(members, weights, strict=True)], dim=1)
-        # Divided by the number of heads, so that the sum which the classifier takes is the mean of their scores.
-        return self.dropout(pooled) / len(members), torch.stack(weights).mean(dim=0)
 
     def _statistics(self, states: Tensor, weights: Tensor) -> Tensor:
         """(B, T, H), (B, T) -> (B, 2 H), or (B, H) without the deviation."""

@@ -1,12 +1,13 @@
 """Recurrent network: an LSTM in one or both directions, then attention, the mean or the last state."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean
+from sercli.plugins import SearchSpace, Trial
 from sercli.types import Depth, Dropout, NonNegativeInt, PositiveInt
 
 
@@ -24,7 +25,7 @@ class Config:
     max_frames: PositiveInt = 1500  # longer sequences are cut: the cost grows with length, and gradients fade
 
 
-def search_space(trial: Any) -> dict[str, Any]:
+def search_space(trial: Trial) -> SearchSpace:
     """Suggest what the original study varied: hidden size, layers, direction, both dropouts, fully connected size."""
     return {
         "hidden_size": trial.suggest_categorical("architecture.hidden_size", [32, 64, 128, 200]),
@@ -57,10 +58,6 @@ class Lstm(Classifier):
         self.dropout = nn.Dropout(config.dropout)
         self.fc = nn.Sequential(nn.Linear(n_states, config.fc_size), nn.ReLU()) if config.fc_size else nn.Identity()
 
-    def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, F), (B,) -> (B, E)."""
-        return self.attend(x, lengths)[0]
-
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T, F), (B,) -> (B, E), and (B, T) or None."""
         lengths = lengths.clamp(max=self.config.max_frames)
@@ -70,16 +67,12 @@ class Lstm(Classifier):
         if self.config.pooling == "last":
             weights, pooled = None, self._last(states, lengths)
         else:
-            weights = self.weights(states, lengths)
+            weights = frame_weights(self.attention, states, lengths)
             pooled = weighted_mean(states, weights)
         embedding: Tensor = self.fc(self.dropout(pooled))
         if self.attention is None or weights is None:
             return embedding, None
         return embedding, nn.functional.pad(weights, (0, x.shape[1] - weights.shape[1]))
-
-    def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, H), (B,) -> (B, T): weights of the frames."""
-        return frame_weights(self.attention, states, lengths)
 
     def _last(self, states: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, H), (B,) -> (B, H): the last state of each direction."""

@@ -13,7 +13,7 @@ which differ most between corpora.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, frame_weights, weighted_mean
+from sercli.plugins import SearchSpace, Trial
 from sercli.types import Array, Dropout
 
 
@@ -32,7 +33,7 @@ class Config:
     input_dropout: Dropout = 0.0  # on the mean frame
 
 
-def search_space(trial: Any) -> dict[str, Any]:
+def search_space(trial: Trial) -> SearchSpace:
     """Suggest what `ser tune` varies."""
     return {"input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5)}
 
@@ -42,7 +43,7 @@ def build(config: Config, n_features: int, n_labels: int) -> "OneVsOne":
     return OneVsOne(config, n_features, n_labels)
 
 
-def start(module: "OneVsOne", features: Iterable[Array], y: Array) -> None:
+def start(module: nn.Module, features: Iterable[Array], y: Array) -> None:
     """Measure on the train part the centre and scale of the mean frames, and the directions to remove.
 
     Args:
@@ -51,14 +52,15 @@ def start(module: "OneVsOne", features: Iterable[Array], y: Array) -> None:
         y: (N,) class numbers.
     """
     means = torch.from_numpy(np.stack([frames.mean(axis=0, dtype=np.float64) for frames in features]))  # (N, F)
-    module.centre.copy_(means.mean(dim=0))
+    centre, scale, removed = map(module.get_buffer, ("centre", "scale", "removed"))
+    centre.copy_(means.mean(dim=0))
     deviation = means.std(dim=0, correction=0)
-    module.scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp(min=1e-6), 0.0))
-    unit = nn.functional.normalize((means - module.centre) * module.scale, dim=1)
+    scale.copy_(torch.where(deviation > 1e-6, 1 / deviation.clamp(min=1e-6), 0.0))
+    unit = nn.functional.normalize((means - centre) * scale, dim=1)
     within = torch.cat([unit[y == k] - unit[y == k].mean(dim=0) for k in np.unique(y)])
-    n_removed = min(len(module.removed), *within.shape)
+    n_removed = min(len(removed), *within.shape)
     _, vectors = torch.linalg.eigh(within.T @ within)  # the largest come last
-    module.removed[:n_removed].copy_(vectors.T[len(vectors) - n_removed :])
+    removed[:n_removed].copy_(vectors.T[len(vectors) - n_removed :])
 
 
 class OneVsOne(Classifier):

@@ -93,9 +93,7 @@ def _run() -> NoReturn:
             raise
         if not error.format_message():  # `ser` alone: the help is on the screen already
             sys.exit(2)
-        said = (
-            error.format_message().rstrip(".").replace("Value error, ", "")
-        )  # pydantic says so
+        said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -93,7 +93,7 @@ def predict(
     no_asr: Annotated[
         bool, typer.Option("--no-asr", help="No speech recognition: quicker, from audio alone.", **_WORDS)
     ] = False,
-    asr: Annotated[str, typer.Option("--asr", help="Speech recogniser, such as whisper.", **_WORDS)] = "whisper",
+    asr: Annotated[str, typer.Option("--asr", help="Speech recogniser: {asr}.", **_WORDS)] = "whisper",
     sets: Annotated[
         list[str] | None,
         typer.Option(

@@ -86,13 +86,12 @@ def _default_root(corpus: str) -> Path:
     from sercli import plugins
     from sercli.errors import SerError
 
-    plugin = plugins.load("corpus", corpus)
-    if not hasattr(plugin, "default_root"):
+    plugin = plugins.corpus(corpus)
+    if not isinstance(plugin, plugins.ShipsWithSer):
         raise SerError(
             f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR."
         )
-    root: Path = plugin.default_root()
-    return root
+    return plugin.default_root()
 
 
 def _engine_config(asr: str | None, sets: list[str]) -> Any:

@@ -77,10 +77,10 @@ def trainable(data: Path, words: str) -> list[str]:
     found = []
     for name in spec.presets():
         feature = spec.preset_sections(name)["model"]["feature"]
-        extra = getattr(plugins.load("feature", feature), "EXTRA", None)
+        plugin = plugins.feature(feature)
         lacking = next((u for u in utterances if not feature_cache.has_input(u, feature)), None)
-        if extra:
-            render.note(f"{name} is left out: it needs the extra `{extra}`; train it by its name.")
+        if isinstance(plugin, plugins.NeedsExtra):
+            render.note(f"{name} is left out: it needs the extra `{plugin.EXTRA}`; train it by its name.")
         elif lacking:
             what = "words" if feature_cache.reads_text(feature) else "sound"
             render.note(f"{name} is left out: not every utterance has {what}, such as '{lacking.id}'.")

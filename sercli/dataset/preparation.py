@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 from sercli import config, plugins
 from sercli._system import locks, processes
@@ -16,6 +15,7 @@ from sercli.dataset.fingerprint import Basis, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.dataset.packed import Packed
 from sercli.errors import MismatchError, SerError
+from sercli.plugins import Corpus
 from sercli.types import FOUR, Remark, Utterance
 
 _LOCK = "prepare"
@@ -47,7 +47,7 @@ def prepare(
         SerError: unknown corpus, no such folder, nothing usable in it, or `out` holds something else, such as a
             dataset of another corpus or with other labels.
     """
-    plugin = plugins.load("corpus", corpus)
+    plugin = plugins.corpus(corpus)
     _check_out(out, corpus, label_set)
     root = _resolved(root)
     rows, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / audio_index.NAME).exists() else 0)
@@ -148,7 +148,7 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
         raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 
 
-def _read(plugin: ModuleType, root: Path, jobs: int) -> tuple[Packed[Utterance], list[Remark]]:
+def _read(plugin: Corpus, root: Path, jobs: int) -> tuple[Packed[Utterance], list[Remark]]:
     """What a corpus holds; with jobs, processes start as soon as there are enough recordings to be worth it."""
     if not root.exists():
         raise SerError(f"{root} does not exist; pass the folder where the corpus lies.")

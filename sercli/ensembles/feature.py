@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,13 +53,13 @@ def build(config: Config, encoders: "Sequence[nn.Module]", embeddings: Sequence[
     return Fusion()
 
 
-def state_of(module: Any) -> dict[str, Array]:
+def state_of(module: "nn.Module") -> dict[str, Array]:
     """Return what `combine` needs of a trained network: mean and scale (E,), weight (K, E) and bias (K,)."""
     tensors = {
-        "mean": module.mean,
-        "scale": module.scale,
-        "weight": module.classifier.weight,
-        "bias": module.classifier.bias,
+        "mean": module.get_buffer("mean"),
+        "scale": module.get_buffer("scale"),
+        "weight": module.get_parameter("classifier.weight"),
+        "bias": module.get_parameter("classifier.bias"),
     }
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
 

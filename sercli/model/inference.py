@@ -95,9 +95,8 @@ def load(folder: Path, device: torch.device) -> Model:
 
 
 def _built(model: ModelSpec, info: RunInfo) -> torch.nn.Module:
-    architecture = plugins.load("architecture", model.architecture)
-    module: torch.nn.Module = architecture.build(model.architecture_config, info.n_features, len(info.labels))
-    return module
+    architecture = plugins.architecture(model.architecture)
+    return architecture.build(model.architecture_config, info.n_features, len(info.labels))
 
 
 def _check_shapes(model: ModelSpec, info: RunInfo, weights: Path) -> None:

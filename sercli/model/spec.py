@@ -64,7 +64,7 @@ def preset_features() -> list[tuple[str, dict[str, Any]]]:
         sections = preset_sections(name)
         feature, own = str(sections["model"]["feature"]), sections.get("feature", {})
         copies = [{**own, "speed": speed} for speed in sections.get("train", {}).get("speeds", [])]
-        if not hasattr(plugins.load("feature", feature), "EXTRA"):
+        if not isinstance(plugins.feature(feature), plugins.NeedsExtra):
             found += [(feature, settings) for settings in (own, *copies) if (feature, settings) not in found]
     return found
 
@@ -103,9 +103,9 @@ def build(name: str, sections: Sections) -> ExperimentConfig:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
     feature, architecture = str(chosen["feature"]), str(chosen["architecture"])
     train = config.build(TrainConfig, sections.get("train", {}), "train")
-    heard = config.build(plugins.load("feature", feature).Config, sections.get("feature", {}), "feature")
+    heard = config.build(plugins.feature(feature).Config, sections.get("feature", {}), "feature")
     _check_speeds(feature, heard, train.speeds)
-    built = plugins.load("architecture", architecture).Config
+    built = plugins.architecture(architecture).Config
     shape = config.build(built, sections.get("architecture", {}), "architecture")
     return ExperimentConfig(name, ModelSpec(feature, heard, architecture, shape), train)
 
@@ -114,7 +114,7 @@ def _check_speeds(feature: str, heard: Any, speeds: tuple[float, ...]) -> None:
     given = f"train.speeds={list(speeds)}"
     if not speeds:
         return
-    if plugins.load("feature", feature).INPUT == "text":
+    if plugins.feature(feature).INPUT == "text":
         raise ConfigError(f"{given}: '{feature}' reads words, which have no speed; give train.speeds=[].")
     if len({heard.speed, *speeds}) <= len(speeds):
         raise ConfigError(

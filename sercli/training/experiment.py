@@ -164,10 +164,10 @@ def make_trainer(
     train_part = train_examples(dataset, train_ids, plan, rows)
     valid_part = examples(dataset, valid_ids, plan.model, rows, train_part.normalisers[0])
     torch.manual_seed(seed)
-    architecture = plugins.load("architecture", plan.model.architecture)
+    architecture = plugins.architecture(plan.model.architecture)
     n_features = len(train_part.normalisers[0].mean)
     module = architecture.build(plan.model.architecture_config, n_features, len(dataset.info.labels))
-    if hasattr(architecture, "start"):
+    if isinstance(architecture, plugins.Starts):
         architecture.start(module, train_part.scaled(), train_part.y)
     return Trainer(module, train_part, valid_part, plan.train, seed=seed, device=device)
 

@@ -329,7 +329,7 @@ def _best_uar(trainer: Trainer) -> float:
 
 def propose(trial: Any, plan: ExperimentConfig) -> ExperimentConfig:
     """The plan with this trial's values: of the architecture's own space, and of training."""
-    architecture = plugins.load("architecture", plan.model.architecture)
+    architecture = plugins.architecture(plan.model.architecture)
     sections = plan.to_dict()
     sections["architecture"] |= architecture.search_space(trial)
     sections["train"] |= {

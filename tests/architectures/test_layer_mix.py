@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from sercli.architectures import layer_mix
+from sercli.architectures._layers import frame_weights
 from sercli.errors import ConfigError
 
 
@@ -39,7 +40,10 @@ def test_side_by_side_every_column_has_a_weight_of_its_own():
 def test_mean_pooling_weighs_all_real_frames_alike():
     module = network(pooling="mean")
     assert module.attend(torch.randn(2, 4, 12), torch.tensor([4, 2]))[1] is None
-    assert module._pooled(torch.randn(2, 4, 12), torch.tensor([4, 2]))[1].tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
+    x, lengths = torch.randn(2, 4, 12), torch.tensor([4, 2])
+    assert frame_weights(None, x, lengths).tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
+    short = module.hidden(module._mixed(x[1:, :2])).mean(dim=1)
+    torch.testing.assert_close(module.encode(x, lengths)[1:, :8], short)
 
 
 def heads(module):

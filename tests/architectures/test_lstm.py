@@ -3,6 +3,7 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sercli.architectures import lstm
+from sercli.architectures._layers import frame_weights
 
 X, LENGTHS = torch.randn(3, 10, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([10, 4, 1])
 
@@ -50,7 +51,7 @@ def test_garbage_behind_a_length_has_no_influence(pooling, n_layers):
 
 
 def test_attention_weights_are_positive_on_frames_zero_on_padding_and_sum_to_one():
-    weights = network(pooling="attention").weights(torch.randn(3, 10, 16), LENGTHS)
+    weights = frame_weights(network(pooling="attention").attention, torch.randn(3, 10, 16), LENGTHS)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(3))
     behind = torch.arange(10)[None] >= LENGTHS[:, None]
     assert (weights[behind] == 0).all()
@@ -58,7 +59,7 @@ def test_attention_weights_are_positive_on_frames_zero_on_padding_and_sum_to_one
 
 
 def test_attention_prefers_some_frames():
-    weights = network(pooling="attention").weights(torch.randn(1, 10, 16), torch.tensor([10]))
+    weights = frame_weights(network(pooling="attention").attention, torch.randn(1, 10, 16), torch.tensor([10]))
     assert weights.std() > 1e-3
 
 
