@@ -15,7 +15,6 @@ from sercli.errors import SerError
 app = typer.Typer(
     name="ser",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (prepare, tune, train, ensemble, evaluate, predict):
@@ -95,13 +94,13 @@ def _run() -> NoReturn:
             sys.exit(2)
         said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(2 if code else 0)  # typer returns 1 where it has no completion for a shell
 
 
 def _command() -> object:
     """The result of the command. Ctrl-C is raised as KeyboardInterrupt, whatever libraries have made of it."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="ser", standalone_mode=False)
     except BaseException as error:
         if ctrl_c.is_behind(error):
             raise KeyboardInterrupt from None
