@@ -346,7 +346,8 @@ def make_runs(root: Path) -> Target:
 
     from sercli.dataset import manifest
     from sercli.dataset.splits import make_split
-    from sercli.model import ensemble, inference, spec
+    from sercli.model import inference, spec
+    from sercli.model.loading import load_model, load_run
     from sercli.training import experiment, fusion
 
     torch.set_num_threads(1)
@@ -360,12 +361,12 @@ def make_runs(root: Path) -> Target:
         plan = spec.resolve(preset, None, small)
         out = root / preset
         experiment.train(
-            dataset, plan, split, out, rows=rows, seed=0, device=device, on_epoch=lambda result, best: None
+            dataset, plan, split, out, provider=rows, seed=0, device=device, on_epoch=lambda result, best: None
         )
-        runs_made.append(inference.load(out, device))
+        runs_made.append(load_model(out, device))
     context = fusion.FusionContext(dataset, rows, 0, device, lambda result, best: None)
-    (rule_config, train_config) = fusion.rule_configs(["feature"], ["train.epochs=2"])["feature"]
-    fusion.fuse(tuple(runs_made), "feature", root / "both", context, rule_config=rule_config, train_config=train_config)
+    rule = fusion.rule_configs(["feature"], ["train.epochs=2"])["feature"]
+    fusion.fuse(tuple(runs_made), rule, root / "both", context)
     utterances = dataset.select(split.test[:2])
     trainer = experiment.make_trainer(dataset, plan, split.train, split.valid, rows, 0, device)
     next(trainer.epochs())
@@ -378,10 +379,10 @@ def make_runs(root: Path) -> Target:
         if path.name == "resume.safetensors":
             trainer.resume(path)
             return
-        system = ensemble.load(folder, device)
+        system = load_run(folder, device)
         assert np.isfinite(system.predict(utterances, rows).probs).all()
         runs.read_split(folder)
-        for part in runs.PARTS:
+        for part in ("valid", "test"):
             runs.read_predictions(folder, part)
 
     used = (".json", ".npz", ".safetensors", ".csv")

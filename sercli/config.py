@@ -7,44 +7,49 @@ import tomllib
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from sercli.errors import ConfigError, no_such
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ConfigT = TypeVar("ConfigT", bound="DataclassInstance")
+
+Section = dict[str, object]
+Sections = dict[str, Section]
+"""Values by key, by section: the content of a configuration file."""
 
 SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr")
 
-_WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-_LISTS: dict[Any, str] = {int: "[2, 3]", float: "[0.9, 1.1]", str: '["a", "b"]'}
+_WORDS: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_LISTS: dict[object, str] = {int: "[2, 3]", float: "[0.9, 1.1]", str: '["a", "b"]'}
 
 
-def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
-    """Make a configuration from a mapping; text is read as the field's type, so `{"lr": "1e-3"}` works.
+def build(cls: type[ConfigT], values: Mapping[str, object], section: str) -> ConfigT:
+    """The configuration with these values; text is read as the field's type, so `{"lr": "1e-3"}` works.
 
     Raises:
         ConfigError: an unknown key (with the nearest known one), a wrong type or a value out of range.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    known = [f.name for f in dataclasses.fields(cls)]
     for key in values:
         if key not in known:
             raise ConfigError(no_such_setting(section, key, known))
-    # Made by the class: msgspec.convert leaves defaults out of the instance, and with them out of what is written down.
+    # By the class, not by msgspec.convert, which leaves defaults out of the instance and so out of what is written.
     return cls(**{key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()})
 
 
-def to_dict(config: Any) -> dict[str, Any]:
+def to_dict(config: "DataclassInstance") -> dict[str, object]:
     """The configuration as JSON-safe values, defaults included."""
-    plain = msgspec.json.decode(msgspec.json.encode(dataclasses.asdict(config)))
-    assert isinstance(plain, dict)
-    return plain
+    return msgspec.json.decode(msgspec.json.encode(dataclasses.asdict(config)), type=dict[str, object])
 
 
 def no_such_setting(section: str, key: str, known: Iterable[str]) -> str:
-    """The message for an unknown key of a section, with the nearest one and all that there are.
+    """The message for an unknown key of a section, with the nearest one and a list of all.
 
     >>> no_such_setting("train", "lrr", ["lr", "epochs"])
     "No setting called 'train.lrr'. Did you mean 'train.lr'? Available: train.epochs, train.lr."
@@ -52,13 +57,13 @@ def no_such_setting(section: str, key: str, known: Iterable[str]) -> str:
     return no_such("setting", key, known, prefix=f"{section}.")
 
 
-def parse_sets(pairs: Iterable[str]) -> dict[str, dict[str, Any]]:
+def parse_sets(pairs: Iterable[str]) -> Sections:
     """`["train.lr=1e-3"]` -> `{"train": {"lr": "1e-3"}}`.
 
     Raises:
         ConfigError: not KEY=VALUE, or a section that does not exist.
     """
-    sections: dict[str, dict[str, Any]] = {}
+    sections: Sections = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         section, dot, key = name.partition(".")
@@ -70,11 +75,11 @@ def parse_sets(pairs: Iterable[str]) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def read_file(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a TOML or JSON file of sections, as the presets are and as `ser tune` writes it.
+def read_file(path: Path) -> Sections:
+    """Read a TOML or JSON file of sections, like a preset or a file that `ser tune` wrote.
 
     Raises:
-        ConfigError: the file cannot be read, or holds something else.
+        ConfigError: the file cannot be read, or does not hold sections.
     """
     try:
         text = path.read_bytes()
@@ -91,8 +96,8 @@ def read_file(path: Path) -> dict[str, dict[str, Any]]:
     return content
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two nested dictionaries, one phrase a leaf.
+def differences(old: Mapping[str, object], new: Mapping[str, object], prefix: str = "") -> list[str]:
+    """The differences between two nested dictionaries, one phrase for each value.
 
     >>> differences({"train": {"lr": 0.1}}, {"train": {"lr": 0.2}})
     ['train.lr was 0.1, now 0.2']
@@ -107,7 +112,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     return found
 
 
-def _convert(value: Any, hint: Any, name: str) -> Any:
+def _convert(value: object, hint: Any, name: str) -> Any:
     """The value as the field's type."""
     try:
         converted = msgspec.convert(_literal(value, hint), hint, strict=False)
@@ -123,7 +128,7 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
 
 
 def _describe(hint: Any) -> str:
-    """A field's type in words.
+    """The type of a field, in words.
 
     >>> _describe(Annotated[float, msgspec.Meta(ge=0, lt=1)] | None)
     'a number >= 0 and < 1, or null'
@@ -157,16 +162,11 @@ def _bounds(meta: msgspec.Meta) -> list[tuple[str, float]]:
     return [(sign, limit) for sign, limit in pairs if limit is not None]
 
 
-def _literal(value: Any, hint: Any) -> Any:
-    """Text that is a JSON list, or null where that is allowed; every other value is converted by its field's type."""
+def _literal(value: object, hint: Any) -> object:
+    """The value, parsed where it is the text of a JSON list, or of null where that is allowed."""
     if value == "null" and type(None) in typing.get_args(hint):
         return None
-    return json.loads(value) if _is_list(value, hint) else value
-
-
-def _is_list(value: Any, hint: Any) -> bool:
-    """Whether text looks like a list, where one is allowed."""
-    return isinstance(value, str) and value.startswith("[") and _takes_list(hint)
+    return json.loads(value) if isinstance(value, str) and value.startswith("[") and _takes_list(hint) else value
 
 
 def _takes_list(hint: Any) -> bool:

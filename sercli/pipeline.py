@@ -26,7 +26,7 @@ from sercli.audio import discovery, reading, segments
 from sercli.audio.segments import Segment
 from sercli.dataset import feature_cache
 from sercli.errors import AudioError, SerError
-from sercli.model import ensemble
+from sercli.model.loading import load_run
 from sercli.model.segment_features import RATE_HZ, SegmentFeatures
 from sercli.types import (
     ASR_CONFIDENCE,
@@ -165,7 +165,7 @@ class Pipeline:
         Raises:
             SerError: the model or the recogniser cannot be used.
         """
-        pipeline = cls(ensemble.load(config.model, devices.pick_device(config.device)))
+        pipeline = cls(load_run(config.model, devices.pick_device(config.device)))
         if config.recogniser and pipeline._reads_text:
             plugin = plugins.load("asr", config.recogniser.name)
             pipeline._transcribe = partial(plugin.transcribe, config=config.recogniser.config)

@@ -75,6 +75,19 @@ class Feature(Protocol):
 
 
 @runtime_checkable
+class HasFiles(Protocol):
+    """A feature that reads files of its own, which a run directory must hold so that it can be moved."""
+
+    FILES: tuple[str, ...]  # names of the files
+
+    def export(self, config: PluginConfig, folder: Path, /) -> PluginConfig:
+        """Copy the files into a run directory."""
+
+    def localise(self, config: PluginConfig, folder: Path, /) -> PluginConfig:
+        """Return the Config that reads the files there."""
+
+
+@runtime_checkable
 class NeedsExtra(Protocol):
     """A plug-in that works only where an extra of ser is installed."""
 

@@ -6,10 +6,13 @@ Legend of shapes, used in every docstring: B batch, T time, F features, E embedd
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FOUR = ("neutral", "happiness", "sadness", "anger")
 """The label set of the original study; `happiness` is happy and excited together."""
@@ -130,50 +133,50 @@ class ModelSpec:
     """A feature and an architecture, each with the Config of its own plugin."""
 
     feature: str
-    feature_config: Any
+    feature_config: "DataclassInstance"
     architecture: str
-    architecture_config: Any
+    architecture_config: "DataclassInstance"
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How a network is trained."""
 
-    epochs: PositiveInt = 200  # upper bound; early stopping usually ends sooner
+    epochs: PositiveInt = 200  # upper bound; early stopping usually ends training sooner
     patience: PositiveInt = 30  # epochs without a better validation loss before stopping
-    # Whose weights are kept: of the epoch with the lowest validation loss, or of the last one, where a cosine schedule
-    # has come to rest, and no patience ends it sooner. On a small validation part the lowest loss comes by chance.
+    # Which epoch's weights are kept: "best" has the lowest validation loss; "last" turns early stopping off and suits a
+    # cosine schedule. On a small validation part the lowest loss is largely chance.
     keep: Literal["best", "last"] = "best"
     batch_size: PositiveInt = 32
-    # adamw steps alike in all directions; sgd, with momentum .9, goes by the slope and keeps to what varies most
+    # sgd has a momentum of 0.9
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    lr: Positive = 1e-3  # the optimiser's step; sgd's is larger, up to 1 for a network of one layer
-    schedule: Literal["constant", "cosine"] = "constant"  # cosine: down to zero at `epochs`
-    weight_decay: NonNegative = 0.0  # L2 regularisation, decoupled from the step in adamw; 0 is plain Adam
-    clip_norm: NonNegative = 5.0  # upper bound of the gradient's norm; 0: no clipping
-    class_weights: bool = False  # weigh the loss by the inverse class frequency of the train part
+    lr: Positive = 1e-3  # learning rate; sgd needs a larger one than adamw, up to 1 for a network of one layer
+    schedule: Literal["constant", "cosine"] = "constant"  # of the learning rate; cosine: falls to zero at `epochs`
+    weight_decay: NonNegative = 0.0  # decoupled in adamw (Loshchilov and Hutter 2019), L2 in sgd
+    clip_norm: NonNegative = 5.0  # upper bound of the norm of the gradient; 0: no clipping
+    class_weights: bool = False  # weight the loss by inverse class frequency in the train part
     label_smoothing: Dropout = 0.0
-    # Standardise each of F, or all by one mean; measured on the train part only.
+    # Standardise each of the F features by itself, or all by one mean and deviation; measured on the train part only.
     scale: Literal["feature", "global", "none"] = "feature"
-    feature_noise: NonNegative = 0.0  # deviation of Gaussian noise added to the scaled features while training
-    time_masks: NonNegativeInt = 0  # SpecAugment: how many stretches of time are zeroed while training
-    time_mask_fraction: Fraction = 0.1  # longest of them, as a share of the utterance
-    feature_masks: NonNegativeInt = 0  # SpecAugment: how many bands of features are zeroed while training
-    feature_mask_fraction: Fraction = 0.15  # widest of them, as a share of F
-    # How fast further copies of the train part are played (0.9 and 1.1, say), each a feature of its own in the cache
+    feature_noise: NonNegative = 0.0  # standard deviation of Gaussian noise added to the scaled features
+    time_masks: NonNegativeInt = 0  # SpecAugment (Park et al. 2019): number of masked stretches of time
+    time_mask_fraction: Fraction = 0.1  # longest mask, as a share of the utterance
+    feature_masks: NonNegativeInt = 0  # SpecAugment: number of masked bands of features
+    feature_mask_fraction: Fraction = 0.15  # widest mask, as a share of F
+    # Speeds of further copies of the train part, such as 0.9 and 1.1; each is cached as a feature of its own
     # (Ko et al. 2015, "Audio augmentation for speech recognition").
     speeds: Annotated[tuple[Speed, ...], Meta(max_length=16)] = ()
-    stretch: Dropout = 0.0  # largest change of tempo while training, as a share (0.15: 0.85 to 1.15)
-    shift: NonNegativeInt = 0  # largest shift along F while training (on a mel axis: of pitch and formants)
-    # Of the probabilities afterwards; null: measured on the validation part. More than that where recordings will be
-    # unlike the corpora, for on strangers a network is less often right than it thinks.
+    stretch: Dropout = 0.0  # largest random change of tempo, as a share (0.15: 0.85 to 1.15)
+    shift: NonNegativeInt = 0  # largest random shift along F (on a mel axis: of pitch and formants)
+    # Temperature of the probabilities; null: fitted on the validation part. Set a higher one for recordings out of
+    # domain, where a network is overconfident.
     temperature: Positive | None = None
-    mixup: NonNegative = 0.0  # alpha of the Beta distribution that mixes pairs of utterances; 0: none
+    mixup: NonNegative = 0.0  # alpha of the Beta distribution (Zhang et al. 2018); 0: no mixup
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch of training gave."""
+    """Losses and validation UA of one epoch of training."""
 
     epoch: int  # counted from 1
     train_loss: float

@@ -15,6 +15,7 @@ from sercli.dataset import manifest, preparation
 from sercli.dataset.feature_specs import feature_configs
 from sercli.dataset.splits import make_split
 from sercli.model import inference, spec
+from sercli.model.loading import load_model
 from sercli.training import experiment
 
 # Machines differ and are busy: how long an example takes says nothing about the code. The examples are the same each
@@ -128,7 +129,7 @@ def train(tiny_dataset, split, rows):
         usual = {
             "dataset": tiny_dataset,
             "split": split,
-            "rows": rows,
+            "provider": rows,
             "seed": 0,
             "on_epoch": lambda result, best: None,
         }
@@ -157,4 +158,4 @@ def runs_made(train, plans, tmp_path_factory):
 @pytest.fixture
 def members(runs_made):
     """The two runs, loaded anew."""
-    return inference.load(runs_made.acoustic, CPU), inference.load(runs_made.linguistic, CPU)
+    return load_model(runs_made.acoustic, CPU), load_model(runs_made.linguistic, CPU)

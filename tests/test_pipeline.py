@@ -17,10 +17,10 @@ from sercli.audio.segments import Segment
 from sercli.cli import app
 from sercli.errors import AudioError, SerError
 from sercli.model.calibration import temper
-from sercli.model.ensemble import load as load_system
+from sercli.model.loading import load_run as load_system
 from sercli.pipeline import Pipeline
 from sercli.training import fusion
-from sercli.types import ASR_CONFIDENCE, Predictions, Recording, TrainConfig, Transcript, Word
+from sercli.types import ASR_CONFIDENCE, Predictions, Recording, Transcript, Word
 
 CPU = torch.device("cpu")
 RATE_HZ = 16_000
@@ -106,8 +106,7 @@ def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
     out = tmp_path_factory.mktemp("pipeline") / "average"
     acoustic, linguistic = (load_system(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
     context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
-    rule = plugins.load("ensemble", "average").Config()
-    fusion.fuse((acoustic, linguistic), "average", out, context, rule_config=rule, train_config=TrainConfig())
+    fusion.fuse((acoustic, linguistic), fusion.rule_configs(["average"], [])["average"], out, context)
     return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, ensemble=load_system(out, CPU))
 
 

@@ -7,26 +7,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sercli import runs
 from sercli._system.locks import HeldError
 from sercli.errors import MismatchError, SerError
 from sercli.runs import RunInfo
-from sercli.types import Predictions, Split
+from sercli.runs import info as run_info
+from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
+from sercli.types import EpochResult, Predictions, Split
 
-SPLIT_SETTINGS = {"kind": "loso", "leaky": False}
+SETTINGS = RunSettings(
+    train={"lr": 0.001, "epochs": 5},
+    seeds=(1,),
+    data=DataSettings(corpus="table", manifest_sha256="0f"),
+    split=SplitSettings(kind="loso", leaky=False),
+)
 INFO = RunInfo(
     kind="model",
     name="linguistic",
     status="training",
     labels=("neutral", "anger"),
     modality="linguistic",
-    settings={
-        "train": {"lr": 0.001, "epochs": 5},
-        "run": {"seed": 1},
-        "data": {"corpus": "table", "manifest_sha256": "0f"},
-        "split": SPLIT_SETTINGS,
-    },
+    settings=SETTINGS,
     data="/data",
     train_counts={"neutral": 3, "anger": 4},
 )
@@ -59,11 +62,11 @@ def test_a_run_says_what_made_it(tmp_path):
     assert versions["numpy"] == np.__version__
 
 
-def test_a_package_that_is_not_installed_is_told_as_absent(tmp_path, monkeypatch):
+def test_a_package_that_is_not_installed_is_recorded_as_absent(tmp_path, monkeypatch):
     def missing(name):
-        raise runs.PackageNotFoundError
+        raise run_info.PackageNotFoundError
 
-    monkeypatch.setattr(runs, "version", missing)
+    monkeypatch.setattr(run_info, "version", missing)
     runs.write_info(tmp_path, INFO)
     assert runs.load_info(tmp_path).versions["torch"] == "absent"
 
@@ -77,10 +80,10 @@ def test_the_same_settings_go_on_with_a_run_as_it_stands(tmp_path):
 
 def test_other_settings_are_refused_by_name(tmp_path):
     runs.start(tmp_path, INFO)
-    other = replace(INFO, settings={**INFO.settings, "train": {"lr": 0.01, "epochs": 5}, "run": {"seed": 2}})
+    other = replace(INFO, settings=structs.replace(SETTINGS, train={"lr": 0.01, "epochs": 5}, seeds=(2,)))
     assert message_of(runs.start, tmp_path, other, error=MismatchError) == (
-        f"{tmp_path} holds a run with other settings: run.seed was 1, now 2; train.lr was 0.001, now 0.01. "
-        "Repeat the settings to go on with it, or choose another --out."
+        f"{tmp_path} holds a run with other settings: seeds was [1], now [2]; train.lr was 0.001, now 0.01. "
+        "Repeat the settings to resume it, or choose another --out."
     )
     assert runs.load_info(tmp_path).settings == INFO.settings
 
@@ -115,20 +118,28 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize("schema", [2, 99, "later"])
+@pytest.mark.parametrize("schema", [3, 99, "later"])
 @pytest.mark.parametrize("function", [runs.load_info, runs.load_finished, lambda folder: runs.start(folder, INFO)])
 def test_a_run_of_a_newer_version_is_refused(tmp_path, schema, function):
     runs.start(tmp_path, INFO)
     edit_info(tmp_path, schema=schema, status="finished", kind={"now": "an object"})
     assert message_of(function, tmp_path) == (
-        f"{tmp_path} was made by a newer version of ser (schema {schema}, this one reads up to 1); upgrade ser."
+        f"{tmp_path} was made by a newer version of ser (schema {schema}, this one reads 2); upgrade ser."
+    )
+
+
+def test_a_run_of_an_older_version_is_refused(tmp_path):
+    runs.start(tmp_path, INFO)
+    edit_info(tmp_path, schema=1, settings={"run": {"seed": 0}})
+    assert message_of(runs.load_info, tmp_path) == (
+        f"{tmp_path} was made by an older version of ser (schema 1, this one reads 2); train the run again."
     )
 
 
 def test_an_unfinished_run_is_refused(tmp_path):
     runs.start(tmp_path, INFO)
     assert message_of(runs.load_finished, tmp_path) == (
-        f"{tmp_path} is not finished (status 'training'); repeat the command that started it, it goes on."
+        f"{tmp_path} is not finished (status 'training'); repeat the command that started it, which resumes it."
     )
 
 
@@ -266,18 +277,9 @@ def test_runs_with_other_labels_are_refused_by_name(tmp_path):
     with pytest.raises(MismatchError) as caught:
         runs.check_labels(folders, infos)
     assert str(caught.value) == (
-        f"{folders[0]} and {folders[2]} have other labels: neutral, anger against anger, neutral; "
+        f"{folders[0]} and {folders[2]} have different labels: neutral, anger against anger, neutral; "
         "train both on one prepared dataset."
     )
-
-
-def test_those_of_the_files_that_exist_are_copied(tmp_path):
-    source, target = tmp_path / "from", tmp_path / "to"
-    source.mkdir()
-    (source / "a.txt").write_text("a")
-    (source / "c.txt").write_text("c")
-    runs.copy_files(source, target, ["a.txt", "b.txt"])
-    assert {p.name: p.read_text() for p in target.iterdir()} == {"a.txt": "a"}
 
 
 @pytest.mark.parametrize(
@@ -327,28 +329,40 @@ def test_no_lock_is_left_in_a_folder_that_is_no_run(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def changed(**sections):
+    """Settings as they are in run.json, with other sections."""
+    return {"settings": {**msgspec.to_builtins(SETTINGS), **sections}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"settings": {}}, "settings: Object missing required field `data`"),
-        ({"settings": {**INFO.settings, "split": {"kind": "loso", "leaky": "no"}}}, "settings: Expected `bool`"),
-        ({"settings": {**INFO.settings, "data": 1}}, "settings: Expected `object`, got `int`"),
+        ({"settings": {}}, "Object missing required field `data` - at `$.settings`"),
+        (changed(split={"kind": "loso", "leaky": "no"}), "Expected `bool`, got `str` - at `$.settings.split.leaky`"),
+        (changed(split={"kind": "loso", "leaky": False, "n_folds": 10**9}), "Expected `int` <= 10000"),
+        (changed(data=1), "Expected `object`, got `int` - at `$.settings.data`"),
+        (changed(seeds=[]), "Expected `array` of length >= 1 - at `$.settings.seeds`"),
+        (changed(later=1), "Object contains unknown field `later` - at `$.settings`"),
+        (changed(data={"corpus": "a", "manifest_sha256": "", "later": 1}), "unknown field `later`"),
+        (changed(members={"acoustic": {"later": 1}}), "unknown field `later` - at `$.settings.members[...]`"),
         ({"temperature": 0}, "Expected `float` > 0.0"),
         ({"n_features": -1}, "Expected `int` >= 0"),
-        ({"kind": "cross-validation"}, "settings: Object missing required field `seeds`"),
-        (
-            {
-                "kind": "cross-validation",
-                "settings": {**INFO.settings, "run": {"seeds": [0]}, "split": {**SPLIT_SETTINGS, "n_folds": 10**9}},
-            },
-            "settings: Expected `int` <= 10000",
-        ),
+        ({"later": 1}, "has an unknown field `later`; upgrade ser"),
     ],
 )
-def test_settings_that_nobody_can_use_are_refused(tmp_path, changes, message):
+def test_settings_that_nobody_can_use_are_refused_by_name(tmp_path, changes, message):
     runs.start(tmp_path, INFO)
     edit_info(tmp_path, **{"status": "finished", **changes})
     assert message in message_of(runs.load_finished, tmp_path)
+
+
+def test_a_history_is_read_as_it_was_written(tmp_path):
+    history = [EpochResult(n, 1 / n, 2 / n, 0.5, 0.1) for n in (1, 2)]
+    runs.write_history(tmp_path, history)
+    assert runs.read_history(tmp_path) == history
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
+    (tmp_path / "history.jsonl").write_text('{"epoch": 1}')
+    assert "history.jsonl cannot be read: " in message_of(runs.read_history, tmp_path)
 
 
 def test_a_run_file_nested_without_end_is_refused(tmp_path):

@@ -107,7 +107,8 @@ def _peer(folder: Path, architecture: str, *, steps: bool) -> None:
 def _ours(folder: Path, architecture: str, *, steps: bool) -> None:
     import torch
 
-    from sercli.model.batches import Examples, Normaliser, training_batches
+    from sercli.model.batches import Examples, Normaliser
+    from sercli.training.batches import training_batches
 
     memory.keep_freed()
     stacked = np.load(folder / "all-rows.npy", mmap_mode="r")

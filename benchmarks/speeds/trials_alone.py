@@ -15,10 +15,10 @@ import optuna
 
 from sercli._system.devices import pick_device
 from sercli._system.progress import no_progress
-from sercli.cli.setup import Setup, setup
 from sercli.model import inference
 from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment, tuning
+from sercli.training.setup import Setup, make_setup
 
 SEED = 0
 
@@ -31,28 +31,29 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="sets")
     parser.add_argument("--enqueue", type=Path, metavar="OUT")
     arguments = parser.parse_args()
-    made = setup(arguments.preset, None, arguments.sets, arguments.data, "human", None, None, "1", SEED)
-    drawn = draw(made.plans[0], arguments.trials)
+    options = {"words": "human", "split": None, "n_folds": None, "fold": 1, "seed": SEED}
+    made = make_setup(arguments.preset, None, arguments.sets, arguments.data, **options)
+    drawn = draw(made.configs[0], arguments.trials)
     if arguments.enqueue:
-        enqueue(made.plans[0], drawn, arguments.enqueue)
+        enqueue(made.configs[0], drawn, arguments.enqueue)
     else:
         train(made, drawn)
 
 
-def draw(plan: ExperimentConfig, n_trials: int) -> list[dict[str, Any]]:
+def draw(config: ExperimentConfig, n_trials: int) -> list[dict[str, Any]]:
     """The parameters of each trial."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
     trials = [study.ask() for _ in range(n_trials)]
     for trial in trials:
-        tuning.propose(trial, plan)
+        tuning.propose(trial, config)
     return [trial.params for trial in trials]
 
 
-def enqueue(plan: ExperimentConfig, drawn: list[dict[str, Any]], out: Path) -> None:
+def enqueue(config: ExperimentConfig, drawn: list[dict[str, Any]], out: Path) -> None:
     """Begin the study that `ser tune` goes on with."""
     out.mkdir(parents=True)
     study = optuna.create_study(
-        study_name=plan.name, storage=f"sqlite:///{(out / 'study.db').resolve()}", direction="maximize"
+        study_name=config.name, storage=f"sqlite:///{(out / 'study.db').resolve()}", direction="maximize"
     )
     for parameters in drawn:
         study.enqueue_trial(parameters)
@@ -60,16 +61,16 @@ def enqueue(plan: ExperimentConfig, drawn: list[dict[str, Any]], out: Path) -> N
 
 def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
     """Each with early stopping, as a trial of `ser tune` has it, and nothing else."""
-    (plan,), (parts,) = made.plans, made.folds
-    rows = inference.cached_features(made.dataset, jobs=1, progress=no_progress)
+    (config,), (parts,) = made.configs, made.folds
+    provider = inference.cached_features(made.dataset, jobs=1, progress=no_progress)
     for parameters in drawn:
-        proposed = tuning.propose(optuna.trial.FixedTrial(parameters), plan)
+        proposed = tuning.propose(optuna.trial.FixedTrial(parameters), config)
         trainer = experiment.make_trainer(
-            made.dataset, proposed, parts.train, parts.valid, rows, SEED, pick_device("auto")
+            made.dataset, proposed, parts.train, parts.valid, provider, SEED, pick_device("auto")
         )
         for _ in trainer.epochs():
             pass
-        print(trainer.progress.best, flush=True)
+        print(trainer.state.best, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,12 @@
-"""`ser ensemble`: two runs become one that hears and reads."""
+"""`ser ensemble`: an acoustic and a linguistic run become one that uses audio and text."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sercli.cli import options
-
-if TYPE_CHECKING:
-    from sercli.dataset.manifest import Dataset
-    from sercli.training.cross_validation import Repetition
-    from sercli.types import TrainConfig
 
 
 def ensemble(
@@ -27,7 +21,7 @@ def ensemble(
     words: options.Words = "human",
     rule: Annotated[
         str, typer.Option("--rule", help="Fusion rule: {ensemble}; or all of them, each in a folder of its own.")
-    ] = "all",
+    ] = options.ALL,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
@@ -35,114 +29,59 @@ def ensemble(
 ) -> None:
     """Combine an acoustic and a linguistic run, at decision level or at feature level.
 
-    Two runs of all folds become an ensemble on each.
+    Two runs of all folds become an ensemble on each. The table at the end shows the validation part; `ser evaluate`
+    scores the test part.
     """
     from sercli import plugins
     from sercli._system import devices
-    from sercli.cli import render
+    from sercli.cli import render, validation
     from sercli.dataset import manifest
-    from sercli.evaluation import comparison, pooling
+    from sercli.errors import SerError
+    from sercli.model import inference
+    from sercli.model.loading import load_model
     from sercli.runs import load_finished
     from sercli.training import cross_validation, fusion
 
-    rules = plugins.names("ensemble") if rule == "all" else (rule,)
-    configs = fusion.rule_configs(rules, sets or [])
+    several = rule == options.ALL
+    rules = fusion.rule_configs(plugins.names("ensemble") if several else (rule,), sets or [])
+    members, chosen = (acoustic, linguistic), devices.pick_device(device)
     if data is None:
-        _join(acoustic, linguistic, rule, out, device, sets or [])
+        if several:
+            raise SerError("Without --data give one --rule that learns nothing, such as --rule asr-weighted.")
+        fusion.join(tuple(load_model(folder, chosen) for folder in members), rules[rule], out)
+        render.note(f"Next: ser predict CLIP --model {out}")
         return
-    if rule == "all":
-        _check_out(out, rules)
-    dataset = manifest.load(data, words=words)
-    devices.pick_device(device)  # refused now, not in a process
-    members = (acoustic, linguistic)
-    n_jobs = options.n_jobs(jobs)
-    repeated = cross_validation.repetition_of(members, dataset, device=device, jobs=n_jobs)
-    folders = {name: out / name if rule == "all" else out for name in rules}
-    infos = {folder: load_finished(folder) for folder in members}
-    collected = [pooling.collect(folder, info, info.name) for folder, info in infos.items()]
-    if repeated is None:
-        _fuse_one(members, folders, configs, dataset, _How(seed, device, n_jobs))
+    if several:
+        _check_out(out, tuple(rules))
+    dataset, n_jobs = manifest.load(data, words=words), options.n_jobs(jobs)
+    cv = cross_validation.common(members, dataset, device=device, jobs=n_jobs)
+    names = {folder: load_finished(folder).name for folder in members}
+    seeds = cv.seeds if cv else (seed,)
+    validation.read(names, seeds)  # damaged predictions are refused now, not when the table is made
+    made = {name: out / name if several else out for name in rules}
+    if cv is not None:
+        for name, folder in made.items():
+            with render.repetition_progress(name, len(cv.folds) * len(cv.seeds)) as update:
+                cross_validation.fuse(
+                    members,
+                    rules[name],
+                    cv,
+                    folder,
+                    on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch),
+                )
     else:
-        _fuse_all(members, folders, configs, repeated)
-    collected += [pooling.collect(folder, load_finished(folder), name) for name, folder in folders.items()]
-    seeds = repeated.seeds if repeated else (seed,)
-    named = [pair for one in collected for pair in pooling.by_seed(one, seeds)]
-    result = comparison.compare(named, infos[acoustic].train_counts)
-    render.systems_table(result.systems, result.baselines)
-
-
-@dataclass(frozen=True)
-class _How:
-    """How a single ensemble is made."""
-
-    seed: int
-    device: str
-    jobs: int
-
-
-def _fuse_one(
-    members: tuple[Path, Path],
-    folders: Mapping[str, Path],
-    configs: "Mapping[str, tuple[Any, TrainConfig]]",
-    dataset: "Dataset",
-    how: _How,
-) -> None:
-    """Make an ensemble by each rule of two single runs."""
-    from sercli._system import devices
-    from sercli.cli import render
-    from sercli.model import inference
-    from sercli.training import fusion
-
-    chosen = devices.pick_device(how.device)
-    first, second = (inference.load(folder, chosen) for folder in members)
-    rows = inference.cached_features(dataset, jobs=how.jobs, progress=render.progress)
-    fusion.check_members((first, second), dataset)
-    for name, folder in folders.items():
-        rule_config, train_config = configs[name]
-        with render.training_progress(name, train_config.epochs) as on_epoch:
-            context = fusion.FusionContext(dataset, rows, how.seed, chosen, on_epoch)
-            fusion.fuse((first, second), name, folder, context, rule_config=rule_config, train_config=train_config)
-
-
-def _fuse_all(
-    members: tuple[Path, Path],
-    folders: Mapping[str, Path],
-    configs: "Mapping[str, tuple[Any, TrainConfig]]",
-    repeated: "Repetition",
-) -> None:
-    """Make an ensemble by each rule on every fold and seed of two cross-validations."""
-    from sercli.cli import render
-    from sercli.training import cross_validation
-
-    for name, folder in folders.items():
-        rule_config, train_config = configs[name]
-        with render.repetition_progress(name, len(repeated.fold_runs(folder))) as update:
-            cross_validation.fuse(
-                members,
-                name,
-                repeated,
-                folder,
-                rule_config=rule_config,
-                train_config=train_config,
-                on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch),
-            )
-
-
-def _join(acoustic: Path, linguistic: Path, rule: str, out: Path, device: str, sets: Sequence[str]) -> None:
-    """Combine runs of different corpora: there is nothing to score them on together."""
-    from sercli._system import devices
-    from sercli.cli import render
-    from sercli.errors import SerError
-    from sercli.model import inference
-    from sercli.training import fusion
-
-    if rule == "all":
-        raise SerError("Without --data give one --rule that learns nothing, such as --rule asr-weighted.")
-    rule_config, _ = fusion.rule_configs([rule], sets)[rule]
-    chosen = devices.pick_device(device)
-    members = (inference.load(acoustic, chosen), inference.load(linguistic, chosen))
-    fusion.join(members, rule, out, rule_config=rule_config)
-    render.note(f"Next: ser predict CLIP --model {out}")
+        loaded = tuple(load_model(folder, chosen) for folder in members)
+        fusion.check_members(loaded, dataset)
+        provider = inference.cached_features(dataset, jobs=n_jobs, progress=render.progress)
+        for name, folder in made.items():
+            with render.training_progress(name, rules[name].train.epochs) as on_epoch:
+                fusion.fuse(
+                    loaded, rules[name], folder, fusion.FusionContext(dataset, provider, seed, chosen, on_epoch)
+                )
+    validation.draw_histories(out)
+    validation.show(names | {folder: name for name, folder in made.items()}, seeds)
+    which = f"--all {out}" if several else f"-a {acoustic} -l {linguistic} -e {out}"
+    render.note(f"Next: ser evaluate {which}")
 
 
 def _check_out(out: Path, rules: Sequence[str]) -> None:

@@ -85,7 +85,7 @@ def evaluate(
         found = [inputs.kept(folders, infos)]
     written = [path for path in (report, latex, csv) if path]
     if len(found) > 1 and (written or json):
-        kinds = ", ".join(sorted({str(one.rows[0].info.settings["split"]["kind"]) for one in found}))
+        kinds = ", ".join(sorted({one.rows[0].info.settings.split.kind for one in found}))
         raise SerError(
             f"{every}: its runs were tested on {len(found)} different parts ({kinds}); give the runs of one."
         )
@@ -93,7 +93,7 @@ def evaluate(
         review = inputs.review(evidence, full=bool(written), jobs=n_jobs, command=_command(), progress=render.progress)
         review = _without_words(review) if hide_words else review
         _keep(evidence.rows, [_standing(review, row) for row in evidence.rows], _suffix(infos, data))
-        if any(row.info.settings["split"]["leaky"] for row in evidence.rows):
+        if any(row.info.settings.split.leaky for row in evidence.rows):
             render.warn("The split shares speakers between parts: these figures are too good.")
         _write(review, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
@@ -117,8 +117,8 @@ def _by_division(folders: list[Path], infos: "list[RunInfo]") -> "list[tuple[lis
     """Runs that were tested on the same part of the same data, each lot by itself."""
     lots: dict[object, tuple[list[Path], list[RunInfo]]] = {}
     for folder, info in zip(folders, infos, strict=True):
-        split = info.settings["split"]
-        key = (info.settings["data"]["manifest_sha256"], split.get("hash"), split["kind"])
+        split = info.settings.split
+        key = (info.settings.data.manifest_sha256, split.hash, split.kind)
         lot = lots.setdefault(key, ([], []))
         lot[0].append(folder)
         lot[1].append(info)
@@ -132,7 +132,7 @@ def _suffix(infos: "list[RunInfo]", data: Path | None) -> str:
     if data is None:
         return ""
     sha256 = manifest.load_info(data).manifest_sha256
-    own = all(info.settings["data"]["manifest_sha256"] == sha256 for info in infos)
+    own = all(info.settings.data.manifest_sha256 == sha256 for info in infos)
     return "" if own else f"-{data.resolve().name}"
 
 

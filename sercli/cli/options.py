@@ -1,4 +1,4 @@
-"""Options that several subcommands share; their defaults stand in each command's signature."""
+"""Options that several subcommands share; the defaults are in the signature of each command."""
 
 import os
 import re
@@ -22,6 +22,9 @@ class Command(TyperCommand):
         super().format_help(*given)
 
 
+ALL = "all"
+"""The value that means every fold, every preset, or every rule."""
+
 Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset, such as acoustic-lld or linguistic.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder that `ser prepare` made.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
@@ -36,12 +39,12 @@ SplitKind = Annotated[
 ]
 Folds = Annotated[
     int | None,
-    typer.Option("--folds", min=3, help="How many folds. Default: as the corpus suggests."),
+    typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests."),
 ]
-Fold = Annotated[str, typer.Option("--fold", help="Which fold is the test part, counted from 1; or all of them.")]
+Fold = Annotated[str, typer.Option("--fold", help="The fold that is the test part, counted from 1; or all.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.")]
 Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, help="With --fold all: how many seeds, from --seed on.", show_default=True)
+    int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed on.", show_default=True)
 ]
 Presets = Annotated[
     list[str] | None,
@@ -60,16 +63,31 @@ Sets = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.lr=0.001; repeat for more."),
 ]
 Words = Annotated[
-    str, typer.Option("--words", help="Whose words are read: human, or those a recogniser heard, such as whisper.")
+    str, typer.Option("--words", help="Whose transcripts are read: human, or those of a recogniser, such as whisper.")
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Processes at the same time. Default: one a core."),
+    typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core."),
 ]
 
 
+def fold_number(fold: str) -> int | None:
+    """The value of `--fold` as a number counted from 1; None: all.
+
+    Raises:
+        SerError: it is neither.
+    """
+    from sercli.errors import SerError
+
+    if fold == ALL:
+        return None
+    if not fold.isascii() or not fold.isdigit() or int(fold) < 1:
+        raise SerError(f"--fold {fold}: give a number, counted from 1, or all.")
+    return int(fold)
+
+
 def n_jobs(jobs: int | None) -> int:
-    """The number of processes asked for, or one a core that this process may use."""
+    """The number of processes given, or one for each core that this process may use."""
     if jobs is not None:
         return jobs
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

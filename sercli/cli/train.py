@@ -1,6 +1,5 @@
 """`ser train`: a preset becomes a run directory, or several presets one each, on one fold or on all."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +8,7 @@ import typer
 from sercli.cli import options
 
 if TYPE_CHECKING:
-    from sercli.cli.setup import Setup
-    from sercli.model.inference import FeatureProvider
+    from sercli.training.setup import Setup
 
 
 def train(
@@ -30,113 +28,87 @@ def train(
     sets: options.Sets = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table at the end.")] = False,
 ) -> None:
-    """Train a network on one fold, or on all of them; the same command again goes on after a kill.
+    """Train a network on one fold, or on all of them; after a kill the same command resumes.
 
     ser train -m acoustic-lld --data work/ravdess --out work/run
 
     ser train -m acoustic-lld --data work/ravdess --fold all --seeds 3 --out work/run
 
     ser train -m all --data work/iemocap --fold all --out work/runs
+
+    The table at the end shows the validation part; `ser evaluate` scores the test part.
     """
-    from sercli.cli import render, setup
+    from sercli.cli import render
     from sercli.errors import SerError
+    from sercli.model import spec
+    from sercli.training import setup
     from sercli.types import HUMAN
 
-    names = list(dict.fromkeys(model or []))
-    several = len(names) > 1 or names == [setup.ALL]
-    if seeds > 1 and fold != setup.ALL:
+    names: list[str | None] = list(dict.fromkeys(model or [])) or [None]
+    several = len(names) > 1 or names == [options.ALL]
+    if seeds > 1 and fold != options.ALL:
         raise SerError(f"--seeds {seeds} needs --fold all, which trains them into one run; add it.")
     if config is not None and several:
         raise SerError("--config has the settings of one model; give one -m.")
-    chosen: list[str | None] = list(names) or [None]
-    if names == [setup.ALL]:
-        chosen = list(setup.trainable(data, words))
-    work = _Work(device, options.n_jobs(jobs), quiet)
-    everything = []  # a setting that one of them refuses must not come to light after hours of training the others
-    for name in chosen:
-        whose = words if name is None or not several or setup.reads_text(name) else HUMAN
-        everything.append(setup.setup(name, config, sets, data, whose, split, folds, fold, seed))
-    for made in everything:
-        folder = out / made.plans[0].name if several else out
-        if made.repeated:
-            _train_all(made, folder, range(seed, seed + seeds), work)
-        else:
-            _train_one(made, folder, seed, work)
+    if names == [options.ALL]:
+        found, left_out = setup.trainable(data, words)
+        names = [*found]
+        for reason in left_out:
+            render.note(reason)
+    number = options.fold_number(fold)
+    setups = []  # all of them first: a wrong setting must not be found after hours of training other models
+    for name in names:
+        own = words if name is None or not several or spec.reads_text(name) else HUMAN
+        setups.append(
+            setup.make_setup(name, config, sets, data, words=own, split=split, n_folds=folds, fold=number, seed=seed)
+        )
+    for made in setups:
+        folder = out / made.name if several else out
+        _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)
         if any(part.leaky for part in made.folds):
-            render.warn("The split shares speakers between parts: its figures are too good.")
+            render.warn("The split shares speakers between parts: its scores are too good.")
     if several:
         render.note(f"Next: ser evaluate --all {out}")
 
 
-@dataclass(frozen=True)
-class _Work:
-    """How it is to be done."""
-
-    device: str
-    jobs: int
-    quiet: bool
-
-
-def _train_one(made: "Setup", out: Path, seed: int, work: _Work) -> None:
-    """Train on one fold, each epoch shown."""
+def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, quiet: bool) -> None:
+    """Train one model on one fold or on all, and show how good it is on the validation part."""
     from sercli._system import devices
-    from sercli.cli import render
-    from sercli.evaluation import comparison
-    from sercli.runs import check_free, read_predictions
-    from sercli.training import experiment
-
-    (plan,), (parts,) = made.plans, made.folds
-    chosen = devices.pick_device(work.device)
-    rows = _rows(made, work)
-    # Features first: what cannot be computed must leave no run behind, and their bar must not share training's display.
-    if not (out / "run.json").exists():
-        check_free(out)
-        everything = made.dataset.select([*parts.train, *parts.valid, *parts.test])
-        for feature_config in plan.feature_configs:
-            rows(everything, plan.model.feature, feature_config)
-    with render.training_progress(plan.name, plan.train.epochs) as on_epoch:
-        info = experiment.train(made.dataset, plan, parts, out, rows=rows, seed=seed, device=chosen, on_epoch=on_epoch)
-    if not work.quiet:
-        result = comparison.compare([(info.name, read_predictions(out, "test"))], info.train_counts)
-        render.systems_table(result.systems, result.baselines)
-    reads = info.modality == "linguistic"
-    side, words = ("-l", ' --text "..."') if reads else ("-a", "")
-    render.note(
-        f"Kept epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{words}"
-    )
-
-
-def _train_all(made: "Setup", out: Path, seeds: range, work: _Work) -> None:
-    """Train on all folds, several at a time."""
-    from sercli._system import devices
-    from sercli.cli import render
-    from sercli.evaluation import comparison, pooling
-    from sercli.runs import check_free
-    from sercli.training import cross_validation
-
-    devices.pick_device(work.device)  # refused now, not in a process
-    repeated = cross_validation.Repetition(made.dataset, made.folds, tuple(seeds), work.device, work.jobs)
-    if not (out / "run.json").exists():
-        check_free(out)
-        rows, everyone = _rows(made, work), cross_validation.everyone(repeated)
-        for plan in made.plans:
-            for feature_config in plan.feature_configs:
-                rows(everyone, plan.model.feature, feature_config)
-    with render.repetition_progress(made.plans[0].name, len(repeated.fold_runs(out))) as update:
-        info = cross_validation.train(
-            made.plans,
-            repeated,
-            out,
-            on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch),
-        )
-    if not work.quiet:
-        result = comparison.compare(pooling.by_seed(pooling.collect(out, info, info.name), seeds), info.train_counts)
-        render.systems_table(result.systems, result.baselines)
-    render.note(f"Next: ser evaluate {'-l' if info.modality == 'linguistic' else '-a'} {out}")
-
-
-def _rows(made: "Setup", work: _Work) -> "FeatureProvider":
-    from sercli.cli import render
+    from sercli.cli import render, validation
     from sercli.model import inference
+    from sercli.runs import check_free
+    from sercli.training import cross_validation, experiment
 
-    return inference.cached_features(made.dataset, jobs=work.jobs, progress=render.progress)
+    chosen = devices.pick_device(device)  # a wrong one is refused here, not in another process
+    cv = cross_validation.CrossValidation(made.dataset, made.folds, tuple(seeds), device, jobs)
+    provider = inference.cached_features(made.dataset, jobs=jobs, progress=render.progress)
+    # Features first: a failure here must leave no run behind, and their bar must not share the display of the training.
+    if not (out / "run.json").exists():
+        check_free(out)
+        for config in made.configs:
+            for own in config.feature_configs:
+                provider(cv.utterances(), config.model.feature, own)
+    if made.crossed:
+        with render.repetition_progress(made.name, len(made.folds) * len(seeds)) as update:
+            info = cross_validation.train(
+                made.configs,
+                cv,
+                out,
+                on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch),
+            )
+    else:
+        (config,), (split,) = made.configs, made.folds
+        with render.training_progress(made.name, config.train.epochs) as on_epoch:
+            info = experiment.train(
+                made.dataset, config, split, out, provider=provider, seed=seeds[0], device=chosen, on_epoch=on_epoch
+            )
+    validation.draw_histories(out)
+    if not quiet:
+        validation.show({out: info.name}, seeds)
+    side, text = ("-l", ' --text "..."') if info.modality == "linguistic" else ("-a", "")
+    if made.crossed:
+        render.note(f"Next: ser evaluate {side} {out}")
+    else:
+        render.note(
+            f"Kept epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{text}"
+        )

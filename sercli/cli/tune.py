@@ -1,16 +1,11 @@
-"""`ser tune`: search a preset's hyperparameters on train and validation part."""
+"""`ser tune`: search the hyperparameters of a preset on train and validation part."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sercli.cli import options
-
-if TYPE_CHECKING:
-    from sercli.model.inference import FeatureProvider
-    from sercli.training.tuning import Search
 
 _SHOWN = 10  # trials in the table, the best first
 
@@ -21,13 +16,13 @@ def tune(
     data: options.Data,
     out: options.Out,
     trials: Annotated[
-        int, typer.Option("--trials", min=1, help="Trials of the whole study, earlier ones counted.")
+        int, typer.Option("--trials", min=1, help="Number of trials of the whole study, including earlier ones.")
     ] = 50,
     storage: Annotated[
         str | None,
         typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out."),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes that share the study.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the study.")] = 1,
     words: options.Words = "human",
     split: options.SplitKind = None,
     folds: options.Folds = None,
@@ -37,72 +32,52 @@ def tune(
     device: options.Device = "auto",
     sets: options.Sets = None,
 ) -> None:
-    """Search hyperparameters with Optuna; the same command again goes on with the study.
+    """Search hyperparameters with Optuna; the same command again resumes the study.
 
-    With --fold all each fold has a study of its own, which never sees that fold's test part.
+    With --fold all each fold has a study of its own, which never sees the test part of that fold.
     """
-    from sercli.cli import render, setup
+    from sercli.cli import render
+    from sercli.training.setup import make_setup
 
-    made = setup.setup(model, config, sets, data, words, split, folds, fold, seed)
+    number = options.fold_number(fold)
+    made = make_setup(model, config, sets, data, words=words, split=split, n_folds=folds, fold=number, seed=seed)
+    from sercli.evaluation.plots import trials_picture
     from sercli.model import inference
     from sercli.training import tuning
 
     given = [pair.partition("=")[0] for pair in sets or []]
-    rows = inference.cached_features(made.dataset, jobs=options.n_jobs(None), progress=render.progress)
-    study = _Study(trials, storage, jobs, rows)
-    folders = [out / f"fold-{parts.fold}" if made.repeated else out for parts in made.folds]
+    provider = inference.cached_features(made.dataset, jobs=options.n_jobs(None), progress=render.progress)
+    folders = [out / f"fold-{parts.fold}" if made.crossed else out for parts in made.folds]
     for folder in folders:
         _check_out(folder)
-    for plan, parts, folder in zip(made.plans, made.folds, folders, strict=True):
+    for start, parts, folder in zip(made.configs, made.folds, folders, strict=True):
         search = tuning.search_of(
-            made.dataset, plan, parts, seed=seed, device=device, given=given, nested=made.repeated
+            made.dataset, start, parts, seed=seed, device=device, given=given, nested=made.crossed
         )
-        _search(search, folder, study, f"Tuning on fold {parts.fold}" if made.repeated else "Tuning")
-    best, every = (out, " --fold all") if made.repeated else (out / "best.json", "")
-    render.note(f"Next: ser train -m {made.plans[0].name} --config {best} --data {data}{every} --out RUN")
-
-
-@dataclass(frozen=True)
-class _Study:
-    """How each search is done."""
-
-    trials: int
-    storage: str | None
-    jobs: int
-    rows: "FeatureProvider"
-
-
-def _search(search: "Search", out: Path, study: _Study, title: str) -> None:
-    """One study, from its first trial to the table of its best."""
-    from sercli.cli import render
-    from sercli.evaluation.plots import trials_picture
-    from sercli.training import tuning
-
-    with render.progress(title, study.trials) as advance:
-        outcome = tuning.tune(
-            search,
-            out,
-            n_trials=study.trials,
-            storage=study.storage,
-            jobs=study.jobs,
-            rows=study.rows,
-            on_trial=lambda trial: advance(1),
+        with render.progress(f"Tuning on fold {parts.fold}" if made.crossed else "Tuning", trials) as advance:
+            outcome = tuning.tune(
+                search,
+                folder,
+                n_trials=trials,
+                storage=storage,
+                jobs=jobs,
+                provider=provider,
+                on_trial=lambda trial, advance=advance: advance(1),  # type: ignore[misc]
+            )
+        in_order = sorted(outcome.trials, key=lambda trial: trial.number)
+        trials_picture([t.value for t in in_order], [t.state.name for t in in_order], folder / "trials.png")
+        render.trials_table(
+            [{"value": t.value, "state": t.state.name.lower(), "params": t.params} for t in outcome.trials[:_SHOWN]]
         )
-    in_order = sorted(outcome.trials, key=lambda trial: trial.number)
-    trials_picture([t.value for t in in_order], [t.state.name for t in in_order], out / "trials.png")
-    render.trials_table(
-        [
-            {"value": trial.value, "state": trial.state.name.lower(), "params": trial.params}
-            for trial in outcome.trials[:_SHOWN]
-        ]
-    )
-    if outcome.importances:
-        shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
-        render.note(f"importance of each parameter: {shares}")
+        if outcome.importances:
+            shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
+            render.note(f"importance of each parameter: {shares}")
+    best, every = (out, " --fold all") if made.crossed else (out / "best.json", "")
+    render.note(f"Next: ser train -m {made.name} --config {best} --data {data}{every} --out RUN")
 
 
 def _check_out(out: Path) -> None:
-    """Refuse to put a study among other things, such as a dataset; its own files may have others beside them."""
+    """Refuse to put a study among other things, such as a dataset; other files may be beside its own."""
     from sercli._system.files import visible_names
     from sercli.errors import SerError
 

@@ -96,7 +96,8 @@ def anew(
     from sercli._system import devices
     from sercli.dataset import manifest
     from sercli.evaluation import pooling
-    from sercli.model import ensemble, inference
+    from sercli.model import inference
+    from sercli.model.loading import load_run
     from sercli.types import HUMAN
 
     chosen = devices.pick_device(device)
@@ -113,7 +114,7 @@ def anew(
     def answering(whose: str, own: bool) -> "Callable[[Path], Predictions]":
         def ask(single: Path) -> "Predictions":
             ids = runs.read_split(single).test if own else [u.id for u in dataset.manifest.utterances]
-            return ensemble.load(single, chosen).predict(views[whose].select(ids), rows[whose])
+            return load_run(single, chosen).predict(views[whose].select(ids), rows[whose])
 
         return ask
 
@@ -131,7 +132,7 @@ def anew(
 
 def trained_on(info: "RunInfo", dataset: "Dataset") -> bool:
     """Whether a dataset is the one that a run was trained on."""
-    return bool(info.settings["data"]["manifest_sha256"] == dataset.manifest.sha256)
+    return info.settings.data.manifest_sha256 == dataset.manifest.sha256
 
 
 def review(evidence: Evidence, *, full: bool, jobs: int, command: str, progress: "ProgressFactory") -> "Review":
@@ -157,15 +158,15 @@ def review(evidence: Evidence, *, full: bool, jobs: int, command: str, progress:
         ]
     else:
         utterances, warnings = evidence.dataset.select(ids), []
-    split = first.info.settings["split"]
+    split = first.info.settings.split
     return evaluate.review(
         [row.answers for row in evidence.rows],
         utterances,
         question=_question(evidence),
         data=_data(evidence, utterances),
         protocol=_protocol([row.info for row in evidence.rows], own=own or evidence.dataset is None),
-        over="session" if split["kind"] == "official" else "speaker",
-        leaky=any(row.info.settings["split"]["leaky"] for row in evidence.rows),
+        over="session" if split.kind == "official" else "speaker",
+        leaky=any(row.info.settings.split.leaky for row in evidence.rows),
         train_counts=first.info.train_counts,
         levels=speech_levels(evidence.dataset, utterances, jobs=jobs, progress=progress)
         if full and evidence.dataset is not None
@@ -246,7 +247,7 @@ def _bare(row: Row) -> "list[Utterance]":
     from sercli.types import Utterance
 
     run = row.answers.runs[0]
-    corpus = row.info.settings["data"]["corpus"]
+    corpus = row.info.settings.data.corpus
     return [
         Utterance(name, corpus, label) for name, label in zip(run.ids, run.truth or ("",) * len(run.ids), strict=True)
     ]
@@ -256,7 +257,7 @@ def _question(evidence: Evidence) -> str:
     names = [row.answers.name for row in evidence.rows]
     which = f"Which of {len(names)} systems recognises" if len(names) > 1 else f"How well does {names[0]} recognise"
     first = evidence.rows[0]
-    corpus = evidence.dataset.info.corpus if evidence.dataset else first.info.settings["data"]["corpus"]
+    corpus = evidence.dataset.info.corpus if evidence.dataset else first.info.settings.data.corpus
     labels = first.answers.runs[0].labels
     best = " best" if len(names) > 1 else ""
     return f"{which} {', '.join(labels[:-1])} and {labels[-1]}{best} in the speech of {corpus}?"
@@ -269,7 +270,7 @@ def _data(evidence: Evidence, utterances: "Sequence[Utterance]") -> dict[str, st
     facts |= {"speakers": len(speakers)} if speakers else {}
     facts |= {"hours": round(hours, 2)} if hours else {}
     if evidence.dataset is None:
-        return {"corpus": evidence.rows[0].info.settings["data"]["corpus"], **facts}
+        return {"corpus": evidence.rows[0].info.settings.data.corpus, **facts}
     info = evidence.dataset.info
     return {"corpus": info.corpus, "licence": info.licence, **facts, "manifest": info.manifest_sha256[:16]}
 
@@ -278,17 +279,16 @@ def _protocol(infos: "Sequence[RunInfo]", *, own: bool) -> dict[str, str | int |
     """How it was tested, in words where the settings have numbers."""
     first = infos[0]
     if not own:
-        corpus = first.settings["data"]["corpus"]
+        corpus = first.settings.data.corpus
         return {"test part": "all utterances of a dataset that no system was trained on", "trained on": corpus}
-    split = first.settings["split"]
-    facts: dict[str, str | int | float] = {"split": split["kind"]}
-    facts |= {"fold": f"{split['fold']} of {split['n_folds']}"} if "fold" in split else {"folds": split["n_folds"]}
+    split = first.settings.split
+    facts: dict[str, str | int | float] = {"split": split.kind}
+    facts |= {"fold": f"{split.fold} of {split.n_folds}"} if split.fold else {"folds": split.n_folds}
     seeds = {_seeds(info) for info in infos}
-    facts["hash of the division"] = split["hash"]
+    facts["hash of the division"] = split.hash
     facts["seeds"] = seeds.pop() if len(seeds) == 1 else "not the same number for each system"
     return facts | {"test part": "opened once, after training", "temperature": "from the validation part"}
 
 
 def _seeds(info: "RunInfo") -> str:
-    run = info.settings["run"]
-    return ", ".join(map(str, run.get("seeds", [run.get("seed")])))
+    return ", ".join(map(str, info.settings.seeds))

@@ -34,11 +34,8 @@ def collect(folder: Path, info: RunInfo, name: str, ask: Ask | None = None, *, a
     if info.kind != CROSS_VALIDATION:
         seeds = [[folder]]
     else:
-        fold_runs = runs.fold_runs_of(folder, info)
-        seeds = [
-            [fold_run.folder for fold_run in fold_runs if fold_run.seed == seed]
-            for seed in info.settings["run"]["seeds"]
-        ]
+        fold_runs = runs.fold_runs(folder, info.settings)
+        seeds = [[fold_run.folder for fold_run in fold_runs if fold_run.seed == seed] for seed in info.settings.seeds]
         seeds = [[single] for folders in seeds for single in folders] if apart else seeds
     answered = [[(ask(single), runs.load_info(single).temperature) for single in folders] for folders in seeds]
     return Answers(

@@ -18,11 +18,11 @@ from sercli.audio import reading
 from sercli.audio.segments import Segment
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
-from sercli.model.ensemble import Ensemble, System
+from sercli.model.ensemble import Ensemble
 from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.inference import FeatureProvider, Model
 from sercli.model.segment_features import RATE_HZ, SegmentFeatures
-from sercli.types import ASR_CONFIDENCE, Array, Prediction, Utterance, Word
+from sercli.types import ASR_CONFIDENCE, Array, AudioConfig, Prediction, Utterance, Word
 
 BLANK_S = 0.25
 """About how long a stretch of sound is that is silenced to see what becomes of the answer: a syllable or two."""
@@ -31,7 +31,7 @@ _FADE_S = 0.005  # at both ends of such a stretch, lest it begins and ends with 
 _BATCH = 16  # variants of the utterance that go through the network together
 
 
-def explain(system: System, prediction: Prediction, path: Path, *, by: Kind | None = None) -> Explanation:
+def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by: Kind | None = None) -> Explanation:
     """Find out what an answer may rest on.
 
     Args:
@@ -115,7 +115,7 @@ class _Question:
         return tuple(self.utterance.transcripts["human"].split())
 
 
-def _probs(system: System, prediction: Prediction) -> dict[str, dict[str, float]]:
+def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
     """What each of those said that were asked."""
     if not isinstance(system, Ensemble):
         return {"words" if system.info.modality == "linguistic" else "sound": prediction.probabilities}
@@ -154,12 +154,11 @@ def _attention(member: Model, question: _Question) -> Array | None:
     """
     if question.by == "occlusion":
         return None
-    found = None
-    attend: Any = getattr(member.module, "attend", None)
-    if attend is not None:
+    found: torch.Tensor | None = None
+    if isinstance(member.module, plugins.Attends):
         inputs = question.rows([question.utterance], *member.features[0])
         (batch,) = evaluation_batches(Examples((inputs,), (member.normaliser,)), 1, member.device)
-        found = attend(*batch.inputs)[1]
+        found = member.module.attend(*batch.inputs)[1]
     if found is not None:
         weights: Array = found[0].double().cpu().numpy()
         return weights
@@ -173,6 +172,7 @@ def _row_edges(member: Model, length_s: float, n_rows: int) -> Array:
     plugin = plugins.load("feature", member.spec.feature)
     if hasattr(plugin, "row_s"):
         own = member.spec.feature_config
+        assert isinstance(own, AudioConfig)
         edges: Array = np.arange(n_rows + 1) * (float(plugin.row_s(own)) * own.speed)
         return edges
     return np.linspace(0, length_s, n_rows + 1)

@@ -1,33 +1,34 @@
-"""A trained run of either kind, a single model or an ensemble of two, loaded and asked in one way."""
+"""An ensemble of two models, which predicts like a single model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from sercli import config, plugins, runs
+from sercli import plugins
 from sercli.errors import SerError
-from sercli.model import inference
 from sercli.model.calibration import temper
-from sercli.model.inference import FeatureProvider, Model
+from sercli.model.inference import FeatureProvider, Model, truth_of
 from sercli.runs import RunInfo
 from sercli.types import Array, Predictions, Utterance
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Two models with a rule; asked like a single model."""
+    """Two models and a fusion rule."""
 
     folder: Path
     info: RunInfo
-    members: tuple[Model, ...]  # as they were trained: who answers alone where the other has no input
-    encoders: tuple[Model, ...]  # whose answers the rule combines: the members, or their encoders trained on
+    members: tuple[Model, ...]  # as they were trained; one predicts alone where the other has no input
+    encoders: tuple[Model, ...]  # models that the rule combines: the members, or copies that were trained further
     rule: plugins.FusionRule
-    config: Any  # the rule's
-    state: dict[str, Array]  # what the rule learned
+    config: plugins.PluginConfig  # of the rule
+    state: dict[str, Array]  # that the rule learned
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -35,72 +36,40 @@ class Ensemble:
         return self.info.labels
 
     @property
-    def features(self) -> tuple[tuple[str, Any], ...]:
-        """What the members read: feature names with their configurations."""
+    def features(self) -> "tuple[tuple[str, DataclassInstance], ...]":
+        """The features that the members read, with their configurations."""
         return tuple(feature for member in self.members for feature in member.features)
 
     def lacks(self, utterance: Utterance) -> str | None:
-        """`words` or `sound` where the utterance lacks what one of the members reads."""
+        """The input of a member that an utterance lacks, "words" or "sound"; None: it has all."""
         return next((what for member in self.members if (what := member.lacks(utterance))), None)
 
-    def predict(self, utterances: Sequence[Utterance], rows: FeatureProvider) -> Predictions:
-        """Probabilities; an utterance without one member's input is answered by the other alone.
+    def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
+        """Probabilities of N utterances; where one member has no input, the other predicts alone.
 
-        Beside them the members' own stand in `members`, NaN where a member had no input.
+        The probabilities of each member are in `members`, NaN where it had no input.
 
         Raises:
             SerError: an utterance has no member's input.
         """
         probs = np.zeros((len(utterances), len(self.labels)))
-        own_probs: dict[str, Array] = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}
-        whole = [n for n, u in enumerate(utterances) if self.lacks(u) is None]
-        if whole:
-            chosen = [utterances[n] for n in whole]
-            answers = [m.predict(chosen, rows) for m in self.encoders]
-            probs[whole] = temper(self.rule.combine(answers, self.state, self.config), self.info.temperature)
-            for member, answer in zip(self.members, answers, strict=True):
-                own_probs[member.info.modality][whole] = answer.probs
-        others = {n: self._alone(u) for n, u in enumerate(utterances) if self.lacks(u) is not None}
+        by_member: dict[str, Array] = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}
+        alone = {n: self._alone(u) for n, u in enumerate(utterances) if self.lacks(u) is not None}
+        complete = [n for n in range(len(utterances)) if n not in alone]
+        if complete:
+            predictions = [m.predict([utterances[n] for n in complete], provider) for m in self.encoders]
+            probs[complete] = temper(self.rule.combine(predictions, self.state, self.config), self.info.temperature)
+            for member, own in zip(self.members, predictions, strict=True):
+                by_member[member.info.modality][complete] = own.probs
         for member in self.members:
-            own = [n for n, who in others.items() if who is member]
-            if own:
-                probs[own] = member.predict([utterances[n] for n in own], rows).probs
-                own_probs[member.info.modality][own] = probs[own]
-        truth = tuple(u.label for u in utterances)
-        return Predictions(
-            tuple(u.id for u in utterances),
-            self.labels,
-            probs,
-            truth if set(truth) <= set(self.labels) else None,
-            members=own_probs,
-        )
+            if places := [n for n, model in alone.items() if model is member]:
+                probs[places] = member.predict([utterances[n] for n in places], provider).probs
+                by_member[member.info.modality][places] = probs[places]
+        ids, truth = tuple(u.id for u in utterances), truth_of(utterances, self.labels)
+        return Predictions(ids, self.labels, probs, truth, members=by_member)
 
     def _alone(self, utterance: Utterance) -> Model:
         for member in self.members:
             if member.lacks(utterance) is None:
                 return member
         raise SerError(f"'{utterance.id}' has neither the sound nor the words that {self.folder} needs.")
-
-
-System = Model | Ensemble
-"""What can be asked: both have labels, features, lacks(utterance) and predict(utterances, rows)."""
-
-
-def load(folder: Path, device: torch.device) -> System:
-    """Load a finished run, whichever kind it is.
-
-    Raises:
-        SerError: not a run, unfinished, damaged, or made by a newer version.
-    """
-    info = runs.load_single(folder)
-    if info.kind == "model":
-        return inference.load(folder, device)
-    members = tuple(inference.load(folder / "members" / part, device) for part in ("acoustic", "linguistic"))
-    runs.check_labels([folder, *(m.folder for m in members)], [info, *(m.info for m in members)])
-    tuned = folder / "encoders"
-    encoders = tuple(inference.load(tuned / m.info.modality, device) for m in members) if tuned.is_dir() else members
-    rule = plugins.fusion_rule(info.name)
-    settings = {key: value for key, value in info.settings["ensemble"].items() if key != "rule"}
-    rule_config = config.build(rule.Config, settings, "ensemble")
-    state = runs.read_arrays(folder / "state.npz") if plugins.learns(rule) else {}
-    return Ensemble(folder, info, members, encoders, rule, rule_config, state)

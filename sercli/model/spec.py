@@ -1,33 +1,39 @@
-"""From a preset, a configuration file and `--set` to one full specification of a model and its training."""
+"""From a preset, a configuration file and `--set` to the full configuration of a model and its training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sercli import config, plugins
+from sercli.config import Section, Sections
 from sercli.errors import ConfigError, SerError, no_such
-from sercli.types import ModelSpec, TrainConfig
+from sercli.types import AudioConfig, ModelSpec, TrainConfig
 
-Sections = Mapping[str, Mapping[str, Any]]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_PRESETS = Path(str(files("sercli") / "presets"))
 
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """What is to be trained, and how."""
+    """The configuration of one experiment: a model and how it is trained."""
 
     name: str  # of the preset, or "custom"
     model: ModelSpec
     train: TrainConfig
 
     @property
-    def feature_configs(self) -> tuple[Any, ...]:
-        """Of all that the network is trained on: the feature as it answers with, then at each of `train.speeds`."""
-        heard = self.model.feature_config
-        return (heard, *(replace(heard, speed=speed) for speed in self.train.speeds))
+    def feature_configs(self) -> "tuple[DataclassInstance, ...]":
+        """Of the features in the train part: as in prediction, then at each of `train.speeds`."""
+        own = self.model.feature_config
+        if not isinstance(own, AudioConfig):
+            return (own,)
+        return (own, *(replace(own, speed=speed) for speed in self.train.speeds))
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
+    def to_dict(self) -> Sections:
         """The same as sections of a configuration file, defaults included."""
         return {
             "model": {"feature": self.model.feature, "architecture": self.model.architecture},
@@ -38,64 +44,73 @@ class ExperimentConfig:
 
 
 def presets() -> tuple[str, ...]:
-    """Names of the presets that ship: the .toml files in sercli/presets."""
-    folder = files("sercli") / "presets"
-    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
+    """Names of the presets that come with ser: the .toml files in sercli/presets."""
+    return tuple(sorted(path.stem for path in _PRESETS.glob("*.toml")))
 
 
-def preset_sections(name: str) -> dict[str, dict[str, Any]]:
-    """The settings of a preset.
+def preset_sections(name: str) -> Sections:
+    """The sections of a preset.
 
     Raises:
-        SerError: no such preset; the message lists those that exist.
+        SerError: no such preset; the message lists the existing ones.
     """
     if name not in presets():
         raise SerError(no_such("preset", name, presets()))
-    return config.read_file(Path(str(files("sercli") / "presets" / f"{name}.toml")))
+    return config.read_file(_PRESETS / f"{name}.toml")
 
 
-def preset_features() -> list[tuple[str, dict[str, Any]]]:
-    """The features that the presets use, each with its settings; none twice, and none that needs an extra.
+def preset_feature(name: str) -> str:
+    """The feature that a preset reads."""
+    return str(preset_sections(name)["model"]["feature"])
 
-    By what their files say: to make a plan of each, torch would have to be imported.
+
+def reads_text(preset: str) -> bool:
+    """Whether the feature of a preset is made from text."""
+    return plugins.feature(preset_feature(preset)).INPUT == "text"
+
+
+def preset_features() -> list[tuple[str, Section]]:
+    """The features of the presets with their settings, each once; without features that need an extra.
+
+    Read from the files alone: building the configurations would import torch.
     """
-    found: list[tuple[str, dict[str, Any]]] = []
+    found: list[tuple[str, Section]] = []
     for name in presets():
         sections = preset_sections(name)
-        feature, own = str(sections["model"]["feature"]), sections.get("feature", {})
-        copies = [{**own, "speed": speed} for speed in sections.get("train", {}).get("speeds", [])]
+        feature, own = preset_feature(name), sections.get("feature", {})
+        speeds = sections.get("train", {}).get("speeds", [])
+        assert isinstance(speeds, list)
         if not isinstance(plugins.feature(feature), plugins.NeedsExtra):
-            found += [(feature, settings) for settings in (own, *copies) if (feature, settings) not in found]
+            copies = (own, *({**own, "speed": speed} for speed in speeds))
+            found += [(feature, settings) for settings in copies if (feature, settings) not in found]
     return found
 
 
 def resolve(preset: str | None, file: Path | None, sets: Sections) -> ExperimentConfig:
-    """Lay the sources over each other, the later winning: preset, file, `--set`; then check every key and value.
+    """Merge preset, file and `--set`, of which the later wins; then check every key and value.
 
-    Settings of a preset's feature or architecture are dropped when a later source names another one.
+    Settings of a feature or architecture are dropped when a later source names another one.
 
     Raises:
         ConfigError: unknown key, wrong type, out of range, or neither preset nor file names the model.
     """
-    layers: list[Sections] = [preset_sections(preset)] if preset else []
-    layers += [config.read_file(file)] if file else []
-    merged: dict[str, dict[str, Any]] = {section: {} for section in config.SECTIONS}
-    for layer in [*layers, sets]:
-        _lay_over(merged, layer)
-    if merged["ensemble"]:
-        raise ConfigError(f"ensemble.{next(iter(merged['ensemble']))} is a setting of `ser ensemble`, not of a model.")
-    if merged["asr"]:
-        raise ConfigError(f"asr.{next(iter(merged['asr']))} is a setting of `ser prepare --asr` and `ser predict`.")
+    merged: Sections = {section: {} for section in config.SECTIONS}
+    for layer in (preset_sections(preset) if preset else {}, config.read_file(file) if file else {}, sets):
+        _merge(merged, layer)
+    for key in merged["ensemble"]:
+        raise ConfigError(f"ensemble.{key} is a setting of `ser ensemble`, not of a model.")
+    for key in merged["asr"]:
+        raise ConfigError(f"asr.{key} is a setting of `ser prepare --asr` and `ser predict`.")
     return build(preset or "custom", merged)
 
 
-def build(name: str, sections: Sections) -> ExperimentConfig:
-    """Make a plan from full sections, as a run directory keeps them.
+def build(name: str, sections: Mapping[str, Section]) -> ExperimentConfig:
+    """The configuration that sections describe, such as those in a run directory.
 
     Raises:
         ConfigError: as `resolve`.
     """
-    chosen = dict(sections.get("model", {}))
+    chosen = sections.get("model", {})
     for key in chosen:
         if key not in ("feature", "architecture"):
             raise ConfigError(config.no_such_setting("model", key, ("feature", "architecture")))
@@ -103,26 +118,25 @@ def build(name: str, sections: Sections) -> ExperimentConfig:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
     feature, architecture = str(chosen["feature"]), str(chosen["architecture"])
     train = config.build(TrainConfig, sections.get("train", {}), "train")
-    heard = config.build(plugins.feature(feature).Config, sections.get("feature", {}), "feature")
-    _check_speeds(feature, heard, train.speeds)
-    built = plugins.architecture(architecture).Config
-    shape = config.build(built, sections.get("architecture", {}), "architecture")
-    return ExperimentConfig(name, ModelSpec(feature, heard, architecture, shape), train)
+    own = config.build(plugins.feature(feature).Config, sections.get("feature", {}), "feature")
+    _check_speeds(feature, own, train.speeds)
+    shape = config.build(plugins.architecture(architecture).Config, sections.get("architecture", {}), "architecture")
+    return ExperimentConfig(name, ModelSpec(feature, own, architecture, shape), train)
 
 
-def _check_speeds(feature: str, heard: Any, speeds: tuple[float, ...]) -> None:
-    given = f"train.speeds={list(speeds)}"
-    if not speeds:
-        return
-    if plugins.feature(feature).INPUT == "text":
-        raise ConfigError(f"{given}: '{feature}' reads words, which have no speed; give train.speeds=[].")
-    if len({heard.speed, *speeds}) <= len(speeds):
+def _check_speeds(feature: str, own: "DataclassInstance", speeds: Iterable[float]) -> None:
+    given = list(speeds)
+    if given and not isinstance(own, AudioConfig):
         raise ConfigError(
-            f"{given}: each speed is given once, and {heard.speed:g} not at all, at which all is heard anyway."
+            f"train.speeds={given}: the feature '{feature}' reads text, which has no speed; give train.speeds=[]."
+        )
+    if isinstance(own, AudioConfig) and len({own.speed, *given}) <= len(given):
+        raise ConfigError(
+            f"train.speeds={given}: list each speed once and leave out {own.speed:g}, which is always included."
         )
 
 
-def _lay_over(merged: dict[str, dict[str, Any]], layer: Sections) -> None:
+def _merge(merged: Sections, layer: Sections) -> None:
     for kind in ("feature", "architecture"):
         named = layer.get("model", {}).get(kind)
         if named is not None and named != merged["model"].get(kind, named):

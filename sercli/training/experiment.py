@@ -1,15 +1,15 @@
-"""One run of training, from a prepared dataset to a run directory with its predictions."""
+"""One training run, from a prepared dataset to a run directory with its predictions."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import msgspec
 import numpy as np
 import torch
+from msgspec import structs
 from safetensors.torch import save
 
 from sercli import plugins, runs
@@ -18,165 +18,176 @@ from sercli._system.files import write_atomic
 from sercli.dataset import feature_cache
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
-from sercli.evaluation.plots import history_picture
 from sercli.model import inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
-from sercli.model.ensemble import System
-from sercli.model.inference import FeatureProvider
+from sercli.model.ensemble import Ensemble
+from sercli.model.inference import FeatureProvider, Model
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import RunInfo
+from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training.trainer import Trainer
-from sercli.types import HUMAN, Array, EpochResult, ModelSpec, Split, Utterance
+from sercli.types import HUMAN, Array, EpochResult, Split, Utterance
 
 OnEpoch = Callable[[EpochResult, bool], None]
-"""Told of each epoch's result and whether its weights are the ones to keep so far."""
+"""Called after each epoch with its result and whether its weights are the ones to keep so far."""
 
 
 def train(
     dataset: Dataset,
-    plan: ExperimentConfig,
+    config: ExperimentConfig,
     split: Split,
     out: Path,
     *,
-    rows: FeatureProvider,
+    provider: FeatureProvider,
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch,
 ) -> RunInfo:
-    """Train a model into a run directory, or go on with one that was killed.
+    """Train a model into a run directory, or resume a training that was killed.
 
-    The test part is opened once, after training, to write its predictions.
+    The test part is read once, after training, to write its predictions.
 
     Raises:
         MismatchError: the directory holds a run with other settings.
-        SerError: utterances lack the feature's input, or training diverged.
+        SerError: utterances lack the input of the feature, or training diverged.
     """
-    # All three parts now: what the test part lacks must not come to light after an hour of training.
-    inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), plan.model.feature)
-    initial_info = _initial_info(dataset, plan, split, seed)
+    # All three parts now: missing input in the test part must not be found after an hour of training.
+    inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), config.model.feature)
+    settings = provenance(dataset, split_settings(split), (seed,))
+    initial_info = initial_run_info("model", config, dataset, settings, [split])
     with runs.started(out, initial_info) as info:
         if info.status == "finished":
             return info
         runs.write_split(out, split)
-        trainer = make_trainer(dataset, plan, split.train, split.valid, rows, seed, device)
+        trainer = make_trainer(dataset, config, split.train, split.valid, provider, seed, device)
         best = fit(trainer, out, on_epoch)
         normaliser = trainer.train.normalisers[0]
-        export_feature(plan.model, out)
+        plugin = plugins.feature(config.model.feature)
+        if isinstance(plugin, plugins.HasFiles):
+            plugin.export(config.model.feature_config, out)
         runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
         write_weights(out, trainer.module)
         info = replace(initial_info, n_features=len(normaliser.mean), best_epoch=best.epoch)
-        return finish(inference.Model(out, info, plan.model, trainer.module, normaliser, device), dataset, split, rows)
+        model = Model(out, info, config.model, trainer.module, normaliser, device)
+        return finish(model, dataset, split, provider, temperature=config.train.temperature)
 
 
-def _initial_info(dataset: Dataset, plan: ExperimentConfig, split: Split, seed: int) -> RunInfo:
-    """What run.json says before there is a network."""
+def initial_run_info(
+    kind: Literal["model", "cross-validation"],
+    config: ExperimentConfig,
+    dataset: Dataset,
+    settings: RunSettings,
+    folds: Sequence[Split],
+) -> RunInfo:
+    """The info of a run before its network is trained; `settings` say what it is trained on."""
     return RunInfo(
-        kind="model",
-        name=plan.name,
+        kind=kind,
+        name=config.name,
         status="training",
         labels=dataset.info.labels,
-        modality="linguistic" if feature_cache.reads_text(plan.model.feature) else "acoustic",
-        settings={**plan.to_dict(), **provenance(dataset, split, seed)},
+        modality="linguistic" if feature_cache.reads_text(config.model.feature) else "acoustic",
+        settings=structs.replace(settings, **config.to_dict()),
         data=str(dataset.folder),
-        train_counts=dict(Counter(u.label for u in dataset.select(split.train))),
+        train_counts=dict(Counter(u.label for split in folds for u in dataset.select(split.train))),
     )
 
 
-def finish(system: System, dataset: Dataset, split: Split, rows: FeatureProvider) -> RunInfo:
-    """Write the answers on the validation part, by which the temperature goes, and, this once, on the test part."""
-    runs.check_there(system.folder)
-    valid = dataset.select(split.valid)
-    temperature = system.info.settings["train"].get("temperature")
+def finish(
+    predictor: Model | Ensemble,
+    dataset: Dataset,
+    split: Split,
+    provider: FeatureProvider,
+    *,
+    temperature: float | None,
+) -> RunInfo:
+    """Write the predictions on the validation part and, this once, on the test part; then mark the run as finished.
+
+    Args:
+        predictor: the trained model or ensemble, in its run directory.
+        dataset: that it was trained on.
+        split: of the dataset.
+        provider: of the features.
+        temperature: of the probabilities; None: fitted on the validation part.
+    """
+    runs.check_there(predictor.folder)
     if temperature is None:
-        temperature = fit_temperature(system.predict(valid, rows).probs, classes(dataset, valid))
-    system = replace(system, info=replace(system.info, temperature=temperature))
+        valid = dataset.select(split.valid)
+        temperature = fit_temperature(predictor.predict(valid, provider).probs, classes(dataset, valid))
+    predictor = replace(predictor, info=replace(predictor.info, temperature=temperature))
     for part, ids in (("valid", split.valid), ("test", split.test)):
-        answers = system.predict(dataset.select(ids), rows)
-        runs.write_predictions(system.folder, part, answers)
-        for modality, probs in answers.members.items():
-            runs.write_predictions(system.folder, f"{part}-{modality}", replace(answers, probs=probs))
-    info = replace(system.info, status="finished")
-    runs.check_there(system.folder)
-    runs.write_info(system.folder, info)
-    (system.folder / "resume.safetensors").unlink(missing_ok=True)
+        predictions = predictor.predict(dataset.select(ids), provider)
+        runs.write_predictions(predictor.folder, part, predictions)
+        for modality, probs in predictions.members.items():
+            runs.write_predictions(predictor.folder, f"{part}-{modality}", replace(predictions, probs=probs))
+    info = replace(predictor.info, status="finished")
+    runs.check_there(predictor.folder)
+    runs.write_info(predictor.folder, info)
+    (predictor.folder / "resume.safetensors").unlink(missing_ok=True)
     return info
 
 
-def provenance(dataset: Dataset, split: Split, seed: int) -> dict[str, dict[str, Any]]:
-    """What a run was made on, as its run.json keeps it."""
-    return {
-        "data": {"corpus": dataset.info.corpus, "manifest_sha256": dataset.manifest.sha256, **words_read(dataset)},
-        "split": {
-            "kind": split.kind,
-            "fold": split.fold,
-            "n_folds": split.n_folds,
-            "hash": split_hash(split),
-            "leaky": split.leaky,
-        },
-        "run": {"seed": seed},
-    }
+def provenance(dataset: Dataset, split: SplitSettings, seeds: Sequence[int]) -> RunSettings:
+    """The settings that say on what a run was trained."""
+    return RunSettings(data=data_settings(dataset), split=split, seeds=tuple(seeds))
 
 
-def words_read(dataset: Dataset) -> dict[str, str]:
-    """Whose words a dataset has, and which. Human ones go without saying, as in runs that knew no others."""
-    return {} if dataset.words == HUMAN else {"words": dataset.words, "words_sha256": dataset.words_sha256}
+def data_settings(dataset: Dataset) -> DataSettings:
+    """The dataset with the transcripts that are read, as run.json keeps it."""
+    sha256 = "" if dataset.words == HUMAN else dataset.words_sha256
+    return DataSettings(
+        corpus=dataset.info.corpus, manifest_sha256=dataset.manifest.sha256, words=dataset.words, words_sha256=sha256
+    )
 
 
-def train_examples(dataset: Dataset, ids: Sequence[str], plan: ExperimentConfig, rows: FeatureProvider) -> Examples:
-    """What a network is trained on: these utterances at each speed, and a normaliser measured on them."""
-    utterances = dataset.select(ids)
-    heard = plan.feature_configs
-    inputs = [row for feature_config in heard for row in rows(utterances, plan.model.feature, feature_config)]
-    y = np.tile(classes(dataset, utterances), len(heard))
-    return Examples((inputs,), (Normaliser.of(inputs, plan.train.scale),), y)
-
-
-def examples(
-    dataset: Dataset, ids: Sequence[str], model: ModelSpec, rows: FeatureProvider, normaliser: Normaliser
-) -> Examples:
-    """What a network is asked about."""
-    utterances = dataset.select(ids)
-    inputs = rows(utterances, model.feature, model.feature_config)
-    return Examples((inputs,), (normaliser,), classes(dataset, utterances))
+def split_settings(split: Split) -> SplitSettings:
+    """One fold, as run.json keeps it."""
+    return SplitSettings(
+        kind=split.kind, leaky=split.leaky, fold=split.fold, n_folds=split.n_folds, hash=split_hash(split)
+    )
 
 
 def classes(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
-    """(N,) int64: each utterance's label by its place in the dataset's order."""
+    """(N,) int64: the class of each utterance as its position among the labels of the dataset."""
     return np.array([dataset.info.labels.index(u.label) for u in utterances], np.int64)
 
 
 def make_trainer(
     dataset: Dataset,
-    plan: ExperimentConfig,
+    config: ExperimentConfig,
     train_ids: Sequence[str],
     valid_ids: Sequence[str],
-    rows: FeatureProvider,
+    provider: FeatureProvider,
     seed: int,
     device: torch.device,
 ) -> Trainer:
-    """A network with its train and validation part; the test part has no way in.
+    """A trainer of a new network on the train and validation part; it never gets the test part.
 
     Raises:
-        SerError: utterances lack the feature's input.
+        SerError: utterances lack the input of the feature.
     """
     memory.keep_freed()
-    train_part = train_examples(dataset, train_ids, plan, rows)
-    valid_part = examples(dataset, valid_ids, plan.model, rows, train_part.normalisers[0])
+    model, labels = config.model, dataset.info.labels
+    train, valid = dataset.select(train_ids), dataset.select(valid_ids)
+    inputs = [x for own in config.feature_configs for x in provider(train, model.feature, own)]
+    normaliser = Normaliser.of(inputs, config.train.scale)
+    y = np.tile(classes(dataset, train), len(config.feature_configs))
+    train_part = Examples((inputs,), (normaliser,), y)
+    valid_inputs = provider(valid, model.feature, model.feature_config)
+    valid_part = Examples((valid_inputs,), (normaliser,), classes(dataset, valid))
     torch.manual_seed(seed)
-    architecture = plugins.architecture(plan.model.architecture)
-    n_features = len(train_part.normalisers[0].mean)
-    module = architecture.build(plan.model.architecture_config, n_features, len(dataset.info.labels))
+    architecture = plugins.architecture(model.architecture)
+    module = architecture.build(model.architecture_config, len(normaliser.mean), len(labels))
     if isinstance(architecture, plugins.Starts):
         architecture.start(module, train_part.scaled(), train_part.y)
-    return Trainer(module, train_part, valid_part, plan.train, seed=seed, device=device)
+    return Trainer(module, train_part, valid_part, config.train, seed=seed, device=device)
 
 
 def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
-    """Train with a resume file after each epoch, taking up the one that is there, and draw the history.
+    """Train with a resume file after each epoch, or go on from the existing one, and write the history.
 
     Returns:
-        the epoch whose weights the module now has.
+        the epoch whose weights the module has at the end.
     """
     resume = out / "resume.safetensors"
     if resume.exists():
@@ -185,32 +196,18 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
         for result in trainer.epochs():
             runs.check_there(out)
             trainer.save(resume)
-            write_history(out, trainer.progress.history)
+            runs.write_history(out, trainer.state.history)
             log(result)
-            on_epoch(result, trainer.progress.best is result)
+            on_epoch(result, trainer.state.best is result)
     runs.check_there(out)
-    best = trainer.progress.best
-    assert best is not None
-    history_picture(trainer.progress.history, out / "history.png", best.epoch)
-    return best
-
-
-def write_history(out: Path, history: Sequence[EpochResult]) -> None:
-    """Write history.jsonl, an epoch a line."""
-    write_atomic(out / "history.jsonl", b"".join(msgspec.json.encode(result) + b"\n" for result in history))
+    assert trainer.state.best is not None
+    return trainer.state.best
 
 
 def write_weights(out: Path, module: torch.nn.Module) -> None:
     """Write weights.safetensors."""
     weights = {name: t.detach().cpu().contiguous().clone() for name, t in module.state_dict().items()}
     write_atomic(out / "weights.safetensors", save(weights))
-
-
-def export_feature(model: ModelSpec, out: Path) -> None:
-    """Copy the files that the feature reads (a user's word vectors) into the run directory."""
-    plugin = plugins.load("feature", model.feature)
-    if hasattr(plugin, "export"):
-        plugin.export(model.feature_config, out)
 
 
 @contextmanager
@@ -221,13 +218,10 @@ def _event_log(out: Path) -> Iterator[Callable[[EpochResult], None]]:
     except ImportError:
         yield lambda result: None
         return
-    writer = SummaryWriter(str(out / "tensorboard"))
 
     def log(result: EpochResult) -> None:
         for name in ("train_loss", "valid_loss", "valid_uar"):
             writer.add_scalar(name, getattr(result, name), result.epoch)
 
-    try:
+    with SummaryWriter(str(out / "tensorboard")) as writer:
         yield log
-    finally:
-        writer.close()

@@ -1,210 +1,211 @@
-"""Making an ensemble: two trained models become one, at decision level or at feature level."""
+"""Making an ensemble of two trained models, at decision level or at feature level."""
 
 import copy
-import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
+from msgspec import structs
 
 from sercli import config, plugins, runs
+from sercli._system.files import write_atomic
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, MismatchError
-from sercli.model import inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.ensemble import Ensemble
 from sercli.model.inference import FeatureProvider, Model
+from sercli.model.loading import files_of
 from sercli.runs import RunInfo
+from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training import experiment
 from sercli.training.trainer import Trainer
-from sercli.types import Array, Split, TrainConfig, Utterance
-
-_WORDS = ("words", "words_sha256")  # what the settings of a run say of whose words it read
+from sercli.types import HUMAN, Array, Split, TrainConfig, Utterance
 
 
-def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, tuple[Any, TrainConfig]]:
-    """Each rule's configuration, and how it is trained where it is.
+@dataclass(frozen=True)
+class RuleConfig:
+    """A fusion rule with its configuration."""
 
-    An `ensemble.KEY` goes to every chosen rule that has the key.
+    rule: str
+    config: plugins.PluginConfig
+    train: TrainConfig  # without effect where the rule trains no network
+
+    @property
+    def plugin(self) -> plugins.FusionRule:
+        """The rule itself."""
+        return plugins.fusion_rule(self.rule)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the rule trains a network on top of the members' encoders."""
+        return isinstance(self.plugin, plugins.TrainsNetwork)
+
+
+def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleConfig]:
+    """The configuration of each rule.
+
+    An `ensemble.KEY` applies to every chosen rule that has the key.
 
     Raises:
-        SerError: an unknown rule, a key that no chosen rule has, or a section that plays no part.
+        SerError: an unknown rule, a key that no chosen rule has, or a section without effect.
     """
     sections = config.parse_sets(sets)
     for section in sorted(sections.keys() - {"ensemble", "train"}):
         raise ConfigError(f"--set {section}.… does nothing in `ser ensemble`, which takes ensemble.KEY and train.KEY.")
-    loaded = {rule: plugins.fusion_rule(rule) for rule in rules}
-    if "train" in sections and not any(isinstance(plugin, plugins.TrainsNetwork) for plugin in loaded.values()):
-        raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
-    classes = {rule: plugin.Config for rule, plugin in loaded.items()}
-    fields = {rule: {f.name for f in dataclasses.fields(cls)} for rule, cls in classes.items()}
-    values = sections.get("ensemble", {})
-    for key in values:
-        if not any(key in known for known in fields.values()):
-            raise ConfigError(config.no_such_setting("ensemble", key, set().union(*fields.values())))
-    train_config = config.build(TrainConfig, sections.get("train", {}), "train")
-    if train_config.speeds:
+    train = config.build(TrainConfig, sections.get("train", {}), "train")
+    if train.speeds:
         raise ConfigError(
-            f"--set train.speeds={list(train_config.speeds)} does nothing in `ser ensemble`, which hears each "
-            "recording as it is; give it to `ser train`."
+            f"--set train.speeds={list(train.speeds)} does nothing in `ser ensemble`, which reads each recording at "
+            "its own speed; give it to `ser train`."
         )
-    return {
-        rule: (config.build(cls, {k: v for k, v in values.items() if k in fields[rule]}, "ensemble"), train_config)
+    values = sections.get("ensemble", {})
+    classes = {rule: plugins.fusion_rule(rule).Config for rule in rules}
+    known = {rule: {f.name for f in fields(cls)} for rule, cls in classes.items()}
+    for key in sorted(values.keys() - set().union(*known.values())):
+        raise ConfigError(config.no_such_setting("ensemble", key, set().union(*known.values())))
+    configs = {
+        rule: RuleConfig(
+            rule, config.build(cls, {k: v for k, v in values.items() if k in known[rule]}, "ensemble"), train
+        )
         for rule, cls in classes.items()
     }
+    if "train" in sections and not any(rule.trains for rule in configs.values()):
+        raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
+    return configs
 
 
 @dataclass(frozen=True)
 class FusionContext:
-    """What making an ensemble works with."""
+    """The data and the device that an ensemble is made with."""
 
     dataset: Dataset
-    rows: FeatureProvider
+    provider: FeatureProvider
     seed: int
     device: torch.device
     on_epoch: experiment.OnEpoch
 
 
-def fuse(
-    members: tuple[Model, ...],
-    rule: str,
-    out: Path,
-    context: FusionContext,
-    *,
-    rule_config: Any,
-    train_config: TrainConfig,
-) -> RunInfo:
+def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: FusionContext) -> RunInfo:
     """Make an ensemble of an acoustic and a linguistic model into a run directory of its own.
 
-    What a rule learns it learns on the validation part (decision level) or on train and validation (feature level).
+    A rule learns from the validation part (decision level) or from train and validation part (feature level).
 
     Raises:
         MismatchError: the members differ in labels, split or data, or the directory holds another ensemble.
     """
-    split = check_members(members, context.dataset)
-    plugin = plugins.fusion_rule(rule)
-    sections = experiment.provenance(context.dataset, split, context.seed)
-    new = initial_info(
-        [m.info for m in members], rule, rule_config, train_config, sections, data=str(context.dataset.folder)
-    )
+    dataset, provider = context.dataset, context.provider
+    split = check_members(members, dataset)
+    settings = experiment.provenance(dataset, experiment.split_settings(split), (context.seed,))
+    new = initial_run_info([m.info for m in members], rule, settings, data=str(dataset.folder))
     with runs.started(out, new) as info:
         if info.status == "finished":
             return info
         runs.write_split(out, split)
-        for member in members:
-            _copy_member(member, out / "members" / member.info.modality)
-        encoders = members
+        _copy_models(members, out / "members")
+        encoders, plugin = members, rule.plugin
         state: dict[str, Array] = {}
         if isinstance(plugin, plugins.TrainsNetwork):
-            state, encoders = _train_rule(members, plugin, rule_config, train_config, split, out, context)
+            state, encoders, epoch = _train_rule(members, plugin, rule, split, out, context)
+            new = replace(new, best_epoch=epoch)
         elif isinstance(plugin, plugins.LearnsFromPredictions):
-            valid = context.dataset.select(split.valid)
-            answers = [m.predict(valid, context.rows) for m in members]
-            state = plugin.fit(answers, experiment.classes(context.dataset, valid), rule_config)
-        if plugins.learns(plugin):
+            valid = dataset.select(split.valid)
+            predictions = [m.predict(valid, provider) for m in members]
+            state = plugin.fit(predictions, experiment.classes(dataset, valid), rule.config)
+        if plugins.learns(rule.plugin):
             runs.write_arrays(out / "state.npz", state)
-        system = Ensemble(out, new, members, encoders, plugin, rule_config, state)
-        return experiment.finish(system, context.dataset, split, context.rows)
+        ensemble = Ensemble(out, new, members, encoders, rule.plugin, rule.config, state)
+        temperature = rule.train.temperature if rule.trains else None
+        return experiment.finish(ensemble, dataset, split, provider, temperature=temperature)
 
 
-def join(members: tuple[Model, ...], rule: str, out: Path, *, rule_config: Any) -> RunInfo:
+def join(members: tuple[Model, ...], rule: RuleConfig, out: Path) -> RunInfo:
     """Make an ensemble of models that were trained on different corpora, by a rule that learns nothing.
 
-    There is no data on which it could be scored, so it has no split and no predictions of its own.
+    There is no data to score it on, so it has no split and no predictions of its own.
 
     Raises:
         MismatchError: the members differ in labels or are not one acoustic and one linguistic model, or the directory
             holds another ensemble.
         ConfigError: the rule learns from data.
     """
-    if plugins.learns(plugins.fusion_rule(rule)):
-        able = [name for name in plugins.names("ensemble") if not plugins.learns(plugins.fusion_rule(name))]
-        raise ConfigError(f"--rule {rule} learns from data: give --data, or take one of {', '.join(able)}.")
-    runs.check_labels([m.folder for m in members], [m.info for m in members])
+    if plugins.learns(rule.plugin):
+        able = (name for name in plugins.names("ensemble") if not plugins.learns(plugins.fusion_rule(name)))
+        raise ConfigError(f"--rule {rule.rule} learns from data: give --data, or choose one of {', '.join(able)}.")
+    infos = [m.info for m in members]
+    runs.check_labels([m.folder for m in members], infos)
     _check_modalities(members)
-    sections: dict[str, dict[str, Any]] = {
-        "data": {"corpus": "none", "manifest_sha256": ""},
-        "split": {"kind": "none", "leaky": any(m.info.settings["split"]["leaky"] for m in members)},
-    }
-    new = initial_info([m.info for m in members], rule, rule_config, TrainConfig(), sections, data="")
+    settings = RunSettings(
+        data=DataSettings(corpus="none", manifest_sha256=""),
+        split=SplitSettings(kind="none", leaky=any(info.settings.split.leaky for info in infos)),
+        seeds=(0,),
+    )
+    new = initial_run_info(infos, rule, settings, data="")
     with runs.started(out, new) as info:
         if info.status == "finished":
             return info
-        for member in members:
-            _copy_member(member, out / "members" / member.info.modality)
+        _copy_models(members, out / "members")
         info = replace(new, status="finished")
         runs.write_info(out, info)
         return info
 
 
-def initial_info(
-    members: Sequence[RunInfo],
-    rule: str,
-    rule_config: Any,
-    train_config: TrainConfig,
-    sections: Mapping[str, Mapping[str, Any]],
-    *,
-    data: str,
-) -> RunInfo:
-    """What run.json says of an ensemble before there is one.
+def initial_run_info(members: Sequence[RunInfo], rule: RuleConfig, settings: RunSettings, *, data: str) -> RunInfo:
+    """The info of an ensemble before it is made.
 
     Args:
-        members: what the runs say of themselves.
-        rule: its name.
-        rule_config: its configuration.
-        train_config: how it is trained; a rule without a network leaves it out.
-        sections: what it is made on, as `experiment.provenance` says it.
-        data: where the dataset lies.
+        members: info of the members.
+        rule: the rule.
+        settings: on what it is made.
+        data: folder of the dataset.
     """
-    trained = isinstance(plugins.fusion_rule(rule), plugins.TrainsNetwork)
     return RunInfo(
         kind="ensemble",
-        name=rule,
+        name=rule.rule,
         status="training",
         labels=members[0].labels,
         modality="both",
-        settings={
-            "ensemble": {"rule": rule, **config.to_dict(rule_config)},
-            "train": config.to_dict(train_config) if trained else {},
-            "members": {info.modality: info.settings for info in members},
-            **sections,
-        },
+        settings=structs.replace(
+            settings,
+            rule=rule.rule,
+            ensemble=config.to_dict(rule.config),
+            train=config.to_dict(rule.train) if rule.trains else {},
+            members={info.modality: info.settings for info in members},
+        ),
         data=data,
         train_counts=members[0].train_counts,
     )
 
 
 def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
-    """Refuse members that cannot be combined honestly.
+    """Refuse members whose combination could not be scored honestly.
 
     Returns:
         the split that they share.
 
     Raises:
-        MismatchError: other labels, other data, other words, another split, or not one acoustic and one linguistic
-            model.
+        MismatchError: other labels, data, transcripts or split, or not one acoustic and one linguistic model.
     """
     first, second = members
     runs.check_labels([m.folder for m in members], [m.info for m in members])
     for section in ("data", "split"):
-        found = config.differences(_shared(first, section), _shared(second, section), f"{section}.")
-        if found:
+        one, other = (_without_words(m.info.settings)[section] for m in members)
+        if found := config.differences(one, other, f"{section}."):
             raise MismatchError(
                 f"{first.folder} and {second.folder} were not trained on the same {section}: {'; '.join(found)}. "
                 "Train both with the same --data, --split and --fold."
             )
     _check_modalities(members)
-    trained_on = first.info.settings["data"]["manifest_sha256"]
+    trained_on = first.info.settings.data.manifest_sha256
     if trained_on != dataset.manifest.sha256:
         raise MismatchError(
             f"{first.folder} was trained on other data than {dataset.folder}: manifest {trained_on[:12]} against "
             f"{dataset.manifest.sha256[:12]}. Give the --data that the runs were trained on."
         )
-    data = second.info.settings["data"]
-    own = {key: data[key] for key in _WORDS if key in data}
-    if found := config.differences(own, experiment.words_read(dataset), "data."):
+    own, given = (structs.asdict(data) for data in (second.info.settings.data, experiment.data_settings(dataset)))
+    if found := config.differences(own, given, "data."):
         raise MismatchError(
             f"{second.folder} was trained on other words than these: {'; '.join(found)}. Give --words "
             f"{second.info.words} as when it was trained, or train it again."
@@ -212,9 +213,10 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
     return runs.read_split(first.folder)
 
 
-def _shared(member: Model, section: str) -> dict[str, Any]:
-    """What members must have in common of a section of their settings: not the words, which one of them never reads."""
-    return {key: value for key, value in member.info.settings[section].items() if key not in _WORDS}
+def _without_words(settings: RunSettings) -> dict[str, dict[str, object]]:
+    """Data and split without the transcripts, which only one of the members reads."""
+    data = structs.replace(settings.data, words=HUMAN, words_sha256="")
+    return {"data": structs.asdict(data), "split": structs.asdict(settings.split)}
 
 
 def _check_modalities(members: Sequence[Model]) -> None:
@@ -226,8 +228,8 @@ def _check_modalities(members: Sequence[Model]) -> None:
         )
 
 
-class _Given(torch.nn.Module):
-    """Stands in for a frozen encoder: its input is the embedding itself, as a sequence of one."""
+class _Frozen(torch.nn.Module):
+    """In place of a frozen encoder: the input is the embedding itself, as a sequence of one frame."""
 
     def encode(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """(B, 1, E) -> (B, E)."""
@@ -237,54 +239,56 @@ class _Given(torch.nn.Module):
 def _train_rule(
     members: tuple[Model, ...],
     plugin: plugins.TrainsNetwork,
-    rule_config: Any,
-    train_config: TrainConfig,
+    rule: RuleConfig,
     split: Split,
     out: Path,
     context: FusionContext,
-) -> tuple[dict[str, Array], tuple[Model, ...]]:
-    """Train the network on top: its state, and the models whose embeddings it reads."""
+) -> tuple[dict[str, Array], tuple[Model, ...], int]:
+    """Train the network of a rule: its state, the models whose embeddings it reads, and the epoch that was kept."""
     train, valid = context.dataset.select(split.train), context.dataset.select(split.valid)
-    embedded = _embeddings(members, train, context)
-    if rule_config.train_encoders:
-        encoders = tuple(replace(m, module=copy.deepcopy(m.module)) for m in members)
-        modules = [m.module for m in encoders]
-        fed, checked = (_whole(members, part, context) for part in (train, valid))
+    embeddings = _embeddings(members, train, context)
+    further = rule.config.train_encoders
+    encoders = tuple(replace(m, module=copy.deepcopy(m.module)) for m in members) if further else members
+    modules = [m.module if further else _Frozen() for m in encoders]
+    if further:
+        train_part, valid_part = (_features(members, part, context) for part in (train, valid))
     else:
-        encoders = members
-        modules = [_Given() for _ in members]
-        fed = _given(embedded, train, context)
-        checked = _given(_embeddings(members, valid, context), valid, context)
+        train_part = _as_examples(embeddings, train, context)
+        valid_part = _as_examples(_embeddings(members, valid, context), valid, context)
     torch.manual_seed(context.seed)
-    network = plugin.build(rule_config, modules, embedded, len(members[0].labels))
-    trainer = Trainer(network, fed, checked, train_config, seed=context.seed, device=context.device)
-    experiment.fit(trainer, out, context.on_epoch)
-    if rule_config.train_encoders:
-        for encoder in encoders:
-            _copy_member(encoder, out / "encoders" / encoder.info.modality)
-    return plugin.state_of(trainer.module), encoders
+    network = plugin.build(rule.config, modules, embeddings, len(members[0].labels))
+    trainer = Trainer(network, train_part, valid_part, rule.train, seed=context.seed, device=context.device)
+    best = experiment.fit(trainer, out, context.on_epoch)
+    if further:
+        _copy_models(encoders, out / "encoders")
+    return plugin.state_of(trainer.module), encoders, best.epoch
 
 
 def _embeddings(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> list[Array]:
     """(N, E) of each member."""
-    found = [m.predict(part, context.rows).embeddings for m in members]
+    found = [m.predict(part, context.provider).embeddings for m in members]
     return [embeddings for embeddings in found if embeddings is not None]
 
 
-def _given(embedded: Sequence[Array], part: Sequence[Utterance], context: FusionContext) -> Examples:
-    """What a network on frozen encoders is fed from: embeddings (N, E), each a sequence of one."""
-    inputs = tuple(list(embeddings[:, None]) for embeddings in embedded)
-    normalisers = tuple(Normaliser.of(rows, "none") for rows in inputs)
+def _as_examples(embeddings: Sequence[Array], part: Sequence[Utterance], context: FusionContext) -> Examples:
+    """The input of a network on frozen encoders: embeddings (N, E), each as a sequence of one frame."""
+    inputs = tuple(list(array[:, None]) for array in embeddings)
+    normalisers = tuple(Normaliser.of(arrays, "none") for arrays in inputs)
     return Examples(inputs, normalisers, experiment.classes(context.dataset, part))
 
 
-def _whole(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> Examples:
-    """What encoders that are trained on are fed from: the members' own features, scaled as they were."""
-    inputs = tuple(context.rows(part, m.spec.feature, m.spec.feature_config) for m in members)
+def _features(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> Examples:
+    """The input of encoders that are trained further: the members' features, scaled as for the members."""
+    inputs = tuple(context.provider(part, m.spec.feature, m.spec.feature_config) for m in members)
     return Examples(inputs, tuple(m.normaliser for m in members), experiment.classes(context.dataset, part))
 
 
-def _copy_member(member: Model, folder: Path) -> None:
-    """A member's files into the ensemble's directory, with the weights that its network has now."""
-    runs.copy_files(member.folder, folder, inference.files_of(member.spec))
-    experiment.write_weights(folder, member.module)
+def _copy_models(models: Sequence[Model], folder: Path) -> None:
+    """Copy the files of each model below a folder, with the current weights of its network."""
+    for model in models:
+        target = folder / model.info.modality
+        target.mkdir(parents=True, exist_ok=True)
+        for name in files_of(model.spec):
+            if (model.folder / name).is_file():
+                write_atomic(target / name, partial(shutil.copyfile, model.folder / name))
+        experiment.write_weights(target, model.module)

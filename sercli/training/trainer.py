@@ -1,4 +1,4 @@
-"""Fitting a network: a generator that yields each epoch's result, so that callers log, save and stop."""
+"""Training a network: a generator that yields the result of each epoch, so that callers log, save and stop."""
 
 import copy
 import math
@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,10 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from sercli import plugins
 from sercli._system.files import write_atomic
 from sercli.errors import DivergedError, SerError
 from sercli.evaluation.metrics import uar
-from sercli.model.batches import Batch, Examples, evaluation_batches, training_batches
+from sercli.model.batches import Batch, Examples, evaluation_batches
+from sercli.training.batches import training_batches
 from sercli.types import Array, EpochResult, TrainConfig
 
 _EVALUATION_BATCH = 64
@@ -26,23 +27,23 @@ _MOMENTUM = 0.9
 
 
 @dataclass
-class Progress:
-    """Where training stands."""
+class TrainingState:
+    """The epochs so far, and the weights to keep."""
 
     history: list[EpochResult] = field(default_factory=list)
-    best: EpochResult | None = None  # whose weights are kept, by `train.keep`
+    best: EpochResult | None = None  # the epoch whose weights are kept, by `train.keep`
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def since_best(self) -> int:
-        """Epochs since the best one."""
+        """The number of epochs since the best one."""
         return len(self.history) - self.best.epoch if self.best else 0
 
 
 class Trainer:
-    """Descent on cross-entropy with early stopping on the validation loss; afterwards the module has the weights kept.
+    """Gradient descent on cross-entropy, with early stopping on the validation loss.
 
-    Each epoch's randomness follows from (seed, epoch) alone, so that a run taken up after a kill goes on exactly as
-    one that was left alone, and no generator's state has to be kept.
+    The randomness of each epoch follows from (seed, epoch) alone, so that a run that is resumed after a kill ends
+    exactly like an undisturbed one, and no state of a generator has to be saved.
     """
 
     def __init__(
@@ -59,30 +60,30 @@ class Trainer:
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
         self.optimiser = _optimiser(module, config)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
-        self.progress = Progress()
+        self.state = TrainingState()
 
     @property
     def n_labels(self) -> int:
-        """K, read off the module's last layer."""
+        """K, the outputs of the last layer."""
         classifier = self.module.classifier
         assert isinstance(classifier, nn.Linear)
         return classifier.out_features
 
     def epochs(self) -> Iterator[EpochResult]:
-        """Train until the patience or the epochs run out, yielding after each epoch.
+        """Train until the patience or the epochs run out, yielding after each epoch; then load the weights to keep.
 
         Raises:
             DivergedError: the loss is no longer a number.
         """
-        progress = self.progress
-        while len(progress.history) < self.config.epochs and progress.since_best() < self.config.patience:
-            result = self._epoch(len(progress.history) + 1)
-            progress.history.append(result)
-            if _best(progress.history, self.config.keep) is result:
-                progress.best = result
-                progress.best_weights = copy.deepcopy(self.module.state_dict())
+        state = self.state
+        while len(state.history) < self.config.epochs and state.since_best() < self.config.patience:
+            result = self._epoch(len(state.history) + 1)
+            state.history.append(result)
+            if _best(state.history, self.config.keep) is result:
+                state.best = result
+                state.best_weights = copy.deepcopy(self.module.state_dict())
             yield result
-        self.module.load_state_dict(progress.best_weights)
+        self.module.load_state_dict(state.best_weights)
         self.module.eval()
 
     def _epoch(self, epoch: int) -> EpochResult:
@@ -90,11 +91,11 @@ class Trainer:
         torch.manual_seed(_mixed(self.seed, epoch))
         generator = np.random.default_rng([self.seed, epoch])
         for group in self.optimiser.param_groups:
-            group["lr"] = _step_size(self.config, epoch) * group["share"]
+            group["lr"] = _learning_rate(self.config, epoch)
         self.module.train()
         total = 0.0
         for batch in training_batches(self.train, self.config, generator, self.device):
-            total += self._step(batch, generator) * len(batch.rows)
+            total += self._step(batch, generator) * len(batch.indices)
         train_loss = total / len(self.train)
         valid_loss, valid_uar = self.validate()
         if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
@@ -119,45 +120,43 @@ class Trainer:
         return float(loss.detach())
 
     def _loss(self, inputs: tuple[Tensor, ...], targets: Tensor) -> Tensor:
-        """Cross-entropy of the scores, or the loss that the network itself defines; targets (B, K) sum to 1."""
+        """Cross-entropy of the scores, or the network's own loss; targets (B, K), of which each row sums to 1."""
         smoothing = self.config.label_smoothing
-        if not hasattr(self.module, "loss"):
-            return nn.functional.cross_entropy(
-                self.module(*inputs), targets, self.class_weights, label_smoothing=smoothing
-            )
+        if not isinstance(self.module, plugins.HasLoss):
+            scores = self.module(*inputs)
+            return nn.functional.cross_entropy(scores, targets, self.class_weights, label_smoothing=smoothing)
         targets = (1 - smoothing) * targets + smoothing / self.n_labels
         if self.class_weights is not None:
             targets = targets * self.class_weights
-        loss: Tensor = self.module.loss(targets, *inputs)  # type: ignore[operator]  # torch takes it for a tensor
-        return loss
+        return self.module.loss(targets, *inputs)
 
     @torch.inference_mode()
     def validate(self) -> tuple[float, float]:
-        """Cross-entropy (weighted as in training) and unweighted average recall on the validation part."""
+        """Cross-entropy, weighted as in training, and unweighted average recall on the validation part."""
         self.module.eval()
         losses = torch.zeros(2, dtype=torch.float64)
         predicted = np.zeros(len(self.valid), np.int64)
         for batch in evaluation_batches(self.valid, _EVALUATION_BATCH, self.device):
             assert batch.y is not None
             scores = self.module(*batch.inputs)
-            predicted[batch.rows] = scores.argmax(dim=1).cpu().numpy()
+            predicted[batch.indices] = scores.argmax(dim=1).cpu().numpy()
             summed = nn.functional.cross_entropy(scores, batch.y, self.class_weights, reduction="sum")
-            weight = len(batch.rows) if self.class_weights is None else self.class_weights[batch.y].sum()
+            weight = len(batch.indices) if self.class_weights is None else self.class_weights[batch.y].sum()
             losses += torch.tensor([float(summed), float(weight)])
         return float(losses[0] / losses[1]), uar(self.valid.y, predicted, self.n_labels)
 
     def save(self, path: Path) -> None:
-        """Write all that is needed to go on: weights, best weights, the optimiser's moments, the history."""
+        """Write everything that resuming needs: weights, best weights, state of the optimiser, history."""
         tensors = {f"module.{name}": t for name, t in self.module.state_dict().items()}
-        tensors |= {f"best.{name}": t for name, t in self.progress.best_weights.items()}
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors |= {f"best.{name}": t for name, t in self.state.best_weights.items()}
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-        history = msgspec.json.encode(self.progress.history).decode()
+        history = msgspec.json.encode(self.state.history).decode()
         write_atomic(path, save(plain, metadata={"history": history}))
 
     def resume(self, path: Path) -> None:
-        """Take up what `save` wrote.
+        """Go on from the file that `save` wrote.
 
         Raises:
             SerError: the file is damaged, or belongs to another network.
@@ -168,24 +167,24 @@ class Trainer:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
             self._restore(history, tensors)
         except (OSError, SafetensorError, msgspec.DecodeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise SerError(f"{path} cannot be taken up ({error}); delete it to train from the first epoch.") from None
+            raise SerError(f"{path} cannot be used ({error}); delete it to train from the first epoch.") from None
 
     def _restore(self, history: list[EpochResult], tensors: dict[str, Tensor]) -> None:
         self.module.load_state_dict(_below("module.", tensors))
-        state: dict[int, dict[str, Tensor]] = {}
+        moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
             number, _, moment = name.partition(".")
-            state.setdefault(int(number), {})[moment] = tensor
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+            moments.setdefault(int(number), {})[moment] = tensor
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
         best = _best(history, self.config.keep) if history else None
         best_weights = _below("best.", tensors)
         if {n: t.shape for n, t in best_weights.items()} != {n: t.shape for n, t in self.module.state_dict().items()}:
-            raise ValueError("the best weights are not whole")
-        self.progress = Progress(history, best, best_weights)
+            raise ValueError("the best weights are incomplete")
+        self.state = TrainingState(history, best, best_weights)
 
 
 def _best(history: Sequence[EpochResult], keep: str) -> EpochResult:
-    """The epoch whose weights are kept; of several with one loss the first."""
+    """The epoch whose weights are kept; the first of several with equal loss."""
     return history[-1] if keep == "last" else min(history, key=lambda result: result.valid_loss)
 
 
@@ -198,29 +197,20 @@ def _mixed(seed: int, epoch: int) -> int:
 
 
 def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if config.optimiser == "sgd":
-        return torch.optim.SGD(_groups(module), lr=config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(_groups(module), lr=config.lr, weight_decay=config.weight_decay)
+        return torch.optim.SGD(trained, lr=config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(trained, lr=config.lr, weight_decay=config.weight_decay)
 
 
-def _groups(module: nn.Module) -> list[dict[str, Any]]:
-    """What is trained, by its share of the step: 1 but for what the network itself names as slow."""
-    slow: dict[nn.Parameter, float] = getattr(module, "slow_parameters", dict)()
-    groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in module.parameters():
-        if parameter.requires_grad:
-            groups.setdefault(slow.get(parameter, 1.0), []).append(parameter)
-    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
-
-
-def _step_size(config: TrainConfig, epoch: int) -> float:
+def _learning_rate(config: TrainConfig, epoch: int) -> float:
     if config.schedule == "constant":
         return config.lr
     return config.lr * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
 
 
 def _class_weights(y: Array, n_labels: int) -> Tensor:
-    """(K,) inverse frequencies with mean 1 over the examples; a class that never occurs weighs nothing."""
+    """(K,) inverse frequencies with mean 1 over the examples; 0 for an absent class."""
     counts = np.bincount(y, minlength=n_labels)
     weights = np.where(counts > 0, len(y) / np.maximum(counts, 1) / max(1, int((counts > 0).sum())), 0.0)
     return torch.tensor(weights, dtype=torch.float32)
@@ -229,9 +219,9 @@ def _class_weights(y: Array, n_labels: int) -> Tensor:
 def _mix(
     inputs: tuple[Tensor, ...], targets: Tensor, alpha: float, generator: np.random.Generator
 ) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Mix each example with another of its batch (Zhang et al. 2018, "mixup"); the longer length counts."""
+    """Each example mixed with another of its batch (Zhang et al. 2018, "mixup"), with the longer of the two lengths."""
     share = float(generator.beta(alpha, alpha))
-    share = max(share, 1 - share)  # the first stays the louder voice, so that its length is mostly the right one
+    share = max(share, 1 - share)  # the larger share is the first's, so that mostly its length is the right one
     partner = torch.from_numpy(generator.permutation(len(targets))).to(targets.device)
     mixed = tuple(
         torch.maximum(tensor, tensor[partner]) if tensor.ndim == 1 else share * tensor + (1 - share) * tensor[partner]

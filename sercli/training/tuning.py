@@ -1,26 +1,25 @@
-"""Hyperparameter search with Optuna: train and validation part only, several processes or machines on one study."""
+"""Hyperparameter search with Optuna on train and validation part; several processes or machines can share a study."""
 
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import optuna
-import sqlalchemy.exc  # optuna's own way to a database; it lets these errors through
-from filelock import FileLock
+import sqlalchemy.exc  # Optuna uses it for databases and does not wrap its errors
 from optuna.study import MaxTrialsCallback
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, Trial, TrialState
 
 from sercli import config, plugins
 from sercli._system import processes
 from sercli._system.devices import pick_device
 from sercli._system.files import write_json
 from sercli._system.progress import no_progress
+from sercli.config import Section, Sections
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, DivergedError, MismatchError, SerError
 from sercli.model import inference, spec
@@ -30,30 +29,33 @@ from sercli.training import experiment
 from sercli.training.trainer import Trainer
 from sercli.types import Split
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # the commands tell of trials, cli.py of errors
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials and errors are shown by the command line
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _HEARTBEAT_S = 60
-_LOOK_S = 1.0  # how often other processes' trials are looked for
+_POLL_S = 1.0  # how often trials of other processes are looked for
+
+OnTrial = Callable[[FrozenTrial], None]
+"""Called with each trial that ends."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched: a plan to start from, and the two parts that may be seen."""
+    """A configuration to start from, and the two parts that the search may see."""
 
     dataset: Dataset
-    plan: ExperimentConfig
+    config: ExperimentConfig
     train_ids: tuple[str, ...]
     valid_ids: tuple[str, ...]
     name: str  # of the study in its storage
-    identity: dict[str, Any]  # settings that make this study itself
+    settings: Section  # equal for all commands that share the study
     seed: int
     device: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study found."""
+    """The result of a study."""
 
     trials: tuple[FrozenTrial, ...]  # best first, then pruned and failed ones
     best: FrozenTrial
@@ -62,7 +64,7 @@ class Outcome:
 
 def search_of(
     dataset: Dataset,
-    plan: ExperimentConfig,
+    config: ExperimentConfig,
     split: Split,
     *,
     seed: int,
@@ -70,31 +72,32 @@ def search_of(
     given: Iterable[str] = (),
     nested: bool = False,
 ) -> Search:
-    """Strip a split of its test part, so that no trial can see it.
+    """The search on a split without its test part, so that no trial can see it.
 
     Args:
-        dataset: what is trained on.
-        plan: where the search begins.
+        dataset: that is trained on.
+        config: where the search starts.
         split: of the dataset.
         seed: of the search and of each training.
-        device: as `--device` has it.
+        device: a value of `--device`.
         given: settings (`train.lr`) that the command fixes.
-        nested: the study is one of several, a fold each, which one storage may hold.
+        nested: the study is one of several, one for each fold, which may share a storage.
 
     Raises:
         ConfigError: a given setting is one that the search chooses.
     """
-    for name in sorted(set(given) & searched(plan)):
+    for name in sorted(set(given) & searched(config)):
         raise ConfigError(f"--set {name} does nothing in `ser tune`, which searches that setting itself; leave it out.")
-    identity = {**plan.to_dict(), **experiment.provenance(dataset, split, seed)}
-    name = f"{plan.name}-fold-{split.fold}" if nested else plan.name
-    return Search(dataset, plan, split.train, split.valid, name, identity, seed, device)
+    provenance = experiment.provenance(dataset, experiment.split_settings(split), (seed,))
+    settings = {**provenance.to_dict(), **config.to_dict()}
+    name = f"{config.name}-fold-{split.fold}" if nested else config.name
+    return Search(dataset, config, split.train, split.valid, name, settings, seed, device)
 
 
-def searched(plan: ExperimentConfig) -> set[str]:
-    """Names of the settings that a study of this plan chooses."""
+def searched(config: ExperimentConfig) -> set[str]:
+    """Names of the settings that a study of this configuration chooses."""
     trial = optuna.create_study().ask()
-    propose(trial, plan)
+    propose(trial, config)
     return set(trial.params)
 
 
@@ -105,90 +108,82 @@ def tune(
     n_trials: int,
     storage: str | None = None,
     jobs: int = 1,
-    rows: FeatureProvider,
-    on_trial: Callable[[FrozenTrial], None],
+    provider: FeatureProvider,
+    on_trial: OnTrial,
 ) -> Outcome:
-    """Run trials until the study has `n_trials` that finished or were pruned, then write what it found.
-
-    Processes and machines that share a study each end the trial that they are at.
+    """Run trials until `n_trials` of the study finished or were pruned, then write best.json.
 
     Args:
-        search: what is searched.
-        out: directory of the study; best.json goes there.
-        n_trials: of the whole study, those of earlier commands and of other machines counted.
+        search: the search.
+        out: directory of the study.
+        n_trials: of the whole study, including trials of earlier commands and of other machines.
         storage: an Optuna storage URL; None: SQLite in `out`.
         jobs: processes that share the study.
-        rows: where features come from.
-        on_trial: told of each trial that ends.
+        provider: of the features.
+        on_trial: called with each trial that ends.
 
     Raises:
-        MismatchError: the study was begun with other settings.
+        MismatchError: the study was started with other settings.
         SerError: the storage cannot be reached, or no trial finished.
     """
     if storage is None:
         out.mkdir(parents=True, exist_ok=True)
     url = storage or f"sqlite:///{(out / 'study.db').resolve()}"
     study = _open_study(search, url)
-    with _told(url):
-        _check_identity(study, search)
-    for feature_config in search.plan.feature_configs:
-        rows(search.dataset.select(search.train_ids), search.plan.model.feature, feature_config)
-    with _told(url):
+    with _storage_errors(url):
+        _check_settings(study, search)
+    for own in search.config.feature_configs:
+        provider(search.dataset.select(search.train_ids), search.config.model.feature, own)
+    with _storage_errors(url):
         if jobs == 1:
-            _work(study, search, n_trials, rows, on_trial)
+            _work(study, search, n_trials, provider, on_trial)
         else:
             _work_together(study, search, url, n_trials, jobs, on_trial)
         outcome = summarise(study)
-    write_json(out / "best.json", best_sections(search.plan, outcome.best))
+    write_json(out / "best.json", best_sections(search.config, outcome.best))
     return outcome
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
-    """What goes wrong with the database of a study, such as a full disk, in a line."""
+def _storage_errors(url: str) -> Iterator[None]:
+    """Turn errors of the database, such as a full disk, into one line."""
     try:
         yield
     except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(".")
         raise SerError(
-            f"The study in {url} cannot be used ({reason}); see to it, then repeat the command, which goes on."
+            f"The study in {url} cannot be used ({reason}); correct that, then repeat the command, which resumes it."
         ) from None
 
 
-def _work_together(
-    study: optuna.Study, search: Search, url: str, n_trials: int, jobs: int, on_trial: Callable[[FrozenTrial], None]
-) -> None:
-    """Share the study among processes, telling of each trial that one of them ends.
+def _work_together(study: optuna.Study, search: Search, url: str, n_trials: int, jobs: int, on_trial: OnTrial) -> None:
+    """Share the study among processes.
 
-    Each looks at the whole study before it begins another trial, so that at most `jobs` - 1 are too many.
+    Each reads the state of the whole study before another trial, so that at most `jobs` - 1 trials are too many.
     """
-    told = {trial.number for trial in _counted(study)}
-    jobs = min(jobs, max(n_trials - len(told), 0))
-    start = get_context("spawn").Process
-    workers = [start(target=_worker, args=(search, url, n_trials, number)) for number in range(jobs)]
-    with processes.unheard_ctrl_c():  # it is for the first process, which ends the others
-        for worker in workers:
-            worker.start()
+    shown = {trial.number for trial in _counted(study)}
+    jobs = min(jobs, n_trials - len(shown))
+    if jobs < 1:
+        return
     try:
-        while running := [worker.sentinel for worker in workers if worker.is_alive()]:
-            wait(running, _LOOK_S)
-            _tell(study, told, on_trial)
-    except BaseException:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join()
-        raise
-    _tell(study, told, on_trial)
-    if any(worker.exitcode for worker in workers):
-        raise SerError("A tuning process failed; its own message stands above. Repeat the command to go on.")
+        with processes.pool(jobs) as pool:
+            workers = [pool.submit(_worker, search, url, n_trials, number) for number in range(1, jobs + 1)]
+            while wait(workers, _POLL_S).not_done:
+                _show_ended(study, shown, on_trial)
+            _show_ended(study, shown, on_trial)
+            for worker in workers:
+                worker.result()
+    except BrokenProcessPool:
+        raise SerError(
+            "A process was killed, perhaps for lack of memory; give fewer --jobs. The same command goes on from here."
+        ) from None
 
 
-def _tell(study: optuna.Study, told: set[int], on_trial: Callable[[FrozenTrial], None]) -> None:
-    """Tell of the trials that ended since the last look; they need not end in the order of their numbers."""
+def _show_ended(study: optuna.Study, shown: set[int], on_trial: OnTrial) -> None:
+    """Report the trials that ended since the last call, whatever their numbers."""
     for trial in _counted(study):
-        if trial.number not in told:
-            told.add(trial.number)
+        if trial.number not in shown:
+            shown.add(trial.number)
             on_trial(trial)
 
 
@@ -196,9 +191,9 @@ def _counted(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=_COUNTED)
 
 
-def best_sections(plan: ExperimentConfig, trial: FrozenTrial) -> dict[str, dict[str, Any]]:
+def best_sections(config: ExperimentConfig, trial: FrozenTrial) -> Sections:
     """The best trial as a configuration file for `ser train --config`."""
-    sections = plan.to_dict()
+    sections = config.to_dict()
     for name, value in trial.params.items():
         section, _, key = name.partition(".")
         sections[section][key] = value
@@ -206,7 +201,7 @@ def best_sections(plan: ExperimentConfig, trial: FrozenTrial) -> dict[str, dict[
 
 
 def summarise(study: optuna.Study) -> Outcome:
-    """Order the trials and weigh the parameters.
+    """The trials in order, with the importance of each parameter.
 
     Raises:
         SerError: no trial finished.
@@ -219,33 +214,13 @@ def summarise(study: optuna.Study) -> Outcome:
     return Outcome((*finished, *others), finished[0], _importances(study, finished))
 
 
-class _Storage(optuna.storages.RDBStorage):
-    """Lets no two processes take up the same trial, such as one that is tried once more after a kill.
-
-    SQLite knows no lock on a row, so that both can find the trial waiting before either says that it is its own. Other
-    databases see to that themselves.
-    """
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """As Optuna has it; taking up a trial is one act."""
-        file = self.engine.url.database if self.engine.url.get_backend_name() == "sqlite" else None
-        if state != TrialState.RUNNING or not file:
-            return super().set_trial_state_values(trial_id, state, values)
-        path = Path(file)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            return super().set_trial_state_values(trial_id, state, values)
-
-
 def _open_study(search: Search, url: str) -> optuna.Study:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # The trials of a process that died are seen by its missing heartbeat, and tried once more.
-            storage = _Storage(
-                url,
-                heartbeat_interval=_HEARTBEAT_S,
-                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1),
-            )
+            # Without a heartbeat the trials of a killed process would be "running" for ever. They count as failed, and
+            # the study goes on until enough others have finished.
+            storage = optuna.storages.RDBStorage(url, heartbeat_interval=_HEARTBEAT_S)
         return optuna.create_study(
             study_name=search.name,
             storage=storage,
@@ -260,84 +235,80 @@ def _open_study(search: Search, url: str) -> optuna.Study:
         ) from None
 
 
-def _check_identity(study: optuna.Study, search: Search) -> None:
-    begun: dict[str, Any] | None = study.user_attrs.get("settings")
-    if begun is None:
-        study.set_user_attr("settings", search.identity)
-        return
-    differing = config.differences(begun, search.identity)
-    if differing:
+def _check_settings(study: optuna.Study, search: Search) -> None:
+    old = study.user_attrs.get("settings")
+    if old is None:
+        study.set_user_attr("settings", search.settings)
+    elif found := config.differences(old, search.settings):
         raise MismatchError(
-            f"The study '{study.study_name}' was begun with other settings: {'; '.join(differing)}. "
-            "Repeat the settings to go on with it, or choose another --out or --storage."
+            f"The study '{study.study_name}' was started with other settings: {'; '.join(found)}. "
+            "Repeat the settings to resume it, or choose another --out or --storage."
         )
 
 
-def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
-    """One of several processes on a study; the features are cached by now, so each only opens them."""
+def _worker(search: Search, url: str, n_trials: int, stream: int) -> None:
+    """One of several processes on a study; the features are in the cache already."""
     import torch
 
-    processes.end_with_first()
     torch.set_num_threads(1)
-    rows = inference.cached_features(search.dataset, jobs=1, progress=no_progress)
-    try:
-        _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
-    except KeyboardInterrupt:  # only where Ctrl-C cannot be kept from it
-        sys.exit(130)
+    provider = inference.cached_features(search.dataset, jobs=1, progress=no_progress)
+    with _storage_errors(url):
+        _work(_open_study(search, url), search, n_trials, provider, lambda trial: None, stream)
 
 
 def _work(
     study: optuna.Study,
     search: Search,
     n_trials: int,
-    rows: FeatureProvider,
-    on_trial: Callable[[FrozenTrial], None],
+    provider: FeatureProvider,
+    on_trial: OnTrial,
     stream: int = 0,
 ) -> None:
     if len(_counted(study)) >= n_trials:
         return
-    # A fresh sampler for each process and each resumption: the same seed again would repeat the same proposals. All
-    # trials count here, those of a killed process and of another machine at work too.
+    # A fresh sampler for each process and each command: with the same seed it would repeat its proposals. All trials
+    # count here, including those of a killed process and of other machines.
     seed = search.seed + 1000 * stream + len(study.get_trials())
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
     study.optimize(
-        lambda trial: _objective(trial, search, rows),
+        lambda trial: _objective(trial, search, provider),
         callbacks=[MaxTrialsCallback(n_trials, states=_COUNTED), lambda study, trial: on_trial(trial)],
     )
 
 
-def _objective(trial: Trial, search: Search, rows: FeatureProvider) -> float:
+def _objective(trial: Trial, search: Search, provider: FeatureProvider) -> float:
     """Validation UA of the epoch whose weights a training would keep."""
-    plan = propose(trial, search.plan)
+    proposed = propose(trial, search.config)
+    device = pick_device(search.device)
     trainer = experiment.make_trainer(
-        search.dataset, plan, search.train_ids, search.valid_ids, rows, search.seed, pick_device(search.device)
+        search.dataset, proposed, search.train_ids, search.valid_ids, provider, search.seed, device
     )
     try:
         for result in trainer.epochs():
-            trial.report(_best_uar(trainer), result.epoch)
+            trial.report(_best_ua(trainer), result.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
     except DivergedError as error:
         raise optuna.TrialPruned(str(error)) from None
-    return _best_uar(trainer)
+    return _best_ua(trainer)
 
 
-def _best_uar(trainer: Trainer) -> float:
-    assert trainer.progress.best is not None
-    return trainer.progress.best.valid_uar
+def _best_ua(trainer: Trainer) -> float:
+    assert trainer.state.best is not None
+    return trainer.state.best.valid_uar
 
 
-def propose(trial: Any, plan: ExperimentConfig) -> ExperimentConfig:
-    """The plan with this trial's values: of the architecture's own space, and of training."""
-    architecture = plugins.architecture(plan.model.architecture)
-    sections = plan.to_dict()
-    sections["architecture"] |= architecture.search_space(trial)
+def propose(trial: BaseTrial, config: ExperimentConfig) -> ExperimentConfig:
+    """The configuration with a trial's values for the architecture's search space and for training."""
+    architecture = plugins.architecture(config.model.architecture)
+    sections = config.to_dict()
+    sections["architecture"] |= architecture.search_space(cast(plugins.Trial, trial))
     sections["train"] |= {
         "lr": trial.suggest_float("train.lr", 1e-4, 1e-2, log=True),
         "weight_decay": trial.suggest_float("train.weight_decay", 1e-6, 1e-1, log=True),
         "batch_size": trial.suggest_categorical("train.batch_size", [16, 32, 64, 128]),
     }
-    return spec.build(plan.name, sections)
+    return spec.build(config.name, sections)
 
 
 def _importances(study: optuna.Study, finished: Sequence[FrozenTrial]) -> dict[str, float]:

@@ -9,6 +9,9 @@ from types import SimpleNamespace
 import pytest
 from iemocap_tree import tiny_plan, write_tree
 
+from sercli.evaluation.metrics import report_from
+from sercli.runs import read_predictions
+
 QUICK = ["--set", "train.epochs=3", "--set", "train.lr=0.01"]
 
 
@@ -52,11 +55,29 @@ def test_a_second_prepare_gives_the_same_manifest(ser, iemocap, tmp_path):
     assert (tmp_path / "data" / "manifest.jsonl").read_bytes() == first
 
 
-def test_train_scores_the_test_part_beside_chance_and_majority(ser, iemocap, tmp_path):
+def test_train_scores_the_validation_part_beside_chance_and_majority_and_leads_on_to_the_test_part(
+    ser, iemocap, tmp_path
+):
     shown = ser("train", "-m", "linguistic-lstm", "--data", iemocap.data, "--out", tmp_path / "run", *QUICK)
     assert shown.code == 0
-    for expected in ("linguistic-lstm", "chance", "majority", "UA"):
+    for expected in ("Validation part", "linguistic-lstm", "chance", "majority", "UA"):
         assert expected in shown.out
+    predictions = read_predictions(tmp_path / "run", "valid")
+    assert f"{report_from(predictions, 'x').ua:.3f}" in shown.out
+    assert f"Next: ser evaluate -l {tmp_path / 'run'}" in shown.err
+    assert (tmp_path / "run" / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_ensemble_is_scored_beside_its_members_on_the_validation_part(ser, iemocap, tmp_path):
+    sides = ["-a", iemocap.acoustic, "-l", iemocap.linguistic, "--data", iemocap.data]
+    shown = ser("ensemble", *sides, "--rule", "feature", "--out", tmp_path / "run", *QUICK[:2])
+    assert shown.code == 0
+    for expected in ("Validation part", "acoustic-lld", "linguistic", "feature", "chance"):
+        assert expected in shown.out
+    for folder, name in ((iemocap.acoustic, "acoustic-lld"), (tmp_path / "run", "feature")):
+        assert f"{report_from(read_predictions(folder, 'valid'), name).ua:.3f}" in shown.out
+    assert f"Next: ser evaluate -a {iemocap.acoustic} -l {iemocap.linguistic} -e {tmp_path / 'run'}" in shown.err
+    assert (tmp_path / "run" / "history.png").exists()
 
 
 def test_the_leaky_split_is_named_as_such(ser, iemocap, tmp_path):
@@ -69,7 +90,7 @@ def test_other_settings_on_one_run_are_refused_with_the_difference(ser, iemocap)
     refused = ser(*words, "--set", "train.lr=0.5", "--seed", 7)
     assert refused.code == 2
     assert "train.lr was 0.01, now 0.5" in refused.err
-    assert "run.seed was 0, now 7" in refused.err
+    assert "seeds was [0], now [7]" in refused.err
 
 
 def test_evaluate_scores_models_and_ensembles_side_by_side(ser, iemocap):
@@ -164,11 +185,11 @@ def test_ensembles_are_not_strewn_among_other_things(ser, iemocap):
 
 def test_an_ensemble_of_a_member_without_predictions_is_refused_before_any_work(ser, iemocap, tmp_path):
     shutil.copytree(iemocap.acoustic, tmp_path / "member")
-    (tmp_path / "member" / "predictions" / "test.csv").unlink()
+    (tmp_path / "member" / "predictions" / "valid.csv").unlink()
     words = ["ensemble", "-a", tmp_path / "member", "-l", iemocap.linguistic, "--data", iemocap.data]
     refused = ser(*words, "--out", tmp_path / "out")
     assert refused.code == 2
-    assert "test.csv cannot be read" in refused.err
+    assert "valid.csv cannot be read" in refused.err
     assert not (tmp_path / "out").exists()
 
 
@@ -205,7 +226,7 @@ def test_a_setting_that_one_of_several_models_refuses_is_told_before_any_is_trai
     words = ["train", "-m", "acoustic-lld", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "runs"]
     refused = ser(*words, "--set", "train.speeds=[0.9]")
     assert (refused.code, (tmp_path / "runs").exists()) == (2, False)
-    assert "'words' reads words, which have no speed" in refused.err
+    assert "'words' reads text, which has no speed" in refused.err
 
 
 def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):

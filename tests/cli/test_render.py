@@ -209,7 +209,7 @@ def test_a_summary_without_remarks_has_no_table_of_them():
 
 
 def test_the_systems_table_has_every_system_and_both_baselines_with_three_decimals():
-    lines = _shown(render.systems_table, [REPORT], baselines(TRUTH, REPORT.labels))[1]
+    lines = _shown(render.systems_table, [REPORT], baselines(TRUTH, REPORT.labels), title="validation")[1]
     assert lines[0].split() == ["system", "n", "WA", "UA", "macro-F1", "weighted", "F1"]
     assert _row_of(lines, "acoustic [b]x[/b]")[2:] == ["16", "0.562", "0.400", "0.423", "0.626"]
     assert _row_of(lines, "chance")[:4] == ["chance", "16", "0.250", "0.250"]
@@ -219,7 +219,7 @@ def test_the_systems_table_has_every_system_and_both_baselines_with_three_decima
 def test_the_best_of_several_systems_is_bold_on_a_terminal():
     worse = report("worse", TRUTH, ["anger"] * len(TRUTH), REPORT.labels)
     console = _terminal(100)
-    render.systems_table([REPORT, worse], [], console=console)
+    render.systems_table([REPORT, worse], [], title="validation", console=console)
     assert "\x1b[1m0.562\x1b[0m" in console.file.getvalue()
     assert "\x1b[1m0.250\x1b[0m" not in console.file.getvalue()
 
@@ -227,7 +227,7 @@ def test_the_best_of_several_systems_is_bold_on_a_terminal():
 @pytest.mark.parametrize(
     "show",
     [
-        lambda console: render.systems_table([REPORT], [], console=console),
+        lambda console: render.systems_table([REPORT], [], title="validation", console=console),
         lambda console: render.class_table(REPORT, console=console),
     ],
 )

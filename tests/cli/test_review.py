@@ -39,6 +39,8 @@ def test_all_folds_are_scored_together_with_each_seed(ser, made):
     again = ser("train", *words, *QUICK, *SMALL, "--out", made.acoustic)
     assert again.code == 0
     assert again.out.count("acoustic-lld, seed") == 2
+    assert "Validation part" in again.out
+    assert (made.acoustic / "fold-3" / "seed-1" / "history.png").exists()
     assert "kept epoch" not in again.err  # none is trained again
     assert f"ser evaluate -a {made.acoustic}" in again.err
 

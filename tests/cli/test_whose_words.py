@@ -134,7 +134,7 @@ def test_a_run_is_trained_on_the_words_that_are_asked_for(ser, made):
         for name in ("human", "heard")
     }
     assert data["heard"]["words"] == "whisper"
-    assert "words" not in data["human"]
+    assert data["human"]["words"] == "human"
     assert data["heard"]["manifest_sha256"] == data["human"]["manifest_sha256"]
     assert (made.human / "predictions/test.csv").read_bytes() != (made.heard / "predictions/test.csv").read_bytes()
 
@@ -144,7 +144,7 @@ def test_a_run_goes_on_with_its_own_words_alone(ser, made):
     assert ser(*words, "--words", "whisper").code == 0
     refused = ser(*words)
     assert refused.code == 2
-    assert 'data.words was "whisper", now null' in refused.err
+    assert 'data.words was "whisper", now "human"' in refused.err
 
 
 @pytest.mark.parametrize("command", ["train", "tune"])
@@ -152,7 +152,7 @@ def test_words_are_refused_where_they_do_nothing(ser, made, tmp_path, command):
     words = [command, "-m", "acoustic-lld", "--data", made.data, "--out", tmp_path / "out", "--words", "whisper"]
     refused = ser(*words)
     assert refused.code == 2
-    assert "--words whisper does nothing with acoustic-lld, which reads no words; leave it out." in refused.err
+    assert "--words whisper does nothing with acoustic-lld, which reads no text; leave it out." in refused.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -170,7 +170,7 @@ def test_words_can_be_searched_on(ser, made, tmp_path):
     words = ["tune", "-m", "linguistic", "--data", made.data, "--out", tmp_path / "study", "--trials", 1]
     assert ser(*words, "--words", "whisper", *QUICK[:2]).code == 0
     refused = ser(*words, *QUICK[:2])
-    assert 'data.words was "whisper", now null' in refused.err
+    assert 'data.words was "whisper", now "human"' in refused.err
 
 
 def test_human_and_heard_words_are_scored_side_by_side(ser, made):

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from sercli import pipeline, plugins
 from sercli.errors import SerError
-from sercli.model import attribution, ensemble
+from sercli.model import attribution
 from sercli.model.attribution import explain, spans
 from sercli.model.batches import Normaliser
 from sercli.model.inference import Model
+from sercli.model.loading import load_run
 from sercli.pipeline import Pipeline
 from sercli.runs import RunInfo
 from sercli.training import fusion
-from sercli.types import ModelSpec, Prediction, TrainConfig, Transcript, Word
+from sercli.types import ModelSpec, Prediction, Transcript, Word
 
 CPU = torch.device("cpu")
 RATE_HZ = 16_000
@@ -76,11 +77,10 @@ def speech(monkeypatch):
 def trained(runs_made, tiny_dataset, rows, tmp_path_factory):
     """An acoustic and a linguistic model with attention, and their average."""
     out = tmp_path_factory.mktemp("explaining") / "average"
-    acoustic, linguistic = (ensemble.load(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
+    acoustic, linguistic = (load_run(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
     context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
-    rule = plugins.load("ensemble", "average").Config()
-    fusion.fuse((acoustic, linguistic), "average", out, context, rule_config=rule, train_config=TrainConfig())
-    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, average=ensemble.load(out, CPU))
+    fusion.fuse((acoustic, linguistic), fusion.rule_configs(["average"], [])["average"], out, context)
+    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, average=load_run(out, CPU))
 
 
 def _answer(system, path, **options):

@@ -8,6 +8,7 @@ import torch
 from sercli.dataset.manifest import Dataset, make_manifest
 from sercli.errors import SerError
 from sercli.model import inference
+from sercli.model.loading import load_model
 
 CPU = torch.device("cpu")
 
@@ -66,10 +67,10 @@ def test_utterances_without_the_features_input_are_counted_and_the_first_is_name
 
 def test_a_run_moved_to_another_folder_gives_equal_probabilities(runs_made, tiny_dataset, rows, tmp_path):
     for folder in (runs_made.acoustic, runs_made.linguistic):
-        before = inference.load(folder, CPU).predict(tiny_dataset.manifest.utterances, rows)
+        before = load_model(folder, CPU).predict(tiny_dataset.manifest.utterances, rows)
         moved = tmp_path / "elsewhere" / folder.name
         shutil.copytree(folder, moved)
-        after = inference.load(moved, CPU).predict(tiny_dataset.manifest.utterances, rows)
+        after = load_model(moved, CPU).predict(tiny_dataset.manifest.utterances, rows)
         assert np.array_equal(before.probs, after.probs)
         assert np.array_equal(before.embeddings, after.embeddings)
 
@@ -83,10 +84,10 @@ def test_a_run_takes_its_users_word_vectors_along(train, plans, tiny_dataset, ro
     plan = replace(plans.linguistic, model=replace(plans.linguistic.model, feature_config=config))
     train(plan, tmp_path / "run")
     test_part = tiny_dataset.select(split.test)
-    before = inference.load(tmp_path / "run", CPU).predict(test_part, rows)
+    before = load_model(tmp_path / "run", CPU).predict(test_part, rows)
     (tmp_path / "run").rename(tmp_path / "moved")
     vectors.unlink()
-    moved = inference.load(tmp_path / "moved", CPU)
+    moved = load_model(tmp_path / "moved", CPU)
     assert moved.spec.feature_config.vectors == str(tmp_path / "moved" / "vectors.npz")
     assert np.array_equal(moved.predict(test_part, rows).probs, before.probs)
 
@@ -95,8 +96,8 @@ def test_an_ensemble_is_no_single_model(runs_made, tmp_path):
     shutil.copytree(runs_made.acoustic, tmp_path / "run")
     info = tmp_path / "run" / "run.json"
     info.write_text(info.read_text().replace('"kind": "model"', '"kind": "ensemble"'))
-    with pytest.raises(SerError, match="is an ensemble, and a single model is needed here"):
-        inference.load(tmp_path / "run", CPU)
+    with pytest.raises(SerError, match="is an ensemble; give a single model"):
+        load_model(tmp_path / "run", CPU)
 
 
 def test_an_unfinished_run_is_refused_with_the_way_to_finish_it(runs_made, tmp_path):
@@ -104,7 +105,7 @@ def test_an_unfinished_run_is_refused_with_the_way_to_finish_it(runs_made, tmp_p
     info = tmp_path / "run" / "run.json"
     info.write_text(info.read_text().replace('"finished"', '"training"'))
     with pytest.raises(SerError, match=r"is not finished .* repeat the command that started it"):
-        inference.load(tmp_path / "run", CPU)
+        load_model(tmp_path / "run", CPU)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
@@ -118,4 +119,4 @@ def test_damaged_weights_are_refused_by_the_runs_name(damage, runs_made, tmp_pat
     else:
         weights.write_bytes((runs_made.linguistic / "weights.safetensors").read_bytes())
     with pytest.raises(SerError, match=r"run: the weights cannot be read \(.+\); train the run again"):
-        inference.load(tmp_path / "run", CPU)
+        load_model(tmp_path / "run", CPU)

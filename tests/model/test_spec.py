@@ -104,13 +104,13 @@ def test_training_hears_the_feature_as_it_is_and_at_each_speed():
     ],
 )
 def test_a_speed_that_would_be_heard_twice_is_refused(sets, own):
-    with pytest.raises(ConfigError, match=f"each speed is given once, and {own} not at all"):
+    with pytest.raises(ConfigError, match=f"list each speed once and leave out {own}, which is always included"):
         spec.resolve("acoustic-lld", None, config.parse_sets(sets))
 
 
 def test_speeds_that_a_preset_has_are_refused_for_words_with_what_to_give():
     sets = ["model.feature=words", "model.architecture=lstm"]
-    with pytest.raises(ConfigError, match=r"'words' reads words, which have no speed; give train\.speeds=\[\]\."):
+    with pytest.raises(ConfigError, match=r"'words' reads text, which has no speed; give train\.speeds=\[\]\."):
         spec.resolve("acoustic-whisper", None, config.parse_sets(sets))
     assert spec.resolve("acoustic-whisper", None, config.parse_sets([*sets, "train.speeds=[]"])).train.speeds == ()
 
@@ -131,7 +131,7 @@ def test_what_a_plan_writes_it_reads_again(settings_file):
         (["train.lrr=1"], r"No setting called 'train\.lrr'\. Did you mean 'train\.lr'\?"),
         (["train.lr=fast"], r"train\.lr=fast: must be a number"),
         (["train.lr=0"], r"train\.lr=0: .*> 0"),
-        (["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\]: 'words' reads words, which have no speed"),
+        (["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\]: the feature 'words' reads text, which has no speed"),
         (["train.speeds=[3]"], r"train\.speeds=\[3\]: must be a list .* each a number >= 0\.5 and <= 2"),
         (["train.epochs=0"], r"train\.epochs=0: .*>= 1"),
         (["architecture.pooling=max"], r"architecture\.pooling=max: must be one of attention, mean, last"),

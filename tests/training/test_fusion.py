@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 from safetensors.numpy import load_file
 
 from sercli import config, plugins, runs
@@ -11,8 +12,8 @@ from sercli.dataset.manifest import make_manifest
 from sercli.dataset.splits import make_split
 from sercli.ensembles import average
 from sercli.errors import ConfigError, MismatchError, SerError
-from sercli.model import ensemble
 from sercli.model.calibration import temper
+from sercli.model.loading import load_run
 from sercli.training import fusion
 from sercli.types import TrainConfig
 
@@ -32,7 +33,7 @@ def fuse(members, tiny_dataset, rows):
     def call(rule, out, *, on_epoch=lambda result, best: None, given=members, data=tiny_dataset, rows=rows, **values):
         context = fusion.FusionContext(data, rows, 0, CPU, on_epoch)
         rule_config = config.build(plugins.load("ensemble", rule).Config, values, "ensemble")
-        return fusion.fuse(given, rule, out, context, rule_config=rule_config, train_config=TRAIN)
+        return fusion.fuse(given, fusion.RuleConfig(rule, rule_config, TRAIN), out, context)
 
     return call
 
@@ -47,9 +48,7 @@ def same(first, second):
 
 def changed_info(member, **sections):
     """The member as if it had been trained with other settings."""
-    settings = {**member.info.settings}
-    for section, values in sections.items():
-        settings[section] = {**settings[section], **values}
+    settings = structs.replace(member.info.settings, **sections)
     return replace(member, info=replace(member.info, settings=settings))
 
 
@@ -61,7 +60,7 @@ def test_an_ensemble_answers_what_its_run_directory_says_wherever_it_lies(
     assert (info.kind, info.name, info.status, info.modality) == ("ensemble", rule, "finished", "both")
     (tmp_path / "far").mkdir()
     shutil.move(tmp_path / "run", tmp_path / "far" / "moved")
-    system = ensemble.load(tmp_path / "far" / "moved", CPU)
+    system = load_run(tmp_path / "far" / "moved", CPU)
     for part in ("valid", "test"):
         written = runs.read_predictions(tmp_path / "far" / "moved", part)
         answered = system.predict(tiny_dataset.select(getattr(split, part)), rows)
@@ -80,10 +79,15 @@ def test_the_average_of_the_run_is_that_of_its_members(fuse, members, tiny_datas
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_history_of_a_training_is_drawn_where_there_was_one(rule, fuse, tmp_path):
-    fuse(rule, tmp_path / "run")
-    drawn = {p.name for p in (tmp_path / "run").glob("history.*")}
-    assert drawn == ({"history.jsonl", "history.png"} if rule == "feature" else set())
+def test_there_is_a_history_where_a_network_was_trained(rule, fuse, tmp_path):
+    info = fuse(rule, tmp_path / "run")
+    trained = rule == "feature"
+    assert (tmp_path / "run" / "history.jsonl").exists() == trained
+    if trained:
+        history = runs.read_history(tmp_path / "run")
+        assert info.best_epoch == min(history, key=lambda result: result.valid_loss).epoch
+    else:
+        assert info.best_epoch is None
 
 
 @pytest.mark.parametrize("rule", ["weighted", "feature"])
@@ -125,10 +129,10 @@ def test_encoders_trained_on_lie_beside_members_that_stay_as_they_were(fuse, mem
 def test_an_ensemble_with_encoders_of_its_own_moves_with_them(fuse, tiny_dataset, rows, split, tmp_path):
     fuse("feature", tmp_path / "run", train_encoders=True)
     (tmp_path / "run").rename(tmp_path / "moved")
-    answered = ensemble.load(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
+    answered = load_run(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
     assert np.array_equal(answered.probs, runs.read_predictions(tmp_path / "moved", "test").probs)
     shutil.rmtree(tmp_path / "moved" / "encoders")
-    with_members = ensemble.load(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
+    with_members = load_run(tmp_path / "moved", CPU).predict(tiny_dataset.select(split.test), rows)
     assert not np.array_equal(with_members.probs, answered.probs), "the encoders' own weights play a part"
 
 
@@ -142,7 +146,7 @@ def test_the_same_command_after_a_kill_ends_like_one_left_alone(train_encoders, 
     with pytest.raises(KilledError):
         fuse("feature", tmp_path / "run", on_epoch=kill, train_encoders=train_encoders)
     with pytest.raises(SerError, match="is not finished"):
-        ensemble.load(tmp_path / "run", CPU)
+        load_run(tmp_path / "run", CPU)
     seen = []
     fuse(
         "feature",
@@ -168,20 +172,20 @@ def test_a_finished_ensemble_is_returned_at_once(fuse, tmp_path):
 
 def test_another_rule_is_refused_with_the_difference(fuse, tmp_path):
     fuse("average", tmp_path / "run")
-    with pytest.raises(MismatchError, match=r'ensemble\.rule was "average", now "max-confidence"'):
+    with pytest.raises(MismatchError, match=r'rule was "average", now "max-confidence"'):
         fuse("max-confidence", tmp_path / "run")
 
 
 def test_other_members_are_refused_with_the_difference(fuse, members, tmp_path):
     fuse("average", tmp_path / "run")
-    other = (changed_info(members[0], train={"lr": 0.5}), members[1])
+    other = (changed_info(members[0], train={**members[0].info.settings.train, "lr": 0.5}), members[1])
     with pytest.raises(MismatchError, match=r"members\.acoustic\.train\.lr was 0\.01, now 0\.5"):
         fuse("average", tmp_path / "run", given=other)
 
 
 def test_an_utterance_without_words_is_answered_by_sound_alone(fuse, members, tiny_dataset, rows, tmp_path):
     fuse("average", tmp_path / "run")
-    system = ensemble.load(tmp_path / "run", CPU)
+    system = load_run(tmp_path / "run", CPU)
     first, second = tiny_dataset.manifest.utterances[:2]
     mute = replace(first, transcripts={})
     assert system.lacks(mute) == "words"
@@ -195,13 +199,13 @@ def test_an_utterance_without_words_is_answered_by_sound_alone(fuse, members, ti
 def test_an_utterance_without_sound_is_answered_by_its_words(fuse, members, tiny_dataset, rows, tmp_path):
     fuse("weighted", tmp_path / "run")
     utterance = tiny_dataset.manifest.utterances[0]
-    answered = ensemble.load(tmp_path / "run", CPU).predict([replace(utterance, audio=None)], rows)
+    answered = load_run(tmp_path / "run", CPU).predict([replace(utterance, audio=None)], rows)
     np.testing.assert_allclose(answered.probs, members[1].predict([utterance], rows).probs, atol=1e-6)
 
 
 def test_each_utterance_gets_its_own_answer_whatever_its_neighbours_lack(fuse, tiny_dataset, rows, tmp_path):
     fuse("average", tmp_path / "run")
-    system = ensemble.load(tmp_path / "run", CPU)
+    system = load_run(tmp_path / "run", CPU)
     first, second, third, fourth, fifth = tiny_dataset.manifest.utterances[:5]
     mixed = [replace(first, transcripts={}), second, replace(third, audio=None), replace(fourth, transcripts={}), fifth]
     alone = np.concatenate([system.predict([utterance], rows).probs for utterance in mixed])
@@ -212,18 +216,18 @@ def test_an_utterance_with_neither_is_refused_by_name(fuse, tiny_dataset, rows, 
     fuse("average", tmp_path / "run")
     empty = replace(tiny_dataset.manifest.utterances[0], audio=None, transcripts={})
     with pytest.raises(SerError, match=f"'{empty.id}' has neither the sound nor the words"):
-        ensemble.load(tmp_path / "run", CPU).predict([empty], rows)
+        load_run(tmp_path / "run", CPU).predict([empty], rows)
 
 
 def test_members_with_other_labels_are_refused(members, tiny_dataset):
     odd = replace(members[1], info=replace(members[1].info, labels=("joy", "grief")))
-    with pytest.raises(MismatchError, match=r"acoustic and .*linguistic have other labels: .* against joy, grief"):
+    with pytest.raises(MismatchError, match=r"acoustic and .*linguistic have different labels: .* against joy, grief"):
         fusion.check_members((members[0], odd), tiny_dataset)
 
 
 def test_members_of_another_fold_are_refused_with_the_difference(members, tiny_dataset, train, plans, tmp_path):
     train(plans.linguistic, tmp_path / "fold2", split=make_split(tiny_dataset.manifest, "loso", fold=2))
-    other = ensemble.load(tmp_path / "fold2", CPU)
+    other = load_run(tmp_path / "fold2", CPU)
     with pytest.raises(
         MismatchError, match=r"not trained on the same split: split\.fold was 1, now 2; .*Train both with"
     ):
@@ -231,7 +235,8 @@ def test_members_of_another_fold_are_refused_with_the_difference(members, tiny_d
 
 
 def test_members_of_other_data_are_refused_with_the_difference(members, tiny_dataset):
-    other = changed_info(members[1], data={"manifest_sha256": "f00"})
+    data = structs.replace(members[1].info.settings.data, manifest_sha256="f00")
+    other = changed_info(members[1], data=data)
     with pytest.raises(MismatchError, match=r"not trained on the same data: data\.manifest_sha256 was .* now \"f00\""):
         fusion.check_members((members[0], other), tiny_dataset)
 
@@ -259,10 +264,10 @@ def test_refused_members_leave_nothing_behind(fuse, members, tmp_path):
 
 def test_a_setting_goes_to_every_rule_that_has_it():
     configs = fusion.rule_configs(RULES, ["ensemble.steps=7", "ensemble.train_encoders=true", "train.epochs=5"])
-    assert configs["weighted"][0].steps == 7
-    assert configs["feature"][0].train_encoders is True
-    assert configs["average"][0] == average.Config()
-    assert all(train_config.epochs == 5 for _, train_config in configs.values())
+    assert configs["weighted"].config.steps == 7
+    assert configs["feature"].config.train_encoders is True
+    assert configs["average"].config == average.Config()
+    assert all(rule.train.epochs == 5 for rule in configs.values())
 
 
 @pytest.mark.parametrize(
@@ -272,7 +277,7 @@ def test_a_setting_goes_to_every_rule_that_has_it():
         (["average"], ["ensemble.steps=7"], r"No setting called 'ensemble\.steps'"),
         (RULES, ["architecture.dropout=0"], r"--set architecture\.… does nothing in `ser ensemble`"),
         (["average", "weighted"], ["train.lr=1"], r"does nothing with --rule average, weighted: no network is trained"),
-        (["feature"], ["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\] does nothing in `ser ensemble`, which hears"),
+        (["feature"], ["train.speeds=[0.9]"], r"train\.speeds=\[0\.9\] does nothing in `ser ensemble`, which reads"),
         (["feature"], ["ensemble.dropout=2"], r"ensemble\.dropout=2"),
     ],
 )

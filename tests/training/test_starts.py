@@ -5,7 +5,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from sercli.model import inference, spec
+from sercli.model import spec
+from sercli.model.loading import load_model
 
 CPU = torch.device("cpu")
 
@@ -18,7 +19,7 @@ def test_what_was_measured_on_the_train_part_is_in_the_run(train, split, tiny_da
     train(spec.resolve(None, None, settings), tmp_path / "run")
     weights = load_file(tmp_path / "run" / "weights.safetensors")
     assert np.linalg.norm(weights["removed"]) == pytest.approx(1.0, abs=1e-5)
-    model = inference.load(tmp_path / "run", CPU)
+    model = load_model(tmp_path / "run", CPU)
     means = np.stack(
         [row.mean(axis=0) for row in rows(tiny_dataset.select(split.train), "log-mel", model.features[0][1])]
     )

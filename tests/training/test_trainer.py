@@ -70,15 +70,15 @@ def same_weights(first, second):
 def test_a_separable_problem_is_learned(architecture):
     learner = trainer(architecture, train=toy(90, 1), valid=toy(30, 2), epochs=25, lr=0.02)
     *_, last = learner.epochs()
-    assert learner.progress.best.valid_uar > 0.9
-    assert last.train_loss < 0.5 * learner.progress.history[0].train_loss
+    assert learner.state.best.valid_uar > 0.9
+    assert last.train_loss < 0.5 * learner.state.history[0].train_loss
 
 
 def test_it_is_learned_under_every_augmentation_at_once():
     # Without the shift: here the column itself is the class.
     learner = trainer(train=toy(90, 1), valid=toy(30, 2), **{**AUGMENTED, "shift": 0, "epochs": 25, "lr": 0.02})
     list(learner.epochs())
-    assert learner.progress.best.valid_uar > 0.9
+    assert learner.state.best.valid_uar > 0.9
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
@@ -120,8 +120,8 @@ def test_a_run_taken_up_ends_like_one_left_alone(architecture, killed_after, tmp
     again = trainer(architecture, **AUGMENTED)
     again.resume(tmp_path / "resume.safetensors")
     list(again.epochs())
-    assert figures(again.progress.history) == expected
-    assert figures([again.progress.best]) == figures([undisturbed.progress.best])
+    assert figures(again.state.history) == expected
+    assert figures([again.state.best]) == figures([undisturbed.state.best])
     assert same_weights(again, undisturbed)
 
 
@@ -131,7 +131,7 @@ def test_what_was_trained_before_the_kill_keeps_its_seconds(tmp_path):
     killed.save(tmp_path / "resume.safetensors")
     again = trainer()
     again.resume(tmp_path / "resume.safetensors")
-    assert again.progress.history == killed.progress.history
+    assert again.state.history == killed.state.history
 
 
 def test_training_stops_when_the_validation_loss_has_not_fallen_for_the_patience():
@@ -139,7 +139,7 @@ def test_training_stops_when_the_validation_loss_has_not_fallen_for_the_patience
     history = list(learner.epochs())
     losses = [result.valid_loss for result in history]
     best = losses.index(min(losses)) + 1
-    assert learner.progress.best.epoch == best
+    assert learner.state.best.epoch == best
     assert len(history) == best + 4 < 200
 
 
@@ -156,8 +156,8 @@ def test_a_stopped_run_that_is_taken_up_stays_stopped(tmp_path):
 def test_the_best_weights_are_kept_not_the_last():
     learner = trainer(valid=shuffled(toy(12, 2)), epochs=12, lr=0.05)
     *_, last = learner.epochs()
-    assert last.valid_loss > learner.progress.best.valid_loss
-    assert learner.validate()[0] == pytest.approx(learner.progress.best.valid_loss, rel=1e-6)
+    assert last.valid_loss > learner.state.best.valid_loss
+    assert learner.validate()[0] == pytest.approx(learner.state.best.valid_loss, rel=1e-6)
     assert not learner.module.training
 
 
@@ -166,8 +166,8 @@ def test_the_last_weights_are_kept_where_that_is_wanted_and_patience_has_no_say(
     learner = trainer(**settings)
     *_, last = learner.epochs()
     assert last.epoch == 12
-    assert last.valid_loss > min(result.valid_loss for result in learner.progress.history)
-    assert learner.progress.best is last
+    assert last.valid_loss > min(result.valid_loss for result in learner.state.history)
+    assert learner.state.best is last
     assert learner.validate()[0] == pytest.approx(last.valid_loss, rel=1e-6)
     killed = trainer(**settings)
     list(islice(killed.epochs(), 7))
@@ -175,7 +175,7 @@ def test_the_last_weights_are_kept_where_that_is_wanted_and_patience_has_no_say(
     again = trainer(**settings)
     again.resume(tmp_path / "resume.safetensors")
     list(again.epochs())
-    assert figures(again.progress.history) == figures(learner.progress.history)
+    assert figures(again.state.history) == figures(learner.state.history)
     assert same_weights(again, learner)
 
 
@@ -194,8 +194,8 @@ def test_a_later_epoch_that_diverges_is_named_and_nothing_of_it_is_kept():
     torch.nn.init.constant_(learner.module.classifier.weight, math.nan)
     with pytest.raises(DivergedError, match=r"diverged in epoch 3: the loss is nan"):
         next(epochs)
-    assert len(learner.progress.history) == 2
-    assert all(t.isfinite().all() for t in learner.progress.best_weights.values())
+    assert len(learner.state.history) == 2
+    assert all(t.isfinite().all() for t in learner.state.best_weights.values())
 
 
 def test_class_weights_are_the_inverse_frequencies_with_mean_one_over_the_examples():
@@ -255,7 +255,7 @@ def test_a_damaged_resume_file_says_what_to_do(content, tmp_path):
     path = tmp_path / "resume.safetensors"
     path.write_bytes(content)
     with pytest.raises(
-        SerError, match=r"resume\.safetensors cannot be taken up .* delete it to train from the first epoch"
+        SerError, match=r"resume\.safetensors cannot be used .* delete it to train from the first epoch"
     ):
         trainer().resume(path)
 
@@ -274,9 +274,9 @@ def test_a_resume_file_without_the_best_weights_is_refused(tmp_path):
     path = tmp_path / "resume.safetensors"
     learner = trainer()
     next(learner.epochs())
-    learner.progress.best_weights = {}
+    learner.state.best_weights = {}
     learner.save(path)
-    with pytest.raises(SerError, match=r"cannot be taken up \(the best weights are not whole\); delete it"):
+    with pytest.raises(SerError, match=r"cannot be used \(the best weights are incomplete\); delete it"):
         trainer().resume(path)
 
 
@@ -300,44 +300,10 @@ def test_a_device_that_cannot_be_used_is_refused_with_what_can(name):
         pick_device(name)
 
 
-def test_what_a_network_names_as_slow_takes_its_share_of_the_step_in_every_epoch():
-    def moved(share):
-        learner = trainer(epochs=2, schedule="cosine", clip_norm=0.0)
-        module = learner.module
-        module.slow_parameters = lambda: dict.fromkeys(module.classifier.parameters(), share)
-        learner = Trainer(module, learner.train, learner.valid, learner.config, seed=0, device=CPU)
-        before = {name: p.detach().clone() for name, p in module.named_parameters()}
-        next(learner.epochs())
-        steps = {name: float((p.detach() - before[name]).abs().max()) for name, p in module.named_parameters()}
-        rest = max(value for name, value in steps.items() if "classifier" not in name)
-        return steps["classifier.weight"], rest, [group["lr"] for group in learner.optimiser.param_groups]
-
-    (whole, rest, _), (tenth, same, sizes) = moved(1.0), moved(0.1)
-    assert tenth == pytest.approx(whole / 10, rel=0.3)
-    assert same == pytest.approx(rest, rel=0.3)
-    assert sorted(sizes) == pytest.approx([0.001, 0.01])
-
-
-def test_a_killed_training_with_slow_parameters_goes_on_as_if_it_had_not_been(tmp_path):
-    def learner():
-        made = trainer(epochs=4, schedule="cosine")
-        module = made.module
-        module.slow_parameters = lambda: dict.fromkeys(module.classifier.parameters(), 0.1)
-        return Trainer(module, made.train, made.valid, made.config, seed=0, device=CPU)
-
-    whole, killed, taken_up = learner(), learner(), learner()
-    list(whole.epochs())
-    list(islice(killed.epochs(), 2))
-    killed.save(tmp_path / "resume.safetensors")
-    taken_up.resume(tmp_path / "resume.safetensors")
-    list(taken_up.epochs())
-    assert same_weights(whole, taken_up)
-
-
 def test_sgd_learns_a_separable_problem_and_goes_on_after_a_kill(tmp_path):
     whole, killed, taken_up = (trainer(optimiser="sgd", lr=0.3, epochs=12, schedule="cosine") for _ in range(3))
     list(whole.epochs())
-    assert whole.progress.best.valid_uar > 0.9
+    assert whole.state.best.valid_uar > 0.9
     list(islice(killed.epochs(), 5))
     killed.save(tmp_path / "resume.safetensors")
     taken_up.resume(tmp_path / "resume.safetensors")

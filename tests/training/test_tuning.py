@@ -1,16 +1,15 @@
 import dataclasses
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from types import SimpleNamespace
 
 import optuna
 import pytest
 import torch
-from optuna.storages._rdb.models import TrialModel
 from optuna.trial import FixedTrial, TrialState
 
+from sercli._system import processes
 from sercli.dataset.splits import make_split
 from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.model import inference, spec
@@ -37,7 +36,7 @@ def rows(tiny_dataset, no_progress):
 
 def run(search, out, rows, n_trials=3, **options):
     return tuning.tune(
-        search, out, n_trials=n_trials, rows=rows, on_trial=options.pop("on_trial", lambda trial: None), **options
+        search, out, n_trials=n_trials, provider=rows, on_trial=options.pop("on_trial", lambda trial: None), **options
     )
 
 
@@ -52,7 +51,7 @@ def test_a_search_holds_train_and_validation_ids_alone(search, split):
     assert (search.train_ids, search.valid_ids) == (split.train, split.valid)
     named = {f.name for f in dataclasses.fields(search)}
     assert not named & {"split", "test_ids"}
-    assert not any(i in json.dumps(search.identity) for i in split.test)
+    assert not any(i in json.dumps(search.settings) for i in split.test)
 
 
 def test_no_trial_opens_the_test_part(search, split, rows, tmp_path):
@@ -79,18 +78,18 @@ def test_a_study_ends_with_its_trials_best_first(studied):
 
 def test_a_trials_value_is_the_validation_recall_of_its_best_epoch(studied, search, rows):
     _, outcome = studied
-    plan = tuning.propose(FixedTrial(outcome.best.params), search.plan)
+    plan = tuning.propose(FixedTrial(outcome.best.params), search.config)
     trainer = experiment.make_trainer(
         search.dataset, plan, search.train_ids, search.valid_ids, rows, 0, torch.device("cpu")
     )
     list(trainer.epochs())
-    assert trainer.progress.best.valid_uar == outcome.best.value
+    assert trainer.state.best.valid_uar == outcome.best.value
 
 
 def test_the_best_trial_is_a_file_that_train_takes(studied, search):
     out, outcome = studied
     plan = spec.resolve("linguistic", out / "best.json", {})
-    assert plan == tuning.propose(FixedTrial(outcome.best.params), search.plan)
+    assert plan == tuning.propose(FixedTrial(outcome.best.params), search.config)
     assert spec.resolve(None, out / "best.json", {}).model == plan.model
     assert plan.train.lr == outcome.best.params["train.lr"]
     assert plan.model.architecture_config.hidden_size == outcome.best.params["architecture.hidden_size"]
@@ -119,7 +118,7 @@ def test_a_study_taken_up_counts_what_is_done(search, rows, tmp_path):
 
 def test_a_study_taken_up_after_a_kill_does_not_propose_the_same_again(search, rows, tmp_path, monkeypatch):
     def interrupted(trial, search, rows):
-        tuning.propose(trial, search.plan)
+        tuning.propose(trial, search.config)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -134,7 +133,7 @@ def test_a_study_taken_up_after_a_kill_does_not_propose_the_same_again(search, r
 def test_other_settings_are_refused_with_the_difference(studied, tiny_dataset, split, rows):
     out, _ = studied
     plan = spec.resolve("linguistic", None, {"train": {"epochs": 3}})
-    with pytest.raises(MismatchError, match=r"'linguistic' was begun with other settings: train\.epochs was 2, now 3"):
+    with pytest.raises(MismatchError, match=r"was started with other settings: train\.epochs was 2, now 3"):
         run(tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu"), out, rows)
 
 
@@ -142,7 +141,7 @@ def test_another_fold_is_refused_with_the_difference(studied, search, tiny_datas
     out, _ = studied
     split = make_split(tiny_dataset.manifest, "loso", fold=2)
     with pytest.raises(MismatchError, match=r"split\.fold was 1, now 2"):
-        run(tuning.search_of(tiny_dataset, search.plan, split, seed=0, device="cpu"), out, rows)
+        run(tuning.search_of(tiny_dataset, search.config, split, seed=0, device="cpu"), out, rows)
 
 
 def test_two_processes_share_one_study(search, rows, tmp_path):
@@ -155,55 +154,49 @@ def test_two_processes_share_one_study(search, rows, tmp_path):
     assert spec.resolve("linguistic", tmp_path / "best.json", {}).train.lr == outcome.best.params["train.lr"]
 
 
-@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
-def test_no_two_of_them_take_up_the_same_waiting_trial(search, tmp_path, monkeypatch):
-    studies = [tuning._open_study(search, f"sqlite:///{tmp_path / 'study.db'}") for _ in range(2)]
-    studies[0].enqueue_trial({})
-    find = TrialModel.find_or_raise_by_id
-
-    def found_and_thought_about(*args, **options):
-        found = find(*args, **options)
-        time.sleep(0.2)
-        return found
-
-    monkeypatch.setattr(TrialModel, "find_or_raise_by_id", found_and_thought_about)
-    with ThreadPoolExecutor(2) as pool:
-        numbers = list(pool.map(lambda study: study.ask().number, studies))
-    assert sorted(numbers) == [0, 1]
-
-
 def test_no_more_processes_start_than_trials_are_left(search, rows, tmp_path, monkeypatch):
-    started = []
+    started, pool = [], processes.pool
 
-    class Idle:
-        sentinel, exitcode = 0, 0
+    @contextmanager
+    def watched(jobs):
+        started.append(jobs)
+        with pool(jobs) as executor:
+            yield executor
 
-        def __init__(self, *, target, args):
-            started.append(args)
-
-        def start(self):
-            pass
-
-        def is_alive(self):
-            return False
-
-    run(search, tmp_path, rows, n_trials=2)
-    monkeypatch.setattr(tuning, "get_context", lambda kind: SimpleNamespace(Process=Idle))
-    run(search, tmp_path, rows, n_trials=2, jobs=4)
+    run(search, tmp_path, rows, n_trials=1)
+    monkeypatch.setattr(processes, "pool", watched)
+    run(search, tmp_path, rows, n_trials=1, jobs=4)
     assert started == [], "the study is done"
-    run(search, tmp_path, rows, n_trials=4, jobs=4)
-    assert len(started) == 2
+    run(search, tmp_path, rows, n_trials=2, jobs=4)
+    assert started == [1]
 
 
-def test_trials_are_told_of_once_each_as_they_end_whatever_their_numbers():
+def test_an_error_in_a_process_is_that_of_the_command(search, rows, tmp_path):
+    odd = replace(search, device="nonsense")
+    with pytest.raises(SerError, match="--device nonsense cannot be used here"):
+        run(odd, tmp_path, rows, n_trials=2, jobs=2)
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_a_trial_whose_process_was_killed_counts_as_failed(search, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "_HEARTBEAT_S", 1)
+    study = tuning._open_study(search, f"sqlite:///{tmp_path / 'study.db'}")
+    killed = study.ask()
+    study._storage.record_heartbeat(killed._trial_id)
+    time.sleep(3.5)  # stale after two heartbeats were missed
+    outcome = run(search, tmp_path, rows, n_trials=1)
+    assert {t.number: t.state.name for t in outcome.trials} == {0: "FAIL", 1: "COMPLETE"}
+
+
+def test_each_trial_is_reported_once_as_it_ends_whatever_its_number():
     study, told, heard = optuna.create_study(), set(), []
     first, second, third = study.ask(), study.ask(), study.ask()
     study.tell(second, 0.5)
-    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    tuning._show_ended(study, told, lambda trial: heard.append(trial.number))
     study.tell(first, 0.4)
     study.tell(third, state=TrialState.FAIL)
-    tuning._tell(study, told, lambda trial: heard.append(trial.number))
-    tuning._tell(study, told, lambda trial: heard.append(trial.number))
+    tuning._show_ended(study, told, lambda trial: heard.append(trial.number))
+    tuning._show_ended(study, told, lambda trial: heard.append(trial.number))
     assert heard == [1, 0]
 
 
@@ -237,7 +230,7 @@ def test_a_study_without_a_finished_trial_says_so(search, rows, tmp_path, monkey
 
 def test_importances_are_shares_of_the_parameters(search):
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(lambda trial: tuning.propose(trial, search.plan).train.lr, n_trials=30)
+    study.optimize(lambda trial: tuning.propose(trial, search.config).train.lr, n_trials=30)
     importances = tuning.summarise(study).importances
     assert max(importances, key=importances.get) == "train.lr"
     assert sum(importances.values()) == pytest.approx(1)
@@ -257,7 +250,7 @@ def test_a_storage_that_cannot_be_opened_is_refused_by_its_url(url, search, rows
 def test_several_presets_share_one_storage(search, split, tiny_dataset, rows, tmp_path):
     url = f"sqlite:///{tmp_path}/shared.db"
     run(search, tmp_path / "first", rows, n_trials=1, storage=url)
-    plan = replace(search.plan, name="linguistic-lstm")
+    plan = replace(search.config, name="linguistic-lstm")
     other = tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu")
     assert len(run(other, tmp_path / "second", rows, n_trials=1, storage=url).trials) == 1
     assert not (tmp_path / "first" / "study.db").exists()
@@ -266,4 +259,4 @@ def test_several_presets_share_one_storage(search, split, tiny_dataset, rows, tm
 def test_a_setting_that_the_search_chooses_cannot_be_given(search, split):
     given = ["train.epochs", "train.lr"]
     with pytest.raises(ConfigError, match=r"--set train\.lr does nothing in `ser tune`"):
-        tuning.search_of(search.dataset, search.plan, split, seed=0, device="cpu", given=given)
+        tuning.search_of(search.dataset, search.config, split, seed=0, device="cpu", given=given)

@@ -84,7 +84,9 @@ def dataset_summary(
         show(console or stdout(), Text("Remarks", "bold"), table)
 
 
-def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, console: Console | None = None) -> None:
+def systems_table(
+    reports: Sequence[Report], baselines: Sequence[Report], *, title: str, console: Console | None = None
+) -> None:
     """Show one row a system and below it one a baseline; the best of several systems is bold."""
     names = _FIGURES
     best = {name: max((getattr(report, name) for report in reports), default=0.0) for name in names}
@@ -97,7 +99,7 @@ def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, con
     for report in baselines:
         values = [figure(getattr(report, name)) for name in names]
         table.add_row(plain(report.name), str(report.n), *values, style="dim")
-    show(console or stdout(), table, *_absent([*reports, *baselines]))
+    show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]))
 
 
 def review_table(review: "Review", headline: str, *, console: Console | None = None) -> None:

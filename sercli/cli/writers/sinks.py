@@ -90,14 +90,15 @@ def explain(recordings: Recordings, path: Path, *, by: "Kind | None", at_s: floa
     """
     from sercli._system import devices
     from sercli.evaluation import plots
-    from sercli.model import attribution, ensemble
+    from sercli.model import attribution
+    from sercli.model.loading import load_run
 
     recording, config = recordings.all[0], recordings.config
     assert recording.path is not None
     prediction = _spoken_at(recordings.kept or [], at_s)
     if recording.text is not None:
         prediction = replace(prediction, asr_confidence=None)  # words that are given were not recognised
-    predictor = ensemble.load(config.model, devices.pick_device(config.device))
+    predictor = load_run(config.model, devices.pick_device(config.device))
     with render.progress("Explaining", None):
         found = attribution.explain(predictor, prediction, recording.path, by=by)
     plots.explanation_picture(found, path, name=Path(prediction.path).name, label=str(prediction.label))

@@ -1,0 +1,64 @@
+"""The settings of a run, as run.json keeps them: equal settings make an equal run.
+
+Each record is read strictly: an unknown field, as a newer version may write it, is refused by its name.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from sercli.config import Section
+from sercli.types import HUMAN
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Refuses unknown fields."""
+
+
+class DataSettings(_Strict, frozen=True):
+    """The data that a run was trained on."""
+
+    corpus: str  # "none" where it was trained on none itself
+    manifest_sha256: str
+    words: str = HUMAN  # whose transcripts: `HUMAN`, or the name of a recogniser
+    words_sha256: str = ""  # of a recogniser's transcripts
+
+
+class SplitSettings(_Strict, frozen=True):
+    """How the data was divided."""
+
+    kind: str
+    leaky: bool
+    fold: int | None = None  # counted from 1; None: all of them
+    n_folds: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    hash: str = ""
+
+
+class ExperimentSettings(_Strict, frozen=True, omit_defaults=True):
+    """The sections of an experiment's configuration; empty where a run has none of its own."""
+
+    model: Section = {}
+    feature: Section = {}
+    architecture: Section = {}
+    train: Section = {}
+
+    def sections(self) -> dict[str, Section]:
+        """The same as `spec.build` takes them."""
+        return {"model": self.model, "feature": self.feature, "architecture": self.architecture, "train": self.train}
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as in run.json."""
+        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, object])
+
+
+class RunSettings(ExperimentSettings, frozen=True, kw_only=True):
+    """Everything that the command decided."""
+
+    data: DataSettings
+    split: SplitSettings
+    seeds: Annotated[tuple[int, ...], Meta(min_length=1, max_length=10_000)]  # a cross-validation may have several
+    by_fold: dict[str, ExperimentSettings] = {}  # of a cross-validation whose folds were tuned apart
+    rule: str = ""  # of an ensemble
+    ensemble: Section = {}  # configuration of the rule
+    members: dict[str, "RunSettings"] = {}  # of an ensemble: modality -> settings of the member

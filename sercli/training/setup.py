@@ -1,0 +1,110 @@
+"""What a training or a search starts from: configurations, the dataset and its folds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sercli import plugins
+from sercli.config import parse_sets
+from sercli.dataset import feature_cache, folds, manifest, splits
+from sercli.dataset.manifest import Dataset
+from sercli.errors import SerError
+from sercli.model import spec
+from sercli.model.spec import ExperimentConfig
+from sercli.types import HUMAN, Split
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The experiments of a command."""
+
+    configs: tuple[ExperimentConfig, ...]  # one for each fold
+    dataset: Dataset
+    folds: tuple[Split, ...]  # one, or all of the split
+    crossed: bool  # whether all folds were asked for
+
+    @property
+    def name(self) -> str:
+        """Of the preset, or "custom"."""
+        return self.configs[0].name
+
+
+def make_setup(
+    model: str | None,
+    file: Path | None,
+    sets: list[str] | None,
+    data: Path,
+    *,
+    words: str,
+    split: str | None,
+    n_folds: int | None,
+    fold: int | None,
+    seed: int,
+) -> Setup:
+    """Resolve the settings, open the dataset and split it.
+
+    Args:
+        model: name of a preset.
+        file: settings, or the folder of a search on all folds.
+        sets: values of `--set`.
+        data: folder of the dataset.
+        words: whose transcripts are read.
+        split: its kind; None: the one that the corpus suggests.
+        n_folds: None: as the corpus suggests.
+        fold: counted from 1; None: all.
+        seed: of the split.
+
+    Raises:
+        SerError: one of them is wrong; before anything is computed or written.
+    """
+    changes = parse_sets(sets or [])
+    tuned = file if file is not None and file.is_dir() else None
+
+    def resolve(number: int) -> ExperimentConfig:
+        return spec.resolve(model, tuned / f"fold-{number}" / "best.json" if tuned else file, changes)
+
+    first = resolve(fold or 1)
+    if words != HUMAN and not feature_cache.reads_text(first.model.feature):
+        raise SerError(f"--words {words} does nothing with {first.name}, which reads no text; leave it out.")
+    dataset = manifest.load(data, words=words)
+    parts = _divide(dataset, split or dataset.info.split, n_folds, fold, seed)
+    configs = (first,) if fold else tuple(resolve(part.fold) for part in parts)
+    return Setup(configs, dataset, parts, crossed=fold is None)
+
+
+def trainable(data: Path, words: str) -> tuple[list[str], list[str]]:
+    """The presets that a dataset can train without an extra, and for each other preset why it is left out.
+
+    Raises:
+        SerError: not a prepared dataset.
+    """
+    utterances = manifest.load(data, words=words).manifest.utterances
+    found, left_out = [], []
+    for name in spec.presets():
+        feature = spec.preset_feature(name)
+        plugin = plugins.feature(feature)
+        lacking = next((u for u in utterances if not feature_cache.has_input(u, feature)), None)
+        if isinstance(plugin, plugins.NeedsExtra):
+            left_out.append(f"{name} is left out: it needs the extra `{plugin.EXTRA}`; train it by its name.")
+        elif lacking:
+            what = "words" if feature_cache.reads_text(feature) else "sound"
+            left_out.append(f"{name} is left out: not every utterance has {what}, such as '{lacking.id}'.")
+        else:
+            found.append(name)
+    return found, left_out
+
+
+def _divide(dataset: Dataset, kind: str, n_folds: int | None, fold: int | None, seed: int) -> tuple[Split, ...]:
+    single = kind in ("seed", "official")
+    if n_folds is not None and (single or kind.startswith(folds.FILE)):
+        has = "has one fold" if single else "has the folds of the file"
+        raise SerError(f"--folds does nothing with --split {kind}, which {has}; leave it out.")
+    if kind.startswith(folds.FILE):
+        every = folds.read(Path(kind.removeprefix(folds.FILE)), dataset.manifest)
+        if fold is None:
+            return every
+        splits.check_fold(fold, len(every), kind)
+        return (every[fold - 1],)
+    n_folds = n_folds or dataset.info.folds
+    if fold is None:
+        return splits.make_folds(dataset.manifest, kind, n_folds=n_folds, seed=seed)
+    return (splits.make_split(dataset.manifest, kind, n_folds=n_folds, fold=fold, seed=seed),)
