@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,60 @@ UTF_8 = ("utf-8", "backslashreplace")
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
+def is_visible(name: str) -> bool:
+    """Return whether a name is neither hidden nor one of those that macOS adds to archives.
+
+    >>> [is_visible(name) for name in ("a.wav", "._a.wav", "__MACOSX")]
+    [True, False, False]
+    """
+    return not name.startswith(".") and name != "__MACOSX"
+
+
 def visible_names(folder: Path) -> set[str]:
-    """What lies in a folder, hidden files aside; nothing where there is no folder."""
-    return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
+    """Return the names in a folder without the hidden ones; none where there is no folder."""
+    return set(filter(is_visible, os.listdir(folder))) if folder.is_dir() else set()  # noqa: PTH208
+
+
+def walk(root: Path | str, *, leave_out: str = "", seen: set[str] | None = None) -> Iterator["os.DirEntry[str]"]:
+    """Yield every visible file below a folder: those of a folder by name, then those of its subfolders.
+
+    Links to folders are followed, each real folder once. `entry.path` begins with the root as it was given.
+
+    Args:
+        root: the folder.
+        leave_out: the real path of a folder below it that is passed over.
+        seen: real paths of folders that earlier walks have been in; this one adds its own.
+
+    Raises:
+        SerError: a folder cannot be listed.
+    """
+    seen = set() if seen is None else seen
+    pending = [os.fspath(root)]
+    while pending:
+        folder = pending.pop()
+        real = os.path.realpath(folder)
+        if real in seen or real == leave_out:
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(folder) as entries:
+                visible = sorted((e for e in entries if is_visible(e.name)), key=lambda entry: entry.name)
+        except OSError as error:
+            raise SerError(f"{folder} cannot be read: {error.strerror}; change its permissions.") from None
+        folders = {entry.path for entry in visible if _is_folder(entry)}
+        pending += sorted(folders, reverse=True)
+        yield from (entry for entry in visible if entry.path not in folders)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def odd_name(path: Path) -> str:
-    """Why a path cannot be written down, for what a system gives as a name may be any bytes; "" where it can."""
+    """Return why a path cannot be written down, for a name may be any bytes; "" where it can."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from sercli._system import processes
 from sercli._system.progress import ProgressFactory
-from sercli.audio.reading import read, speech_level_dbfs
+from sercli.audio.condition import speech_level_dbfs
+from sercli.audio.reading import read
 from sercli.dataset.manifest import Dataset
 from sercli.errors import AudioError
-from sercli.types import Utterance
+from sercli.types import SAMPLE_RATE_HZ, Utterance
 
-_RATE_HZ = 16_000
 _SHARE = 64  # utterances that are worth a process
 
 
@@ -42,7 +42,7 @@ def speech_levels(
 def _level(stretch: tuple[Path, float | None, float | None]) -> float | None:
     path, start_s, end_s = stretch
     try:
-        sound = read(path, sample_rate_hz=_RATE_HZ, start_s=start_s, end_s=end_s)
+        sound = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s)
     except AudioError:
         return None
-    return speech_level_dbfs(sound, sample_rate_hz=_RATE_HZ)
+    return speech_level_dbfs(sound)
