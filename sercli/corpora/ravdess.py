@@ -33,21 +33,27 @@ _NAME = re.compile(
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The speech clips below a folder, each actor's folder `Actor_NN` or any other.
+    """Yield the speech clips below a folder, in folders `Actor_NN` or any others.
+
+    A film is used where its clip is not there as audio alone.
 
     Raises:
         SerError: there is no such folder, or no clip of RAVDESS in it.
     """
-    for found in find_clips(root, _NAME, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"):
-        yield found if isinstance(found, Remark) else _utterance(found)
+    found = list(find_clips(root, _NAME, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"))
+    audio_only = {clip.id[2:] for clip in found if isinstance(clip, Clip) and clip.match["modality"] == "03"}
+    for item in found:
+        yield item if isinstance(item, Remark) else _utterance(item, audio_only)
 
 
-def _utterance(clip: Clip) -> Utterance | Remark:
+def _utterance(clip: Clip, audio_only: set[str]) -> Utterance | Remark:
     part = clip.match.groupdict()
     if part["channel"] != "01":
         return Remark("skipped", clip.path, "sung, not spoken")
-    if part["modality"] != "03":
-        return Remark("skipped", clip.path, "sound of a film that is there as audio alone, too")
+    if part["modality"] == "02":
+        return Remark("skipped", clip.path, "film without sound")
+    if part["modality"] == "01" and clip.id[2:] in audio_only:
+        return Remark("skipped", clip.path, "film of a clip that is there as audio alone, too")
     return Utterance(
         id=clip.id,
         corpus="ravdess",

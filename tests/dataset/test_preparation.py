@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import soundfile
+from make_containers import encode
 
 from sercli.dataset import audio_index, manifest, preparation, scan
 from sercli.dataset.feature_specs import feature_configs
@@ -514,3 +515,11 @@ def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspe
     prepare(corpus({"path": "1.wav", "label": "sad"}))
     assert [one.path for one in audio_index.seen_before(tmp_path / "out")] == ["1.wav"]
     assert inspected == ["1.wav", "2.wav"]
+
+
+def test_films_and_compressed_audio_are_prepared_as_they_are(tmp_path, prepare):
+    film = encode(tmp_path / "ravdess" / "01-01-05-01-01-01-01.mp4", codec="aac", video="mpeg4")
+    compressed = encode(tmp_path / "ravdess" / "03-01-03-01-01-01-02.m4a", codec="aac")
+    prepared = prepare(film.parent, corpus="ravdess")
+    assert {u.audio: round(u.duration_s) for u in rows_of(prepared).values()} == {film.name: 2, compressed.name: 2}
+    assert prepared.summary.remarks == ()
