@@ -10,7 +10,7 @@ from sercli.cli import options
 
 if TYPE_CHECKING:
     from sercli.dataset.feature_specs import FeatureSpecs
-    from sercli.dataset.fingerprint import Basis, Summary
+    from sercli.dataset.fingerprint import Fingerprint, Summary
     from sercli.dataset.preparation import Prepared
     from sercli.dataset.transcripts import Added
 
@@ -60,8 +60,8 @@ def prepare(
     made_from = None
     if asr is None:
         keys = [feature_specs.key(*config) for config in configs]
-        made_from = fingerprint.basis(corpus, root, out, label_set=labels.value, features=keys)
-        if made_from and (summary := fingerprint.recall(out, made_from)):
+        made_from = fingerprint.take(corpus, root, out, label_set=labels.value, features=keys)
+        if made_from and (summary := fingerprint.load_summary(out, made_from)):
             _show(summary, {})
             render.note(_next(asr, out))
             return
@@ -120,7 +120,7 @@ def _prepare(
     labels: LabelSet,
     configs: "FeatureSpecs",
     jobs: int,
-    made_from: "Basis | None",
+    made_from: "Fingerprint | None",
 ) -> "Prepared":
     from sercli._system import processes
     from sercli.cli import render

@@ -7,7 +7,6 @@ import pytest
 from sercli.asr import whisper
 from sercli.dataset import manifest, transcripts
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.dataset.packed import Packed
 from sercli.errors import SerError
 from sercli.types import ASR_CONFIDENCE, Transcript, Utterance
 
@@ -63,7 +62,7 @@ def test_utterances_are_found_by_id_in_the_order_asked_for(tmp_path):
 
 def test_the_hash_is_that_of_utterances_and_labels():
     same = make_manifest(ROWS, LABELS).sha256
-    assert make_manifest(Packed(Utterance, ROWS), LABELS).sha256 == same
+    assert make_manifest(list(ROWS), LABELS).sha256 == same
     assert make_manifest(ROWS, LABELS[::-1]).sha256 != same
     assert make_manifest(ROWS[::-1], LABELS).sha256 != same
     assert make_manifest([ROWS[0], replace(ROWS[1], digest="01")], LABELS).sha256 != same
@@ -86,24 +85,30 @@ def test_a_folder_that_was_not_prepared_is_refused(tmp_path, name):
     assert str(caught.value) == expected
 
 
-def test_a_dataset_of_a_newer_version_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("schema", "age", "advice"), [(3, "a newer", "upgrade ser."), (1, "an older", "run `ser prepare` again.")]
+)
+def test_a_dataset_of_another_version_is_refused(tmp_path, schema, age, advice):
     manifest.save(make_dataset(tmp_path))
-    edit_info(tmp_path, schema=2, unheard_of="field")
+    edit_info(tmp_path, schema=schema, unheard_of="field")
     with pytest.raises(SerError) as caught:
         manifest.load(tmp_path)
-    expected = f"{tmp_path} was prepared by a newer version of ser (schema 2, this one reads up to 1); upgrade ser."
+    expected = f"{tmp_path} was prepared by {age} version of ser (schema {schema}, this one reads 2); {advice}"
     assert str(caught.value) == expected
 
 
 def test_a_schema_that_is_no_number_is_refused(tmp_path):
     manifest.save(make_dataset(tmp_path))
     edit_info(tmp_path, schema="2b")
-    with pytest.raises(SerError, match=r"newer version of ser \(schema 2b, "):
+    with pytest.raises(
+        SerError, match=r"cannot be read: Expected `int`, got `str` - at `\$\.schema`\. Run `ser prepare`"
+    ):
         manifest.load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b'{"corpus": "tab', b"[]", b"\xff\xfe", b'{"corpus": "\xff"}', b'{"corpus": 1}']
+    "content",
+    [b"", b'{"corpus": "tab', b"[]", b"\xff\xfe", b'{"schema": 2, "corpus": "\xff"}', b'{"schema": 2, "corpus": 1}'],
 )
 def test_a_damaged_dataset_json_is_refused(tmp_path, content):
     manifest.save(make_dataset(tmp_path))
