@@ -55,7 +55,6 @@ HOMES = {
     "faster_whisper": ("sercli.asr.whisper",),
     "ctranslate2": ("sercli.asr.whisper",),
     "jiwer": ("sercli.dataset.transcripts",),
-    "moonshine_voice": ("sercli.asr.moonshine",),
     "huggingface_hub": ("sercli.whisper",),
     "av": ("sercli.audio.containers",),
     "silero_vad": (),  # its import sets torch's number of threads; sercli.audio.silero reads its model

@@ -245,7 +245,7 @@ def test_another_version_goes_the_whole_way(prepare, made, monkeypatch):
 
 
 def test_a_recogniser_goes_the_whole_way(prepare, made, monkeypatch):
-    monkeypatch.setattr(whisper, "transcribe", lambda sound, config: Transcript("hello"))
+    monkeypatch.setattr(whisper, "make", lambda config, device: lambda signals: [Transcript("hello")] * len(signals))
     assert same_again(prepare, made)
     for _ in range(2):
         heard = prepare(made.root, made.out, "--asr", "whisper")

@@ -151,10 +151,15 @@ def test_a_prepare_killed_between_its_two_files_is_seen(tmp_path):
         manifest.load(tmp_path)
 
 
+def _always(text, confidence):
+    """Stands in for `whisper.make`."""
+    return lambda config, device: lambda signals: [Transcript(text, confidence=confidence)] * len(signals)
+
+
 @pytest.fixture
 def heard(tmp_path, monkeypatch, no_progress):
     """A dataset of three utterances, two with sound, as `ser prepare --asr whisper` leaves it; Whisper hears "oh"."""
-    monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.25))
+    monkeypatch.setattr(whisper, "make", _always("oh", 0.25))
     monkeypatch.setattr(transcripts, "read", lambda *_, **__: None)
     rows = (ROWS[0], ROWS[1], replace(ROWS[1], id="c", digest="11", transcripts={"human": "ah"}))
     dataset = make_dataset(tmp_path, rows)
@@ -183,7 +188,7 @@ def test_what_recognisers_hear_makes_no_other_manifest(heard):
 def test_words_that_differ_are_told_apart(heard, monkeypatch, no_progress):
     before = manifest.load(heard.folder, words="whisper").words_sha256
     assert before == manifest.load(heard.folder, words="whisper").words_sha256 != heard.words_sha256
-    monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.5))
+    monkeypatch.setattr(whisper, "make", _always("oh", 0.5))
     config = whisper.Config(beam_size=5)
     rows = heard.manifest.utterances
     transcripts.add(heard.folder, heard.folder, rows, "whisper", config, jobs=1, progress=no_progress)
@@ -191,11 +196,12 @@ def test_words_that_differ_are_told_apart(heard, monkeypatch, no_progress):
 
 
 def test_words_that_nobody_heard_are_refused_with_the_way_to_hear_them(heard):
+    (heard.folder / "transcripts" / "whisper.jsonl").unlink()
     with pytest.raises(SerError) as caught:
-        manifest.load(heard.folder, words="moonshine")
+        manifest.load(heard.folder, words="whisper")
     assert str(caught.value) == (
-        f"{heard.folder} has no transcripts by moonshine of 2 of its 3 utterances (the first: 'b'); repeat the "
-        f"`ser prepare table … --out {heard.folder}` that made it, with --asr moonshine added."
+        f"{heard.folder} has no transcripts by whisper of 2 of its 3 utterances (the first: 'b'); repeat the "
+        f"`ser prepare table … --out {heard.folder}` that made it, with --asr whisper added."
     )
 
 
@@ -214,6 +220,6 @@ def test_words_of_a_dataset_without_sound_are_refused(tmp_path):
 
 def test_words_of_an_unknown_recogniser_are_refused_with_the_nearest(heard):
     with pytest.raises(
-        SerError, match=r"^No words called 'whispr'\. Did you mean 'whisper'\? Available: human, moonsh"
+        SerError, match=r"^No words called 'whispr'\. Did you mean 'whisper'\? Available: human, whisper\."
     ):
         manifest.load(heard.folder, words="whispr")
