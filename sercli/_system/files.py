@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Files: walking folders, and writing whole or not at all."""
 
 import errno
 import os
@@ -84,8 +84,8 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
     """Write under a temporary name in the same folder, then rename: a reader sees the old file or the new one.
 
     Args:
-        path: the file; its folder is made where it is missing.
-        content: bytes, text, or a function that writes to the path that it is given.
+        path: the file; its folder is made if it is missing.
+        content: bytes, text, or a function that writes to the path it is called with.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # as _TEMPORARY says
@@ -96,16 +96,16 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)  # noqa: PTH105 - the one call that is atomic everywhere
     except OSError as error:
-        # By the name that people know; numpy gives no number where it could not write all that it has.
+        # With the name that the user knows; numpy's error has no number if it could not write everything.
         number = errno.ENOSPC if error.errno is None else error.errno
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        with suppress(OSError):  # the disk that failed the writing may fail this as well
+        with suppress(OSError):  # the disk may fail again
             temporary.unlink()
 
 
 def refuse_links_out(folder: Path) -> None:
-    """Refuse a folder, which may be anybody's, in which a link to a folder leads out of it: what is written would, too.
+    """Refuse a folder with a link to a folder outside of it, because writing below that link would leave the folder.
 
     Raises:
         SerError: naming the link.
@@ -118,7 +118,7 @@ def refuse_links_out(folder: Path) -> None:
 
 
 def sweep(folder: Path, of: str | None = None) -> None:
-    """Remove what processes that were killed while they wrote have left in a folder.
+    """Remove the temporary files that killed processes left in a folder.
 
     Args:
         folder: nobody may be writing there.

@@ -7,7 +7,16 @@ from pathlib import Path, PurePosixPath
 from sercli._system.files import visible_names, walk
 from sercli.audio.discovery import rank, suffix
 from sercli.errors import SerError
-from sercli.types import Remark
+from sercli.types import FOUR, Remark
+
+
+def of_four(*labels: str) -> dict[str, str | None]:
+    """Return a corpus' LABELS: each native label that is one of the four stands for itself, the others for None.
+
+    >>> of_four("anger", "fear")
+    {'anger': 'anger', 'fear': None}
+    """
+    return {label: label if label in FOUR else None for label in labels}
 
 
 def need_folder(root: Path, corpus: str, holds: str) -> None:

@@ -8,41 +8,21 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._files import files_below, find_files, lines_of, need_folder, not_this_corpus, read_text
+from sercli.corpora._files import files_below, find_files, lines_of, need_folder, not_this_corpus, of_four, read_text
 from sercli.errors import SerError
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/google-research/google-research/tree/master/goemotions"
 LICENCE = "CC BY 4.0"
-LABELS: dict[str, str | None] = {
-    "admiration": None,
-    "amusement": "happiness",
-    "anger": "anger",
+LABELS = of_four(
+    *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion"),
+    *("curiosity", "desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement"),
+    *("fear", "gratitude", "grief", "joy", "love", "nervousness", "optimism"),
+    *("pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral"),
+) | {
+    **dict.fromkeys(("amusement", "excitement", "joy"), "happiness"),
+    **dict.fromkeys(("disappointment", "grief"), "sadness"),
     "annoyance": "anger",
-    "approval": None,
-    "caring": None,
-    "confusion": None,
-    "curiosity": None,
-    "desire": None,
-    "disappointment": "sadness",
-    "disapproval": None,
-    "disgust": None,
-    "embarrassment": None,
-    "excitement": "happiness",
-    "fear": None,
-    "gratitude": None,
-    "grief": "sadness",
-    "joy": "happiness",
-    "love": None,
-    "nervousness": None,
-    "optimism": None,
-    "pride": None,
-    "realization": None,
-    "relief": None,
-    "remorse": None,
-    "sadness": "sadness",
-    "surprise": None,
-    "neutral": "neutral",
 }
 SPLIT = "official"
 FOLDS: int | None = None

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from sercli.audio.discovery import is_audio
-from sercli.corpora._files import list_folder, need_folder, not_this_corpus, one_each, read_text, without_suffix
+from sercli.corpora._files import (
+    list_folder,
+    need_folder,
+    not_this_corpus,
+    of_four,
+    one_each,
+    read_text,
+    without_suffix,
+)
 from sercli.corpora._iemocap import (
     CODES,
     DIALOG,
@@ -21,18 +29,10 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "excitement": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "frustration": None,
-    "surprise": None,
-    "fear": None,
-    "disgust": None,
-    "other": None,
-}
+LABELS = of_four(
+    *("neutral", "happiness", "excitement", "sadness", "anger"),
+    *("frustration", "surprise", "fear", "disgust", "other"),
+) | {"excitement": "happiness"}
 SPLIT = "loso"
 FOLDS: int | None = None  # the five sessions
 

@@ -14,6 +14,7 @@ from sercli.corpora._files import (
     find_files,
     need_folder,
     not_this_corpus,
+    of_four,
     one_each,
     read_text,
     without_suffix,
@@ -23,15 +24,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://affective-meld.github.io/"
 LICENCE = "GPL-3.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",  # "joy" in the release
-    "sadness": "sadness",
-    "anger": "anger",
-    "surprise": None,
-    "fear": None,
-    "disgust": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "surprise", "fear", "disgust")
 SPLIT = "official"
 FOLDS: int | None = None
 

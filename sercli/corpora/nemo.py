@@ -10,6 +10,7 @@ from sercli.corpora._files import (
     find_files,
     need_folder,
     not_this_corpus,
+    of_four,
     one_each,
     read_text,
     without_suffix,
@@ -20,14 +21,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/amu-cai/nEMO"
 LICENCE = "CC BY-NC-SA 4.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "surprise": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out
 

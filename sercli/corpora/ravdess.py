@@ -5,20 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://zenodo.org/records/1188976"
 LICENCE = "CC BY-NC-SA 4.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "calm": None,
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "disgust": None,
-    "surprise": None,
-}
+LABELS = of_four("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = 6  # four actors each
 

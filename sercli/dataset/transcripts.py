@@ -7,10 +7,10 @@ it stopped. A line names the audio that it was made from: the transcript of a re
 
 import re
 import unicodedata
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +145,8 @@ def add(
         outdated = _begin(path, engine, engine_config)
         known = find(folder, engine, recorded)
         missing = [u for u in recorded if u.id not in known]
-        tasks = [_Task(root / (u.audio or ""), u.start_s, u.end_s, engine, engine_config, device) for u in missing]
-        failures = _append(path, missing, tasks, jobs, progress)
+        transcribe = partial(_transcribe, root, engine, engine_config, device)
+        failures = _append(path, missing, transcribe, jobs, progress)
     return Added(find(folder, engine, recorded), len(missing) - len(failures), failures, outdated)
 
 
@@ -209,27 +209,26 @@ def _begin(path: Path, engine: str, engine_config: Any) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True)
-class _Task:
-    path: Path
-    start_s: float | None
-    end_s: float | None
-    engine: str
-    config: Any
-    device: str
-
-
 def _append(
-    path: Path, missing: Sequence[Utterance], tasks: Sequence[_Task], jobs: int, progress: ProgressFactory
+    path: Path,
+    missing: Sequence[Utterance],
+    transcribe: Callable[[Utterance], Transcript | str],
+    jobs: int,
+    progress: ProgressFactory,
 ) -> tuple[str, ...]:
     """Write a line for each utterance as soon as it is transcribed; return why the others cannot be read."""
     failures = []
     hours = sum(u.duration_s or 0.0 for u in missing) / 3600
     done = 0.0
+    jobs = min(jobs, len(missing) // _SHARE)
+    killed = (
+        "A process that transcribed was killed, perhaps for want of memory; repeat the command with fewer --jobs than "
+        f"{jobs}, it continues where it stopped."
+    )
     with (
         progress("Transcribing", len(missing)) as step,
         path.open("ab") as file,
-        closing(_transcribe_all(tasks, jobs)) as results,
+        closing(processes.mapped(transcribe, missing, jobs, killed=killed)) as results,
     ):
         for u, result in zip(missing, results, strict=True):
             if isinstance(result, str):
@@ -248,22 +247,13 @@ def _line(u: Utterance, found: Transcript) -> _Line:
     )
 
 
-def _transcribe_all(tasks: Sequence[_Task], jobs: int) -> Generator[Transcript | str, None, None]:
-    jobs = min(jobs, len(tasks) // _SHARE)
-    killed = (
-        "A process that transcribed was killed, perhaps for want of memory; repeat the command with fewer --jobs than "
-        f"{jobs}, it continues where it stopped."
-    )
-    return processes.mapped(_transcribe, tasks, jobs, killed=killed)
-
-
-def _transcribe(task: _Task) -> Transcript | str:
-    """Return the transcript of a stretch of a recording, or why it cannot be read."""
+def _transcribe(root: Path, engine: str, engine_config: Any, device: str, u: Utterance) -> Transcript | str:
+    """Return the transcript of an utterance, or why its recording cannot be read."""
     try:
-        signal = read(task.path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=task.start_s, end_s=task.end_s)
+        signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
     except AudioError as error:
         return str(error)
-    return _loaded(plugins.load("asr", task.engine).make, task.config, task.device)([signal])[0]
+    return _loaded(plugins.load("asr", engine).make, engine_config, device)([signal])[0]
 
 
 _Transcribe = Callable[[Sequence[Array]], list[Transcript]]

@@ -105,7 +105,7 @@ def test_a_feature_that_was_passed_over_is_said_to_be_so_again(prepare, made):
     made.table.write_text(f"path,label\n{CLIP},anger\n")
     age(made.root)
     assert same_again(prepare, made)
-    assert "words was passed over: no utterance has what it is made from." in prepare(made.root, made.out).err
+    assert "words was skipped: no utterance has its input." in prepare(made.root, made.out).err
 
 
 def test_nothing_is_opened_of_the_corpus_and_of_the_dataset_only_what_was_said(made):

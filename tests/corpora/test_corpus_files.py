@@ -76,7 +76,7 @@ def test_rows_are_counted_by_the_lines_of_the_file():
     ("text", "message"),
     [
         ("", r"t\.csv is empty; its first line must name the columns"),
-        ("a,A\n1,2\n", r"t\.csv:1: column 'a' stands there twice"),
+        ("a,A\n1,2\n", r"t\.csv:1: there are two columns 'a'"),
         ("a,b\n1,2\n3\n", r"t\.csv:3: 1 cells, but there are 2 columns \(the row begins with '3'\)"),
         ('a,b\n1,"2\n3,4\n', r"t\.csv:2: unexpected end of data; inside quotes, write a quote twice"),
     ],

@@ -169,7 +169,7 @@ def test_a_single_session_is_read_with_a_warning(release, tmp_path, within):
 def test_numbers_that_are_not_those_of_the_release_are_named(items):
     warnings = reasons(items, "warning")
     assert warnings["Session1"].startswith(
-        "not as the whole release has it: 2 dialogs instead of 28, 24 turns instead of 1819, 12 women's turns"
+        "differs from the complete release: 2 dialogs instead of 28, 24 turns instead of 1819, 12 women's turns"
     )
     assert "8 happiness instead of 278" in warnings["Session1"]
     assert "13 xxx instead of 2507" in warnings["all sessions"]
