@@ -167,7 +167,7 @@ class Pipeline:
         device = devices.pick_device(config.device)
         pipeline = cls(ensemble.load(config.model, device))
         if config.recogniser and pipeline._reads_text:
-            transcribe = plugins.load("asr", config.recogniser.name).make(config.recogniser.config, str(device))
+            transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
             pipeline._transcribe = lambda signal: transcribe([signal])[0]
         return pipeline
 

@@ -88,9 +88,7 @@ def _default_root(corpus: str) -> Path:
 
     plugin = plugins.corpus(corpus)
     if not isinstance(plugin, plugins.ShipsWithSer):
-        raise SerError(
-            f"ser prepare {corpus} needs the folder of the corpus: ser prepare {corpus} ROOT --out DIR."
-        )
+        raise SerError(f"ser prepare {corpus} needs the folder of the corpus: ser prepare {corpus} ROOT --out DIR.")
     return plugin.default_root()
 
 

@@ -83,7 +83,7 @@ def engine_config(engine: str | None, sets: Sequence[str]) -> Any:
     """
     values = config.parse_sets(sets).get("asr", {})
     if engine is not None:
-        return config.build(plugins.load("asr", engine).Config, values, "asr")
+        return config.build(plugins.recogniser(engine).Config, values, "asr")
     if values:
         raise ConfigError("--set asr.… does nothing without --asr; add --asr whisper, or leave it out.")
     return None
@@ -95,7 +95,7 @@ def check_engine(engine: str, engine_config: Any, *, device: str = "cpu") -> Non
     Raises:
         SerError: it is not installed, or cannot load its model.
     """
-    _loaded(plugins.load("asr", engine).make, engine_config, device)([np.zeros(SAMPLE_RATE_HZ, np.float32)])
+    _loaded(plugins.recogniser(engine).make, engine_config, device)([np.zeros(SAMPLE_RATE_HZ, np.float32)])
 
 
 def find(folder: Path, engine: str, utterances: Iterable[Utterance]) -> dict[str, Transcript]:
@@ -189,7 +189,7 @@ def _begin(path: Path, engine: str, engine_config: Any) -> tuple[str, ...]:
     Returns:
         the differences in settings for which lines were removed.
     """
-    plugin = plugins.load("asr", engine)
+    plugin = plugins.recogniser(engine)
     now = {"version": plugin.VERSION, "asr": plugin.identity(engine_config)}
     record = path.with_suffix(".json")
     there = path.is_file() and path.stat().st_size > 0
@@ -253,7 +253,7 @@ def _transcribe(root: Path, engine: str, engine_config: Any, device: str, u: Utt
         signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
     except AudioError as error:
         return str(error)
-    return _loaded(plugins.load("asr", engine).make, engine_config, device)([signal])[0]
+    return _loaded(plugins.recogniser(engine).make, engine_config, device)([signal])[0]
 
 
 _Transcribe = Callable[[Sequence[Array]], list[Transcript]]
