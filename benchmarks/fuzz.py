@@ -281,11 +281,11 @@ def make_dataset(root: Path, n_clips: int = 24) -> "Path":
     table.write_text("\n".join(rows) + "\n")
     os.utime(table, (0, 0))  # what changed just now is not remembered as what it was
     wanted = feature_configs("lld,words", [], [])
-    basis = fingerprint.basis("table", table, out, label_set="four", features=[])
+    made_from = fingerprint.take("table", table, out, label_set="four", features=[])
     prepared = preparation.prepare("table", table, out, label_set="four", progress=no_progress)
-    preparation.finish(prepared, wanted, jobs=1, progress=no_progress, made_from=basis)
-    assert basis
-    assert fingerprint.recall(out, basis)
+    preparation.finish(prepared, wanted, jobs=1, progress=no_progress, made_from=made_from)
+    assert made_from
+    assert fingerprint.load_summary(out, made_from)
     made = manifest.load(out)
     folds.write(out / "folds.json", make_folds(made.manifest, "speakers"), "table")
     lines = [
@@ -316,10 +316,10 @@ def make_datasets(root: Path) -> Target:
     names = [p.relative_to(out).as_posix() for p in sorted(out.rglob("*")) if p.is_file() and p.suffix != ".lock"]
 
     def read(path: Path) -> None:
-        if path.name in ("scan.jsonl", ".prepared.json"):
-            basis = fingerprint.basis("table", table, out, label_set="four", features=[])
-            assert basis
-            fingerprint.recall(out, basis)
+        if path.name in ("audio-index.jsonl", ".prepared.json"):
+            made_from = fingerprint.take("table", table, out, label_set="four", features=[])
+            assert made_from
+            fingerprint.load_summary(out, made_from)
             preparation.prepare("table", table, out, label_set="four", progress=no_progress)
             return
         dataset = manifest.load(out)

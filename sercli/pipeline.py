@@ -11,7 +11,6 @@ Memory does not grow with the length of a recording.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
@@ -165,10 +164,11 @@ class Pipeline:
         Raises:
             SerError: the model or the recogniser cannot be used.
         """
-        pipeline = cls(load_run(config.model, devices.pick_device(config.device)))
+        device = devices.pick_device(config.device)
+        pipeline = cls(load_run(config.model, device))
         if config.recogniser and pipeline._reads_text:
-            plugin = plugins.load("asr", config.recogniser.name)
-            pipeline._transcribe = partial(plugin.transcribe, config=config.recogniser.config)
+            transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
+            pipeline._transcribe = lambda signal: transcribe([signal])[0]
         return pipeline
 
     @property

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FOUR = ("neutral", "happiness", "sadness", "anger")
 """The label set of the original study; `happiness` is happy and excited together."""
 
+SAMPLE_RATE_HZ = 16_000
+"""The rate at which speech is detected and transcribed, and that audio features use by default."""
+
 # Bounds that a configuration field can carry; config.py checks them and names the value that breaks one.
 PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
@@ -123,7 +126,7 @@ class Split:
 class AudioConfig:
     """How a recording becomes the signal that an audio feature gets; each such feature's Config extends it."""
 
-    sample_rate_hz: RateHz = 16_000
+    sample_rate_hz: RateHz = SAMPLE_RATE_HZ
     level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
     speed: Speed = 1.0  # so many times as fast is it played, with all pitches as much higher; see train.speeds
 

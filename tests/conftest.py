@@ -1,9 +1,12 @@
 """Fixtures that all tests share: a tiny corpus that a network can learn, its prepared dataset, and runs on it."""
 
 import csv
+import os
 import signal
 from contextlib import nullcontext
 from types import SimpleNamespace
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as `ser` has it, before numpy is imported; see sercli/_system/threads.py
 
 import numpy as np
 import pytest

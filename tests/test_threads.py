@@ -27,3 +27,13 @@ def test_openmp_spins_briefly_where_nobody_says_otherwise(given, rounds):
     env |= {"OMP_DISPLAY_ENV": "VERBOSE", **given}  # each OpenMP that is loaded tells its settings
     told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=env).stderr
     assert f"GOMP_SPINCOUNT = '{rounds}'" in told
+
+
+@pytest.mark.parametrize(("given", "n"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_numpy_computes_the_same_on_every_number_of_cores(given, n):
+    env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | given
+    script = SCRIPT.replace(
+        "import torch", "import os; print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=env).stdout
+    assert told.splitlines()[-1] == f"{n} False"

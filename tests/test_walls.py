@@ -46,7 +46,7 @@ HOMES = {
             "sercli.training",
             "sercli.whisper",
         ),
-        *("sercli.audio.silero", "sercli.features.whisper_encoder", "sercli.features.sentence"),
+        *("sercli.features.whisper_encoder", "sercli.features.sentence"),
         *("sercli.features.wav2vec2",),
     ),
     "safetensors": ("sercli.model", "sercli.training", "sercli.training", "sercli.whisper", "sercli.features.sentence"),
@@ -55,10 +55,10 @@ HOMES = {
     "faster_whisper": ("sercli.asr.whisper",),
     "ctranslate2": ("sercli.asr.whisper",),
     "jiwer": ("sercli.dataset.transcripts",),
-    "moonshine_voice": ("sercli.asr.moonshine",),
     "huggingface_hub": ("sercli.whisper",),
     "av": ("sercli.audio.containers",),
-    "silero_vad": (),  # its import sets torch's number of threads; sercli.audio.silero reads its weights
+    "silero_vad": (),  # its import sets torch's number of threads; sercli.audio.silero reads its model
+    "onnxruntime": ("sercli.audio.silero",),
     "librosa": ("sercli.features.mfcc",),
     "nltk": ("sercli.features.words",),
     "optuna": ("sercli.training",),
@@ -66,7 +66,7 @@ HOMES = {
     "rich": ("sercli.cli.render",),
     "matplotlib": ("sercli.evaluation.plots",),
     "jinja2": ("sercli.evaluation.report",),
-    "soundfile": ("sercli.audio.sources",),
+    "soundfile": ("sercli.audio.soundfiles",),
     "click": (),
     "pickle": (),
 }

@@ -14,14 +14,14 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 def end() -> NoReturn:
-    """Break the command off. It may have come just after a bar had hidden the cursor, before it could show it again."""
+    """Exit with code 130 and a visible cursor, which a progress bar may have hidden."""
     if "rich" in sys.modules and sys.stderr.isatty():
         print(_SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
     sys.exit(CODE)
 
 
 def is_behind(error: BaseException) -> bool:
-    """Whether an exception is Ctrl-C or came of it, as an import that is broken off may raise an ImportError."""
+    """Return whether Ctrl-C caused an exception: an interrupted import may raise an ImportError."""
     found: list[BaseException] = [error]
     for one in found:
         found += [more for more in (one.__cause__, one.__context__) if more is not None and more not in found]
@@ -29,19 +29,19 @@ def is_behind(error: BaseException) -> bool:
 
 
 def hear_no_more() -> None:
-    """All is said and done: Ctrl-C while Python takes itself down would only be a traceback on the screen."""
+    """Ignore Ctrl-C from now on: while Python shuts down it would only show a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def unraisable(lost: "UnraisableHookArgs") -> None:
-    """Where Python can raise nothing, as while it disposes of an object, Ctrl-C would be lost: it is pressed again."""
+    """Repeat a Ctrl-C that came where Python cannot raise, as in a destructor, and would be lost."""
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
     import threading
 
-    # From a thread, for in here it would be lost again.
+    # From a thread, because here it would be lost again.
     again = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
     again.daemon = True
-    with suppress(RuntimeError):  # at the very end there are no more threads, and nothing to break off
+    with suppress(RuntimeError):  # at the very end there are no threads, and nothing to interrupt
         again.start()

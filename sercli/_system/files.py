@@ -1,10 +1,10 @@
-"""Writing files whole or not at all."""
+"""Files: walking folders, and writing whole or not at all."""
 
 import errno
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,60 @@ UTF_8 = ("utf-8", "backslashreplace")
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
+def is_visible(name: str) -> bool:
+    """Return whether a name is neither hidden nor one of those that macOS adds to archives.
+
+    >>> [is_visible(name) for name in ("a.wav", "._a.wav", "__MACOSX")]
+    [True, False, False]
+    """
+    return not name.startswith(".") and name != "__MACOSX"
+
+
 def visible_names(folder: Path) -> set[str]:
-    """What lies in a folder, hidden files aside; nothing where there is no folder."""
-    return {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
+    """Return the names in a folder without the hidden ones; none where there is no folder."""
+    return set(filter(is_visible, os.listdir(folder))) if folder.is_dir() else set()  # noqa: PTH208
+
+
+def walk(root: Path | str, *, leave_out: str = "", seen: set[str] | None = None) -> Iterator["os.DirEntry[str]"]:
+    """Yield every visible file below a folder: those of a folder by name, then those of its subfolders.
+
+    Links to folders are followed, each real folder once. `entry.path` begins with the root as it was given.
+
+    Args:
+        root: the folder.
+        leave_out: the real path of a folder below it that is passed over.
+        seen: real paths of folders that earlier walks have been in; this one adds its own.
+
+    Raises:
+        SerError: a folder cannot be listed.
+    """
+    seen = set() if seen is None else seen
+    pending = [os.fspath(root)]
+    while pending:
+        folder = pending.pop()
+        real = os.path.realpath(folder)
+        if real in seen or real == leave_out:
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(folder) as entries:
+                visible = sorted((e for e in entries if is_visible(e.name)), key=lambda entry: entry.name)
+        except OSError as error:
+            raise SerError(f"{folder} cannot be read: {error.strerror}; change its permissions.") from None
+        folders = {entry.path for entry in visible if _is_folder(entry)}
+        pending += sorted(folders, reverse=True)
+        yield from (entry for entry in visible if entry.path not in folders)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def odd_name(path: Path) -> str:
-    """Why a path cannot be written down, for what a system gives as a name may be any bytes; "" where it can."""
+    """Return why a path cannot be written down, for a name may be any bytes; "" where it can."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -37,8 +84,8 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
     """Write under a temporary name in the same folder, then rename: a reader sees the old file or the new one.
 
     Args:
-        path: the file; its folder is made where it is missing.
-        content: bytes, text, or a function that writes to the path that it is given.
+        path: the file; its folder is made if it is missing.
+        content: bytes, text, or a function that writes to the path it is called with.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # as _TEMPORARY says
@@ -49,16 +96,16 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)  # noqa: PTH105 - the one call that is atomic everywhere
     except OSError as error:
-        # By the name that people know; numpy gives no number where it could not write all that it has.
+        # With the name that the user knows; numpy's error has no number if it could not write everything.
         number = errno.ENOSPC if error.errno is None else error.errno
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        with suppress(OSError):  # the disk that failed the writing may fail this as well
+        with suppress(OSError):  # the disk may fail again
             temporary.unlink()
 
 
 def refuse_links_out(folder: Path) -> None:
-    """Refuse a folder, which may be anybody's, in which a link to a folder leads out of it: what is written would, too.
+    """Refuse a folder with a link to a folder outside of it, because writing below that link would leave the folder.
 
     Raises:
         SerError: naming the link.
@@ -71,7 +118,7 @@ def refuse_links_out(folder: Path) -> None:
 
 
 def sweep(folder: Path, of: str | None = None) -> None:
-    """Remove what processes that were killed while they wrote have left in a folder.
+    """Remove the temporary files that killed processes left in a folder.
 
     Args:
         folder: nobody may be writing there.

@@ -1,7 +1,7 @@
-"""One process at a time: who comes second is told who is there.
+"""One process at a time in a folder; a second one gets an error that names the first.
 
-The lock is the operating system's and ends with its process, however that ends; what lies in the folder afterwards
-locks nothing. Beside it a note says who holds it, for the message alone.
+The lock is the operating system's and ends with its process, even a killed one; files that stay behind lock nothing. A
+note beside it names the process, for the message alone.
 """
 
 import os
@@ -16,15 +16,15 @@ from filelock import FileLock, Timeout
 from sercli._system.files import write_json
 from sercli.errors import SerError
 
-_PATIENCE_S = 0.2  # for by then who has the lock has written its note
+_PATIENCE_S = 0.2  # in this time the process that has the lock has written its note
 
 
 class HeldError(SerError):
-    """Another process is at work there."""
+    """Another process is writing there."""
 
 
 class _Holder(msgspec.Struct):
-    """What the note says."""
+    """The content of the note."""
 
     pid: int
     host: str
@@ -33,16 +33,16 @@ class _Holder(msgspec.Struct):
 
 @contextmanager
 def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> Iterator[None]:
-    """Be the only process that does something in a folder, until the context ends.
+    """Be the only process that writes to a folder until the context ends.
 
     Args:
-        folder: made where it is missing.
-        name: of the lock: processes with the same one exclude each other.
-        doing: what, so that who comes second can tell whether it is the same; see `doing_there`.
-        wait: until the other process has ended, instead of refusing.
+        folder: made if it is missing.
+        name: of the lock; processes with the same name exclude each other.
+        doing: what is done, so that another process can compare it; see `doing_there`.
+        wait: wait until the other process has ended instead of raising.
 
     Raises:
-        HeldError: another process is at it; its number and machine are named.
+        HeldError: another process has the lock; the message names its number and machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = _note(folder, name)
@@ -55,7 +55,7 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
             "the command."
         ) from None
     except NotImplementedError:
-        raise SerError(f"{folder} lies on a file system without locks; choose another folder.") from None
+        raise SerError(f"{folder} is on a file system without locks; choose another folder.") from None
     try:
         write_json(note, _Holder(os.getpid(), socket.gethostname(), doing))
         yield
@@ -65,13 +65,13 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
 
 
 def doing_there(folder: Path, name: str) -> str:
-    """What the process that holds a lock, or held it last and was killed, said that it does; "" where none says."""
+    """Return what the process with the lock does, or did before it was killed; "" if that is unknown."""
     holder = _holder(_note(folder, name))
     return holder.doing if holder else ""
 
 
 def forget(folder: Path, name: str) -> None:
-    """Remove a lock that nobody has and that is of no more use, since what it kept apart is done for good."""
+    """Remove the file of a lock that nobody has or needs any more."""
     _lock(folder, name).unlink(missing_ok=True)
 
 
@@ -84,7 +84,7 @@ def _note(folder: Path, name: str) -> Path:
 
 
 def _holder(note: Path) -> _Holder | None:
-    """Who holds a lock; None where the note is not there yet, or damaged."""
+    """Return who has a lock; None if there is no note yet, or a damaged one."""
     try:
         return msgspec.json.decode(note.read_bytes(), type=_Holder)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""How this process deals with memory that was freed, and with what is kept to be used again."""
+"""How this process reuses freed memory, and what torch keeps in memory."""
 
 import os
 import sys
@@ -7,27 +7,27 @@ from functools import cache
 # As glibc's malloc.h numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-_LARGEST = 32 << 20  # bytes of an array that comes from what is kept: more malloc does not allow
-_KEPT = 256 << 20  # most bytes that are kept for the next array
+_LARGEST = 32 << 20  # bytes of the largest array that reuses memory: malloc's own limit
+_KEPT = 256 << 20  # most bytes that are kept
 _KERNELS = 64
 
 
 def keep_few_kernels() -> None:
-    """Let torch keep the kernels of the last lengths alone, in this process and in those that it starts.
+    """Let torch keep only the kernels of the last input lengths, in this process and those that it starts.
 
-    On a CPU its oneDNN makes kernels for each length of sound that comes along, and by itself keeps 1,024 of them for
-    a next time that seldom comes: 100 MB after some hundred clips, lying about among the memory that is used again.
-    Making them anew costs nothing that can be measured. It counts before torch has computed anything.
+    On a CPU its oneDNN compiles kernels for each length of audio and keeps 1,024 of them, though a length seldom comes
+    back: 100 MB after some hundred clips. Compiling them again costs nothing that can be measured. This counts before
+    torch has computed anything.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS))
 
 
 @cache
 def keep_freed() -> None:
-    """Let malloc keep what arrays leave behind for the next ones, where it is glibc's.
+    """Let glibc's malloc keep the memory of freed arrays for the next ones.
 
-    By itself it gives memory back to the system and fetches it again, emptied page by page, for each clip and each
-    batch: up to half of the time that features take. Memory at its highest stays as high.
+    Otherwise it returns memory to the system and gets it back, cleared page by page, for each clip and each batch,
+    which takes up to half of the time of features. The peak of memory stays the same.
     """
     if not sys.platform.startswith("linux"):
         return

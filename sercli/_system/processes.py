@@ -18,14 +18,14 @@ from sercli.errors import SerError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AHEAD = 64  # so many blocks of items wait for each process, so that a slow one does not let the others stand idle
+_AHEAD = 64  # blocks of items that wait for each process, so that a slow one does not keep the others idle
 
 
 @contextmanager
 def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with the work, or at once where it is broken off: what they write is whole or not at all.
+    """Give processes that end with the work, or at once if it is interrupted: they write files whole or not at all.
 
-    Each computes on one core, leaves Ctrl-C to the process that began it, and ends with that one even if it is killed.
+    Each computes on one core, leaves Ctrl-C to its parent process, and ends with its parent even if that is killed.
     Inside `shared` they stay for the next work.
     """
     held = _held[0] if _held else _Processes(jobs)
@@ -46,16 +46,16 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 def mapped(
     function: Callable[[T], R], items: Iterable[T], jobs: int, *, killed: str, chunksize: int = 1, ahead: int = _AHEAD
 ) -> Generator[R, None, None]:
-    """What a function makes of each item, in their order; by several processes where there are jobs for them.
+    """Yield a function's result for each item, in their order; with several jobs by as many processes.
 
-    To be closed, as by `closing`: where the work is broken off, so are they.
+    Close the generator, as by `closing`: that ends the processes of interrupted work.
 
     Args:
-        function: of a module, as other processes must find it.
-        items: what it is called with, one at a time; no more of them are taken than the processes soon need.
+        function: a module's, as other processes must be able to import it.
+        items: its arguments; no more of them are taken than the processes need soon.
         jobs: processes at the same time; one: this process itself.
-        killed: what to tell a person where one of them was killed.
-        chunksize: items that a process takes at once, a block.
+        killed: the error message if one of them was killed.
+        chunksize: items in a block, which a process takes at once.
         ahead: blocks that wait for each process.
 
     Raises:
@@ -80,7 +80,7 @@ def mapped(
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Let the pools of a command's stages be one, that of the first: processes start and import once, not each time."""
+    """Let all stages of a command use the first one's pool, so that processes start and import only once."""
     global _held
     _held = []
     try:
@@ -96,11 +96,11 @@ def shared() -> Iterator[None]:
 
 
 def start(jobs: int, *, needs: str) -> None:
-    """Inside `shared`: let the processes start while this one goes on by itself, before it has work for them.
+    """Inside `shared`: start the processes before there is work for them.
 
     Args:
         jobs: how many.
-        needs: the module that they are to import meanwhile.
+        needs: the module that they import meanwhile.
     """
     if _held == []:
         _held.append(_Processes(jobs, needs))
@@ -108,37 +108,37 @@ def start(jobs: int, *, needs: str) -> None:
 
 
 class _Processes:
-    """Those of a pool, as many as jobs, started together."""
+    """The processes of a pool, as many as jobs, started together."""
 
     def __init__(self, jobs: int, needs: str | None = None) -> None:
         self.executor = ProcessPoolExecutor(
             jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(needs,)
         )
         self._jobs = jobs
-        self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started yet
+        self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started
 
     def start(self) -> None:
-        """Once."""
+        """Start them, once."""
         if self._before is not None:
             return
         self._before = set(active_children())
         with unheard_ctrl_c():
-            for _ in range(self._jobs):  # each starts one, for those before have yet to come to work
+            for _ in range(self._jobs):  # each starts one, because those before are not ready yet
                 self.executor.submit(os.getpid)
 
     def end(self) -> None:
-        """At once, whatever they are at."""
+        """End them at once, whatever they do."""
         begun = set(active_children()) - (self._before or set())
         for process in begun:
             process.terminate()
         for process in begun:
             process.join()
-        # The executor's thread may be at a result of which a process has sent a part. It hears that there is no more
-        # once nobody holds the other end of the pipe; this process does as well, for no use, and says so nowhere.
+        # The executor's thread may be reading a result that a process has sent only in part. It sees the end of the
+        # pipe once nobody holds the other end, which this process holds, too; no public call closes it.
         results = getattr(self.executor, "_result_queue", None)
         if results is not None:
             results._writer.close()
-        # Waited for: Python takes itself down wrongly while that thread is still at its end.
+        # With waiting: Python cannot shut down properly while that thread is ending.
         self.executor.shutdown(cancel_futures=True)
 
 
@@ -147,13 +147,13 @@ _held: list[_Processes] | None = None  # inside `shared` the pool that stays, on
 
 @contextmanager
 def unheard_ctrl_c() -> Iterator[None]:
-    """Processes that are started inside never hear Ctrl-C, not even while they import; here it is only put off."""
+    """Shield processes that are started inside from Ctrl-C, even while they import; here it is only postponed."""
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    # What is blocked here is blocked in processes that begin here. A thread of some library, which blocks nothing, may
-    # be given the signal instead, and then the handler is called all the same.
-    resource_tracker.ensure_running()  # begun with the first process, it would let the signal through again
+    # A signal that is blocked here is blocked in processes that start here. A thread of some library may get it
+    # instead, and then the handler is called all the same.
+    resource_tracker.ensure_running()  # if the first process started it, it would unblock the signal
     heard: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -167,7 +167,7 @@ def unheard_ctrl_c() -> Iterator[None]:
 
 
 def end_with_first() -> None:
-    """Let this process end when the one that began it does, which cannot tell it where it is killed."""
+    """End this process when its parent ends, even if that is killed."""
     threading.Thread(target=_await_first, daemon=True).start()
 
 
@@ -177,7 +177,7 @@ def _each(function: Callable[[T], R], block: list[T]) -> list[R]:
 
 def _begin(needs: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; it has no say afterwards
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, when it still counts
     end_with_first()
     if needs is not None:
         import_module(needs)

@@ -1,17 +1,20 @@
-"""How the threads of one computation wait for each other."""
+"""Threads of the numerical libraries. What is set here counts before these libraries are imported."""
 
 import os
 
 _ROUNDS = 3000
 
 
-def wait_briefly() -> None:
-    """Let threads that wait for the others soon leave the processor, in this process and in those that it starts.
+def configure() -> None:
+    """Set how torch and numpy use threads, in this process and those that it starts; the user's settings stand.
 
-    GNU's OpenMP, which torch computes with on Linux, lets them spin 300,000 rounds by itself. Where other programs want
-    the processor too, they spin away the very time that the one they wait for needs: training and predict took up to
-    twenty times as long. With so many rounds a machine that has nothing else to do loses a fourteenth at most. It
-    counts before torch is imported; what a person has set stands.
+    GNU's OpenMP, which torch uses on Linux, lets a thread that waits for others spin 300,000 rounds. Where other
+    programs need the processor, that delays the very thread that is waited for: training and predict took up to twenty
+    times as long. With so few rounds an idle machine loses a fourteenth at most.
+
+    OpenBLAS, which numpy uses, rounds differently with each number of threads, so that features and transcripts would
+    depend on the number of cores and of processes. For the small matrices here one thread is the fastest, too.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(_ROUNDS))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

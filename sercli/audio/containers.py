@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,35 +12,36 @@ from av.audio.frame import AudioFrame, format_dtypes
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from sercli.audio.sources import truncated
+from sercli._system.clock import parse_clock
+from sercli.audio.sources import no_samples, truncated
 from sercli.errors import AudioError
 from sercli.types import Array
 
 _LATE_S = 0.5  # a recording that ends so much before its header says is truncated; codecs pad and round by less
-_GAPS_S = (0.1, 600.0)  # where time stamps jump by so much, nothing was recorded; by more, the stamps are wrong
-_RUN_UP_S = 0.5  # decoding begins so much before a stretch: a codec's first frames after a jump are not exact
-_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})  # text that names recordings
-_SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stamps hold after a jump
+_GAPS_S = (0.1, 600.0)  # a jump of time stamps between these is a pause of the recorder; a longer one is an error
+_RUN_UP_S = 0.5  # decoding starts this long before a stretch: the first frames after a seek are not exact
+_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})  # text files that name recordings
+_SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stamps are right after a seek
 _COUNTING = frozenset({"mov", "flac", "wv", "asf", "avi"})  # containers whose streams count their length
-# What a file of a known container begins with, whatever comes after: (offset, bytes).
+# How files of known containers begin: (offset, bytes).
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"))
-# Titles that are no UTF-8 must not keep a recording from being heard; from 19 on PyAV sees to that by itself.
+# A title that is not UTF-8 must not make a recording unreadable; PyAV 19 and later ignore it by themselves.
 _LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 @contextmanager
 def open_container(path: Path, reason: str) -> Iterator["Container"]:
-    """Open the first sound that a file holds.
+    """Open the first audio stream of a file.
 
     Args:
         path: a file that exists.
         reason: why libsndfile cannot read it.
 
     Raises:
-        AudioError: damaged, without sound, or nothing that FFmpeg knows.
+        AudioError: damaged, without audio, or in a format that FFmpeg does not know.
     """
     try:
-        # The absolute path: FFmpeg takes what stands before a colon for a protocol. Nothing is fetched from a network.
+        # The absolute path, because FFmpeg takes text before a colon for a protocol. Nothing is fetched from a network.
         options = {"protocol_whitelist": "file"}
         container = av.open(str(path.absolute()), "r", options=options, **_LENIENT)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -49,20 +49,20 @@ def open_container(path: Path, reason: str) -> Iterator["Container"]:
             raise _damaged(path, error) from None
         raise _no_audio(path, reason) from None
     with container:
-        yield Container(path, container, _first_sound(path, container, reason))
+        yield Container(path, container, _first_audio(path, container, reason))
 
 
 class Container:
-    """A Source (see sources.py): the mean of the channels of a container's first sound."""
+    """A `Source` (see sources.py): the first audio stream of a container."""
 
     def __init__(self, path: Path, container: InputContainer, stream: AudioStream) -> None:
         self._path, self._container, self._stream = path, container, stream
         self._kinds = frozenset(container.format.name.split(","))
         self._decoded = self._decode()
-        # Headers of some codecs tell half the rate or one channel less; a decoded frame tells the truth.
+        # The headers of some codecs give half the rate or one channel less; a decoded frame has the true values.
         head = next(self._decoded, None)
         if head is None:
-            raise AudioError(f"{path} holds no samples (length 0 s); record or export it again.")
+            raise no_samples(path)
         if head.format.name not in format_dtypes:
             raise _unknown_form(path)
         self._head = head
@@ -73,7 +73,7 @@ class Container:
         self.n_frames = None if promised_s is None else round(promised_s * self.rate_hz)
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
-        """As `Source` says. In Matroska the start of a stretch is exact to a millisecond, as are its time stamps."""
+        """See `Source`. In Matroska a stretch starts exact to the millisecond, as precise as its time stamps."""
         held: list[Array] = []
         n_held, left = 0, n_frames
         for piece in self._pieces(first, to_end=n_frames is None):
@@ -91,11 +91,11 @@ class Container:
             yield np.concatenate(held)
 
     def _pieces(self, first: int, *, to_end: bool) -> Iterator[Array]:
-        """Yield (n,) float32 that follow each other from frame `first` on, with silence where nothing was recorded."""
+        """Yield consecutive (n,) float32 from frame `first` on, with silence where the recorder paused."""
         at, frames = self._from(first)
         for frame in frames:
             if frame.sample_rate != self.rate_hz:
-                raise AudioError(f"{self._path} changes its sample rate on the way; convert it to WAV or FLAC.")
+                raise AudioError(f"{self._path} changes its sample rate in the middle; convert it to WAV or FLAC.")
             gap = self._position(frame, at) - at
             shortest, longest = (s * self.rate_hz for s in _GAPS_S)
             silence = gap if shortest < gap <= longest else 0
@@ -107,7 +107,7 @@ class Container:
             raise truncated(self._path, self.n_frames / self.rate_hz, at / self.rate_hz)
 
     def _from(self, first: int) -> tuple[int, Iterator[AudioFrame]]:
-        """Where decoding begins, at frame `first` or before, and the frames from there on."""
+        """Return where decoding starts, at frame `first` or before, and the frames from there on."""
         ahead_s = first / self.rate_hz - _RUN_UP_S
         if ahead_s <= 0 or not self._kinds & _SEEKABLE or self._stream.time_base is None:
             return 0, chain([self._head], self._decoded)
@@ -117,7 +117,7 @@ class Container:
         return (0, iter(())) if head is None else (self._position(head, 0), chain([head], frames))
 
     def _position(self, frame: AudioFrame, otherwise: int) -> int:
-        """Which frame of the recording a decoded piece begins with, by its time stamp."""
+        """Return the place of a decoded piece in the recording, by its time stamp."""
         if frame.pts is None or self._stream.time_base is None:
             return otherwise
         return round((frame.pts - self._origin) * self._stream.time_base * self.rate_hz)
@@ -125,19 +125,19 @@ class Container:
     def _decode(self) -> Iterator[AudioFrame]:
         try:
             for packet in self._container.demux(self._stream):
-                if packet.is_corrupt and "mpegts" not in self._kinds:  # a broadcast begins and ends anywhere
+                if packet.is_corrupt and "mpegts" not in self._kinds:  # a broadcast starts and ends anywhere
                     raise AudioError(f"{self._path} is truncated: it ends in the middle; copy or export it again.")
                 yield from packet.decode()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _damaged(self._path, error) from None
 
 
-def _first_sound(path: Path, container: InputContainer, reason: str) -> AudioStream:
+def _first_audio(path: Path, container: InputContainer, reason: str) -> AudioStream:
     kinds = sorted({stream.type for stream in container.streams})
     if container.format.name in _PLAYLISTS or not kinds:
         raise _no_audio(path, reason)
     if not container.streams.audio:
-        raise AudioError(f"{path} has no sound, only {' and '.join(kinds)}; give a recording with sound.")
+        raise AudioError(f"{path} has no audio, only {' and '.join(kinds)}; give a recording with audio.")
     stream = container.streams.audio[0]
     if getattr(stream, "codec_context", None) is None:
         raise _unknown_form(path)
@@ -145,33 +145,20 @@ def _first_sound(path: Path, container: InputContainer, reason: str) -> AudioStr
 
 
 def _promised_s(container: InputContainer, stream: AudioStream, kinds: frozenset[str]) -> float | None:
-    """Length by the header, of containers that count it; the rest guess it by the bit rate."""
+    """Return the length by the header, for containers that count it; the others estimate it from the bit rate."""
     if kinds & _COUNTING and stream.duration and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if "matroska" in kinds:
         if "DURATION" in stream.metadata:
-            return _clock_s(stream.metadata["DURATION"])
+            return parse_clock(stream.metadata["DURATION"])
         if len(container.streams) == 1 and container.duration:
             return container.duration / 1_000_000
     return None
 
 
-def _clock_s(text: str) -> float | None:
-    """Seconds of hours:minutes:seconds.
-
-    >>> _clock_s("00:01:10.500000000"), _clock_s("long")
-    (70.5, None)
-    """
-    try:
-        hours, minutes, seconds = map(float, text.split(":"))
-    except ValueError:
-        return None
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-
-
 def _mono(frame: AudioFrame) -> Array:
-    """(n,) float32 in [-1, 1], the mean of the channels."""
-    samples: Array = frame.to_ndarray()  # (channels, n), or (1, n * channels) with the channels in turn
+    """Return (n,) float32 in [-1, 1], the mean of the channels."""
+    samples: Array = frame.to_ndarray()  # (channels, n), or (1, n * channels) interleaved
     if not frame.format.is_planar:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
     mean: Array = samples.mean(axis=0, dtype=np.float32 if samples.dtype == np.float32 else np.float64)
@@ -183,13 +170,13 @@ def _mono(frame: AudioFrame) -> Array:
 
 
 def _silence(n_frames: int, rate_hz: int) -> Iterator[Array]:
-    """So many zeros, a second at a time."""
+    """Yield zeros, a second at a time."""
     for at in range(0, n_frames, rate_hz):
         yield np.zeros(min(rate_hz, n_frames - at), np.float32)
 
 
 def _looks_known(path: Path) -> bool:
-    """Whether a file begins as a container does: then it is broken and not something else."""
+    """Return whether a file begins like a container, so that it is damaged and not something else."""
     with path.open("rb") as file:
         head = file.read(16)
     return any(head[at:].startswith(magic) for at, magic in _MAGIC)
@@ -201,7 +188,7 @@ def _damaged(path: Path, error: Exception) -> AudioError:
 
 
 def _unknown_form(path: Path) -> AudioError:
-    return AudioError(f"{path} holds sound in a form that cannot be decoded; convert it to WAV or FLAC.")
+    return AudioError(f"{path} holds audio in a format that cannot be decoded; convert it to WAV or FLAC.")
 
 
 def _no_audio(path: Path, reason: str) -> AudioError:

@@ -1,23 +1,23 @@
-"""Reading recordings: any file that libsndfile or FFmpeg decodes, checked, mono, resampled and level-normalised."""
+"""Reading recordings: any file that libsndfile or FFmpeg decodes, checked, mixed to mono and resampled."""
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sercli.audio.discovery import find as find
-from sercli.audio.discovery import stdin as stdin
-from sercli.audio.sources import BLOCK_S, Source, block_frames, open_source
+from sercli.audio.soundfiles import SoundFile, open_sound_file
+from sercli.audio.sources import Source, no_samples
 from sercli.errors import AudioError
-from sercli.types import Array, AudioConfig
+from sercli.types import Array
 
-NO_SPEECH_DBFS = -60.0  # a recording whose loudest stretch stays below holds no speech
+BLOCK_S = 20.0
+"""Files are read in blocks, so that a header with a wrong length cannot ask for memory."""
 
-_FRAME_S = 0.05  # level is measured on frames of this length
-_ACTIVE_DB = 30.0  # frames within this range below the loudest one count as speech
-_FLOOR_POWER = 1e-12  # -120 dBFS
+_BLOCK_VALUES = 2**22  # most numbers in a block, whatever rate and channels a header claims
+_RATES_HZ = range(1_000, 1_000_001)  # outside of these a header is damaged, and resampling could ask for any memory
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,29 @@ class AudioFacts:
 
 
 def inspect(path: Path) -> AudioFacts:
-    """Decode the whole file once, so that a broken one is found before any work is done with it.
+    """Decode the whole file once, so that a damaged one is found before any work is done with it.
 
     Raises:
         AudioError: missing, empty, truncated, not audio, or with samples that are not numbers; the message names the
             file and what to do.
     """
-    with open_source(path) as source:
+    with _open(path) as source:
         n_samples = sum(len(block) for block in _blocks(source, path))
         rate, channels = source.rate_hz, source.n_channels
     if n_samples == 0:
-        raise _empty(path)
+        raise no_samples(path)
     with path.open("rb") as raw:
         digest = hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     return AudioFacts(digest, n_samples / rate, rate, channels)
 
 
 def duration_s(path: Path) -> float:
-    """Length by the file's header; a file whose header does not tell is decoded to find out.
+    """Return the length by the file's header; a file whose header does not give it is decoded.
 
     Raises:
         AudioError: as `inspect`, as far as it is read.
     """
-    with open_source(path) as source:
+    with _open(path) as source:
         n_frames = source.n_frames
         if n_frames is None:
             n_frames = sum(len(block) for block in _blocks(source, path))
@@ -64,18 +64,18 @@ def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s
     """Read a recording, or a stretch of it, as one channel.
 
     Returns:
-        (n_samples,) float32 in [-1, 1] at `sample_rate_hz`; channels are averaged.
+        (n_samples,) float32 in [-1, 1] at `sample_rate_hz`, the mean of the channels.
 
     Raises:
-        AudioError: missing, empty, truncated, not audio, or the stretch lies outside the file.
+        AudioError: missing, empty, truncated, not audio, or the stretch is outside of the file.
     """
-    with open_source(path) as source:
+    with _open(path) as source:
         blocks = list(resampled(_blocks(source, path, start_s, end_s), source.rate_hz, sample_rate_hz))
     if blocks:
         return np.concatenate(blocks)
     whole_s = duration_s(path)
     if whole_s == 0:
-        raise _empty(path)
+        raise no_samples(path)
     to = "its end" if end_s is None else f"{end_s:g} s"
     raise AudioError(
         f"{path} holds no samples between {start_s or 0.0:g} s and {to}, it is {whole_s:.2f} s long; "
@@ -84,68 +84,67 @@ def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s
 
 
 def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iterator[Array]:
-    """Read a recording of any length piece by piece: put together, the pieces are what `read` gives.
+    """Read a recording of any length piece by piece; the pieces together are what `read` returns.
 
     Yields:
-        (n_samples,) float32 of about `block_s`; resampling goes on from one to the next.
+        (n_samples,) float32 of about `block_s`; resampling continues from one to the next.
 
     Raises:
-        AudioError: as `read`. What is found in the course of reading, truncation above all, comes after the last piece
-            that can be read.
+        AudioError: as `read`. Damage inside the file, such as truncation, is raised after the last readable piece.
     """
     empty = True
-    with open_source(path) as source:
+    with _open(path) as source:
         for block in resampled(_blocks(source, path, block_s=block_s), source.rate_hz, sample_rate_hz):
             empty = False
             yield block
     if empty:
-        raise _empty(path)
+        raise no_samples(path)
 
 
-def prepare_signal(signal: Array, config: AudioConfig) -> Array:
-    """Play a signal as fast and bring its active speech to the level that the configuration asks for.
+@contextmanager
+def _open(path: Path) -> Iterator[Source]:
+    """Open a file by libsndfile, which is quick and exact, or by PyAV what libsndfile does not know.
 
-    Loudness tells the microphone's gain before it tells the emotion: in RAVDESS anger is 14 dB over neutral. Silence
-    stays as it is.
+    Raises:
+        AudioError: missing, empty, truncated as far as its header tells, or not audio.
     """
-    if config.speed != 1:
-        import soxr
+    _check_file(path)
+    found = open_sound_file(path)
+    if isinstance(found, SoundFile):
+        with closing(found):
+            _check_rate(path, found.rate_hz)
+            yield found
+    else:
+        from sercli.audio import containers  # PyAV is slow to import
 
-        played = soxr.resample(signal, config.sample_rate_hz * config.speed, config.sample_rate_hz)
-        signal = played if len(played) else signal  # a recording is never less than one sample
-    level = speech_level_dbfs(signal, sample_rate_hz=config.sample_rate_hz)
-    if config.level_dbfs is None or level < NO_SPEECH_DBFS:
-        return signal
-    scaled: Array = signal * np.float32(10 ** ((config.level_dbfs - level) / 20))
-    return scaled
-
-
-def speech_level_dbfs(signal: Array, *, sample_rate_hz: int = 16_000) -> float:
-    """Root mean square level of the 50 ms frames within 30 dB of the loudest, in dB relative to full scale.
-
-    >>> round(speech_level_dbfs(np.ones(16000, np.float32)), 1)
-    0.0
-    """
-    n = max(1, round(_FRAME_S * sample_rate_hz))
-    usable = len(signal) - len(signal) % n
-    frames = signal[:usable].reshape(-1, n) if usable else signal[None]
-    power = np.einsum("tn,tn->t", frames, frames, dtype=np.float64) / frames.shape[1]
-    active = power[power >= power.max() * 10 ** (-_ACTIVE_DB / 10)]
-    return float(10 * np.log10(active.mean() + _FLOOR_POWER))
+        with containers.open_container(path, found) as container:
+            _check_rate(path, container.rate_hz)
+            yield container
 
 
-def is_silent(signal: Array, *, sample_rate_hz: int = 16_000) -> bool:
-    """Whether the loudest stretch is too faint to be speech.
+def _check_file(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; give a recording.")
+        path.open("rb").close()  # libsndfile would say "System error" for a file without read permission
+    except PermissionError:
+        raise AudioError(f"{path} cannot be read: Permission denied; change its permissions.") from None
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
+    if size == 0:
+        raise AudioError(f"{path} is empty (0 bytes); record or export it again.")
 
-    A constant offset is no sound: many sound cards add one, and 8-bit silence at 127 of 255 is one of -42 dB.
-    """
-    return speech_level_dbfs(signal - signal.mean(), sample_rate_hz=sample_rate_hz) < NO_SPEECH_DBFS
+
+def _check_rate(path: Path, rate_hz: int) -> None:
+    if rate_hz not in _RATES_HZ:
+        raise AudioError(f"{path} is damaged: its header says {rate_hz} samples a second; copy or export it again.")
 
 
 def _blocks(
     source: Source, path: Path, start_s: float | None = None, end_s: float | None = None, *, block_s: float = BLOCK_S
 ) -> Iterator[Array]:
-    """Yield (n,) float32 of a stretch; nothing where it lies outside.
+    """Yield (n,) float32 of a stretch; nothing where it is outside of the recording.
 
     Raises:
         AudioError: damaged, truncated, or with samples that are not numbers.
@@ -154,7 +153,8 @@ def _blocks(
     n_frames = None if end_s is None else round(end_s * source.rate_hz) - first
     if first < 0 or (n_frames is not None and n_frames <= 0):
         return
-    for block in source.blocks(first, n_frames, block_frames(source, block_s)):
+    block_frames = max(1, min(int(block_s * source.rate_hz), _BLOCK_VALUES // max(1, source.n_channels)))
+    for block in source.blocks(first, n_frames, block_frames):
         if not np.isfinite(block).all():
             raise AudioError(f"{path} holds samples that are not numbers (NaN or infinite); export it again.")
         yield block
@@ -181,9 +181,5 @@ def resampled(blocks: Iterator[Array], from_hz: int, to_hz: int) -> Iterator[Arr
     rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
     if len(rest):
         yield rest
-    elif not n_samples:  # a few samples at a high rate can become none at a low one: a recording is never less than one
+    elif not n_samples:  # a few samples at a high rate can become none at a low one; a recording keeps at least one
         yield start
-
-
-def _empty(path: Path) -> AudioError:
-    return AudioError(f"{path} holds no samples (length 0 s); record or export it again.")

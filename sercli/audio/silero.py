@@ -1,137 +1,87 @@
-"""Silero's voice activity detector in plain torch: how probably somebody speaks, for each 32 ms of sound.
+"""Silero's voice activity detector: the probability of speech in each 32 ms of a signal.
 
-Source: the package `silero-vad` (MIT), whose weights are read where pip put them. The package itself is never imported:
-importing it sets the number of threads of torch for the whole process, and its model goes frame by frame, ten times as
-slow as all frames at once. Checked against the package's own model in a test.
+Source: the package `silero-vad` (MIT). Its model for whole sequences is read from where pip put it and run by ONNX
+Runtime. The package itself is never imported, because its import sets torch's number of threads for the whole process.
 """
 
 import importlib.util
-import re
-import zipfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from sercli.errors import SerError
-from sercli.types import Array
+from sercli.types import SAMPLE_RATE_HZ, Array
 
-RATE_HZ = 16_000
 FRAME_SAMPLES = 512
-FRAME_S = FRAME_SAMPLES / RATE_HZ
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 
 _PACKAGE = "silero-vad==6.2.3"  # the version that this was tested with
-_CONTEXT_SAMPLES = 64  # of the frame before, which each frame is heard with
-_BINS = 129  # of the spectrum: real parts, then as many imaginary ones
-_BATCH_FRAMES = 512  # at a time, so that memory does not grow with the length
-
-State = tuple[Tensor, Tensor]
+_CONTEXT_SAMPLES = 64  # the network sees the end of the previous frame before each frame
+_BATCH_FRAMES = 512  # frames in one call, so that memory does not grow with the length
+_N_STATE = 128
 
 
-class Listener:
-    """Hears one signal piece by piece and remembers what came before."""
+class SpeechDetector:
+    """Detects speech in one signal that comes in pieces; the state carries over from piece to piece."""
 
     def __init__(self) -> None:
-        self._network = _load()
-        self.forget()
+        self._session = _session()
+        self.reset()
 
-    def forget(self) -> None:
-        """Begin anew."""
-        self._state: State | None = None
+    def reset(self) -> None:
+        """Forget the signal so far."""
+        self._state = [np.zeros((1, 1, _N_STATE), np.float32)] * 2  # of the LSTM: output and cell
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
-    @torch.inference_mode()
-    def hear(self, signal: Array) -> Array:
-        """Say how probable speech is in each frame.
+    def probabilities(self, signal: Array) -> Array:
+        """Return the probability of speech in each frame.
 
         Args:
-            signal: (n_samples,) float32 at 16 kHz. Whole frames; the last piece of a recording may end within one, the
-                rest of which is taken for silence.
+            signal: (n_samples,) float32 at 16 kHz, whole frames. Only the last piece of a signal may end within a
+                frame; the rest of that frame counts as silence.
 
         Returns:
-            (T,) float32, one for each frame.
+            (T,) float32.
         """
         n_frames = -(-len(signal) // FRAME_SAMPLES)
         padded = np.zeros(_CONTEXT_SAMPLES + n_frames * FRAME_SAMPLES, np.float32)
         padded[:_CONTEXT_SAMPLES] = self._context
         padded[_CONTEXT_SAMPLES : _CONTEXT_SAMPLES + len(signal)] = signal
         self._context = padded[-_CONTEXT_SAMPLES:]
-        probs = [np.zeros(0, np.float32)]
-        frames = torch.from_numpy(padded).unfold(0, _CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES) if n_frames else ()
-        for at in range(0, n_frames, _BATCH_FRAMES):
-            speech, self._state = self._network(frames[at : at + _BATCH_FRAMES], self._state)
-            probs.append(speech.numpy())
-        return np.concatenate(probs)
-
-
-class _Network(nn.Module):
-    """Frames -> magnitude spectrum -> convolutions within the frame -> LSTM over the frames -> probability.
-
-    The modules stand in the order in which the package keeps their weights.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spectrum = nn.Conv1d(1, 2 * _BINS, 256, stride=128, bias=False)
-        self.convolutions = nn.Sequential(
-            *(nn.Conv1d(_BINS, 128, 3, padding=1), nn.ReLU()),
-            *(nn.Conv1d(128, 64, 3, stride=2, padding=1), nn.ReLU()),
-            *(nn.Conv1d(64, 64, 3, stride=2, padding=1), nn.ReLU()),
-            *(nn.Conv1d(64, 128, 3, padding=1), nn.ReLU()),
-        )
-        self.memory = nn.LSTM(128, 128)
-        self.decision = nn.Conv1d(128, 1, 1)
-
-    def forward(self, frames: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """(T, context + frame) that follow each other, and what is remembered -> (T,) and what to remember."""
-        spectrum = self.spectrum(nn.functional.pad(frames[:, None], (0, _CONTEXT_SAMPLES), mode="reflect"))
-        magnitude = (spectrum[:, :_BINS].square() + spectrum[:, _BINS:].square()).sqrt()  # (T, bins, 4)
-        heard, state = self.memory(self.convolutions(magnitude)[:, :, 0], state)
-        assert state is not None
-        return self.decision(heard.relu()[:, :, None]).sigmoid()[:, 0, 0], state
+        probs = np.zeros(n_frames, np.float32)
+        for start in range(0, n_frames, _BATCH_FRAMES):
+            stop = min(start + _BATCH_FRAMES, n_frames)
+            samples = padded[start * FRAME_SAMPLES : stop * FRAME_SAMPLES + _CONTEXT_SAMPLES]
+            frames = np.lib.stride_tricks.sliding_window_view(samples, _CONTEXT_SAMPLES + FRAME_SAMPLES)
+            inputs = {"input": frames[::FRAME_SAMPLES], **dict(zip("hc", self._state, strict=True))}
+            probs[start:stop], *self._state = self._session.run(None, inputs)
+        return probs
 
 
 @cache
-def _load() -> _Network:
-    """The network with the package's weights.
+def _session() -> Any:
+    """Return the network, ready to run on one thread.
 
     Raises:
-        SerError: they are not installed, or not as they were in the version that is known.
+        SerError: it is not installed, or its file is damaged.
     """
+    import onnxruntime
+
     spec = importlib.util.find_spec("silero_vad")
     if spec is None or spec.origin is None:
         raise SerError(f"The speech detector is not installed; run: pip install {_PACKAGE}")
-    path = Path(spec.origin).parent / "data" / "silero_vad.jit"
-    network = _Network().eval()
+    path = Path(spec.origin).parent / "data" / "silero_vad_16k_sequence.onnx"
+    onnxruntime.set_default_logger_severity(4)  # no warnings on the terminal
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # memory that it keeps would grow with the longest signal
+    options.log_severity_level = 4
     try:
-        network.load_state_dict(_read(path, network.state_dict()))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common type of their own
+        reason = str(error).partition("\n")[0]
         raise SerError(
-            f"{path} cannot be read as the speech detector ({error}); run: pip install --force-reinstall {_PACKAGE}"
+            f"{path} cannot be read as the speech detector ({reason}); run: pip install --force-reinstall {_PACKAGE}"
         ) from None
-    return network
-
-
-def _read(path: Path, like: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a TorchScript archive, in its order: raw float32 below `data/`, the model for 16 kHz first.
-
-    `torch.jit.load` would give the same ten times as slowly, with a warning that it will go away.
-    """
-    with zipfile.ZipFile(path) as archive:
-        numbered = {
-            int(match[1]): name
-            for name in archive.namelist()
-            if (match := re.search(r"/data/(\d+)$", name)) is not None
-        }
-        names = [numbered[n] for n in sorted(numbered) if archive.getinfo(numbered[n]).file_size]
-        weights = {}
-        for (key, tensor), name in zip(like.items(), names, strict=False):
-            values = np.frombuffer(archive.read(name), "<f4")
-            if values.size != tensor.numel():
-                raise ValueError(f"{values.size} numbers and not {tensor.numel()} in {name}")
-            weights[key] = torch.from_numpy(values.astype(np.float32)).view(tensor.shape)
-    if len(weights) < len(like):
-        raise ValueError(f"{len(weights)} arrays and not {len(like)}")
-    return weights

@@ -57,7 +57,7 @@ def _root(
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
     memory.keep_few_kernels()
-    threads.wait_briefly()
+    threads.configure()
     before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
     try:
         _run()

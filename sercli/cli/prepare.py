@@ -1,4 +1,4 @@
-"""`ser prepare`: a corpus on disk becomes a prepared dataset."""
+"""`ser prepare`: make a prepared dataset from a corpus on disk."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from sercli.cli import options
 
 if TYPE_CHECKING:
     from sercli.dataset.feature_specs import FeatureSpecs
-    from sercli.dataset.fingerprint import Basis, Summary
+    from sercli.dataset.fingerprint import Fingerprint, Summary
     from sercli.dataset.preparation import Prepared
     from sercli.dataset.transcripts import Added
 
@@ -28,7 +28,7 @@ def prepare(
     corpus: Annotated[str, typer.Argument(help="One of {corpus}.")],
     root: Annotated[
         Path | None,
-        typer.Argument(help="Where the corpus lies (for table: the CSV, TSV or JSONL file)."),
+        typer.Argument(help="Folder of the corpus (for table: the CSV, TSV or JSONL file)."),
     ] = None,
     *,
     out: options.Out,
@@ -39,17 +39,17 @@ def prepare(
     features: Annotated[
         str | None,
         typer.Option(
-            "--features", help="Names with commas between. Default: all that the presets use, those of extras aside."
+            "--features", help="Comma-separated names. Default: all that the presets use, without those of extras."
         ),
     ] = None,
     asr: Annotated[
         str | None,
-        typer.Option("--asr", help="Recogniser for the words of all recordings: {asr}."),
+        typer.Option("--asr", help="Speech recogniser that transcribes all recordings: {asr}."),
     ] = None,
     jobs: options.Jobs = None,
     sets: options.Sets = None,
 ) -> None:
-    """Read a corpus, check every recording, choose labels, compute features, hear words."""
+    """Read a corpus, check every recording, choose labels, compute features, transcribe."""
     from sercli.cli import render
     from sercli.dataset import feature_specs, fingerprint
     from sercli.model import spec
@@ -60,8 +60,8 @@ def prepare(
     made_from = None
     if asr is None:
         keys = [feature_specs.key(*config) for config in configs]
-        made_from = fingerprint.basis(corpus, root, out, label_set=labels.value, features=keys)
-        if made_from and (summary := fingerprint.recall(out, made_from)):
+        made_from = fingerprint.take(corpus, root, out, label_set=labels.value, features=keys)
+        if made_from and (summary := fingerprint.load_summary(out, made_from)):
             _show(summary, {})
             render.note(_next(asr, out))
             return
@@ -71,34 +71,32 @@ def prepare(
     if asr is None:
         _show(prepared.summary, {})
     else:
-        added = _hear(prepared, asr, engine_config, jobs=options.n_jobs(jobs))
-        _show(prepared.summary, _heard(prepared, asr, added))
-        _tell(asr, added)
+        added = _transcribe(prepared, asr, engine_config, jobs=options.n_jobs(jobs))
+        _show(prepared.summary, _transcript_facts(prepared, asr, added))
+        _report(asr, added)
     render.note(_next(asr, out))
 
 
 def _default_root(corpus: str) -> Path:
-    """Where a corpus lies that ships with ser.
+    """Return the folder of a corpus that ships with ser.
 
     Raises:
-        SerError: no such corpus, or one that does not.
+        SerError: no such corpus, or it does not ship with ser.
     """
     from sercli import plugins
     from sercli.errors import SerError
 
     plugin = plugins.corpus(corpus)
     if not isinstance(plugin, plugins.ShipsWithSer):
-        raise SerError(
-            f"ser prepare {corpus} needs the folder where the corpus lies: ser prepare {corpus} ROOT --out DIR."
-        )
+        raise SerError(f"ser prepare {corpus} needs the folder of the corpus: ser prepare {corpus} ROOT --out DIR.")
     return plugin.default_root()
 
 
 def _engine_config(asr: str | None, sets: list[str]) -> Any:
-    """The recogniser's configuration, with which it works; None without a recogniser.
+    """Return the recogniser's configuration, after it has been tried; None without a recogniser.
 
     Raises:
-        SerError: it is not installed, cannot load its model, or is not asked for and yet has settings.
+        SerError: it is not installed, cannot load its model, or there are settings but no --asr.
     """
     from sercli import config
 
@@ -120,7 +118,7 @@ def _prepare(
     labels: LabelSet,
     configs: "FeatureSpecs",
     jobs: int,
-    made_from: "Basis | None",
+    made_from: "Fingerprint | None",
 ) -> "Prepared":
     from sercli._system import processes
     from sercli.cli import render
@@ -131,7 +129,7 @@ def _prepare(
         return preparation.finish(prepared, configs, jobs=jobs, progress=render.progress, made_from=made_from)
 
 
-def _hear(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int) -> "Added":
+def _transcribe(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int) -> "Added":
     from sercli.cli import render
     from sercli.dataset import transcripts
 
@@ -145,8 +143,8 @@ def _next(asr: str | None, out: Path) -> str:
     return f"Next: ser train -m {model} --data {out} --out RUN"
 
 
-def _show(summary: "Summary", heard: Facts) -> None:
-    """What was found, what was skipped and why, and the classes before and after the choice of labels."""
+def _show(summary: "Summary", transcribed: Facts) -> None:
+    """Show what was found, what was skipped and why, and the classes before and after the choice of labels."""
     from sercli.cli import render
 
     facts: Facts = {
@@ -157,7 +155,7 @@ def _show(summary: "Summary", heard: Facts) -> None:
         "hours": round(summary.hours, 2),
         "suggested split": summary.split,
         "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
-        **heard,
+        **transcribed,
     }
     render.dataset_summary(facts, summary.remarks)
     render.distribution_table(summary.before, summary.after, summary.mapping)
@@ -165,39 +163,37 @@ def _show(summary: "Summary", heard: Facts) -> None:
         first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
         render.warn(f"recordings under more than one name: {n}; the first: {first}")
     for name in (name for name, done in summary.features.items() if not done):
-        render.note(f"{name} was passed over: no utterance has what it is made from.")
+        render.note(f"{name} was skipped: no utterance has its input.")
 
 
-def _heard(prepared: "Prepared", asr: str, added: "Added") -> Facts:
-    """What a recogniser heard, and how well: beside the human words, where there are any, and by its own account."""
+def _transcript_facts(prepared: "Prepared", asr: str, added: "Added") -> Facts:
+    """Return the number of transcripts, their word error rate if there are human ones, and their mean confidence."""
     from sercli.dataset import transcripts
 
     found = added.transcripts
     errors = transcripts.word_errors(prepared.dataset.manifest.utterances, {i: t.text for i, t in found.items()})
-    sure = sum(t.confidence for t in found.values()) / len(found) if found else None
+    mean = sum(t.confidence for t in found.values()) / len(found) if found else None
     return {
         "transcripts": f"{len(found)} by {asr}, {added.n_new} of them new",
         **({"word error rate": str(errors)} if errors else {}),
-        "mean confidence": sure,
+        "mean confidence": mean,
     }
 
 
-def _tell(asr: str, added: "Added") -> None:
-    """Why transcripts were made anew, and what could not be heard.
+def _report(asr: str, added: "Added") -> None:
+    """Say why transcripts were made again, and which recordings could not be read.
 
     Raises:
-        SerError: there was such a recording; all others are done.
+        SerError: there are such recordings; all others are done.
     """
     from sercli.cli import render
     from sercli.errors import SerError
 
     if added.outdated:
         changes = "; ".join(added.outdated)
-        render.note(
-            f"The transcripts that {asr} had made before were heard with other settings ({changes}): made anew."
-        )
+        render.note(f"The old transcripts by {asr} had other settings ({changes}): made again.")
     for failure in added.failures:
         render.warn(failure)
     if added.failures:
         n, all_ = len(added.failures), len(added.failures) + len(added.transcripts)
-        raise SerError(f"{n} of {all_} recordings could not be heard; they are named above. The others are done.")
+        raise SerError(f"{n} of {all_} recordings could not be read; they are named above. The others are done.")

@@ -1,43 +1,31 @@
-"""Finding and reading the files of a corpus: what every reader needs and no reader should do in its own way."""
+"""Finding and reading the files of a corpus, in one way for all readers."""
 
 import codecs
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from sercli._system.files import visible_names, walk
+from sercli.audio.discovery import rank, suffix
 from sercli.errors import SerError
-from sercli.types import Remark
+from sercli.types import FOUR, Remark
 
-# What libsndfile reads, best first: where a clip is there in two kinds, the one without loss is taken.
-ENDINGS = (
-    ".wav",
-    ".flac",
-    ".aiff",
-    ".aif",
-    ".aifc",
-    ".au",
-    ".snd",
-    ".caf",
-    ".w64",
-    ".rf64",
-    ".wave",
-    ".sph",
-    ".voc",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-)
-UNREADABLE = (".mp4", ".m4a", ".avi", ".flv", ".mkv", ".mov", ".webm", ".wma", ".aac")  # sound, but not for libsndfile
+
+def of_four(*labels: str) -> dict[str, str | None]:
+    """Return a corpus' LABELS: each native label that is one of the four stands for itself, the others for None.
+
+    >>> of_four("anger", "fear")
+    {'anger': 'anger', 'fear': None}
+    """
+    return {label: label if label in FOUR else None for label in labels}
 
 
 def need_folder(root: Path, corpus: str, holds: str) -> None:
-    """Refuse a root that cannot be the corpus, before anything is read.
+    """Refuse a root that cannot be the corpus before anything is read.
 
     Args:
-        root: what the user gave.
+        root: the path that the user gave.
         corpus: the corpus' name as people write it, such as "RAVDESS".
-        holds: what a right root holds, to finish the sentence "give the folder that holds ...".
+        holds: what the folder of the corpus holds, to finish the sentence "... is read from the folder that holds ...".
 
     Raises:
         SerError: there is no such folder, it is a file, or it is empty.
@@ -52,12 +40,12 @@ def need_folder(root: Path, corpus: str, holds: str) -> None:
 
 
 def not_this_corpus(root: Path, corpus: str, looked_for: str) -> SerError:
-    """The error for a folder that is there and full, but of something else."""
+    """Return the error for a folder that holds something else."""
     return SerError(f"{root} does not look like {corpus}: no {looked_for} in it. Give the folder that holds them.")
 
 
 def find_files(paths: Iterable[str], name: str) -> list[str]:
-    """The paths that end in this file name, in whatever case; those in the fewest folders first.
+    """Return the paths with this file name, in upper or lower case, those in the fewest folders first.
 
     >>> find_files(["x/y/data.tsv", "z/Data.tsv", "mydata.tsv"], "data.tsv")
     ['z/Data.tsv', 'x/y/data.tsv']
@@ -66,85 +54,57 @@ def find_files(paths: Iterable[str], name: str) -> list[str]:
     return sorted(found, key=lambda path: (path.count("/"), path))
 
 
-def walk(root: Path) -> Iterator[str]:
-    """Every file below a folder as a sorted path relative to it, "/" between folders.
-
-    Hidden files and folders are left out, and with them the `._*` twins that macOS leaves in archives. Links to
-    folders are followed, each real folder once.
+def files_below(root: Path) -> Iterator[str]:
+    """Yield every visible file below a folder as a path relative to it, "/" between folders.
 
     Raises:
         SerError: a folder cannot be listed.
     """
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=_cannot_list):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if _is_visible(name))
-        below = Path(folder).relative_to(root).as_posix()
-        for name in sorted(filter(_is_visible, names)):
-            yield name if below == "." else f"{below}/{name}"
+    n_root = len(str(root / "x")) - 1
+    return (entry.path[n_root:] for entry in walk(root))
 
 
 def list_folder(folder: Path) -> list[str]:
-    """The visible file names of one folder, sorted; none where the folder is missing."""
-    if not folder.is_dir():
-        return []
-    return sorted(entry.name for entry in os.scandir(folder) if _is_visible(entry.name) and entry.is_file())
+    """Return the visible file names of one folder, sorted; none where the folder is missing."""
+    return sorted(name for name in visible_names(folder) if (folder / name).is_file())
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is such a file; also of a name that a table gives and that no file could have."""
+    """Return whether there is such a file. A table may give a name that no file can have."""
     try:
         return path.is_file()
-    except OSError:  # a very long one
+    except OSError:  # the name is too long
         return False
 
 
-def is_audio(path: str) -> bool:
-    """Whether a path ends like a sound file that can be read, in whatever case.
+def without_suffix(path: str) -> str:
+    """Return a path without its suffix.
 
-    >>> is_audio("DC/a01.WAV"), is_audio("a01.mp4")
-    (True, False)
-    """
-    return _ending(path).lower() in ENDINGS
-
-
-def is_unreadable_audio(path: str) -> bool:
-    """Whether a path ends like a film or a sound file that must be converted first."""
-    return _ending(path).lower() in UNREADABLE
-
-
-def without_ending(path: str) -> str:
-    """A path less its ending.
-
-    >>> without_ending("Actor_01/03-01.wav")
+    >>> without_suffix("Actor_01/03-01.wav")
     'Actor_01/03-01'
     """
-    return path[: len(path) - len(_ending(path))]
+    return path[: len(path) - len(suffix(path))]
 
 
 def one_each(paths: Iterable[str], key: Callable[[str], str]) -> tuple[dict[str, str], list[Remark]]:
-    """Of the recordings with the same key take one: wav before flac before the others, then the first path.
+    """Choose one of the recordings with the same key: the best format of `discovery.SUFFIXES`, then the first path.
 
     Returns:
-        The path taken for each key, keys sorted, and a remark on each path that was not.
+        The chosen path for each key, sorted by key, and a remark on each other path.
     """
     chosen: dict[str, str] = {}
-    ranked = sorted(paths, key=lambda path: (_rank(path), path))
+    ranked = sorted(paths, key=lambda path: (rank(path), path))
     for path in ranked:
         chosen.setdefault(key(path), path)
     kept = set(chosen.values())
-    reason = "second copy of a recording (wav goes before flac before others)"
+    reason = "second copy of a recording (formats without loss go first, films last)"
     return dict(sorted(chosen.items())), [Remark("skipped", path, reason) for path in ranked if path not in kept]
 
 
 def read_text(path: Path) -> tuple[str, list[Remark]]:
-    """A text file's content, its line ends as they are, with a warning where it is not UTF-8.
+    """Return a text file's content with its line ends, and a warning if it is not UTF-8.
 
-    Lines that are not UTF-8 are read as Windows-1252, one by one, so that one stray quote does not spoil the rest.
+    Lines that are not UTF-8 are decoded as Windows-1252 one by one, so that one wrong byte does not affect the others.
 
     Raises:
         SerError: the file cannot be read.
@@ -156,35 +116,17 @@ def read_text(path: Path) -> tuple[str, list[Remark]]:
     except OSError as error:
         raise SerError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise SerError(f"{path} begins like UTF-16 text, but is not; save it as UTF-8.") from None
+        raise SerError(f"{path} starts like UTF-16 text but is not; save it as UTF-8.") from None
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
         text = "\n".join(map(_decode_line, raw.removeprefix(codecs.BOM_UTF8).split(b"\n")))
-        return text, [Remark("warning", str(path), "not UTF-8; the lines in question are read as Windows-1252")]
+        return text, [Remark("warning", str(path), "not UTF-8; the lines concerned are read as Windows-1252")]
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and content of each line; only real line ends count, not Unicode's other separators."""
+    """Yield the number, from 1, and the content of each line. Unicode's other separators do not end a line."""
     return enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1)
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
-
-
-def _cannot_list(error: OSError) -> None:
-    raise SerError(f"{error.filename} cannot be listed: {error.strerror}.") from None
-
-
-def _rank(path: str) -> int:
-    return ENDINGS.index(_ending(path).lower())
-
-
-def _ending(path: str) -> str:
-    """From the last dot of its name on; PurePosixPath says the same and takes five times as long."""
-    dot = path.rfind(".")
-    return path[dot:] if path.rfind("/") + 1 < dot < len(path) - 1 else ""
 
 
 def _decode_line(raw: bytes) -> str:
@@ -193,4 +135,4 @@ def _decode_line(raw: bytes) -> str:
             return raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    return raw.decode("latin-1")  # five bytes mean nothing in Windows-1252; here every byte means something
+    return raw.decode("latin-1")  # five bytes are undefined in Windows-1252; none is here

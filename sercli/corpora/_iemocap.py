@@ -1,4 +1,4 @@
-"""IEMOCAP's own text formats: evaluation files, transcriptions, and how many there are of everything."""
+"""IEMOCAP's text formats, evaluation files and transcriptions, and the numbers of the complete release."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ CODES = {
 }
 NO_MAJORITY = "xxx"
 
-# Fixed positions would give a wrong speaker where the dialog's name is longer: Ses03M_impro05a, Ses05M_script01_1b.
+# Fixed positions would give a wrong speaker for longer names: Ses03M_impro05a, Ses05M_script01_1b.
 TURN = re.compile(
     r"(?P<dialog>Ses(?P<session>0[1-5])[FM]_(?P<scene>impro0\d[ab]?|script0\d_\db?))_(?P<sex>[FM])(?P<number>\d{3}|XX\d)",
     re.ASCII,
@@ -36,7 +36,7 @@ _HEADER = re.compile(rf"\[\s*({_N})\s*-\s*({_N})\s*\]\s+(\S+)\s+(\S+)\s+\[([^\]]
 _CATEGORIES = re.compile(r"C-(\w+):\s*([^()]*?)\s*(?:\((.*)\))?\s*")
 _DIMENSIONS = re.compile(r"A-(\w+):\s*val\s*(\d?);\s*act\s*(\d?);\s*dom\s*(\d?);?\s*(?:\((.*)\))?\s*", re.ASCII)
 _NUMBER = re.compile(rf"\s*{_N}\s*", re.ASCII)
-_VOTES = {"excited": "excitement", "neutral state": "neutral"}  # the others are words of ours already
+_VOTES = {"excited": "excitement", "neutral state": "neutral"}  # the others are the same
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Turn:
 
 
 def parse_evaluation(text: str, source: str) -> Iterator[Turn | Remark]:
-    """The turns of one file of EmoEvaluation, whatever number of raters each has."""
+    """Yield the turns of one file of EmoEvaluation, with any number of raters."""
     current: Turn | None = None
     for number, line in lines_of(text):
         if line.startswith("[") or not line.strip():
@@ -74,9 +74,9 @@ def parse_evaluation(text: str, source: str) -> Iterator[Turn | Remark]:
 
 
 def parse_transcription(text: str, source: str) -> Iterator[tuple[str, str] | Remark]:
-    """Turn and words of each line of a transcription; markers such as [LAUGHTER] stay in the words."""
+    """Yield turn and text of each line of a transcription, with markers such as [LAUGHTER]."""
     for number, line in lines_of(text):
-        head, colon, words = line.partition("]:")  # the words may hold colons
+        head, colon, words = line.partition("]:")  # the text may contain colons
         match = TURN.fullmatch(head.partition("[")[0].strip())
         if not line.strip():
             continue
@@ -101,11 +101,11 @@ def _number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-@lru_cache(maxsize=4096)  # six raters a turn choose among few words: most lines stand there hundreds of times
+@lru_cache(maxsize=4096)  # raters choose among few words: most lines occur hundreds of times
 def _vote(line: str) -> dict[str, Any] | None:
-    """One rater's line: the labels given, or valence, activation and dominance with None where it was left out.
+    """Return one rater's labels, or valence, activation and dominance, None where the rater left it out.
 
-    Equal lines share one answer, which nobody may change.
+    Equal lines share one result, which must not be changed.
     """
     if match := _CATEGORIES.fullmatch(line):
         words = [word.strip().lower() for word in match[2].split(";") if word.strip()]
@@ -119,7 +119,7 @@ def _vote(line: str) -> dict[str, Any] | None:
     return {**vote, "comment": comment} if comment else vote
 
 
-# What the whole release holds, per session in the order of COUNTED; the classes are the four, excited within happiness.
+# The numbers of the complete release, per session in the order of COUNTED; happiness includes excited.
 COUNTED = ("dialogs", "turns", "women's turns", "men's turns", *FOUR)
 EXPECTED = {
     1: (28, 1819, 873, 946, 384, 278, 194, 229),
@@ -144,11 +144,11 @@ EXPECTED_CODES = {
 
 
 def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[Remark]:
-    """Warnings where the release is not whole or not what it is known to be.
+    """Yield warnings where the numbers are not those of the complete release.
 
     Args:
-        turns: all turns that were read, those without a majority label included.
-        n_dialogs: how many evaluation files each session that is there has.
+        turns: all turns, including those without a majority label.
+        n_dialogs: number of evaluation files of each session found.
     """
     turns = list(turns)
     missing = [f"Session{number}" for number in EXPECTED if number not in n_dialogs]
@@ -174,4 +174,4 @@ def _compare(
 ) -> Iterator[Remark]:
     wrong = [f"{n} {name} instead of {e}" for name, e, n in zip(names, expected, found, strict=True) if e != n]
     if wrong:
-        yield Remark("warning", source, "not as the whole release has it: " + ", ".join(wrong))
+        yield Remark("warning", source, "differs from the complete release: " + ", ".join(wrong))

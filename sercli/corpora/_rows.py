@@ -1,4 +1,4 @@
-"""Tables with a header, row by row, each with the line that it begins on."""
+"""Tables with a header, row by row."""
 
 import csv
 import io
@@ -9,18 +9,18 @@ from sercli.errors import SerError, no_such
 
 
 def read_rows(text: str, source: str, *, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV or TSV text with quotes, as dictionaries by the header's names, blanks around cells dropped.
+    """Yield the rows of a CSV or TSV text as dictionaries by the header's names, without blanks around cells.
 
     Args:
-        text: the content with its line ends untouched: a quoted cell may hold some.
+        text: the content with its line ends, which a quoted cell may contain.
         source: the file's name, for errors.
-        delimiter: what stands between cells.
+        delimiter: between cells.
 
     Yields:
-        The line that the row begins on, from 1, and its cells. Blank lines are left out.
+        The line that the row begins on, from 1, and its cells. Blank lines are skipped.
 
     Raises:
-        SerError: no header, a column twice, quotes that don't close, or more or fewer cells than columns.
+        SerError: no header, two columns of one name, quotes that do not close, or more or fewer cells than columns.
     """
     rows = _rows(text, source, delimiter)
     line, header = next(rows, (1, []))
@@ -28,12 +28,12 @@ def read_rows(text: str, source: str, *, delimiter: str = ",") -> Iterator[tuple
         raise SerError(f"{source} is empty; its first line must name the columns.")
     twice = [name for name, n in Counter(name.lower() for name in header).items() if n > 1]
     if twice:
-        raise SerError(f"{source}:{line}: column '{shown(twice[0])}' stands there twice; name each column once.")
+        raise SerError(f"{source}:{line}: there are two columns '{shown(twice[0])}'; name each column once.")
     for line, cells in rows:
         if len(cells) != len(header):
             raise SerError(
                 f"{source}:{line}: {len(cells)} cells, but there are {len(header)} columns (the row begins with "
-                f"'{shown(cells[0])}'); put cells that hold the delimiter into double quotes."
+                f"'{shown(cells[0])}'); put cells that contain the delimiter into double quotes."
             )
         yield line, dict(zip(header, cells, strict=True))
 
@@ -42,7 +42,7 @@ def need_columns(row: dict[str, str], columns: tuple[str, ...], source: str) -> 
     """Refuse a table that lacks a column.
 
     Raises:
-        SerError: the first missing column, and those that there are.
+        SerError: naming the first missing column, and all that there are.
     """
     for column in columns:
         if column not in row:
@@ -50,7 +50,7 @@ def need_columns(row: dict[str, str], columns: tuple[str, ...], source: str) -> 
 
 
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    # strict: a quote that never closes would otherwise swallow the rest of the file without a word
+    # strict: otherwise a quote that never closes would silently swallow the rest of the file
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -65,7 +65,7 @@ def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[st
 
 
 def shown(text: str, limit: int = 60) -> str:
-    r"""A user's value as it can stand in a one-line message.
+    r"""Return a user's value as one short line, for messages.
 
     >>> shown("two\nlines"), shown("a" * 70, limit=8)
     ('two lines', 'aaaaa...')

@@ -5,20 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
-from sercli.corpora._files import read_text
+from sercli.corpora._files import of_four, read_text
 from sercli.corpora._rows import read_rows
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"
 LICENCE = "ODbL 1.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "disgust": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust")
 SPLIT = "speakers"
 FOLDS: int | None = 5
 
@@ -47,7 +40,7 @@ _DEMOGRAPHICS = "VideoDemographics.csv"
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The clips below a folder, in `AudioWAV/` as released or anywhere else; sex is from VideoDemographics.csv.
+    """Yield the clips below a folder, in `AudioWAV/` as released or anywhere else; sex is from VideoDemographics.csv.
 
     Raises:
         SerError: there is no such folder, no clip of CREMA-D in it, or VideoDemographics.csv is broken.
@@ -60,13 +53,13 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         if sexes is None:
             sexes = _read_sexes(root)
             if not sexes:
-                yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is not there: the speakers' sex stays unknown")
+                yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is not there: the speakers' sex is unknown")
         yield _utterance(found, sexes)
 
 
 def _read_sexes(root: Path) -> dict[str, str]:
-    """Actor -> "female" or "male"; nothing where the table is missing."""
-    for path in (root / _DEMOGRAPHICS, root.parent / _DEMOGRAPHICS):  # the user may have given AudioWAV itself
+    """Return "female" or "male" for each actor; nothing if the table is missing."""
+    for path in (root / _DEMOGRAPHICS, root.parent / _DEMOGRAPHICS):  # the root may be AudioWAV itself
         if path.is_file():
             text, _ = read_text(path)
             return {row.get("ActorID", ""): row.get("Sex", "").lower() for _, row in read_rows(text, str(path))}

@@ -1,6 +1,6 @@
-"""The corpus that ships with ser: 192 clips of synthetic speech by espeak-ng, six voices, the four classes, with words.
+"""The corpus that ships with ser: 192 clips of synthetic speech by espeak-ng, six voices, the four classes, with text.
 
-It is there to try every command in minutes. No human spoke it, so its figures say nothing about people.
+It is for trying every command in minutes. No human spoke it, so its results say nothing about people.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ _CHECKOUT = Path(__file__).parents[2] / "data" / "demo"
 
 
 def default_root() -> Path:
-    """The folder that the corpus lies in, with the installed package or in a checkout of the source.
+    """Return the folder of the corpus, in the installed package or in a checkout of the source.
 
     Raises:
-        SerError: it is in neither place.
+        SerError: it is in neither.
     """
     for folder in (_INSTALLED, _CHECKOUT):
         if (folder / "demo.csv").is_file():
@@ -37,7 +37,7 @@ def default_root() -> Path:
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The clips of demo.csv, with voice, sentence, words and sex.
+    """Yield the clips of demo.csv, with voice, sentence, text and sex.
 
     Args:
         root: the folder with demo.csv, such as `default_root()`.

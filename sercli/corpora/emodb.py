@@ -5,19 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "http://emodb.bilderbar.info/"
 LICENCE = "CC BY 4.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "disgust": None,
-    "boredom": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", "boredom")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out
 
@@ -49,7 +42,7 @@ _NAME = re.compile(
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The clips below a folder, in `wav/` as released or anywhere else.
+    """Yield the clips below a folder, in `wav/` as released or anywhere else.
 
     Raises:
         SerError: there is no such folder, or no clip of EmoDB in it.

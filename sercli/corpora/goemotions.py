@@ -1,48 +1,28 @@
 """GoEmotions: 54,263 comments from Reddit with 28 emotions (Demszky et al. 2020). Text only.
 
-The way from 28 to four is the authors' own grouping after Ekman, cut down to the words that name the emotion itself:
-gratitude, love or optimism are pleasant without being happiness, disapproval is no anger, remorse is more than sadness.
+The mapping from 28 emotions to four is the authors' grouping after Ekman, limited to words that name the emotion
+itself: gratitude, love and optimism are not happiness, disapproval is not anger, and remorse is more than sadness.
 """
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._files import find_files, lines_of, need_folder, not_this_corpus, read_text, walk
+from sercli.corpora._files import files_below, find_files, lines_of, need_folder, not_this_corpus, of_four, read_text
 from sercli.errors import SerError
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/google-research/google-research/tree/master/goemotions"
 LICENCE = "CC BY 4.0"
-LABELS: dict[str, str | None] = {
-    "admiration": None,
-    "amusement": "happiness",
-    "anger": "anger",
+LABELS = of_four(
+    *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion"),
+    *("curiosity", "desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement"),
+    *("fear", "gratitude", "grief", "joy", "love", "nervousness", "optimism"),
+    *("pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral"),
+) | {
+    **dict.fromkeys(("amusement", "excitement", "joy"), "happiness"),
+    **dict.fromkeys(("disappointment", "grief"), "sadness"),
     "annoyance": "anger",
-    "approval": None,
-    "caring": None,
-    "confusion": None,
-    "curiosity": None,
-    "desire": None,
-    "disappointment": "sadness",
-    "disapproval": None,
-    "disgust": None,
-    "embarrassment": None,
-    "excitement": "happiness",
-    "fear": None,
-    "gratitude": None,
-    "grief": "sadness",
-    "joy": "happiness",
-    "love": None,
-    "nervousness": None,
-    "optimism": None,
-    "pride": None,
-    "realization": None,
-    "relief": None,
-    "remorse": None,
-    "sadness": "sadness",
-    "surprise": None,
-    "neutral": "neutral",
 }
 SPLIT = "official"
 FOLDS: int | None = None
@@ -53,13 +33,13 @@ _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The comments of the three parts in file order; those of several emotions only where all are the same one of four.
+    """Yield the comments of the three parts in file order; with several emotions only if all map to one of the four.
 
     Raises:
         SerError: there is no such folder, no emotions.txt or none of the three tables in it, or one is broken.
     """
     need_folder(root, "GoEmotions", "emotions.txt, train.tsv, dev.tsv and test.tsv")
-    paths = list(walk(root))
+    paths = list(files_below(root))
     tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
     names = find_files(paths, _NAMES)
     if not names or not any(tables.values()):
@@ -102,7 +82,7 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
             continue
         label = _agreed(_names(numbers, emotions, f"{path}:{line}"))
         if label is None:
-            yield Remark("skipped", source, "several emotions that are not the same one of four")
+            yield Remark("skipped", source, "several emotions that do not map to one of the four")
         else:
             yield Utterance(
                 id=id_, corpus="goemotions", label=label, transcripts={"human": words}, attributes={"part": part}
@@ -119,6 +99,6 @@ def _names(numbers: str, emotions: list[str], source: str) -> list[str]:
 
 
 def _agreed(names: list[str]) -> str | None:
-    """The one emotion, or the first of several that all are the same one of four."""
+    """Return the only emotion, or the first of several that all map to one of the four."""
     four = {LABELS[name] for name in names}
     return names[0] if len(names) == 1 or (len(four) == 1 and None not in four) else None

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sercli.audio.discovery import is_audio
 from sercli.corpora._files import (
-    is_audio,
     list_folder,
     need_folder,
     not_this_corpus,
+    of_four,
     one_each,
     read_text,
-    without_ending,
+    without_suffix,
 )
 from sercli.corpora._iemocap import (
     CODES,
@@ -28,28 +29,20 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "excitement": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "frustration": None,
-    "surprise": None,
-    "fear": None,
-    "disgust": None,
-    "other": None,
-}
+LABELS = of_four(
+    *("neutral", "happiness", "excitement", "sadness", "anger"),
+    *("frustration", "surprise", "fear", "disgust", "other"),
+) | {"excitement": "happiness"}
 SPLIT = "loso"
 FOLDS: int | None = None  # the five sessions
 
 _HOLDS = "Session1 to Session5 (IEMOCAP_full_release), or one of them"
 _SESSION = re.compile(r"Session([1-5])", re.ASCII)
-_EVALUATION = "dialog/EmoEvaluation"  # its subfolders hold single raters' files: not read
+_EVALUATION = "dialog/EmoEvaluation"  # its subfolders, with single raters' files, are not read
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The turns that most raters gave one label, sorted by session and id.
+    """Yield the turns to which most raters gave one label, sorted by session and id.
 
     Args:
         root: the release's folder, the one above it, or one session.
@@ -76,7 +69,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
 
 
 def _find_sessions(root: Path) -> dict[int, Path]:
-    """The folders Session1 to Session5 that have evaluation files, by number."""
+    """Return the folders Session1 to Session5 that have evaluation files, by number."""
     places = [root, *sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")]
     for place in places:
         folders = (
@@ -93,7 +86,7 @@ def _find_sessions(root: Path) -> dict[int, Path]:
 
 
 def _dialogs(folder: Path) -> tuple[list[str], list[Remark]]:
-    """The dialogs that have an evaluation file, and remarks on other files among them."""
+    """Return the dialogs that have an evaluation file, and remarks on other files beside them."""
     names = [name for name in list_folder(folder) if name.endswith(".txt")]
     dialogs = [name.removesuffix(".txt") for name in names]
     strange = [name for name in dialogs if not DIALOG.fullmatch(name)]
@@ -111,38 +104,38 @@ def _read_evaluation(path: Path, before: dict[str, Turn], turns: dict[str, Turn]
         elif not TURN.fullmatch(item.id):
             yield Remark("skipped", item.id, "not the name of a turn")
         elif item.id in turns or item.id in before:
-            yield Remark("skipped", item.id, "turn that is labelled a second time")
+            yield Remark("skipped", item.id, "turn is labelled a second time")
         else:
             turns[item.id] = item
 
 
 def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str, Turn]) -> Iterator[Utterance | Remark]:
     words: dict[str, str] = {}
-    sounds: dict[str, str] = {}
+    recordings: dict[str, str] = {}
     for dialog in dialogs:
         yield from _read_transcription(folder / "dialog" / "transcriptions" / f"{dialog}.txt", words)
-        clips, remarks = _find_sounds(folder / "sentences" / "wav" / dialog)
+        clips, remarks = _find_recordings(folder / "sentences" / "wav" / dialog)
         yield from remarks
-        sounds |= clips
+        recordings |= clips
     below = folder.relative_to(root).as_posix()
     for id_, turn in sorted(turns.items()):
-        sound = sounds.get(id_)
+        recording = recordings.get(id_)
         if turn.code == NO_MAJORITY:
             yield Remark("skipped", id_, "raters without a majority (xxx)")
         elif turn.code not in CODES:
             yield Remark("skipped", id_, f"unknown emotion code '{turn.code}'")
-        elif not sound:
+        elif not recording:
             yield Remark("skipped", id_, "its recording is not there")
         else:
             if id_ not in words:
                 yield Remark("warning", id_, "turn without a transcript")
-            yield _utterance(turn, sound if below == "." else f"{below}/{sound}", words.get(id_))
+            yield _utterance(turn, recording if below == "." else f"{below}/{recording}", words.get(id_))
 
 
 def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
     """Add the words of one dialog to `words`."""
     if not path.is_file():
-        yield Remark("warning", path.name, "transcription that is not there")
+        yield Remark("warning", path.name, "transcription is not there")
         return
     text, remarks = read_text(path)
     yield from remarks
@@ -153,16 +146,16 @@ def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
             words.setdefault(*item)
 
 
-def _find_sounds(folder: Path) -> tuple[dict[str, str], list[Remark]]:
-    """The recordings of one dialog by turn, as paths below the session's folder."""
-    chosen, remarks = one_each(filter(is_audio, list_folder(folder)), key=without_ending)
+def _find_recordings(folder: Path) -> tuple[dict[str, str], list[Remark]]:
+    """Return the recordings of one dialog by turn, as paths below the session's folder."""
+    chosen, remarks = one_each(filter(is_audio, list_folder(folder)), key=without_suffix)
     return {turn: f"sentences/wav/{folder.name}/{name}" for turn, name in chosen.items()}, remarks
 
 
 def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
     match = TURN.fullmatch(turn.id)
     assert match, turn.id
-    sex = match["sex"]  # of the speaker; the F or M before the scene is who wore the markers
+    sex = match["sex"]  # of the speaker; the F or M before the scene is the actor with the markers
     scripted = match["scene"].startswith("script")
     valence, activation, dominance = turn.dimensions
     attributes: dict[str, Any] = {

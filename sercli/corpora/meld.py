@@ -1,6 +1,6 @@
 """MELD: 13,708 utterances of dialogue from the series Friends, seven emotions (Poria et al. 2019).
 
-The release's sound is in films; the words are read from its CSV files, the sound where clips lie beside them.
+The text is read from the release's CSV files, the audio from its films or from clips in any other format.
 """
 
 import re
@@ -8,31 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sercli.audio.discovery import is_audio
 from sercli.corpora._files import (
+    files_below,
     find_files,
-    is_audio,
-    is_unreadable_audio,
     need_folder,
     not_this_corpus,
+    of_four,
     one_each,
     read_text,
-    walk,
-    without_ending,
+    without_suffix,
 )
 from sercli.corpora._rows import need_columns, read_rows
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://affective-meld.github.io/"
 LICENCE = "GPL-3.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",  # "joy" in the release
-    "sadness": "sadness",
-    "anger": "anger",
-    "surprise": None,
-    "fear": None,
-    "disgust": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "surprise", "fear", "disgust")
 SPLIT = "official"
 FOLDS: int | None = None
 
@@ -41,7 +33,7 @@ _SPELLINGS = {"joy": "happiness"}
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 _NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _CLIP = re.compile(r"(?:^|/)dia(\d{1,6})_utt(\d{1,6})$", re.ASCII)
-# A folder's name tells the part: train_splits, dev_splits_complete, output_repeated_splits_test, or simply valid.
+# A folder's name gives the part: train_splits, dev_splits_complete, output_repeated_splits_test, or simply valid.
 _FOLDER = re.compile(r"train|dev|valid|test", re.IGNORECASE)
 _PARTS = {"train": "train", "dev": "valid", "valid": "valid", "test": "test"}
 # The release was saved with Windows-1252 quotes and dashes as if they were Latin-1: control characters in Unicode.
@@ -51,13 +43,13 @@ _Key = tuple[str, int, int]  # part, dialogue, utterance
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The utterances of the three parts, in the order of the dialogues.
+    """Yield the utterances of the three parts, in the order of the dialogues.
 
     Raises:
         SerError: there is no such folder, none of the three tables is in it, or one is broken.
     """
     need_folder(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv")
-    paths = list(walk(root))
+    paths = list(files_below(root))
     tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
     if not any(tables.values()):
         raise not_this_corpus(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv")
@@ -72,23 +64,18 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
             n_silent += isinstance(item, Utterance) and item.audio is None
             yield item
     if clips and n_silent:
-        yield Remark("warning", str(root), f"{n_silent} utterances have no clip: only their words are used")
+        yield Remark("warning", str(root), f"{n_silent} utterances have no clip: only their text is used")
 
 
 def _find_clips(paths: list[str]) -> tuple[dict[_Key, str], list[Remark]]:
-    named = [path for path in paths if _CLIP.search(without_ending(path)) and _key(path)]
-    chosen, remarks = one_each(filter(is_audio, named), key=lambda path: str(_key(path)))
-    clips = {key: path for path in chosen.values() if (key := _key(path))}
-    films = {_key(path) for path in named if is_unreadable_audio(path)} - clips.keys()
-    if films:
-        reason = f"{len(films)} clips are films, which cannot be read: convert them to wav to have their sound"
-        remarks.append(Remark("warning", "dia*_utt*" + PurePosixPath(named[0]).suffix, reason))
-    return clips, remarks
+    named = (path for path in paths if is_audio(path) and _key(path))
+    chosen, remarks = one_each(named, key=lambda path: str(_key(path)))
+    return {key: path for path in chosen.values() if (key := _key(path))}, remarks
 
 
 def _key(path: str) -> _Key | None:
-    """Part and numbers of a clip by its name and the nearest folder that names a part."""
-    number = _CLIP.search(without_ending(path))
+    """Return part and numbers of a clip by its name and the nearest folder that names a part."""
+    number = _CLIP.search(without_suffix(path))
     for folder in PurePosixPath(path).parent.parts[::-1]:
         part = _FOLDER.search(folder)
         if number and part:
@@ -120,7 +107,7 @@ def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
         if row.get(name):
             attributes[name.lower()] = row[name]
     return Utterance(
-        id=f"{part}_dia{dialogue}_utt{number}",  # the parts count their dialogues anew
+        id=f"{part}_dia{dialogue}_utt{number}",  # each part numbers its dialogues from 0
         corpus="meld",
         label=_SPELLINGS.get(row["Emotion"], row["Emotion"]),
         speaker=_repair(row["Speaker"]) or None,

@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from sercli.audio.discovery import is_audio
 from sercli.corpora._files import (
+    files_below,
     find_files,
-    is_audio,
     need_folder,
     not_this_corpus,
+    of_four,
     one_each,
     read_text,
-    walk,
-    without_ending,
+    without_suffix,
 )
 from sercli.corpora._rows import need_columns, read_rows
 from sercli.errors import SerError
@@ -20,14 +21,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/amu-cai/nEMO"
 LICENCE = "CC BY-NC-SA 4.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "surprise": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out
 
@@ -37,13 +31,13 @@ _COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The clips that data.tsv lists and that are there; labels, transcripts and speakers are from data.tsv.
+    """Yield the clips that data.tsv lists and that are there, with its labels, transcripts and speakers.
 
     Raises:
         SerError: there is no such folder, no data.tsv in it, or it is broken.
     """
     need_folder(root, "nEMO", "data.tsv and samples/")
-    paths = list(walk(root))
+    paths = list(files_below(root))
     tables = find_files(paths, "data.tsv")
     if not tables:
         raise not_this_corpus(root, "nEMO", "data.tsv")
@@ -92,4 +86,4 @@ def _utterance(name: str, row: dict[str, str], path: str) -> Utterance | Remark:
 
 
 def _stem(path: str) -> str:
-    return without_ending(PurePosixPath(path).name)
+    return without_suffix(PurePosixPath(path).name)

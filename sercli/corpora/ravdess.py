@@ -5,20 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://zenodo.org/records/1188976"
 LICENCE = "CC BY-NC-SA 4.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "calm": None,
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "disgust": None,
-    "surprise": None,
-}
+LABELS = of_four("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = 6  # four actors each
 
@@ -33,21 +25,27 @@ _NAME = re.compile(
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The speech clips below a folder, each actor's folder `Actor_NN` or any other.
+    """Yield the speech clips below a folder, in folders `Actor_NN` or any others.
+
+    A film is used where its clip is not there as audio alone.
 
     Raises:
         SerError: there is no such folder, or no clip of RAVDESS in it.
     """
-    for found in find_clips(root, _NAME, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"):
-        yield found if isinstance(found, Remark) else _utterance(found)
+    found = list(find_clips(root, _NAME, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"))
+    audio_only = {clip.id[2:] for clip in found if isinstance(clip, Clip) and clip.match["modality"] == "03"}
+    for item in found:
+        yield item if isinstance(item, Remark) else _utterance(item, audio_only)
 
 
-def _utterance(clip: Clip) -> Utterance | Remark:
+def _utterance(clip: Clip, audio_only: set[str]) -> Utterance | Remark:
     part = clip.match.groupdict()
     if part["channel"] != "01":
         return Remark("skipped", clip.path, "sung, not spoken")
-    if part["modality"] != "03":
-        return Remark("skipped", clip.path, "sound of a film that is there as audio alone, too")
+    if part["modality"] == "02":
+        return Remark("skipped", clip.path, "film without sound")
+    if part["modality"] == "01" and clip.id[2:] in audio_only:
+        return Remark("skipped", clip.path, "film of a clip that is there as audio alone, too")
     return Utterance(
         id=clip.id,
         corpus="ravdess",

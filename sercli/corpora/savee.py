@@ -5,19 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "http://kahlan.eps.surrey.ac.uk/savee/"
 LICENCE = "free for research, on registration"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "disgust": None,
-    "surprise": None,
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out
 
@@ -27,7 +20,7 @@ _COMMON = ("01", "02", "03")  # the three sentences that are spoken in every emo
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The clips below a folder, as `AudioData/DC/a01.wav` or as `DC_a01.wav`.
+    """Yield the clips below a folder, as `AudioData/DC/a01.wav` or as `DC_a01.wav`.
 
     Raises:
         SerError: there is no such folder, or no clip of SAVEE in it.
@@ -38,7 +31,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
 
 def _utterance(clip: Clip) -> Utterance:
     part = clip.match.groupdict()
-    # The release does not say which of the neutral sentences repeat those of one emotion, so only the common ones join.
+    # The release does not say which neutral sentences repeat those of one emotion, so only the common ones are shared.
     prompt = part["number"] if part["number"] in _COMMON else part["emotion"] + part["number"]
     return Utterance(
         id=clip.id,

@@ -1,8 +1,8 @@
-"""Anybody's own corpus: a CSV, TSV or JSONL file with `path` and `label` and, where known, more.
+"""The user's own corpus: a CSV, TSV or JSONL file with the columns `path` and `label`, and optional others.
 
-Columns, their names in any case: path (relative to the table's folder, or absolute), label, speaker, session, prompt,
-text, start_s and end_s (a stretch of the recording, seconds), sex, part (train, valid or test), id. A row needs a label
-and a path or a text. Other columns are kept as attributes.
+Columns, in upper or lower case: path (relative to the table's folder, or absolute), label, speaker, session, prompt,
+text, start_s and end_s (a stretch of the recording, in seconds), sex, part (train, valid or test), id. A row needs a
+label and a path or a text. Other columns are kept as attributes.
 """
 
 import json
@@ -25,7 +25,7 @@ _WORDS = {
     "sadness": ("sadness", "sad"),
     "anger": ("anger", "angry", "ang"),
 }
-# A label's other spellings under `four`; every other label stands for itself.
+# The spellings that belong to the four; every other label is kept as it is.
 LABELS: dict[str, str | None] = {
     spelling(word): label
     for label in FOUR
@@ -41,11 +41,11 @@ _COLUMNS = (*_TEXTS, "start_s", "end_s")
 _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
-_Row = tuple[int, dict[str, Any]]  # the line that it begins on, and its filled cells by column
+_Row = tuple[int, dict[str, Any]]  # the line that it begins on, and its non-empty cells by column
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The rows of a table, in their order.
+    """Yield the rows of a table, in their order.
 
     Args:
         root: the table, or a folder with exactly one. Each `audio` is relative to the table's folder, or absolute.
@@ -65,12 +65,12 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         if utterance.id in lines:
             where = f"line {lines[utterance.id]}"
             raise SerError(
-                f"{path}:{line}: id '{shown(utterance.id)}' is that of {where}, too; give each row its own id."
+                f"{path}:{line}: id '{shown(utterance.id)}' is used in {where}, too; give each row its own id."
             )
         lines[utterance.id] = line
         yield utterance
     if not lines:
-        raise SerError(f"{path} has no rows; each utterance is one, with path and label.")
+        raise SerError(f"{path} has no rows; add one for each utterance, with path and label.")
 
 
 def _find_table(root: Path) -> Path:
@@ -90,7 +90,7 @@ def _find_table(root: Path) -> Path:
 
 def _read_delimited(text: str, path: Path) -> Iterator[_Row]:
     first = text.partition("\n")[0]
-    semicolons = ";" in first and "," not in first  # what spreadsheets write where the comma is the decimal sign
+    semicolons = ";" in first and "," not in first  # written by spreadsheets where the comma is the decimal sign
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if semicolons else ","
     for line, row in read_rows(text, str(path), delimiter=delimiter):
         cells = {_column(name): cell for name, cell in row.items()}
@@ -104,14 +104,14 @@ def _read_jsonl(text: str, path: Path) -> Iterator[_Row]:
             continue
         try:
             row = json.loads(content, parse_constant=_refuse_constant)
-            json.dumps(row, ensure_ascii=False, allow_nan=False).encode()  # what could never be written again
+            json.dumps(row, ensure_ascii=False, allow_nan=False).encode()  # raises for what cannot be written again
         except (ValueError, RecursionError) as error:
             raise SerError(f"{path}:{line}: not JSON: {error}.") from None
         if not isinstance(row, dict):
             raise SerError(f'{path}:{line}: each line must be an object like {{"path": ..., "label": ...}}.')
         cells = {_column(name): value for name, value in row.items()}
         if len(cells) < len(row):
-            raise SerError(f"{path}:{line}: a key stands there twice, once in another case.")
+            raise SerError(f"{path}:{line}: two keys differ only in upper and lower case.")
         _need_columns(cells, f"{path}:{line}")
         filled = {name: value for name, value in cells.items() if value not in (None, "")}
         yield line, {name: _cell(name, value, f"{path}:{line}") for name, value in filled.items()}
@@ -122,7 +122,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _column(name: str) -> str:
-    """A column's name as this module writes it; those that it does not know stay as they are."""
+    """Return a column's name as this module writes it; unknown names are kept."""
     plain = name.strip().lower()
     return plain if plain in _COLUMNS else name.strip()
 
@@ -136,7 +136,7 @@ def _need_columns(cells: Iterable[str], source: str) -> None:
 
 
 def _cell(name: str, value: Any, source: str) -> Any:
-    """A JSON value as the text that a CSV cell would hold; attributes stay what they are."""
+    """Return a JSON value as the text of a CSV cell; attributes are kept as they are."""
     if name not in _COLUMNS:
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):

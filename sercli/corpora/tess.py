@@ -5,19 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://doi.org/10.5683/SP2/E8H2MF"
 LICENCE = "CC BY-NC-ND 4.0"
-LABELS: dict[str, str | None] = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "sadness": "sadness",
-    "anger": "anger",
-    "fear": None,
-    "disgust": None,
-    "surprise": None,  # pleasant surprise, "ps" in the file names
-}
+LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # there are two speakers
 
@@ -27,7 +20,7 @@ _NAME = re.compile(rf"(?:^|/)(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """The clips below a folder, whatever the folders in it are called; copies of a clip in two folders count once.
+    """Yield the clips below a folder, in folders of any names; copies of a clip in two folders count once.
 
     Raises:
         SerError: there is no such folder, or no clip of TESS in it.

@@ -1,6 +1,6 @@
-"""scan.jsonl: what was seen of each recording when a dataset was prepared, a line each, in the order of their paths."""
+"""audio-index.jsonl: length and digest of each recording of a dataset, one a line, sorted by path."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,14 @@ from typing import Annotated
 
 import msgspec
 
-NAME = "scan.jsonl"
+from sercli._system.files import write_atomic
+
+NAME = "audio-index.jsonl"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One line: a recording that was looked at, recognised again by size and time."""
+class IndexedAudio:
+    """One line: a recording, recognised again by its size and time."""
 
     path: str
     size: int
@@ -22,8 +24,13 @@ class Seen:
     duration_s: float
 
 
-def seen_before(out: Path) -> Iterator[Seen]:
-    """What was seen for the dataset in this folder; what is damaged only costs looking again."""
-    decoder = msgspec.json.Decoder(Seen)
+def load(out: Path) -> Iterator[IndexedAudio]:
+    """Yield the index of the dataset in a folder up to the first damaged line; the rest is inspected again."""
+    decoder = msgspec.json.Decoder(IndexedAudio)
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError), (out / NAME).open("rb") as lines:
         yield from map(decoder.decode, lines)
+
+
+def save(out: Path, index: Iterable[IndexedAudio]) -> None:
+    """Write the index of the dataset in a folder."""
+    write_atomic(out / NAME, msgspec.json.Encoder().encode_lines(sorted(index, key=lambda one: one.path)))

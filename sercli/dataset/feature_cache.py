@@ -23,7 +23,8 @@ from sercli import config, plugins
 from sercli._system import memory, processes
 from sercli._system.files import sweep, write_atomic, write_json
 from sercli._system.progress import ProgressFactory
-from sercli.audio.reading import prepare_signal, read
+from sercli.audio.condition import prepare_signal
+from sercli.audio.reading import read
 from sercli.dataset.feature_specs import FeatureSpecs, key
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError

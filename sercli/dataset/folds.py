@@ -1,4 +1,4 @@
-"""A division into folds as a file, so that another laboratory repeats the very same, or ours that of another."""
+"""Folds as a file, so that others can repeat exactly the same division, and ser that of others."""
 
 import csv
 import io
@@ -15,23 +15,23 @@ from sercli.errors import SerError
 from sercli.types import Manifest, Split, Utterance
 
 FILE = "file:"
-"""What begins the name of a split that is read from a file."""
+"""Prefix of the name of a split that is read from a file."""
 
 _SHOWN = 3  # unknown ids in a message
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """One fold of the file. Without a validation part the next fold's test part is taken for it."""
+    """One fold of the file. Without a validation part the next fold's test part is used."""
 
     test: tuple[str, ...]
-    train: tuple[str, ...] | None = None  # None: all that is in no other part
+    train: tuple[str, ...] | None = None  # None: all that are in no other part
     valid: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class _File:
-    """What the JSON file says; all but the folds is for a person to read, and the hash to check them by."""
+    """The JSON file: the folds, a hash to check them by, and the rest for people to read."""
 
     folds: tuple[_Parts, ...]
     corpus: str = ""
@@ -50,13 +50,12 @@ def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
     """Read folds that `write` wrote, or a table of other people's.
 
     Args:
-        path: JSON as `write` has it, or CSV with the columns `id` and `fold`: in the test part of which fold each
-            utterance is. The validation part of a fold is then the test part of the next one.
-        manifest: the utterances; those that the file does not name are in no part.
+        path: JSON as by `write`, or CSV with the columns `id` and `fold`: the fold whose test part holds the
+            utterance. The validation part of a fold is then the test part of the next one.
+        manifest: the utterances; those that the file does not list are in no part.
 
     Raises:
-        SerError: the file cannot be read, names utterances that there are not or one twice, was changed, or a part is
-            without any utterance.
+        SerError: the file cannot be read, lists unknown utterances or one twice, was changed, or a part is empty.
     """
     content = _read(path)
     known = {u.id: n for n, u in enumerate(manifest.utterances)}
@@ -64,8 +63,8 @@ def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
     folds = tuple(_splits(path, content, manifest, known))
     if content.hash and content.hash != folds_hash(folds):
         raise SerError(
-            f"{path}: the folds are not those that its hash {content.hash} stands for; copy the file again, or take "
-            "the hash out of it."
+            f"{path}: the folds do not match the file's hash {content.hash}; copy the file again, or remove "
+            "the hash from it."
         )
     return folds
 
@@ -105,13 +104,13 @@ def _check_ids(path: Path, content: _File, known: Mapping[str, int]) -> None:
     if unknown:
         few = ", ".join(f"'{i}'" for i in unknown[:_SHOWN]) + ", …" * (len(unknown) > _SHOWN)
         raise SerError(
-            f"{path} names {len(unknown)} utterances that this dataset has not ({few}); ids are those of the manifest, "
-            "and --labels decides which utterances are kept."
+            f"{path} lists {len(unknown)} utterances that are not in this dataset ({few}); ids are those of the "
+            "manifest, and --labels decides which utterances are kept."
         )
     tested = Counter(i for parts in content.folds for i in set(parts.test))
     for name, times in tested.items():
         if times > 1:
-            raise SerError(f"{path}: '{name}' is in the test part of {times} folds; an utterance can be tested once.")
+            raise SerError(f"{path}: '{name}' is in the test part of {times} folds; list each utterance once.")
 
 
 def _splits(path: Path, content: _File, manifest: Manifest, known: Mapping[str, int]) -> Iterator[Split]:
@@ -122,15 +121,15 @@ def _splits(path: Path, content: _File, manifest: Manifest, known: Mapping[str, 
         train = tuple(every - {*parts.test, *valid}) if parts.train is None else parts.train
         ids = {"train": train, "valid": valid, "test": parts.test}
         where = _where(path, number, ids)
-        rows = [u for u in manifest.utterances if u.id in where]
-        leaky = shares_speakers(rows, where)
+        utterances = [u for u in manifest.utterances if u.id in where]
+        leaky = shares_speakers(utterances, where)
         ordered = {part: tuple(sorted(names, key=known.__getitem__)) for part, names in ids.items()}
         split = Split(
             ordered["train"],
             ordered["valid"],
             ordered["test"],
             kind="file",
-            group_by=_grouped_by(rows, leaky=leaky),
+            group_by=_grouped_by(utterances, leaky=leaky),
             fold=number,
             n_folds=len(content.folds),
             seed=0,
@@ -140,10 +139,10 @@ def _splits(path: Path, content: _File, manifest: Manifest, known: Mapping[str, 
 
 
 def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Each utterance's part.
+    """Return each utterance's part.
 
     Raises:
-        SerError: one is named twice.
+        SerError: one is listed twice.
     """
     where: dict[str, str] = {}
     for part, names in ids.items():
@@ -153,11 +152,11 @@ def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[st
                     f"{path}, fold {number}: '{name}' is in both the {where[name]} and the {part} part; a file without "
                     "validation parts needs 3 folds or more."
                     if where[name] != part
-                    else f"{path}, fold {number}: '{name}' is named twice in the {part} part; take one out."
+                    else f"{path}, fold {number}: '{name}' is listed twice in the {part} part; remove one."
                 )
             where[name] = part
     return where
 
 
-def _grouped_by(rows: Iterable[Utterance], *, leaky: bool) -> str:
-    return "none" if leaky or any(not u.speaker for u in rows) else "speaker"
+def _grouped_by(utterances: Iterable[Utterance], *, leaky: bool) -> str:
+    return "none" if leaky or any(not u.speaker for u in utterances) else "speaker"

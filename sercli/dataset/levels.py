@@ -1,4 +1,4 @@
-"""How loud the speech of utterances is, as it was recorded."""
+"""The level of the speech in recordings."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -6,25 +6,25 @@ from pathlib import Path
 
 from sercli._system import processes
 from sercli._system.progress import ProgressFactory
-from sercli.audio.reading import read, speech_level_dbfs
+from sercli.audio.condition import speech_level_dbfs
+from sercli.audio.reading import read
 from sercli.dataset.manifest import Dataset
 from sercli.errors import AudioError
-from sercli.types import Utterance
+from sercli.types import SAMPLE_RATE_HZ, Utterance
 
-_RATE_HZ = 16_000
-_SHARE = 64  # utterances that are worth a process
+_SHARE = 64  # utterances for which it pays to start another process
 
 
 def speech_levels(
     dataset: Dataset, utterances: Sequence[Utterance], *, jobs: int, progress: ProgressFactory
 ) -> dict[str, float | None]:
-    """The level of each utterance's active speech in dBFS; None where its recording cannot be read, or there is none.
+    """Return the level of each utterance's active speech in dBFS; None without a readable recording.
 
     Args:
         dataset: whose recordings are read.
-        utterances: of it.
+        utterances: of the dataset.
         jobs: processes at the same time.
-        progress: shows what is under way.
+        progress: shows progress.
     """
     root = Path(dataset.info.root)
     stretches = {u.id: (root / u.audio, u.start_s, u.end_s) for u in utterances if u.audio is not None}
@@ -42,7 +42,7 @@ def speech_levels(
 def _level(stretch: tuple[Path, float | None, float | None]) -> float | None:
     path, start_s, end_s = stretch
     try:
-        sound = read(path, sample_rate_hz=_RATE_HZ, start_s=start_s, end_s=end_s)
+        signal = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s)
     except AudioError:
         return None
-    return speech_level_dbfs(sound, sample_rate_hz=_RATE_HZ)
+    return speech_level_dbfs(signal)

@@ -1,4 +1,4 @@
-"""Dividing a manifest into train, validation and test part so that nothing leaks between them."""
+"""Dividing a manifest into a train, a validation and a test part so that nothing leaks between them."""
 
 import hashlib
 import random
@@ -14,41 +14,45 @@ PARTS = ("train", "valid", "test")
 
 
 def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fold: int = 1, seed: int = 0) -> Split:
-    """Make one fold of a split.
+    """Return one fold of a split.
 
     Args:
         manifest: the utterances.
         kind: `loso` leaves one session out, `speakers` groups of speakers, `prompts` is either with the test part's
             prompts dropped from training, `official` takes the corpus' own parts, `seed` repeats the original study's
-            division, which leaks speakers into validation (and, without sessions, into test).
-        n_folds: how many folds; None: one a group.
-        fold: which of them is the test part, counted from 1; the next one is the validation part.
-        seed: of the `seed` split on a corpus without sessions.
+            division, which leaks speakers into the validation part (and, without sessions, into the test part).
+        n_folds: number of folds; None: one for each group.
+        fold: the one that is the test part, counted from 1; the next one is the validation part.
+        seed: for the `seed` split of a corpus without sessions.
 
     Raises:
         SerError: unknown kind, a fold that does not exist, or a corpus without what the split needs.
     """
     if kind not in KINDS:
         raise SerError(no_such("split", kind, KINDS))
-    rows = manifest.utterances
+    utterances = manifest.utterances
     if kind in ("seed", "official"):
         check_fold(fold, 1, kind)
-        return check_parts(_seed_split(rows, seed) if kind == "seed" else _official_split(rows, seed), manifest)
-    group_by = _grouping(rows, kind)
-    groups = {u.id: _group(u, group_by, kind) for u in rows}
-    folds = _deal(rows, groups, n_folds, group_by)
+        return check_parts(
+            _seed_split(utterances, seed) if kind == "seed" else _official_split(utterances, seed), manifest
+        )
+    group_by = _grouping(utterances, kind)
+    groups = {u.id: _group(u, group_by, kind) for u in utterances}
+    folds = _deal(utterances, groups, n_folds, group_by)
     check_fold(fold, len(folds), kind)
     test, valid = folds[fold - 1], folds[fold % len(folds)]
     parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
     if kind == "prompts":
-        parts = _without_test_prompts(rows, parts)
-    split = _assemble(rows, parts, kind, group_by, fold, len(folds), seed, leaky=shares_speakers(rows, parts))
+        parts = _without_test_prompts(utterances, parts)
+    split = _assemble(
+        utterances, parts, kind, group_by, fold, len(folds), seed, leaky=shares_speakers(utterances, parts)
+    )
     check_groups(split, groups)
     return check_parts(split, manifest)
 
 
 def make_folds(manifest: Manifest, kind: str, *, n_folds: int | None = None, seed: int = 0) -> tuple[Split, ...]:
-    """Make all folds of a split; each group is in the test part of one of them.
+    """Return all folds of a split; each group is in the test part of one of them.
 
     Raises:
         SerError: as `make_split`.
@@ -73,18 +77,18 @@ def check_groups(split: Split, groups: Mapping[str, str]) -> None:
 
 
 def split_hash(split: Split) -> str:
-    """A short name for a division: equal for equal parts, whatever made them."""
+    """Return a short hash of a division, equal for equal parts."""
     text = "\n\n".join("\n".join(sorted(getattr(split, part))) for part in PARTS)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def folds_hash(folds: Iterable[Split]) -> str:
-    """A short name for a whole division into folds, whatever made it."""
+    """Return a short hash of all folds, equal for equal parts."""
     return hashlib.sha256("\n".join(map(split_hash, folds)).encode()).hexdigest()[:16]
 
 
-def _grouping(rows: Sequence[Utterance], kind: str) -> str:
-    if kind == "loso" or (kind == "prompts" and all(u.session for u in rows)):
+def _grouping(utterances: Sequence[Utterance], kind: str) -> str:
+    if kind == "loso" or (kind == "prompts" and all(u.session for u in utterances)):
         return "session"
     return "speaker"
 
@@ -102,21 +106,23 @@ def _group(utterance: Utterance, group_by: str, kind: str) -> str:
 
 
 def check_fold(fold: int, n_folds: int, kind: str) -> None:
-    """Refuse the number of a fold that there is not.
+    """Refuse the number of a fold that does not exist.
 
     Raises:
-        SerError: naming how many there are.
+        SerError: with the number of folds.
     """
     if not 1 <= fold <= n_folds:
         has = "one fold" if n_folds == 1 else f"{n_folds} folds, counted from 1"
         raise SerError(f"--fold {fold} does not exist: --split {kind} has {has}.")
 
 
-def _deal(rows: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | None, group_by: str) -> list[set[str]]:
-    """Divide the groups into folds: sorted, each sex dealt out in turn, so that each fold gets its share of both."""
+def _deal(
+    utterances: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | None, group_by: str
+) -> list[set[str]]:
+    """Divide the sorted groups into folds in turn, one sex after the other, so that folds are balanced by sex."""
     sexes: dict[str, str] = {}
-    for row in rows:
-        sexes.setdefault(groups[row.id], str(row.attributes.get("sex", "")))
+    for u in utterances:
+        sexes.setdefault(groups[u.id], str(u.attributes.get("sex", "")))
     names = sorted(sexes, key=_natural)
     if len(names) < 3:
         instead = "--split speakers" if group_by == "session" else "--split seed (leaky)"
@@ -128,9 +134,7 @@ def _deal(rows: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | N
     if n < 3:
         raise SerError(f"{n} folds cannot give a train, a validation and a test part; give --folds 3 or more.")
     if n > len(names):
-        raise SerError(
-            f"{n} folds are more than the {len(names)} {group_by}s there are; give --folds {len(names)} or fewer."
-        )
+        raise SerError(f"{n} folds are more than the {len(names)} {group_by}s; give --folds {len(names)} or fewer.")
     if n == len(names):
         return [{name} for name in names]
     folds: list[set[str]] = [set() for _ in range(n)]
@@ -141,33 +145,33 @@ def _deal(rows: Sequence[Utterance], groups: Mapping[str, str], n_folds: int | N
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:
-    """Sort key by which "2" comes before "10"."""
+    """Return a sort key that puts "2" before "10"."""
     return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"(\d+)", name))], name
 
 
-def shares_speakers(rows: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
-    """Whether one speaker is in two parts, as where sessions are days and not pairs of people."""
-    seen = {(u.speaker, parts[u.id]) for u in rows if u.speaker and parts[u.id] in PARTS}
+def shares_speakers(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
+    """Return whether one speaker is in two parts, as with sessions that are days and not pairs of people."""
+    seen = {(u.speaker, parts[u.id]) for u in utterances if u.speaker and parts[u.id] in PARTS}
     return len(seen) > len({speaker for speaker, _ in seen})
 
 
-def _seed_split(rows: Sequence[Utterance], seed: int) -> Split:
-    """The original study's division: the last session is the test part, every 10th of the rest validation."""
-    if all(u.session for u in rows):
-        last = max((u.session or "" for u in rows), key=_natural)
-        test = {u.id for u in rows if u.session == last}
+def _seed_split(utterances: Sequence[Utterance], seed: int) -> Split:
+    """Return the original study's division: the last session is the test part, every 10th of the rest validation."""
+    if all(u.session for u in utterances):
+        last = max((u.session or "" for u in utterances), key=_natural)
+        test = {u.id for u in utterances if u.session == last}
     else:
-        shuffled = sorted(u.id for u in rows)
+        shuffled = sorted(u.id for u in utterances)
         random.Random(seed).shuffle(shuffled)
         test = set(shuffled[::5])
-    rest = [u.id for u in rows if u.id not in test]
+    rest = [u.id for u in utterances if u.id not in test]
     valid = set(rest[::10])
-    parts = {u.id: "test" if u.id in test else "valid" if u.id in valid else "train" for u in rows}
-    return _assemble(rows, parts, "seed", "none", 1, 1, seed, leaky=True)
+    parts = {u.id: "test" if u.id in test else "valid" if u.id in valid else "train" for u in utterances}
+    return _assemble(utterances, parts, "seed", "none", 1, 1, seed, leaky=True)
 
 
-def _official_split(rows: Sequence[Utterance], seed: int) -> Split:
-    return _assemble(rows, {u.id: _official_part(u) for u in rows}, "official", "part", 1, 1, seed)
+def _official_split(utterances: Sequence[Utterance], seed: int) -> Split:
+    return _assemble(utterances, {u.id: _official_part(u) for u in utterances}, "official", "part", 1, 1, seed)
 
 
 def _official_part(utterance: Utterance) -> str:
@@ -180,15 +184,15 @@ def _official_part(utterance: Utterance) -> str:
     return str(part)
 
 
-def _without_test_prompts(rows: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, str]:
-    if not any(u.prompt for u in rows):
+def _without_test_prompts(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, str]:
+    if not any(u.prompt for u in utterances):
         raise SerError("--split prompts needs prompts, and no utterance has one; use --split loso or speakers.")
-    tested = {u.prompt for u in rows if parts[u.id] == "test" and u.prompt}
-    return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in rows}
+    tested = {u.prompt for u in utterances if parts[u.id] == "test" and u.prompt}
+    return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in utterances}
 
 
 def _assemble(
-    rows: Iterable[Utterance],
+    utterances: Iterable[Utterance],
     parts: Mapping[str, str],
     kind: str,
     group_by: str,
@@ -199,8 +203,8 @@ def _assemble(
     leaky: bool = False,
 ) -> Split:
     ids: dict[str, list[str]] = {part: [] for part in (*PARTS, "dropped")}
-    for row in rows:
-        ids[parts[row.id]].append(row.id)
+    for u in utterances:
+        ids[parts[u.id]].append(u.id)
     train, valid, test = (tuple(ids[part]) for part in PARTS)
     return Split(train, valid, test, kind, group_by, fold, n_folds, seed, leaky)
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sercli import plugins
-from sercli.audio import reading
+from sercli.audio import condition, reading
 from sercli.audio.segments import Segment
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
@@ -209,7 +209,7 @@ def _silenced(question: _Question, stretches: Sequence[tuple[float, float]]) -> 
 
     def rows(asked: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
         heard = question.rows.signal(question.utterance.id, config.sample_rate_hz)
-        signal = reading.prepare_signal(heard, config)
+        signal = condition.prepare_signal(heard, config)
         rate_hz = config.sample_rate_hz / config.speed  # of it, as many samples are a second of the recording
         extract = plugins.load("feature", feature).extract
         return [extract(_without(signal, rate_hz, *stretches[int(u.id)]), config) for u in asked]

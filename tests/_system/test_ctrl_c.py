@@ -113,7 +113,7 @@ __main__.main()
     [
         "ImportError('initialization failed') from error",
         "RuntimeError('__set_name__')",
-        "SerError('moonshine is not installed') from None",
+        "SerError('whisper is not installed') from None",
     ],
 )
 def test_ctrl_c_of_which_an_import_makes_another_error_is_ctrl_c(error, importing):

@@ -106,5 +106,5 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
         raise NotImplementedError("FileSystem does not appear to support flock")
 
     monkeypatch.setattr(locks.FileLock, "acquire", refuse)
-    with pytest.raises(SerError, match="lies on a file system without locks"), locks.alone(tmp_path, "run"):
+    with pytest.raises(SerError, match="is on a file system without locks"), locks.alone(tmp_path, "run"):
         pass

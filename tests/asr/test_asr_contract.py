@@ -6,27 +6,27 @@ import json
 import numpy as np
 import pytest
 
-from sercli import asr, config, plugins
+from sercli import config, plugins
 from sercli.errors import SerError
+from sercli.types import SAMPLE_RATE_HZ
 
 every_engine = pytest.mark.parametrize("name", plugins.names("asr"))
 
 
 @pytest.fixture
-def installed(name):
+def transcribe(name):
     """The recogniser, where what it wraps is installed; where it is not, it must say what to install."""
     plugin = plugins.load("asr", name)
     try:
-        plugin.transcribe(np.zeros(1, np.float32), plugin.Config())
+        return plugin.make(plugin.Config(), "cpu")
     except SerError as error:
         if "pip install" not in str(error):
             raise
         pytest.skip(str(error))
-    return plugin
 
 
 def test_the_recognisers_are_there():
-    assert {"whisper", "moonshine"} <= set(plugins.names("asr"))
+    assert {"whisper"} <= set(plugins.names("asr"))
 
 
 @every_engine
@@ -49,15 +49,14 @@ def test_it_says_what_the_words_depend_on(name):
 
 
 @every_engine
-@pytest.mark.parametrize("n_samples", [0, 1, 100, asr.SAMPLE_RATE_HZ])
-def test_silence_has_no_words_however_short(installed, n_samples):
-    heard = installed.transcribe(np.zeros(n_samples, np.float32), installed.Config())
-    assert (heard.text, heard.words, heard.confidence) == ("", (), 0.0)
-    assert heard.no_speech > 0.6
+def test_silence_has_no_words_however_short(transcribe):
+    found = transcribe([np.zeros(n_samples, np.float32) for n_samples in (0, 1, 100, SAMPLE_RATE_HZ)])
+    assert [(one.text, one.words, one.confidence) for one in found] == [("", (), 0.0)] * 4
+    assert min(one.no_speech for one in found) > 0.6
 
 
 @every_engine
-def test_noise_has_no_words(installed):
-    noise = 0.05 * np.random.default_rng(0).standard_normal(3 * asr.SAMPLE_RATE_HZ)
-    heard = installed.transcribe(noise.astype(np.float32), installed.Config())
+def test_noise_has_no_words(transcribe):
+    noise = 0.05 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE_HZ)
+    (heard,) = transcribe([noise.astype(np.float32)])
     assert (heard.text, heard.confidence) == ("", 0.0)

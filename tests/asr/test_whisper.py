@@ -14,6 +14,11 @@ RATE_HZ = 16_000
 SOUND = np.zeros(2 * RATE_HZ, np.float32)
 
 
+def transcribe(signal, config):
+    (found,) = whisper.make(config, "cpu")([signal])
+    return found
+
+
 class Fake:
     """Stands in for faster-whisper's model: hears the segments that it is given, in languages with these chances."""
 
@@ -84,7 +89,7 @@ def test_words_are_heard_with_their_times_offline(demo_clip, monkeypatch):
 
     monkeypatch.setattr(socket, "socket", refuse)
     sound = demo_clip("f1-neutral-1")
-    heard = whisper.transcribe(sound, whisper.Config())
+    heard = transcribe(sound, whisper.Config())
     assert "office" in heard.text.lower()
     assert " ".join(w.text for w in heard.words) == heard.text
     times = [t for w in heard.words for t in (w.start_s, w.end_s)]
@@ -97,19 +102,19 @@ def test_words_are_heard_with_their_times_offline(demo_clip, monkeypatch):
 
 def test_the_same_sound_has_the_same_words(demo_clip):
     sound = demo_clip("m2-sadness-1")
-    assert whisper.transcribe(sound, whisper.Config()) == whisper.transcribe(sound, whisper.Config())
+    assert transcribe(sound, whisper.Config()) == transcribe(sound, whisper.Config())
 
 
 def test_base_tells_which_language_it_hears(demo_clip):
-    heard = whisper.transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base"))
+    heard = transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base"))
     assert "office" in heard.text.lower()
-    other = whisper.transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base", language="pl"))
+    other = transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base", language="pl"))
     assert other.confidence < heard.confidence / 2  # written in a language that it does not sound like
 
 
 def test_words_after_30_s_are_heard(demo_clip):
     clip = demo_clip("f1-neutral-1")
-    heard = whisper.transcribe(np.concatenate([clip, np.zeros(33 * RATE_HZ, np.float32), clip]), whisper.Config())
+    heard = transcribe(np.concatenate([clip, np.zeros(33 * RATE_HZ, np.float32), clip]), whisper.Config())
     starts = [w.start_s for w in heard.words if "office" in w.text.lower()]
     assert len(starts) == 2
     assert starts[0] < 3 < 33 < starts[1]
@@ -118,7 +123,7 @@ def test_words_after_30_s_are_heard(demo_clip):
 
 def test_segments_become_one_text(fake):
     fake(segment("Kids are", 0.9, 0.8, no_speech=0.2), segment("talking.", 0.7, start=1.0))
-    heard = whisper.transcribe(SOUND, whisper.Config())
+    heard = transcribe(SOUND, whisper.Config())
     assert heard.text == "Kids are talking."
     assert [dataclasses.astuple(w) for w in heard.words] == [
         ("Kids", 0.0, 0.5, 0.9),
@@ -131,59 +136,59 @@ def test_segments_become_one_text(fake):
 
 def test_no_word_ends_after_the_sound(fake):
     fake(segment("so long", 0.9, 0.9, start=1.8))
-    assert [(w.start_s, w.end_s) for w in whisper.transcribe(SOUND, whisper.Config()).words] == [(1.8, 2.0), (2.0, 2.0)]
+    assert [(w.start_s, w.end_s) for w in transcribe(SOUND, whisper.Config()).words] == [(1.8, 2.0), (2.0, 2.0)]
 
 
 def test_where_nobody_speaks_nothing_is_heard(fake):
     fake(segment("you", 0.8, no_speech=0.95))
-    heard = whisper.transcribe(SOUND, whisper.Config())
+    heard = transcribe(SOUND, whisper.Config())
     assert (heard.text, heard.words, heard.confidence, heard.no_speech) == ("", (), 0.0, 0.95)
-    assert whisper.transcribe(SOUND, whisper.Config(no_speech=1.0)).text == "you"
+    assert transcribe(SOUND, whisper.Config(no_speech=1.0)).text == "you"
 
 
 def test_sure_words_between_long_pauses_are_heard(fake):
     fake(segment("it is", 0.9, 0.95, no_speech=0.7), segment("you", 0.5, no_speech=0.9, seek=3000))
-    heard = whisper.transcribe(SOUND, whisper.Config())
+    heard = transcribe(SOUND, whisper.Config())
     assert (heard.text, heard.no_speech) == ("it is", 0.7)
 
 
 def test_a_window_with_a_loop_is_dropped_and_the_others_stay(fake):
     loop = segment("no no no no no no", *[0.99] * 6, compression=2.5, word_s=0.02)
     fake(loop, segment("yes", 0.9, seek=3000, start=30.0))
-    heard = whisper.transcribe(np.zeros(40 * RATE_HZ, np.float32), whisper.Config())
+    heard = transcribe(np.zeros(40 * RATE_HZ, np.float32), whisper.Config())
     assert (heard.text, len(heard.words)) == ("yes", 1)
     patient = whisper.Config(max_compression=3.0)
-    assert whisper.transcribe(np.zeros(40 * RATE_HZ, np.float32), patient).text == "no no no no no no yes"
+    assert transcribe(np.zeros(40 * RATE_HZ, np.float32), patient).text == "no no no no no no yes"
 
 
 def test_what_somebody_says_again_and_again_stays(fake):
     fake(segment("no no no no no no", *[0.99] * 6, compression=2.5, word_s=0.2))
-    assert whisper.transcribe(SOUND, whisper.Config()).text == "no no no no no no"
+    assert transcribe(SOUND, whisper.Config()).text == "no no no no no no"
 
 
 def test_without_any_segment_nobody_speaks(fake):
     fake()
-    heard = whisper.transcribe(SOUND, whisper.Config())
+    heard = transcribe(SOUND, whisper.Config())
     assert (heard.text, heard.confidence, heard.no_speech) == ("", 0.0, 1.0)
 
 
 def test_how_much_can_be_said_is_bounded_by_the_sounds_length(fake):
     model = fake(segment("yes", 0.9))
     for seconds in (1, 10, 60):
-        whisper.transcribe(np.zeros(seconds * RATE_HZ, np.float32), whisper.Config())
+        transcribe(np.zeros(seconds * RATE_HZ, np.float32), whisper.Config())
     assert [options["max_new_tokens"] for options in model.asked] == [24, 132, 224]
 
 
 def test_multilingual_weights_write_the_likeliest_language(fake):
     model = fake(segment("ja", 0.99), languages={"en": 0.2, "de": 0.75, "pl": 0.05})
-    heard = whisper.transcribe(SOUND, whisper.Config())
+    heard = transcribe(SOUND, whisper.Config())
     assert model.asked[0]["language"] == "de"
     assert heard.confidence == pytest.approx(whisper.confidence(heard.words) * 0.75)
 
 
 def test_a_wanted_language_is_trusted_as_far_as_it_is_spoken(fake):
     model = fake(segment("yes", 0.99), languages={"en": 0.2, "de": 0.75, "pl": 0.05})
-    heard = whisper.transcribe(SOUND, whisper.Config(language="en"))
+    heard = transcribe(SOUND, whisper.Config(language="en"))
     assert model.asked[0]["language"] == "en"
     assert heard.confidence == pytest.approx(whisper.confidence(heard.words) * 0.2)
 
@@ -191,13 +196,38 @@ def test_a_wanted_language_is_trusted_as_far_as_it_is_spoken(fake):
 def test_an_unknown_language_is_refused(fake):
     fake(languages={"en": 1.0})
     with pytest.raises(ConfigError, match=r"^No language called 'dee'\. Did you mean 'de'\? Available: de, en, pl\."):
-        whisper.transcribe(SOUND, whisper.Config(language="dee"))
+        transcribe(SOUND, whisper.Config(language="dee"))
 
 
 def test_weights_that_know_english_alone_are_asked_for_no_other_language():
     with pytest.raises(ConfigError, match=r"^asr\.language=de: Whisper tiny\.en knows English alone; leave it out, or"):
-        whisper.transcribe(SOUND, whisper.Config(language="de"))
-    assert whisper.transcribe(SOUND, whisper.Config(language="en")).text == ""
+        transcribe(SOUND, whisper.Config(language="de"))
+    assert transcribe(SOUND, whisper.Config(language="en")).text == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "n_gpus", "used"),
+    [
+        (None, "cpu", 1, "cpu"),
+        (None, "cuda:0", 1, "cuda"),
+        (None, "cuda:0", 0, "cpu"),
+        (None, "mps", 0, "cpu"),
+        ("cpu", "cuda", 1, "cpu"),
+        ("auto", "cpu", 1, "auto"),
+    ],
+)
+def test_the_device_of_the_command_is_used_where_ctranslate2_knows_it(monkeypatch, wanted, device, n_gpus, used):
+    asked = []
+
+    def model(*_, device, **__):
+        asked.append(device)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr("faster_whisper.WhisperModel", model)
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: n_gpus)
+    with pytest.raises(SerError, match="cannot be used"):
+        whisper.make(whisper.Config(device=wanted), device)
+    assert asked == [used]
 
 
 def test_words_do_not_depend_on_where_they_are_heard():
@@ -218,25 +248,25 @@ def test_what_to_install_is_said(monkeypatch, package):
     with pytest.raises(
         SerError, match=rf"^Whisper needs {package}.*, which is not .*; run: pip install faster-whisper$"
     ):
-        whisper.transcribe(SOUND, whisper.Config(compute_type="float32"))
+        transcribe(SOUND, whisper.Config(compute_type="float32"))
 
 
 def test_a_folder_in_another_form_is_refused_with_the_way_to_convert_it(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"x")
     with pytest.raises(SerError, match=r"holds no model\.bin, .*convert the model with ct2-transformers-converter"):
-        whisper.transcribe(SOUND, whisper.Config(model=str(tmp_path)))
+        transcribe(SOUND, whisper.Config(model=str(tmp_path)))
 
 
 def test_a_folder_without_tokenizer_is_refused_before_the_hub_is_asked(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"x")
-    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy that of the model"):
-        whisper.transcribe(SOUND, whisper.Config(model=str(tmp_path)))
+    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy that of the model it"):
+        transcribe(SOUND, whisper.Config(model=str(tmp_path)))
 
 
 def test_damaged_weights_are_refused_by_their_folder(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"damaged")
     (tmp_path / "tokenizer.json").write_bytes(b"{}")
     with pytest.raises(SerError) as caught:
-        whisper.transcribe(SOUND, whisper.Config(model=str(tmp_path)))
+        transcribe(SOUND, whisper.Config(model=str(tmp_path)))
     assert str(caught.value).startswith(f"The Whisper model in {tmp_path} cannot be used (")
     assert str(caught.value).endswith("); check asr.model, asr.device (cpu) and asr.compute_type (int8).")

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from make_containers import RATE_HZ, cut, encode, tone
 
-from sercli.audio import reading
+from sercli.audio import discovery, reading
 from sercli.errors import AudioError
 
 # suffix, options of `encode`; the last are what phones, browsers, cameras and old programs write
@@ -169,7 +169,7 @@ def test_a_film_without_sound_says_so(tmp_path):
     path = encode(tmp_path / "a.mp4", np.zeros(0), codec="aac", video="mpeg4")
     with pytest.raises(AudioError) as caught:
         reading.read(path, sample_rate_hz=RATE_HZ)
-    assert str(caught.value) == f"{path} has no sound, only video; give a recording with sound."
+    assert str(caught.value) == f"{path} has no audio, only video; give a recording with audio."
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
@@ -274,7 +274,7 @@ def test_samples_that_are_not_numbers_are_refused(tmp_path):
 def test_any_file_name_can_be_read(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     encode(tmp_path / "plain.m4a", codec="aac").rename(tmp_path / name)
-    (path,) = reading.find([tmp_path])
+    (path,) = discovery.find([tmp_path])
     assert path.name == name
     assert len(reading.read(path.relative_to(tmp_path), sample_rate_hz=RATE_HZ)) >= 2 * RATE_HZ
 

@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 import tracemalloc
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from sercli.audio import discovery, reading
-from sercli.errors import AudioError
+from sercli.errors import AudioError, SerError
 
 RATE_HZ = 16_000
 
@@ -127,17 +128,27 @@ def test_a_linked_folder_is_looked_into_once(tmp_path):
 
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     touched(tmp_path, "a.wav", "locked/b.wav")
-    listed = Path.iterdir
+    listed = os.scandir
 
-    def iterdir(self):
-        if self.name == "locked":
+    def scandir(folder):
+        if os.fspath(folder).endswith("locked"):
             raise PermissionError(13, "Permission denied")
-        return listed(self)
+        return listed(folder)
 
-    monkeypatch.setattr(Path, "iterdir", iterdir)
-    with pytest.raises(AudioError) as caught:
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(SerError) as caught:
         discovery.find([tmp_path])
     assert str(caught.value) == f"{tmp_path / 'locked'} cannot be read: Permission denied; change its permissions."
+
+
+def test_hidden_files_and_what_macos_adds_to_archives_are_left_out(tmp_path):
+    touched(tmp_path, "a.wav", ".b.wav", "._a.wav", ".hidden/c.wav", "__MACOSX/a.wav")
+    assert found_below(tmp_path, "") == found_below(tmp_path, "**") == ["a.wav"]
+
+
+def test_a_format_without_loss_goes_before_others_and_a_film_comes_last():
+    names = ["a.mp4", "a.mp3", "a.M4A", "a.flac", "a.wav"]
+    assert sorted(names, key=discovery.rank) == ["a.wav", "a.flac", "a.mp3", "a.M4A", "a.mp4"]
 
 
 def test_a_recording_on_stdin_is_a_file_while_it_is_worked_with(tmp_path):

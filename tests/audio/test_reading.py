@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from sercli.audio import reading
 from sercli.errors import AudioError
-from sercli.types import AudioConfig
 
 RATE_HZ = 16_000
 
@@ -326,80 +325,6 @@ def test_a_stream_gives_what_lies_before_the_damage_and_then_says_so(tmp_path):
 def test_a_stream_without_samples_is_refused(tmp_path):
     with pytest.raises(AudioError, match=r"holds no samples \(length 0 s\); record or export it again\."):
         list(reading.stream(header_only(tmp_path / "a.wav"), sample_rate_hz=RATE_HZ))
-
-
-def speech(rate_hz=RATE_HZ):
-    """Half a second of sound between two of near silence."""
-    quiet = np.full(rate_hz // 2, 1e-5)
-    return np.concatenate([quiet, tone(rate_hz // 2, rate_hz), quiet]).astype(np.float32)
-
-
-@pytest.mark.parametrize("gain", [0.02, 0.5, 3.0])
-def test_the_level_is_the_same_whatever_the_gain_was(gain):
-    expected = reading.prepare_signal(speech(), AudioConfig())
-    np.testing.assert_allclose(reading.prepare_signal(speech() * np.float32(gain), AudioConfig()), expected, rtol=1e-4)
-
-
-def test_speech_comes_to_the_level_asked_for():
-    normalised = reading.prepare_signal(speech(), AudioConfig(level_dbfs=-20.0))
-    assert reading.speech_level_dbfs(normalised) == pytest.approx(-20.0, abs=1e-4)
-
-
-def test_the_level_is_left_as_recorded_where_none_is_asked_for():
-    np.testing.assert_array_equal(reading.prepare_signal(speech(), AudioConfig(level_dbfs=None)), speech())
-
-
-@pytest.mark.parametrize("speed", [0.8, 1.25])
-def test_what_is_played_faster_is_shorter_and_higher(speed):
-    played = reading.prepare_signal(tone(RATE_HZ).astype(np.float32), AudioConfig(speed=speed))
-    assert len(played) == RATE_HZ / speed
-    loudest_hz = np.abs(np.fft.rfft(played)).argmax() * RATE_HZ / len(played)
-    assert loudest_hz == pytest.approx(220 * speed, abs=1.5)
-    assert reading.speech_level_dbfs(played) == pytest.approx(AudioConfig().level_dbfs, abs=1e-3)
-
-
-def test_the_shortest_recording_can_be_played_faster():
-    assert len(reading.prepare_signal(np.ones(1, np.float32), AudioConfig(speed=2))) == 1
-
-
-@pytest.mark.parametrize("signal", [np.zeros(RATE_HZ, np.float32), np.full(RATE_HZ, 5e-4, np.float32)])
-def test_silence_is_not_amplified(signal):
-    np.testing.assert_array_equal(reading.prepare_signal(signal, AudioConfig()), signal)
-
-
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
-def test_pauses_do_not_lower_the_level_of_speech(rate_hz):
-    level = reading.speech_level_dbfs(speech(rate_hz), sample_rate_hz=rate_hz)
-    assert level == pytest.approx(20 * np.log10(0.3 / np.sqrt(2)), abs=0.02)
-
-
-def test_the_level_is_measured_on_frames_of_50_ms_at_every_rate():
-    click = np.zeros(8_000, np.float32)
-    click[:400] = 1.0  # the first 50 ms of a second at 8 kHz
-    assert reading.speech_level_dbfs(click, sample_rate_hz=8_000) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_a_clip_shorter_than_a_frame_has_a_level():
-    assert reading.speech_level_dbfs(np.ones(3, np.float32)) == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("peak", "silent"), [(0.0, True), (0.0009, True), (0.0011, False), (0.5, False)], ids=["zeros", "-61", "-59", "-6"]
-)
-def test_what_stays_below_60_db_under_full_scale_is_silent(peak, silent):
-    hum = np.resize(np.array([peak, -peak], np.float32), RATE_HZ)
-    assert reading.is_silent(hum) is silent
-
-
-@pytest.mark.parametrize("offset", [-1 / 128, 0.3], ids=["8-bit silence at 127", "loud"])
-def test_a_constant_offset_is_silent(offset):
-    assert reading.is_silent(np.full(RATE_HZ, offset, np.float32))
-
-
-def test_one_loud_stretch_is_not_silence():
-    signal = np.zeros(10 * RATE_HZ, np.float32)
-    signal[RATE_HZ : RATE_HZ + 1600] = 0.1
-    assert not reading.is_silent(signal)
 
 
 def test_a_recording_that_may_not_be_read_is_told_as_such(tmp_path, monkeypatch):

@@ -144,7 +144,7 @@ def test_the_demo_corpus_needs_no_path(ser, tmp_path):
     [
         (["prepare", "ravdes", "x", "--out", "y"], "Did you mean 'ravdess'?"),
         (["prepare", "ravdess", "nowhere", "--out", "y"], "nowhere"),
-        (["prepare", "ravdess", "--out", "y"], "needs the folder where the corpus lies"),
+        (["prepare", "ravdess", "--out", "y"], "needs the folder of the corpus"),
         (["train", "-m", "linguistc", "--data", "x", "--out", "y"], "Did you mean 'linguistic'?"),
         (["train", "-m", "linguistic", "--data", "nowhere", "--out", "y"], "not a prepared dataset"),
         (["train", "-m", "linguistic", "--set", "train.lr=-1", "--data", "x", "--out", "y"], "train.lr"),

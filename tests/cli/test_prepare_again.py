@@ -105,7 +105,7 @@ def test_a_feature_that_was_passed_over_is_said_to_be_so_again(prepare, made):
     made.table.write_text(f"path,label\n{CLIP},anger\n")
     age(made.root)
     assert same_again(prepare, made)
-    assert "words was passed over: no utterance has what it is made from." in prepare(made.root, made.out).err
+    assert "words was skipped: no utterance has its input." in prepare(made.root, made.out).err
 
 
 def test_nothing_is_opened_of_the_corpus_and_of_the_dataset_only_what_was_said(made):
@@ -158,7 +158,6 @@ CHANGES = {
         made.root / CLIP, (made.root / CLIP.replace("anger", "sadness")).read_bytes(), 2 * HOUR_S
     ),
     "a recording of another time": lambda made: os.utime(made.root / CLIP, (1, 1)),
-    "a new folder": lambda made: (made.root / "new").mkdir(),
     "a link that leads elsewhere": link_elsewhere,
     "rows that are damaged": lambda made: rewritten(part(made, "part-*.npy"), b"x" * 10_000),
     "rows that are cut off": lambda made: os.truncate(part(made, "part-*.npy"), 100),
@@ -169,7 +168,7 @@ CHANGES = {
     "a manifest that is gone": lambda made: (made.out / "manifest.jsonl").unlink(),
     "an edited dataset.json": lambda made: other_bytes(made.out / "dataset.json"),
     "a dataset.json that is gone": lambda made: (made.out / "dataset.json").unlink(),
-    "a scan that is gone": lambda made: (made.out / "scan.jsonl").unlink(),
+    "an audio index that is gone": lambda made: (made.out / "audio-index.jsonl").unlink(),
     "a strange file": lambda made: (made.out / "notes.txt").write_text("mine"),
     "a note that is gone": lambda made: (made.out / ".prepared.json").unlink(),
     "a note that is cut off": lambda made: os.truncate(made.out / ".prepared.json", 100),
@@ -246,7 +245,7 @@ def test_another_version_goes_the_whole_way(prepare, made, monkeypatch):
 
 
 def test_a_recogniser_goes_the_whole_way(prepare, made, monkeypatch):
-    monkeypatch.setattr(whisper, "transcribe", lambda sound, config: Transcript("hello"))
+    monkeypatch.setattr(whisper, "make", lambda config, device: lambda signals: [Transcript("hello")] * len(signals))
     assert same_again(prepare, made)
     for _ in range(2):
         heard = prepare(made.root, made.out, "--asr", "whisper")
@@ -350,7 +349,7 @@ def changed(**values):
         lambda note: b"[]",
         lambda note: b"\xff" * 1000,
         lambda note: json.dumps(note).replace("}", "").encode(),
-        lambda note: json.dumps({**note, "basis": 1}).encode(),
+        lambda note: json.dumps({**note, "made_from": 1}).encode(),
         changed(n_utterances="many"),
         changed(n_utterances=-1),
         changed(before={"anger": 0}),

@@ -23,18 +23,22 @@ QUICK = ["--set", "train.epochs=3", "--set", "train.lr=0.01"]
 
 @pytest.fixture(scope="module")
 def hearing(tiny_dataset):
-    """What stands in for `whisper.transcribe`."""
+    """What stands in for `whisper.make`."""
     texts = {}
     for u in tiny_dataset.manifest.utterances:
         sound = reading.read(Path(tiny_dataset.info.root) / u.audio, sample_rate_hz=16_000)
         texts[sound.tobytes()] = u.transcripts["human"].rpartition(" ")[0]
-    return lambda sound, config: Transcript(texts.get(sound.tobytes(), ""), confidence=0.5)
+
+    def transcribe(signals):
+        return [Transcript(texts.get(signal.tobytes(), ""), confidence=0.5) for signal in signals]
+
+    return lambda config, device: transcribe
 
 
 @pytest.fixture
 def ser(ser, monkeypatch, hearing):
     """The shared `ser`, with what stands in for Whisper."""
-    monkeypatch.setattr(whisper, "transcribe", hearing)
+    monkeypatch.setattr(whisper, "make", hearing)
     return ser
 
 
@@ -46,7 +50,7 @@ def made(tiny_corpus, tmp_path_factory, hearing):
     folders = SimpleNamespace(root=tiny_corpus, **{name: base / name for name in names})
     train = ["train", "--data", folders.data, *QUICK, "--jobs", 1, "-q"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(whisper, "transcribe", hearing)
+        patch.setattr(whisper, "make", hearing)
         for words in (
             [*prepare(folders, folders.data), "--asr", "whisper"],
             [*train, "-m", "acoustic-lld", "--out", folders.acoustic],
@@ -93,7 +97,7 @@ def test_transcripts_with_other_settings_are_made_anew_and_it_is_said(ser, made,
     shutil.copytree(made.data, tmp_path / "data")
     shown = ser(*prepare(made, tmp_path / "data"), "--asr", "whisper", "--set", "asr.beam_size=5")
     assert "48 by whisper, 48 of them new" in shown.out
-    assert "heard with other settings (asr.beam_size was 1, now 5): made anew" in shown.err
+    assert "had other settings (asr.beam_size was 1, now 5): made again" in shown.err
 
 
 def test_a_recording_that_cannot_be_heard_is_named_and_the_others_are_done(ser, made, tmp_path, monkeypatch):
@@ -109,7 +113,7 @@ def test_a_recording_that_cannot_be_heard_is_named_and_the_others_are_done(ser, 
     assert shown.code == 2
     assert "47 by whisper, 47 of them new" in shown.out
     assert "f2-anger-free.wav is broken" in shown.err
-    assert "1 of 48 recordings could not be heard" in shown.err
+    assert "1 of 48 recordings could not be read" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -157,12 +161,13 @@ def test_words_are_refused_where_they_do_nothing(ser, made, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", ["train", "tune"])
-def test_words_that_nobody_heard_are_refused_with_the_way_to_hear_them(ser, made, tmp_path, command):
-    words = [command, "-m", "linguistic", "--data", made.data, "--out", tmp_path / "out", "--words", "moonshine"]
+def test_words_that_nobody_heard_are_refused_with_the_way_to_hear_them(ser, tiny_dataset, tmp_path, command):
+    data = tiny_dataset.folder
+    words = [command, "-m", "linguistic", "--data", data, "--out", tmp_path / "out", "--words", "whisper"]
     refused = ser(*words)
     assert refused.code == 2
-    assert "has no transcripts by moonshine of 48 of its 48 utterances" in refused.err
-    assert "with --asr moonshine added" in refused.err
+    assert "has no transcripts by whisper of 48 of its 48 utterances" in refused.err
+    assert "with --asr whisper added" in refused.err
     assert list(tmp_path.iterdir()) == []
 
 

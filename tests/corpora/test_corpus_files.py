@@ -4,33 +4,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sercli.corpora._files import find_files, is_audio, lines_of, one_each, read_text, walk, without_ending
+from sercli.audio.discovery import is_audio
+from sercli.corpora._files import files_below, find_files, lines_of, one_each, read_text, without_suffix
 from sercli.corpora._rows import read_rows
 from sercli.errors import SerError
 
 
 def test_files_are_walked_in_order_and_without_the_twins_that_macos_leaves(make_files):
     root = make_files("b.wav", "a/c.wav", "a/._c.wav", "__MACOSX/a/c.wav", ".git/x.wav", ".DS_Store")
-    assert sorted(walk(root)) == ["a/c.wav", "b.wav"]
-    assert list(walk(root)) == list(walk(root))
+    assert sorted(files_below(root)) == ["a/c.wav", "b.wav"]
+    assert list(files_below(root)) == list(files_below(root))
 
 
 def test_a_link_that_leads_in_a_circle_ends(make_files):
     root = make_files("a/b.wav")
     (root / "a" / "again").symlink_to(root)
-    assert list(walk(root)) == ["a/b.wav"]
+    assert list(files_below(root)) == ["a/b.wav"]
 
 
 def test_a_linked_folder_is_read(make_files):
     root = make_files("elsewhere/b.wav", "corpus/a.wav")
     (root / "corpus" / "more").symlink_to(root / "elsewhere")
-    assert list(walk(root / "corpus")) == ["a.wav", "more/b.wav"]
+    assert list(files_below(root / "corpus")) == ["a.wav", "more/b.wav"]
 
 
-def test_wav_goes_before_flac_before_the_rest():
-    chosen, remarks = one_each(["x.mp3", "x.flac", "x.WAV", "y.ogg", "y.flac"], key=lambda path: path[0])
-    assert chosen == {"x": "x.WAV", "y": "y.flac"}
-    assert sorted(remark.source for remark in remarks) == ["x.flac", "x.mp3", "y.ogg"]
+def test_the_best_format_of_a_recording_is_chosen():
+    chosen, remarks = one_each(["x.mp3", "x.flac", "x.WAV", "y.mp4", "y.m4a", "z.mp4"], key=lambda path: path[0])
+    assert chosen == {"x": "x.WAV", "y": "y.m4a", "z": "z.mp4"}
+    assert sorted(remark.source for remark in remarks) == ["x.flac", "x.mp3", "y.mp4"]
 
 
 def test_the_file_in_the_fewest_folders_comes_first():
@@ -75,7 +76,7 @@ def test_rows_are_counted_by_the_lines_of_the_file():
     ("text", "message"),
     [
         ("", r"t\.csv is empty; its first line must name the columns"),
-        ("a,A\n1,2\n", r"t\.csv:1: column 'a' stands there twice"),
+        ("a,A\n1,2\n", r"t\.csv:1: there are two columns 'a'"),
         ("a,b\n1,2\n3\n", r"t\.csv:3: 1 cells, but there are 2 columns \(the row begins with '3'\)"),
         ('a,b\n1,"2\n3,4\n', r"t\.csv:2: unexpected end of data; inside quotes, write a quote twice"),
     ],
@@ -89,5 +90,5 @@ def test_broken_tables_are_refused_with_their_line(text, message):
 def test_an_ending_is_what_pathlib_takes_for_one(path):
     if not path.endswith(("/", ".")):  # of names that end with a dot, Pythons differ
         suffix = PurePosixPath(path).suffix
-        assert without_ending(path) == path[: len(path) - len(suffix)]
+        assert without_suffix(path) == path[: len(path) - len(suffix)]
         assert is_audio(path) == (suffix.lower() == ".wav")

@@ -100,7 +100,7 @@ BAD_ROWS = [
     ("a.wav,sad,2,1.5,,,", r"end_s 1\.5 is not after start_s 2\."),
     ("a.wav,sad,,0,,,", r"end_s 0 is not after start_s 0\."),
     ("a.wav,sad,,,tset,,", "No part called 'tset'. Did you mean 'test'"),
-    ("a.wav,sad,,,,first,", "id 'first' is that of line 2, too; give each row its own id"),
+    ("a.wav,sad,,,,first,", "id 'first' is used in line 2, too; give each row its own id"),
     ("a.wav,sad", r"2 cells, but there are 7 columns \(the row begins with 'a\.wav'\)"),
     ('a.wav,sad,,,,,"open', "unexpected end of data"),
 ]
@@ -123,7 +123,7 @@ BAD_LINES = [
     ('{"path": "a.wav", "label": "\\ud800"}', "not JSON: "),
     ('{"path": "a.wav", "label": ["x"]}', r'label is \["x"\]; it must be text or a number'),
     ('{"path": "a.wav", "label": true}', "label is true; it must be text or a number"),
-    ('{"path": "a.wav", "label": "x", "Label": "y"}', "a key stands there twice"),
+    ('{"path": "a.wav", "label": "x", "Label": "y"}', "two keys differ only in upper and lower case"),
     ('{"path": "a.wav", "lable": "x"}', "No column called 'label'. Did you mean 'lable'"),
     ('{"label": "x"}', "No column called 'path'"),
     ('{"path": "a.wav", "label": null}', "no label"),
@@ -144,7 +144,7 @@ def test_a_bad_json_line_names_file_line_and_reason(folder, write, line, reason)
         ("path,label\n", "has no rows"),
         ("path,lable\na.wav,x\n", r"t\.csv:1: No column called 'label'\. Did you mean 'lable'\?"),
         ("file,label\na.wav,x\n", r"t\.csv:1: No column called 'path'"),
-        ("path,label,Label\na.wav,x,y\n", "column 'label' stands there twice"),
+        ("path,label,Label\na.wav,x,y\n", "there are two columns 'label'"),
         ("RIFF\0\0WAVE", "is not a text file"),
     ],
 )

@@ -169,7 +169,7 @@ def test_a_single_session_is_read_with_a_warning(release, tmp_path, within):
 def test_numbers_that_are_not_those_of_the_release_are_named(items):
     warnings = reasons(items, "warning")
     assert warnings["Session1"].startswith(
-        "not as the whole release has it: 2 dialogs instead of 28, 24 turns instead of 1819, 12 women's turns"
+        "differs from the complete release: 2 dialogs instead of 28, 24 turns instead of 1819, 12 women's turns"
     )
     assert "8 happiness instead of 278" in warnings["Session1"]
     assert "13 xxx instead of 2507" in warnings["all sessions"]
@@ -178,7 +178,7 @@ def test_numbers_that_are_not_those_of_the_release_are_named(items):
 def test_the_whole_release_reads_to_its_published_counts_without_a_warning(tmp_path):
     write_tree(tmp_path, full_plan(), n_unlabelled=48, n_empty_dominance=36, sound=False)
     items = list(iemocap.read(tmp_path))
-    assert set(reasons(items, "warning").values()) == {"not UTF-8; the lines in question are read as Windows-1252"}
+    assert set(reasons(items, "warning").values()) == {"not UTF-8; the lines concerned are read as Windows-1252"}
     left_out = Counter(reasons(items).values())
     assert left_out["raters without a majority (xxx)"] == 2507
     assert left_out["its recording is not there"] == 7532
@@ -210,7 +210,7 @@ def test_a_turn_without_words_is_kept_and_named(copy):
     items = list(iemocap.read(copy))
     assert by_id(items)["Ses02F_impro01_F000"].transcripts == {}
     warnings = reasons(items, "warning")
-    assert warnings["Ses02F_impro01.txt"] == "transcription that is not there"
+    assert warnings["Ses02F_impro01.txt"] == "transcription is not there"
     assert warnings["Ses02F_impro01_F000"] == "turn without a transcript"
 
 
@@ -219,7 +219,7 @@ def test_a_turn_that_is_labelled_twice_counts_once(copy):
     path.write_text(path.read_text() + "\n[1.0 - 2.0]\tSes01F_impro01_F000\tang\t[1.0, 1.0, 1.0]\n")
     items = list(iemocap.read(copy))
     assert by_id(items)["Ses01F_impro01_F000"].label == "neutral"
-    assert reasons(items)["Ses01F_impro01_F000"] == "turn that is labelled a second time"
+    assert reasons(items)["Ses01F_impro01_F000"] == "turn is labelled a second time"
 
 
 def test_strange_files_codes_and_names_are_left_out_and_named(copy):

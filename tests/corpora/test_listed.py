@@ -1,7 +1,7 @@
 """nEMO, MELD and GoEmotions: tables say what there is."""
 
 import pytest
-from corpus_items import by_id, reasons, remarks, utterances
+from corpus_items import by_id, reasons, utterances
 
 from sercli.corpora import goemotions, meld, nemo
 from sercli.errors import SerError
@@ -120,7 +120,7 @@ def test_meld_takes_clips_from_the_folders_of_the_release(meld_root, make_files)
         "valid_dia2_utt0": "dev_splits_complete/dia2_utt0.wav",
         "test_dia2_utt0": "x/output_repeated_splits_test/dia2_utt0.wav",
     }
-    assert reasons(items, "warning") == {str(meld_root): "2 utterances have no clip: only their words are used"}
+    assert reasons(items, "warning") == {str(meld_root): "2 utterances have no clip: only their text is used"}
 
 
 def test_meld_goes_by_the_nearest_folder_that_names_a_part(meld_root, make_files):
@@ -138,13 +138,13 @@ def test_meld_reads_a_release_whose_tables_lie_in_subfolders(write):
     }
 
 
-def test_meld_says_once_that_films_cannot_be_read(meld_root, make_files):
-    make_files("train_splits/dia2_utt0.mp4", "train_splits/dia2_utt1.mp4")
+def test_meld_reads_the_films_of_the_release_where_there_are_no_other_files(meld_root, make_files):
+    make_files("train_splits/dia2_utt0.mp4", "train_splits/dia10_utt0.mp4", "train_splits/dia10_utt0.flac")
     items = list(meld.read(meld_root))
-    assert not any(item.audio for item in utterances(items))
-    assert [remark.reason for remark in remarks(items)] == [
-        "2 clips are films, which cannot be read: convert them to wav to have their sound"
-    ]
+    assert {item.id: item.audio for item in utterances(items) if item.audio} == {
+        "train_dia2_utt0": "train_splits/dia2_utt0.mp4",
+        "train_dia10_utt0": "train_splits/dia10_utt0.flac",
+    }
 
 
 def test_meld_leaves_out_rows_that_make_no_sense(write):
@@ -180,7 +180,7 @@ def test_goemotions_keeps_comments_whose_emotions_are_the_same_one_of_four(goemo
         "dev.tsv": "neutral",
         "test.tsv": "neutral",
     }
-    reason = "several emotions that are not the same one of four"
+    reason = "several emotions that do not map to one of the four"
     assert reasons(items) == {"train.tsv:3": reason, "train.tsv:4": reason}
 
 

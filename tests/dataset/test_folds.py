@@ -85,12 +85,12 @@ def test_folds_that_share_a_speaker_are_marked_as_leaky(manifest, tmp_path):
     [
         ("a.json", "{", "cannot be read as folds"),
         ("a.json", '{"folds": []}', "holds no fold"),
-        ("a.json", '{"folds": [{"test": ["x-1", "x-2"]}]}', "2 utterances that this dataset has not ('x-1', 'x-2')"),
+        ("a.json", '{"folds": [{"test": ["x-1", "x-2"]}]}', "2 utterances that are not in this dataset ('x-1', 'x-2')"),
         ("a.csv", "id,part\na-anger,1", "no columns id and fold"),
         ("a.csv", "id,fold\na-anger,one", "cannot be read as folds"),
         ("a.csv", "id,fold\na-anger,1\na-anger,2\nb-anger,3", "in the test part of 2 folds"),
         ("a.csv", "id,fold\na-anger,1\nb-anger,1", "both the valid and the test part"),
-        ("a.json", '{"folds": [{"test": ["a-anger", "a-anger"]}, {"test": ["b-anger"]}]}', "named twice"),
+        ("a.json", '{"folds": [{"test": ["a-anger", "a-anger"]}, {"test": ["b-anger"]}]}', "listed twice"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(manifest, tmp_path, name, content, expected):
@@ -108,7 +108,7 @@ def test_folds_that_were_changed_are_seen_by_their_hash(manifest, five, tmp_path
     content = json.loads(path.read_bytes())
     content["folds"][0]["train"] = content["folds"][0]["train"][:-1]
     path.write_text(json.dumps(content))
-    assert "take the hash out" in refused(path, manifest)
+    assert "remove the hash" in refused(path, manifest)
     del content["hash"]
     path.write_text(json.dumps(content))
     assert len(folds.read(path, manifest)[0].train) == len(five[0].train) - 1

@@ -7,7 +7,6 @@ import pytest
 from sercli.asr import whisper
 from sercli.dataset import manifest, transcripts
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
-from sercli.dataset.packed import Packed
 from sercli.errors import SerError
 from sercli.types import ASR_CONFIDENCE, Transcript, Utterance
 
@@ -63,7 +62,7 @@ def test_utterances_are_found_by_id_in_the_order_asked_for(tmp_path):
 
 def test_the_hash_is_that_of_utterances_and_labels():
     same = make_manifest(ROWS, LABELS).sha256
-    assert make_manifest(Packed(Utterance, ROWS), LABELS).sha256 == same
+    assert make_manifest(list(ROWS), LABELS).sha256 == same
     assert make_manifest(ROWS, LABELS[::-1]).sha256 != same
     assert make_manifest(ROWS[::-1], LABELS).sha256 != same
     assert make_manifest([ROWS[0], replace(ROWS[1], digest="01")], LABELS).sha256 != same
@@ -86,24 +85,30 @@ def test_a_folder_that_was_not_prepared_is_refused(tmp_path, name):
     assert str(caught.value) == expected
 
 
-def test_a_dataset_of_a_newer_version_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("schema", "age", "advice"), [(3, "a newer", "upgrade ser."), (1, "an older", "run `ser prepare` again.")]
+)
+def test_a_dataset_of_another_version_is_refused(tmp_path, schema, age, advice):
     manifest.save(make_dataset(tmp_path))
-    edit_info(tmp_path, schema=2, unheard_of="field")
+    edit_info(tmp_path, schema=schema, unheard_of="field")
     with pytest.raises(SerError) as caught:
         manifest.load(tmp_path)
-    expected = f"{tmp_path} was prepared by a newer version of ser (schema 2, this one reads up to 1); upgrade ser."
+    expected = f"{tmp_path} was prepared by {age} version of ser (schema {schema}, this one reads 2); {advice}"
     assert str(caught.value) == expected
 
 
 def test_a_schema_that_is_no_number_is_refused(tmp_path):
     manifest.save(make_dataset(tmp_path))
     edit_info(tmp_path, schema="2b")
-    with pytest.raises(SerError, match=r"newer version of ser \(schema 2b, "):
+    with pytest.raises(
+        SerError, match=r"cannot be read: Expected `int`, got `str` - at `\$\.schema`\. Run `ser prepare`"
+    ):
         manifest.load(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b'{"corpus": "tab', b"[]", b"\xff\xfe", b'{"corpus": "\xff"}', b'{"corpus": 1}']
+    "content",
+    [b"", b'{"corpus": "tab', b"[]", b"\xff\xfe", b'{"schema": 2, "corpus": "\xff"}', b'{"schema": 2, "corpus": 1}'],
 )
 def test_a_damaged_dataset_json_is_refused(tmp_path, content):
     manifest.save(make_dataset(tmp_path))
@@ -146,10 +151,15 @@ def test_a_prepare_killed_between_its_two_files_is_seen(tmp_path):
         manifest.load(tmp_path)
 
 
+def _always(text, confidence):
+    """Stands in for `whisper.make`."""
+    return lambda config, device: lambda signals: [Transcript(text, confidence=confidence)] * len(signals)
+
+
 @pytest.fixture
 def heard(tmp_path, monkeypatch, no_progress):
     """A dataset of three utterances, two with sound, as `ser prepare --asr whisper` leaves it; Whisper hears "oh"."""
-    monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.25))
+    monkeypatch.setattr(whisper, "make", _always("oh", 0.25))
     monkeypatch.setattr(transcripts, "read", lambda *_, **__: None)
     rows = (ROWS[0], ROWS[1], replace(ROWS[1], id="c", digest="11", transcripts={"human": "ah"}))
     dataset = make_dataset(tmp_path, rows)
@@ -178,7 +188,7 @@ def test_what_recognisers_hear_makes_no_other_manifest(heard):
 def test_words_that_differ_are_told_apart(heard, monkeypatch, no_progress):
     before = manifest.load(heard.folder, words="whisper").words_sha256
     assert before == manifest.load(heard.folder, words="whisper").words_sha256 != heard.words_sha256
-    monkeypatch.setattr(whisper, "transcribe", lambda audio, config: Transcript("oh", confidence=0.5))
+    monkeypatch.setattr(whisper, "make", _always("oh", 0.5))
     config = whisper.Config(beam_size=5)
     rows = heard.manifest.utterances
     transcripts.add(heard.folder, heard.folder, rows, "whisper", config, jobs=1, progress=no_progress)
@@ -186,11 +196,12 @@ def test_words_that_differ_are_told_apart(heard, monkeypatch, no_progress):
 
 
 def test_words_that_nobody_heard_are_refused_with_the_way_to_hear_them(heard):
+    (heard.folder / "transcripts" / "whisper.jsonl").unlink()
     with pytest.raises(SerError) as caught:
-        manifest.load(heard.folder, words="moonshine")
+        manifest.load(heard.folder, words="whisper")
     assert str(caught.value) == (
-        f"{heard.folder} has no transcripts by moonshine of 2 of its 3 utterances (the first: 'b'); repeat the "
-        f"`ser prepare table … --out {heard.folder}` that made it, with --asr moonshine added."
+        f"{heard.folder} has no transcripts by whisper of 2 of its 3 utterances (the first: 'b'); repeat the "
+        f"`ser prepare table … --out {heard.folder}` that made it, with --asr whisper added."
     )
 
 
@@ -209,6 +220,6 @@ def test_words_of_a_dataset_without_sound_are_refused(tmp_path):
 
 def test_words_of_an_unknown_recogniser_are_refused_with_the_nearest(heard):
     with pytest.raises(
-        SerError, match=r"^No words called 'whispr'\. Did you mean 'whisper'\? Available: human, moonsh"
+        SerError, match=r"^No words called 'whispr'\. Did you mean 'whisper'\? Available: human, whisper\."
     ):
         manifest.load(heard.folder, words="whispr")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import soundfile
+from make_containers import encode
 
 from sercli.dataset import audio_index, manifest, preparation, scan
 from sercli.dataset.feature_specs import feature_configs
@@ -276,7 +277,7 @@ def test_a_recording_of_another_size_is_opened_again_though_its_time_is_the_same
 def test_a_damaged_scan_only_costs_looking_again(corpus, prepare, inspected, tmp_path):
     root = corpus({"path": "1.wav", "label": "sad"})
     prepare(root)
-    (tmp_path / "out" / "scan.jsonl").write_bytes(b'{"path": "1.w\xff')
+    (tmp_path / "out" / audio_index.NAME).write_bytes(b'{"path": "1.w\xff')
     assert list(rows_of(prepare(root))) == ["1.wav"]
     assert inspected == ["1.wav", "1.wav"]
 
@@ -284,12 +285,12 @@ def test_a_damaged_scan_only_costs_looking_again(corpus, prepare, inspected, tmp
 def test_what_was_seen_before_a_damaged_line_is_not_looked_at_again(corpus, prepare, inspected, tmp_path):
     root = corpus(*({"path": f"{n}.wav", "label": "sad"} for n in (1, 2, 3)))
     prepare(root)
-    lines = (tmp_path / "out" / "scan.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "out" / "scan.jsonl").write_bytes(lines[0] + b'{"path": "2.wav", "digest": "\xc3"}\n' + lines[2])
+    lines = (tmp_path / "out" / audio_index.NAME).read_bytes().splitlines(keepends=True)
+    (tmp_path / "out" / audio_index.NAME).write_bytes(lines[0] + b'{"path": "2.wav", "digest": "\xc3"}\n' + lines[2])
     inspected.clear()
     prepare(root)
     assert inspected == ["2.wav", "3.wav"]
-    assert (tmp_path / "out" / "scan.jsonl").read_bytes() == b"".join(lines)
+    assert (tmp_path / "out" / audio_index.NAME).read_bytes() == b"".join(lines)
 
 
 def test_a_clock_far_ahead_costs_nothing(corpus, prepare, inspected):
@@ -413,7 +414,7 @@ def test_a_damaged_dataset_is_prepared_anew(corpus, prepare, no_progress, tmp_pa
 def test_a_folder_that_does_not_exist_is_refused(prepare, tmp_path):
     with pytest.raises(SerError) as caught:
         prepare(tmp_path / "gone")
-    assert str(caught.value) == f"{tmp_path / 'gone'} does not exist; pass the folder where the corpus lies."
+    assert str(caught.value) == f"{tmp_path / 'gone'} does not exist; give the folder of the corpus."
     assert not (tmp_path / "out").exists()
 
 
@@ -426,7 +427,7 @@ def test_a_folder_that_holds_something_else_is_not_written_to(corpus, prepare):
     root = corpus({"path": "1.wav", "label": "sad"})
     with pytest.raises(SerError) as caught:
         prepare(root, out=root)
-    assert str(caught.value) == f"{root} holds something else than a prepared dataset; choose another --out."
+    assert str(caught.value) == f"{root} holds other files than a prepared dataset; choose another --out."
     assert sorted(p.name for p in root.iterdir()) == ["1.wav", "corpus.csv"]
 
 
@@ -512,5 +513,13 @@ def test_processes_start_while_a_large_new_corpus_is_read(corpus, prepare, monke
 def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspected, tmp_path):
     prepare(corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"}))
     prepare(corpus({"path": "1.wav", "label": "sad"}))
-    assert [one.path for one in audio_index.seen_before(tmp_path / "out")] == ["1.wav"]
+    assert [one.path for one in audio_index.load(tmp_path / "out")] == ["1.wav"]
     assert inspected == ["1.wav", "2.wav"]
+
+
+def test_films_and_compressed_audio_are_prepared_as_they_are(tmp_path, prepare):
+    film = encode(tmp_path / "ravdess" / "01-01-05-01-01-01-01.mp4", codec="aac", video="mpeg4")
+    compressed = encode(tmp_path / "ravdess" / "03-01-03-01-01-01-02.m4a", codec="aac")
+    prepared = prepare(film.parent, corpus="ravdess")
+    assert {u.audio: round(u.duration_s) for u in rows_of(prepared).values()} == {film.name: 2, compressed.name: 2}
+    assert prepared.summary.remarks == ()

@@ -268,7 +268,7 @@ def test_too_few_folds_are_refused(n_folds):
 
 
 def test_more_folds_than_groups_are_refused():
-    expected = "6 folds are more than the 4 speakers there are; give --folds 4 or fewer."
+    expected = "6 folds are more than the 4 speakers; give --folds 4 or fewer."
     assert refused(utterances(4), "speakers", n_folds=6) == expected
 
 

@@ -33,7 +33,7 @@ def heard(monkeypatch):
         text = f"{len(audio) * 100 // RATE_HZ} with beam {config.beam_size}"
         return Transcript(text, (Word(text, 0.0, 0.1, 0.9),), 0.75, 0.125)
 
-    monkeypatch.setattr(whisper, "transcribe", transcribe)
+    monkeypatch.setattr(whisper, "make", lambda config, _: lambda signals: [transcribe(s, config) for s in signals])
     return lengths
 
 
@@ -125,15 +125,18 @@ def test_words_of_another_sound_are_not_taken_for_an_utterances(corpus, add, hea
 
 
 def test_a_killed_run_goes_on_where_it_was(corpus, add, heard, monkeypatch):
-    hear = whisper.transcribe
+    make = whisper.make
 
-    def killed_at_the_third(audio, config):
-        if len(heard) == 2:
-            raise KeyboardInterrupt
-        return hear(audio, config)
+    def killed_at_the_third(config, device):
+        def transcribe(signals):
+            if len(heard) == 2:
+                raise KeyboardInterrupt
+            return make(config, device)(signals)
+
+        return transcribe
 
     with monkeypatch.context() as patch:
-        patch.setattr(whisper, "transcribe", killed_at_the_third)
+        patch.setattr(whisper, "make", killed_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             add()
     assert [line["id"] for line in lines_of(corpus)] == ["1", "2"]
@@ -193,7 +196,7 @@ def test_transcripts_whose_settings_nobody_knows_are_made_anew(corpus, add, hear
     if content is not None:
         record.write_bytes(content)
     added = add()
-    assert (added.n_new, added.outdated) == (5, ("whisper.json did not tell them",))
+    assert (added.n_new, added.outdated) == (5, ("whisper.json does not give them",))
 
 
 def test_a_recording_that_cannot_be_read_is_named_and_the_rest_goes_on(corpus, add, heard):
@@ -250,7 +253,7 @@ def test_progress_tells_hours_done_and_left(corpus, add, heard):
     add(rows[:1])
     add(rows, progress=progress)
     assert told == [
-        ("Hearing words", 4),
+        ("Transcribing", 4),
         (1, {"done": "0.50 h", "left": "0.50 h"}),
         (1, {"done": "0.75 h", "left": "0.25 h"}),
         (1, {"done": "1.00 h", "left": "0.00 h"}),
@@ -293,12 +296,25 @@ def test_settings_of_a_recogniser_are_read(heard):
 
 
 def test_what_a_recogniser_lacks_is_known_before_any_recording_is_heard(monkeypatch):
-    def lacking(audio, config):
-        raise ConfigError(f"cannot hear {len(audio)} samples")
+    def lacking(config, device):
+        raise ConfigError(f"no model for {device}")
 
-    monkeypatch.setattr(whisper, "transcribe", lacking)
-    with pytest.raises(ConfigError, match="cannot hear 16000 samples"):
-        transcripts.check_engine("whisper", whisper.Config())
+    monkeypatch.setattr(whisper, "make", lacking)
+    with pytest.raises(ConfigError, match="no model for cuda"):
+        transcripts.check_engine("whisper", whisper.Config(), device="cuda")
+
+
+def test_a_recogniser_is_loaded_once_and_for_the_device_of_the_command(corpus, no_progress, monkeypatch):
+    made = []
+
+    def make(config, device):
+        made.append(device)
+        return lambda signals: [Transcript("x")] * len(signals)
+
+    monkeypatch.setattr(whisper, "make", make)
+    options = {"jobs": 1, "progress": no_progress, "device": "cuda"}
+    transcripts.add(corpus.folder, corpus.root, corpus.rows, "whisper", whisper.Config(), **options)
+    assert made == ["cuda"]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_attention_is_that_by_which_the_network_answered(trained, clip):
     _, found = _explained(trained.acoustic, clip)
     model = trained.acoustic
     frames = plugins.load("feature", "log-mel").extract(
-        attribution.reading.prepare_signal(found.signal, model.spec.feature_config), model.spec.feature_config
+        attribution.condition.prepare_signal(found.signal, model.spec.feature_config), model.spec.feature_config
     )
     x = torch.from_numpy((frames - model.normaliser.mean) * model.normaliser.scale)[None]
     with torch.inference_mode():

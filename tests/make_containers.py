@@ -27,6 +27,7 @@ def encode(path, signal=None, rate_hz=RATE_HZ, *, codec, video=None, form=None, 
         options: of the container.
     """
     signal = tone(2 * rate_hz, rate_hz) if signal is None else signal
+    path.parent.mkdir(exist_ok=True)
     channels = np.atleast_2d(np.asarray(signal, np.float32).T)
     try:
         with av.open(str(path), "w", format=form, options=options or {}) as container:

@@ -1,0 +1,59 @@
+"""Conditioning a signal for features: playing speed and level; and measuring how loud speech is."""
+
+import numpy as np
+
+from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig
+
+NO_SPEECH_DBFS = -60.0
+"""A signal whose active frames stay below this level is left as it is."""
+
+_FRAME_S = 0.05  # the level is measured on frames of this length
+_ACTIVE_DB = 30.0  # frames within this range below the loudest one are active
+_FLOOR_POWER = 1e-12  # -120 dBFS
+
+
+def prepare_signal(signal: Array, config: AudioConfig) -> Array:
+    """Return a signal at the speed and at the speech level that a configuration sets.
+
+    Loudness shows the microphone's gain more than the emotion: in RAVDESS anger is 14 dB above neutral. Silence is not
+    amplified.
+    """
+    if config.speed != 1:
+        import soxr
+
+        played = soxr.resample(signal, config.sample_rate_hz * config.speed, config.sample_rate_hz)
+        signal = played if len(played) else signal  # a recording keeps at least one sample
+    level = speech_level_dbfs(signal, sample_rate_hz=config.sample_rate_hz)
+    if config.level_dbfs is None or level < NO_SPEECH_DBFS:
+        return signal
+    scaled: Array = signal * gain(level, config.level_dbfs)
+    return scaled
+
+
+def speech_level_dbfs(signal: Array, *, sample_rate_hz: int = SAMPLE_RATE_HZ) -> float:
+    """Return the root mean square level of the active 50 ms frames in dB relative to full scale.
+
+    >>> round(speech_level_dbfs(np.ones(16000, np.float32)), 1)
+    0.0
+    """
+    power = frame_power(signal, max(1, round(_FRAME_S * sample_rate_hz)))
+    return float(10 * np.log10(power[is_active(power)].mean() + _FLOOR_POWER))
+
+
+def frame_power(signal: Array, frame_samples: int) -> Array:
+    """Return the mean power (T,) float64 of whole frames; a signal shorter than a frame is one frame."""
+    usable = len(signal) - len(signal) % frame_samples
+    frames = signal[:usable].reshape(-1, frame_samples) if usable else signal[None]
+    power: Array = np.einsum("tn,tn->t", frames, frames, dtype=np.float64) / frames.shape[1]
+    return power
+
+
+def is_active(power: Array) -> Array:
+    """Return which frames (T,) are within 30 dB of the loudest one."""
+    active: Array = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
+    return active
+
+
+def gain(from_dbfs: float, to_dbfs: float) -> np.float32:
+    """Return the factor that brings a signal from one level to another."""
+    return np.float32(10 ** ((to_dbfs - from_dbfs) / 20))

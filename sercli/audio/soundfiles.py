@@ -1,0 +1,120 @@
+"""Recordings that libsndfile decodes: WAV, FLAC, Ogg, MP3, AIFF and others, quickly and exactly."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sercli._system.files import odd_name
+from sercli.audio.sources import truncated
+from sercli.errors import AudioError
+from sercli.types import Array
+
+_N_FRAMES_MAX = 2**40  # no recording is longer; a file that claims more was written to a pipe or is damaged
+_STEP_16_BITS = np.float32(2**-15)
+# How libsndfile's log tells, depending on the format, that a file is shorter than its header says.
+_CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
+
+
+def open_sound_file(path: Path) -> "SoundFile | str":
+    """Return the open file, to be closed, or why libsndfile cannot read it.
+
+    Raises:
+        AudioError: truncated, as far as the header tells, or a name that cannot be passed on.
+    """
+    try:
+        file = soundfile.SoundFile(path)
+    except UnicodeEncodeError:
+        raise AudioError(odd_name(path)) from None
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        return _reason(error)
+    if file.frames > _N_FRAMES_MAX:
+        file.close()
+        return "its header gives no length, as if it had been written to a pipe"
+    try:
+        _check_header(file, path)
+    except AudioError:
+        file.close()
+        raise
+    return SoundFile(file, path)
+
+
+class SoundFile:
+    """A `Source` (see sources.py)."""
+
+    def __init__(self, file: soundfile.SoundFile, path: Path) -> None:
+        self._file, self._path = file, path
+        self.rate_hz: int = file.samplerate
+        self.n_channels: int = file.channels
+        self.n_frames: int = file.frames
+        self.close = file.close
+
+    def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
+        """See `Source`; a short read is an error in formats whose headers give the exact length."""
+        left = self.n_frames - first if n_frames is None else n_frames
+        if first >= self.n_frames:
+            return
+        try:
+            if first:
+                self._file.seek(first)
+            while left > 0:
+                part = self._read(min(block, left))
+                if not len(part):
+                    break
+                left -= len(part)
+                yield part[:, 0] if part.shape[1] == 1 else part.mean(axis=1)
+        except (soundfile.LibsndfileError, ValueError) as error:  # ValueError: the decoder landed behind the end
+            raise AudioError(
+                f"{self._path} is damaged or truncated ({_reason(error)}); copy or export it again."
+            ) from None
+        if n_frames is None and left > _tolerance(self._file):
+            raise truncated(self._path, self.n_frames / self.rate_hz, (self.n_frames - left) / self.rate_hz)
+
+    def _read(self, n_frames: int) -> Array:
+        """(n, channels) float32. 16-bit samples are scaled here: libsndfile takes three times as long."""
+        if self._file.subtype != "PCM_16":
+            decoded: Array = self._file.read(n_frames, dtype="float32", always_2d=True)
+            return decoded
+        scaled: Array = self._file.read(n_frames, dtype="int16", always_2d=True) * _STEP_16_BITS
+        return scaled
+
+
+def _check_header(file: soundfile.SoundFile, path: Path) -> None:
+    """Refuse a file that is truncated by its header.
+
+    Libsndfile silently shortens a file whose header claims more samples than it holds; only its log says so.
+    """
+    for claimed, present in _CUT.findall(file.extra_info):
+        if int(claimed) > int(present) and not _is_unknown_size(int(claimed)):
+            raise AudioError(
+                f"{path} is truncated: its header promises {claimed} bytes, the file holds {present}; "
+                "copy or export it again."
+            )
+    if "Junk after the last page" in file.extra_info:
+        raise AudioError(f"{path} is truncated: it ends in the middle of a page; copy or export it again.")
+
+
+def _is_unknown_size(n_bytes: int) -> bool:
+    """Return whether a size means "unknown": programs that write to a pipe write the largest number, or one near it.
+
+    >>> [_is_unknown_size(n) for n in (0xFFFFFFFF, 0xFFFFFFFF - 36, 0x7FFFF000, 4_000_000_000)]
+    [True, True, True, False]
+    """
+    return n_bytes < 2**32 and n_bytes & 0x7FFFF000 == 0x7FFFF000
+
+
+def _reason(error: Exception) -> str:
+    """Return libsndfile's message without the punctuation around it."""
+    text = str(getattr(error, "error_string", error))
+    return text.strip().removeprefix("Error : ").rstrip(".")
+
+
+def _tolerance(file: soundfile.SoundFile) -> float:
+    """Return how many frames may be missing without truncation: any number where the header gives an estimate."""
+    if file.format == "MP3":
+        counted = re.search(r"bitrate mode\s*: variable", file.extra_info)  # by a Xing header, which counts
+        return 4 * 1152 if counted else math.inf
+    return 0 if file.format in {"FLAC", "WAV", "WAVEX", "AIFF"} else math.inf

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from sercli.audio import condition
+from sercli.types import AudioConfig
+
+RATE_HZ = 16_000
+
+
+def tone(n_samples, rate_hz=RATE_HZ, peak=0.3):
+    return peak * np.sin(2 * np.pi * 220 * np.arange(n_samples) / rate_hz)
+
+
+def speech(rate_hz=RATE_HZ):
+    """Half a second of sound between two of near silence."""
+    quiet = np.full(rate_hz // 2, 1e-5)
+    return np.concatenate([quiet, tone(rate_hz // 2, rate_hz), quiet]).astype(np.float32)
+
+
+@pytest.mark.parametrize("gain", [0.02, 0.5, 3.0])
+def test_the_level_is_the_same_whatever_the_gain_was(gain):
+    expected = condition.prepare_signal(speech(), AudioConfig())
+    np.testing.assert_allclose(
+        condition.prepare_signal(speech() * np.float32(gain), AudioConfig()), expected, rtol=1e-4
+    )
+
+
+def test_speech_comes_to_the_level_asked_for():
+    normalised = condition.prepare_signal(speech(), AudioConfig(level_dbfs=-20.0))
+    assert condition.speech_level_dbfs(normalised) == pytest.approx(-20.0, abs=1e-4)
+
+
+def test_the_level_is_left_as_recorded_where_none_is_asked_for():
+    np.testing.assert_array_equal(condition.prepare_signal(speech(), AudioConfig(level_dbfs=None)), speech())
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_what_is_played_faster_is_shorter_and_higher(speed):
+    played = condition.prepare_signal(tone(RATE_HZ).astype(np.float32), AudioConfig(speed=speed))
+    assert len(played) == RATE_HZ / speed
+    loudest_hz = np.abs(np.fft.rfft(played)).argmax() * RATE_HZ / len(played)
+    assert loudest_hz == pytest.approx(220 * speed, abs=1.5)
+    assert condition.speech_level_dbfs(played) == pytest.approx(AudioConfig().level_dbfs, abs=1e-3)
+
+
+def test_the_shortest_recording_can_be_played_faster():
+    assert len(condition.prepare_signal(np.ones(1, np.float32), AudioConfig(speed=2))) == 1
+
+
+@pytest.mark.parametrize("signal", [np.zeros(RATE_HZ, np.float32), np.full(RATE_HZ, 5e-4, np.float32)])
+def test_silence_is_not_amplified(signal):
+    np.testing.assert_array_equal(condition.prepare_signal(signal, AudioConfig()), signal)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+def test_pauses_do_not_lower_the_level_of_speech(rate_hz):
+    level = condition.speech_level_dbfs(speech(rate_hz), sample_rate_hz=rate_hz)
+    assert level == pytest.approx(20 * np.log10(0.3 / np.sqrt(2)), abs=0.02)
+
+
+def test_the_level_is_measured_on_frames_of_50_ms_at_every_rate():
+    click = np.zeros(8_000, np.float32)
+    click[:400] = 1.0  # the first 50 ms of a second at 8 kHz
+    assert condition.speech_level_dbfs(click, sample_rate_hz=8_000) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_clip_shorter_than_a_frame_has_a_level():
+    assert condition.speech_level_dbfs(np.ones(3, np.float32)) == pytest.approx(0.0, abs=1e-6)
