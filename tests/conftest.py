@@ -1,6 +1,8 @@
 """Fixtures that all tests share: a tiny corpus that a network can learn, its prepared dataset, and runs on it."""
 
 import csv
+import os
+import shutil
 import signal
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from sercli.dataset import manifest, preparation
@@ -25,6 +28,41 @@ settings.load_profile("ser")
 
 # A shell that starts the tests in the background lets them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # none where one process runs all tests
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Share the test files among all cores, 8 at most, unless the command names test files or says `-n` itself.
+
+    This is no `addopts = "-n auto"`: that fails with `-p no:xdist`, and lets a single test wait for workers to start.
+    """
+    option = config.option
+    if config.pluginmanager.hasplugin("xdist") and option.numprocesses is None and not WORKER:
+        option.numprocesses = 0 if any(".py" in arg for arg in config.args) else "auto"
+        option.maxprocesses = option.maxprocesses or 8
+        option.dist = "loadfile"  # fixtures of a file are made once
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """made_once(name, make) gives the folder that `make(folder)` fills: one worker makes it, all workers read it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if WORKER else base
+
+    def call(name, make):
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a worker left behind that failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return call
+
 
 CPU = torch.device("cpu")
 RATE_HZ = 16_000

@@ -8,15 +8,18 @@ from types import SimpleNamespace
 import pytest
 
 from sercli.cli import app
+from sercli.cli.render import console
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
 
 
 @pytest.fixture
 def ser(monkeypatch, capsys):
-    """Runs `ser WORDS ...` and gives its exit code, stdout and stderr."""
+    """ser(*words) runs `ser WORDS ...` in this process, as if it had just begun: the code, stdout and stderr."""
 
     def run(*words):
+        for stream in (console.stdout, console.stderr):
+            stream.cache_clear()  # a console keeps the width that its first use found
         monkeypatch.setattr(sys, "argv", ["ser", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
@@ -48,20 +51,23 @@ def demo_clips():
 
 
 @pytest.fixture(scope="session")
-def demo_runs(tmp_path_factory, run_quietly):
-    """Runs that know three voices of the demo corpus: `acoustic`, `linguistic` and their `average`."""
-    base = tmp_path_factory.mktemp("demo_runs")
-    with (DEMO / "demo.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["speaker"] in ("f1", "m1", "m2")]
-    with (base / "table.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["path", "label", "speaker", "text"], extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows({**row, "path": DEMO / row["path"]} for row in rows if int(row["path"][-5]) < 6)
-    data = base / "data"
-    run_quietly("prepare", "table", base / "table.csv", "--out", data, "--features", "lld,words", "--jobs", 1)
-    for modality, preset in (("acoustic", "acoustic-lld"), ("linguistic", "linguistic")):
-        quick = ["--set", "train.epochs=25", "--set", "train.lr=0.005", "--set", "architecture.hidden_size=24"]
-        run_quietly("train", "-m", preset, "--data", data, "--out", base / modality, *quick)
-    sides = ["-a", base / "acoustic", "-l", base / "linguistic"]
-    run_quietly("ensemble", *sides, "--data", data, "--out", base / "average", "--rule", "average")
+def demo_runs(made_once, run_quietly):
+    """Runs trained on three voices of the demo corpus: `acoustic`, `linguistic` and their `average`. Only read them."""
+
+    def make(base):
+        with (DEMO / "demo.csv").open(encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["speaker"] in ("f1", "m1", "m2")]
+        with (base / "table.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["path", "label", "speaker", "text"], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows({**row, "path": DEMO / row["path"]} for row in rows if int(row["path"][-5]) < 6)
+        data = base / "data"
+        run_quietly("prepare", "table", base / "table.csv", "--out", data, "--features", "lld,words", "--jobs", 1)
+        for modality, preset in (("acoustic", "acoustic-lld"), ("linguistic", "linguistic")):
+            quick = ["--set", "train.epochs=25", "--set", "train.lr=0.005", "--set", "architecture.hidden_size=24"]
+            run_quietly("train", "-m", preset, "--data", data, "--out", base / modality, *quick)
+        sides = ["-a", base / "acoustic", "-l", base / "linguistic"]
+        run_quietly("ensemble", *sides, "--data", data, "--out", base / "average", "--rule", "average")
+
+    base = made_once("demo_runs", make)
     return SimpleNamespace(**{name: base / name for name in ("acoustic", "linguistic", "average")})
