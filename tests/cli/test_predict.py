@@ -223,12 +223,12 @@ def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
     assert done.stderr == b""
 
 
-def test_what_is_no_audio_on_stdin_is_refused(demo_runs):
-    words = [sys.executable, "-m", "sercli", "predict", "-", "--model", demo_runs.acoustic, "--json"]
-    done = subprocess.run(words, input=b"words", capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.startswith(b"ser: - is not audio")
-    assert len(done.stderr.splitlines()) == 1
+def test_what_is_no_audio_on_stdin_is_refused(ser, demo_runs, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"words")))
+    refused = ser("predict", "-", "--model", demo_runs.acoustic, "--json")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("ser: - is not audio")
+    assert len(refused.err.splitlines()) == 1
 
 
 def test_two_processes_answer_as_one_does(ser, demo_runs, folder):
