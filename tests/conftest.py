@@ -35,17 +35,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # none where one process runs all tests
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config):
-    """Share the test files among all cores, 8 at most, unless the command names test files or says `-n` itself.
+def pytest_addoption(parser, pluginmanager):
+    """Accept the options of pytest-xdist in pyproject.toml where `-p no:xdist` leaves it out: one process runs all."""
+    if not pluginmanager.hasplugin("xdist"):
+        for option in ("--numprocesses", "--maxprocesses", "--dist"):
+            parser.addoption(option)
 
-    This is no `addopts = "-n auto"`: that fails with `-p no:xdist`, and lets a single test wait for workers to start.
-    """
-    option = config.option
-    if config.pluginmanager.hasplugin("xdist") and option.numprocesses is None and not WORKER:
-        option.numprocesses = 0 if any(".py" in arg for arg in config.args) else "auto"
-        option.maxprocesses = option.maxprocesses or 8
-        option.dist = "loadfile"  # fixtures of a file are made once
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """No workers for a command that names test files, which would wait seconds for them; else what xdist says."""
+    return 0 if any(".py" in arg for arg in config.args) else None
 
 
 @pytest.fixture(scope="session")
