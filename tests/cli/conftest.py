@@ -1,4 +1,4 @@
-"""What the tests of the commands share: `ser` in this process, and runs that are trained on the demo corpus."""
+"""Fixtures that the command-line tests share: `ser` in this process, and runs trained on the demo corpus."""
 
 import csv
 import sys
@@ -15,11 +15,11 @@ DEMO = Path(__file__).parents[2] / "data" / "demo"
 
 @pytest.fixture
 def ser(monkeypatch, capsys):
-    """ser(*words) runs `ser WORDS ...` in this process, as if it had just begun: the code, stdout and stderr."""
+    """ser(*words) runs `ser WORDS ...` in this process and returns its exit code, stdout and stderr."""
 
     def run(*words):
         for stream in (console.stdout, console.stderr):
-            stream.cache_clear()  # a console keeps the width that its first use found
+            stream.cache_clear()  # a console keeps the COLUMNS of its first use
         monkeypatch.setattr(sys, "argv", ["ser", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
@@ -32,7 +32,7 @@ def ser(monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def run_quietly():
-    """Runs `ser WORDS ...`, which must go well."""
+    """run_quietly(*words) runs `ser WORDS ...` in this process and fails unless it exits with 0."""
 
     def run(*words):
         with pytest.MonkeyPatch.context() as patch:
@@ -46,13 +46,13 @@ def run_quietly():
 
 @pytest.fixture(scope="session")
 def demo_clips():
-    """demo_clips("m1-anger-1") -> the path of a clip of the demo corpus: synthetic speech, with words."""
+    """demo_clips("m1-anger-1") -> the path of a clip of the demo corpus: synthetic speech with words."""
     return lambda name: DEMO / "audio" / f"{name}.ogg"
 
 
 @pytest.fixture(scope="session")
 def demo_runs(made_once, run_quietly):
-    """Runs trained on three voices of the demo corpus: `acoustic`, `linguistic` and their `average`. Only read them."""
+    """Runs on three demo voices: `acoustic`, `linguistic` and their `average`. Tests must not write there."""
 
     def make(base):
         with (DEMO / "demo.csv").open(encoding="utf-8") as file:
