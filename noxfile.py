@@ -1,4 +1,4 @@
-"""`nox` runs everything; `nox -s lint types tests` names the sessions; `nox -s lowest audit` are there besides."""
+"""`nox` runs lint, types and tests; `nox -s lowest` and `nox -s audit` run only where they are named."""
 
 import re
 
@@ -20,7 +20,7 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
-@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def tests(session: nox.Session) -> None:
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
@@ -28,7 +28,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def lowest(session: nox.Session) -> None:
-    """Test with the lowest versions that pyproject.toml allows; torch is the newest, for which there is a CPU build."""
+    """Run the tests with the lowest versions that pyproject.toml allows; torch is the newest, which has a CPU build."""
     session.install(*_lowest_versions())
     session.install("--no-deps", "-e", ".")
     session.run("pytest", *session.posargs)
@@ -36,13 +36,13 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """Ask for known vulnerabilities of all that is installed; it needs the network."""
+    """Look for known vulnerabilities in all that is installed; this needs the network."""
     session.install(".", "pip-audit")
     session.run("pip-audit", "--skip-editable")
 
 
 def _lowest_versions() -> list[str]:
-    """`numpy>=2.0` -> `numpy==2.0`, of what the package and its tests need."""
+    """The requirements of the package and its tests, each at its lowest version: `numpy>=2.0` becomes `numpy==2.0`."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     return [name if name.startswith("torch") else re.sub(r">=([\d.]+).*", r"==\1", name) for name in needed]

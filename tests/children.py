@@ -1,7 +1,7 @@
-"""The processes that a test began, as the system sees them.
+"""The processes that a test started, as the operating system sees them.
 
-`multiprocessing.active_children` alone can count one that has ended: another thread has waited for it and has yet to
-note that.
+`multiprocessing.active_children` alone can list a process that has ended: one that another thread waited for and has
+not yet recorded as ended.
 """
 
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 def living():
-    """Numbers of the processes that this one began and that still run."""
+    """The ids of the running processes that this one started."""
     return {process.pid for process in active_children() if alive(process.pid)}
 
 
 def alive(pid):
-    """Whether a process runs; one that ended and was not waited for does not, where the system has a /proc."""
+    """Whether a process runs; where the system has /proc, a zombie does not."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -25,7 +25,7 @@ def alive(pid):
 
 
 def ended(pids):
-    """Whether processes have ended within 20 s."""
+    """Whether all of these processes end within 20 s."""
     end = time.monotonic() + 20
     while any(map(alive, pids)) and time.monotonic() < end:
         time.sleep(0.05)

@@ -1,7 +1,11 @@
 """Fixtures that all tests share: a tiny corpus that a network can learn, its prepared dataset, and runs on it."""
 
-import csv
 import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded: the workers of pytest-xdist share the cores
+
+import csv
+import shutil
 import signal
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -12,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from sercli.dataset import manifest, preparation
@@ -21,20 +26,55 @@ from sercli.model import inference, spec
 from sercli.model.loading import load_model
 from sercli.training import experiment
 
-# Machines differ and are busy: how long an example takes says nothing about the code. The examples are the same each
-# time, so that what passed yesterday passes today; `pytest --hypothesis-profile search` tries others.
-settings.register_profile("ser", deadline=None, max_examples=60, derandomize=True)
+# No deadline: the time of an example depends on the machine and on what else runs. The examples are the same each time,
+# so that a test that passed yesterday passes today; `pytest --hypothesis-profile search` draws others.
+settings.register_profile("ser", deadline=None, max_examples=40, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("ser")
 
-# A shell that starts the tests in the background lets them, and all that they start, ignore Ctrl-C.
+# A shell that starts the tests in the background makes them, and all processes that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # the name of this worker; None where one process runs all tests
+
+
+def pytest_addoption(parser, pluginmanager):
+    """Accept the options of pytest-xdist in pyproject.toml where `-p no:xdist` leaves it out: one process runs all."""
+    if not pluginmanager.hasplugin("xdist"):
+        for option in ("--numprocesses", "--maxprocesses", "--dist"):
+            parser.addoption(option)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """No workers for a command that names test files, which would wait seconds for them; else what xdist says."""
+    return 0 if any(".py" in arg for arg in config.args) else None
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """made_once(name, make) gives the folder that `make(folder)` fills: one worker makes it, all workers read it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if WORKER else base
+
+    def call(name, make):
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a worker left behind that failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return call
+
 
 CPU = torch.device("cpu")
 RATE_HZ = 16_000
 CLIP_S = 0.6
 SPEAKERS = {"f1": 210.0, "f2": 230.0, "f3": 250.0, "m1": 105.0, "m2": 115.0, "m3": 125.0}  # name -> pitch, Hz
-# label -> factor of pitch, loudness changes a second, share of noise, decay of the harmonics, words
+# label -> factor of pitch, loudness changes per second, share of noise, decay of the harmonics, words
 CLASSES = {
     "neutral": (1.0, 2.0, 0.02, 1.0, "the train leaves at noon"),
     "happiness": (1.5, 9.0, 0.02, 0.3, "what a wonderful lovely day"),
@@ -44,7 +84,7 @@ CLASSES = {
 
 
 def _clip(label, pitch_hz, rng):
-    """(n_samples,) harmonics of a pitch, swelling as fast as the class says, with noise over them."""
+    """(n_samples,) harmonics of a pitch, whose loudness changes as the class says, plus noise."""
     factor, swells_hz, noise, decay, _ = CLASSES[label]
     t = np.arange(round(CLIP_S * RATE_HZ)) / RATE_HZ
     pitch_hz = pitch_hz * factor * rng.uniform(0.97, 1.03)
@@ -54,7 +94,7 @@ def _clip(label, pitch_hz, rng):
 
 
 def _rows(root, rng):
-    """One row of the table for each of 48 clips, which are written on the way: (path, label, speaker, ...)."""
+    """Write 48 clips; yield the table row of each: (path, label, speaker, session, prompt, text, sex)."""
     for speaker, pitch_hz in SPEAKERS.items():
         for label, (*_, words) in CLASSES.items():
             for style in ("script", "free"):
@@ -66,7 +106,7 @@ def _rows(root, rng):
 
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory):
-    """The folder of a `table` corpus: `corpus.csv` and 48 clips of 0.6 s below `audio/`. Read it, never change it.
+    """The folder of a `table` corpus: `corpus.csv` and 48 clips of 0.6 s in `audio/`. Tests must not change it.
 
     Six speakers (f1 f2 f3 m1 m2 m3) in three sessions (s1: f1 m1, ...), each with a scripted and a free clip of each of
     the four classes. The scripted clips of a class share a prompt and its words; free clips have no prompt.
@@ -82,7 +122,7 @@ def tiny_corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def no_progress():
-    """A ProgressFactory (see types.py) that shows nothing."""
+    """A ProgressFactory (see sercli/types.py) that shows nothing."""
     return lambda description, total: nullcontext(lambda n, **shown: None)
 
 
@@ -90,7 +130,7 @@ def no_progress():
 def tiny_dataset(tiny_corpus, tmp_path_factory, no_progress):
     """The Dataset that `ser prepare table` makes of the tiny corpus: four labels, features log-mel and words.
 
-    Its folder is `tiny_dataset.folder`. Tests may add features to its cache and must change nothing else.
+    Tests may add features to its cache and must not change anything else in `tiny_dataset.folder`.
     """
     folder = tmp_path_factory.mktemp("tiny_dataset")
     wanted = feature_configs("log-mel,words", [], [])
@@ -101,12 +141,12 @@ def tiny_dataset(tiny_corpus, tmp_path_factory, no_progress):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small only lose by sharing, and sums over other threads differ in their last digit."""
+    """One thread for torch: small networks are slower with more, and sums differ in their last digit."""
     torch.set_num_threads(1)
 
 
 def small(preset, **train):
-    """A preset with a network that trains in no time; noise and dropout keep its randomness in play."""
+    """The plan of a preset with a network that trains quickly; noise and dropout make it depend on the seed."""
     settings = {"epochs": 4, "batch_size": 8, "lr": 0.01, "feature_noise": 0.1, **train}
     network = {"hidden_size": 6, "dropout": 0.2}
     acoustic = {"model": {"feature": "log-mel", "architecture": "lstm"}} if preset == "acoustic-log-mel" else {}
@@ -121,12 +161,13 @@ def split(tiny_dataset):
 
 @pytest.fixture(scope="session")
 def rows(tiny_dataset, no_progress):
+    """The feature provider of the tiny dataset."""
     return inference.cached_features(tiny_dataset, jobs=1, progress=no_progress)
 
 
 @pytest.fixture(scope="session")
 def train(tiny_dataset, split, rows):
-    """`experiment.train` with all that tests rarely change: train(plan, out) -> RunInfo."""
+    """train(plan, out) -> RunInfo: `experiment.train` with arguments that tests rarely change, on one thread."""
 
     def call(plan, out, **changed):
         usual = {
@@ -137,7 +178,7 @@ def train(tiny_dataset, split, rows):
             "on_epoch": lambda result, best: None,
         }
         given = {**usual, **changed}
-        torch.set_num_threads(1)  # fixtures of the session come before those of a test
+        torch.set_num_threads(1)  # session fixtures run before `one_thread`
         dataset, parts = given.pop("dataset"), given.pop("split")
         return experiment.train(dataset, plan, parts, out, device=CPU, **given)
 
@@ -146,12 +187,13 @@ def train(tiny_dataset, split, rows):
 
 @pytest.fixture(scope="session")
 def plans():
+    """Experiments that train quickly: `acoustic`, `linguistic` and `small(preset, **train)` for any other."""
     return SimpleNamespace(acoustic=small("acoustic-log-mel"), linguistic=small("linguistic"), small=small)
 
 
 @pytest.fixture(scope="session")
 def runs_made(train, plans, tmp_path_factory):
-    """Folders of two finished runs, `acoustic` and `linguistic`. Tests read them and never write there."""
+    """Folders of two finished runs, `acoustic` and `linguistic`. Tests must not write there."""
     folder = tmp_path_factory.mktemp("runs")
     train(plans.acoustic, folder / "acoustic")
     train(plans.linguistic, folder / "linguistic")
@@ -160,5 +202,5 @@ def runs_made(train, plans, tmp_path_factory):
 
 @pytest.fixture
 def members(runs_made):
-    """The two runs, loaded anew."""
+    """The two runs of `runs_made`, freshly loaded for each test."""
     return load_model(runs_made.acoustic, CPU), load_model(runs_made.linguistic, CPU)

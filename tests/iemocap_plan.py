@@ -1,8 +1,8 @@
 """The plan of a whole IEMOCAP: 10,039 turns in 151 dialogs with the counts of the release.
 
-Published are, per session: dialogs, turns by sex, the four classes, and how many turns of the four classes are by women
-and improvised; over all: each code, improvised turns, and turns whose speaker is not who wore the markers. How the rest
-falls on the sessions is made up, such that all of those hold.
+Published per session: dialogs, turns by sex, turns of the four classes, and how many of those are by women and how many
+are improvised. Published in total: turns of each code, improvised turns, and turns whose speaker did not wear the
+markers. The other counts per session are invented so that all published ones hold.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from iemocap_tree import PlannedTurn
 
 @dataclass(frozen=True)
 class Session:
-    """How many turns of each kind one session has."""
+    """The number of turns of each kind in one session."""
 
     women: int
     men: int
@@ -24,7 +24,7 @@ class Session:
     four_women: int
     four_improvised: int
     rest_improvised: int
-    four_unmarked: int  # turns whose speaker is not the actor who wore the markers
+    four_unmarked: int  # turns whose speaker did not wear the markers
 
 
 SESSIONS = {
@@ -84,7 +84,7 @@ _SCRIPTS = ("script01_1", "script01_2", "script01_3", "script02_1", "script02_2"
 
 
 def full_plan() -> list[PlannedTurn]:
-    """All labelled turns, those of a dialog in random order."""
+    """All labelled turns; those of one dialog are in random order."""
     random = Random(1)
     plan = [turn for number in SESSIONS for turn in _session(number, random)]
     random.shuffle(plan)
@@ -114,7 +114,7 @@ def _session(number: int, random: Random) -> Iterator[PlannedTurn]:
 def _spread(
     number: int, codes: dict[str, int], n_women: int, n_improvised: int, n_unmarked: int, random: Random
 ) -> Iterator[PlannedTurn]:
-    """Turns with these codes, speakers, styles and markers, each count exact and each drawn apart from the others."""
+    """Turns with exactly these counts of codes, speakers, styles and markers, each drawn independently."""
     n = sum(codes.values())
     kinds = list(Counter(codes).elements())
     sexes = _shuffled("F", n_women, "M", n, random)

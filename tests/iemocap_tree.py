@@ -1,7 +1,7 @@
-"""Makes folders that are shaped like IEMOCAP, with all its quirks: a tiny one for tests, a whole one for benchmarks.
+"""Writes folders with IEMOCAP's layout and all its quirks: a tiny one for tests, a whole one for benchmarks.
 
-Nothing in them is from IEMOCAP but the names of files and how many there are of everything. Sound and words are made
-up, and both tell the emotion, so that a model can learn from them.
+Only file names and counts are IEMOCAP's. Audio and text are synthetic, and both depend on the emotion, so that a model
+can learn from them.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ import soundfile
 
 RATE_HZ = 16_000
 
-# Pitch in Hz, loudness and share of noise of the made-up voices; what they say.
+# Pitch in Hz, amplitude and share of noise of the synthetic voices; what they say.
 VOICES = {
     "neu": (150, 0.10, 0.2),
     "hap": (260, 0.20, 0.2),
@@ -49,15 +49,15 @@ CATEGORIES = {
 
 @dataclass(frozen=True)
 class PlannedTurn:
-    """A turn before it has a number."""
+    """A turn that has no number yet."""
 
     dialog: str  # such as Ses03M_impro05a
     sex: str  # of the speaker, F or M
-    code: str  # three letters
+    code: str  # of the emotion, three letters
 
 
 def tiny_plan() -> list[PlannedTurn]:
-    """Two regular dialogs in each of five sessions and three irregular ones; all eleven codes; 156 turns."""
+    """156 turns with all eleven codes, in two regular dialogs of each of five sessions and three irregular dialogs."""
     dialogs = [f"Ses0{n}{name}" for n in range(1, 6) for name in ("F_impro01", "M_script01_1")]
     dialogs += ["Ses03M_impro05a", "Ses03M_impro08b", "Ses05M_script01_1b"]
     rare = ("fru", "sur", "fea", "dis", "oth")
@@ -80,12 +80,12 @@ def write_tree(
     """Write a release: Session1 to Session5 below `root`.
 
     Args:
-        root: a folder, made if need be.
-        plan: the labelled turns; those of one dialog are numbered per speaker in the order given.
+        root: the folder, created if it does not exist.
+        plan: the labelled turns; those of one dialog are numbered per speaker in this order.
         seconds: draws the length of a turn.
-        n_unlabelled: lines of transcriptions with an XX id; the first one stands there twice, of more than 4 two.
+        n_unlabelled: transcription lines with an XX id; one of them is a repetition, two if there are more than 4.
         n_empty_dominance: raters' lines without a dominance.
-        sound: False leaves the recordings out.
+        sound: False writes no recordings.
     """
     dialogs: dict[str, list[PlannedTurn]] = defaultdict(list)
     for turn in plan:
@@ -104,7 +104,7 @@ def write_tree(
 
 
 def _number(dialog: str, turns: list[PlannedTurn]) -> list[tuple[str, str]]:
-    """Id and code of each turn: F000, F001, ... and M000, M001, ..."""
+    """(id, code) of each turn; ids end in F000, F001, ... and M000, M001, ..."""
     numbers = {"F": count(), "M": count()}
     return [(f"{dialog}_{turn.sex}{next(numbers[turn.sex]):03d}", turn.code) for turn in turns]
 
@@ -139,7 +139,7 @@ def _blocks(
 def _lines(
     random: Random, named: list[tuple[str, str]], times: list[tuple[float, float]], strays: list[str], place: int
 ) -> Iterator[str]:
-    """The lines of a transcription; every other file pads its times with zeros, every third has a line without id."""
+    """The lines of a transcription; every second file pads its times with zeros, every third has a line without id."""
     width = 8 if place % 2 else 1
     for (id_, code), (start, end) in zip(named, times, strict=True):
         yield f"{id_} [{start:0{width}.4f}-{end:0{width}.4f}]: {random.choice(WORDS.get(code, OTHER_WORDS))}"
@@ -150,7 +150,7 @@ def _lines(
 
 
 def _unlabelled_ids(dialogs: list[str], n: int) -> dict[str, list[str]]:
-    """`n` ids with XX over the dialogs, of which the first one or two stand there twice."""
+    """`n` ids with XX for each dialog; the first one or two are repeated."""
     strays: dict[str, list[str]] = {dialog: [] for dialog in dialogs}
     twice = 0 if n < 2 else 1 if n <= 4 else 2
     for place in range(n - twice):

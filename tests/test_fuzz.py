@@ -1,7 +1,7 @@
-"""Whatever is broken in a file that is read, nothing but a SerError comes of it.
+"""A broken file is read or raises a SerError, and nothing else.
 
-A few broken files of each kind here; SER_FUZZ=1000 tries a thousand. `python benchmarks/fuzz.py` goes on for as long as
-it is told to, and watches memory and crashes as well.
+Each kind of file is broken 40 times, or as often as SER_FUZZ says. `python benchmarks/fuzz.py` runs for a given time
+and also watches for crashes and memory.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ from sercli import plugins
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "fuzz.py"
 if not SCRIPT.exists():
-    pytest.skip("the source distribution is without benchmarks", allow_module_level=True)
+    pytest.skip("benchmarks/ is not there", allow_module_level=True)
 pytest.importorskip("resource")
 
 spec = importlib.util.spec_from_file_location("fuzz", SCRIPT)
@@ -36,6 +36,7 @@ EDITS = st.lists(
 
 @pytest.fixture(scope="module", params=sorted(fuzz.TARGETS))
 def target(request, tmp_path_factory):
+    """A kind of file that is read: whole files below `root` with `names`, and `attempt(name, content)`."""
     return fuzz.TARGETS[request.param](tmp_path_factory.mktemp(request.param))
 
 
@@ -54,7 +55,7 @@ def test_broken_files_are_read_or_refused(target, data):
 
 @settings(max_examples=TRIES)
 @given(st.sampled_from(sorted(fuzz.NAMED)), EDITS)
-def test_a_name_that_is_broken_is_read_or_refused(tmp_path_factory, corpus, edits):
+def test_a_broken_file_name_is_read_or_refused(tmp_path_factory, corpus, edits):
     root = tmp_path_factory.mktemp("named")
     for name in (fuzz.NAMED[corpus], fuzz.mutated(fuzz.NAMED[corpus].encode(), edits).decode(errors="surrogateescape")):
         path = root / name.replace("\0", "").lstrip("/").replace("..", "_")
@@ -62,10 +63,10 @@ def test_a_name_that_is_broken_is_read_or_refused(tmp_path_factory, corpus, edit
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         except OSError:
-            return  # there can be no such file
+            return  # no file can have this name
     assert list(plugins.load("corpus", corpus).read(root))
 
 
-def test_every_kind_of_corpus_is_broken():
+def test_files_of_every_corpus_are_broken():
     broken = {name.partition("/")[0] for name in fuzz.CORPORA} | set(fuzz.NAMED)
     assert broken == set(plugins.names("corpus"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercli.audio import condition, reading, segments, silero
@@ -132,9 +132,10 @@ def test_silence_noise_and_music_hold_no_utterances(name):
     assert list(segments.segments([at_peak(NO_SPEECH[name], 0.5)])) == []
 
 
-def test_every_clip_of_the_demo_is_speech():
-    shares = [segments.speech_share(reading.read(path, sample_rate_hz=RATE_HZ)) for path in sorted(DEMO.glob("*.ogg"))]
-    assert len(shares) == 192
+def test_clips_of_the_demo_are_speech():
+    clips = sorted(DEMO.glob("*.ogg"))[::4]
+    shares = [segments.speech_share(reading.read(path, sample_rate_hz=RATE_HZ)) for path in clips]
+    assert len(shares) == 48
     assert min(shares) > 0.4
     assert max(shares) <= 1
 
@@ -294,9 +295,10 @@ def test_utterances_follow_each_other_and_cover_what_is_said(talk):
     assert covered > 0.98 * loud.sum()
 
 
+@settings(max_examples=20)
 @given(st.data())
 def test_how_a_recording_is_cut_into_blocks_makes_no_difference(talk, data):
-    signal = talk[: 15 * RATE_HZ]
+    signal = talk[: 12 * RATE_HZ]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(signal)), max_size=40)))
     found = list(segments.segments(np.split(signal, cuts)))
     expected = list(segments.segments([signal]))
@@ -373,7 +375,7 @@ def test_memory_does_not_grow_with_the_length():
             tracemalloc.stop()
 
     peak(2)
-    assert peak(80) < 1.5 * peak(20)
+    assert peak(40) < 1.5 * peak(10)
 
 
 # Cutting, by the probabilities alone; times in samples.

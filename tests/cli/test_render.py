@@ -270,9 +270,8 @@ def test_the_confusion_table_is_heat_coloured_with_a_bold_diagonal_on_a_terminal
     assert re.search(r"\x1b\[38;2;255;255;255;48;2;63;111;148m *3  30%", text)
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 200])
-@pytest.mark.parametrize("n_labels", [2, 8, 28])
-def test_no_count_of_a_confusion_table_is_lost_at_any_width(width, n_labels):
+@pytest.mark.parametrize(("n_labels", "width"), [(2, 60), (8, 60), (8, 80), (8, 200), (28, 60), (28, 200)])
+def test_no_count_of_a_confusion_table_is_lost_at_any_width(n_labels, width):
     labels = [f"{letter}{letter}{letter}-emotion" for letter in "abcdefghijklmnopqrstuvwxyzäö"[:n_labels]]
     truth = [label for k, label in enumerate(labels) for _ in range(100 + k)]
     text, lines = _shown(render.confusion_table, report("a", truth, truth, labels), width=width)

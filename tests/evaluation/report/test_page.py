@@ -18,7 +18,7 @@ LABELS_28 = tuple(f"emotion {k}" for k in range(1, 29))
 SHAPES = {
     "one system, one seed": {"n_systems": 1, "n_seeds": 1},
     "two systems, two classes": {"n_systems": 2, "labels": ("neutral", "anger")},
-    "eight systems": {"n_systems": 8, "n_seeds": 1, "labels": made_up.FOUR[:3]},
+    "five systems": {"n_systems": 5},
     "28 classes, one absent": {"n_systems": 1, "labels": LABELS_28, "absent": LABELS_28[2:3], "n": 270},
     "two absent": {"n_systems": 2, "absent": ("calm", "fear"), "n_seeds": 2},
 }
@@ -120,12 +120,15 @@ def test_each_system_and_each_class_is_shown(shape):
         assert name in seen.text
 
 
-def test_the_same_review_gives_the_same_bytes():
-    assert page(made_up.review(n_systems=2, n_seeds=1)) == page(made_up.review(n_systems=2, n_seeds=1))
+@pytest.mark.parametrize("shape", [SHAPES["one system, one seed"]], indirect=True)
+def test_the_same_review_gives_the_same_bytes(shape):
+    made, html, _ = shape
+    assert page(made) == html
 
 
-def test_a_usual_report_is_small():
-    assert len(page(made_up.review(n_systems=5)).encode()) < 300_000
+@pytest.mark.parametrize("shape", [SHAPES["five systems"]], indirect=True)
+def test_a_usual_report_is_small(shape):
+    assert len(shape[1].encode()) < 300_000
 
 
 @pytest.mark.usefixtures("no_pictures")
