@@ -238,15 +238,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Report:
-    """How good predictions are. An absent class has no recall (None) and is left out of `ua` and `macro_f1`."""
+    """The metrics of predictions. An absent class has no recall (None) and is left out of `ua` and `macro_f1`."""
 
     name: str
     n: int
     labels: tuple[str, ...]  # (K,)
-    wa: float  # weighted accuracy: share of utterances that are right
+    wa: float  # weighted accuracy: share of all utterances that are predicted correctly
     ua: float  # unweighted accuracy: mean recall over the classes that occur
     macro_f1: float
     weighted_f1: float
     recall: dict[str, float | None]
     precision: dict[str, float | None]  # None where the class was never predicted
+    f1: dict[str, float | None]  # None where the class does not occur
     confusion: list[list[int]]  # (K, K) rows truth, columns prediction

@@ -1,4 +1,4 @@
-"""`ser evaluate`: how good runs are on their test part, or on another dataset, how surely, and where they fail."""
+"""`ser evaluate`: the metrics of runs on their test part or on another dataset, with intervals, slices and a report."""
 
 import errno
 from collections.abc import Sequence
@@ -10,10 +10,8 @@ import typer
 from sercli.cli import options
 
 if TYPE_CHECKING:
-    from sercli.evaluation.inputs import Evidence, Row
-    from sercli.evaluation.results import Review
-    from sercli.runs import RunInfo
-    from sercli.types import Report
+    from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
+    from sercli.evaluation.results import Evaluation, SystemResult
 
 Runs = list[Path] | None
 _PAGE = {"rich_help_panel": "The report"}
@@ -27,10 +25,15 @@ def evaluate(
     every: Annotated[Path | None, typer.Option("--all", help="Every run below this folder.")] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            "--data", help="Prediction anew on a prepared dataset: the runs' own test part, or all of another."
-        ),
+        typer.Option("--data", help="Predict anew on a prepared dataset: the runs' own test part, or all of another."),
     ] = None,
+    drop_seen: Annotated[
+        bool,
+        typer.Option(
+            "--drop-seen",
+            help="With --data of another dataset: leave out recordings and speakers that a run was trained on.",
+        ),
+    ] = False,
     words: Annotated[
         list[str] | None,
         typer.Option(
@@ -39,14 +42,12 @@ def evaluate(
             "Default: whose each run was trained on.",
         ),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write a page (HTML, all in one file) with everything.", **_PAGE)
-    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write everything as one HTML page.", **_PAGE)] = None,
     latex: Annotated[Path | None, typer.Option("--latex", help="Write the tables for a paper.", **_PAGE)] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write all figures, one a row.", **_PAGE)] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write all values, one per table row.", **_PAGE)] = None,
     hide_words: Annotated[
         bool,
-        typer.Option("--hide-words", help="Without what was said, where a corpus may not be passed on.", **_PAGE),
+        typer.Option("--hide-words", help="Leave out the transcripts, for a corpus that may not be shared.", **_PAGE),
     ] = False,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
@@ -58,161 +59,147 @@ def evaluate(
 
     ser evaluate --all work/runs --report report.html
     """
-    from sercli import runs
     from sercli.cli import render
     from sercli.errors import SerError
     from sercli.evaluation import inputs
+    from sercli.evaluation.evaluate import evaluate as score
 
-    sides = [*"a" * len(acoustic or []), *"l" * len(linguistic or []), *"e" * len(ensemble or [])]
-    folders = [*(acoustic or []), *(linguistic or []), *(ensemble or [])]
-    if every is not None and folders:
-        raise SerError("--all takes every run below a folder; leave out -a, -l and -e.")
-    if every is None and not folders:
-        raise SerError("Nothing to evaluate: give run directories with -a, -l or -e, or a folder of them with --all.")
-    if words and data is None:
-        raise SerError("--words needs --data, the prepared dataset whose words are to be read; add it.")
-    if every is not None:
-        folders = inputs.find_runs(every)
-    infos = [runs.load_finished(folder) for folder in folders]
-    if every is None:
-        _check_sides(folders, infos, sides)
+    for name, given in (("--words", words), ("--drop-seen", drop_seen)):
+        if given and data is None:
+            raise SerError(f"{name} needs --data, the prepared dataset to predict on; add it.")
+    runs = _chosen_runs(acoustic or [], linguistic or [], ensemble or [], every)
     n_jobs = options.n_jobs(jobs)
     if data is not None:
-        found = [inputs.anew(folders, infos, data, words or [], device, n_jobs, render.progress)]
-    elif every is not None:
-        found = [inputs.kept(*group) for group in _by_division(folders, infos)]
-    else:
-        found = [inputs.kept(folders, infos)]
-    written = [path for path in (report, latex, csv) if path]
-    if len(found) > 1 and (written or json):
-        kinds = ", ".join(sorted({one.rows[0].info.settings.split.kind for one in found}))
-        raise SerError(
-            f"{every}: its runs were tested on {len(found)} different parts ({kinds}); give the runs of one."
+        from sercli.evaluation.prediction import predict
+
+        predicted = predict(
+            runs, data, words=words or [], drop_seen=drop_seen, device=device, jobs=n_jobs, progress=render.progress
         )
-    for evidence in found:
-        review = inputs.review(evidence, full=bool(written), jobs=n_jobs, command=_command(), progress=render.progress)
-        review = _without_words(review) if hide_words else review
-        _keep(evidence.rows, [_standing(review, row) for row in evidence.rows], _suffix(infos, data))
-        if any(row.info.settings.split.leaky for row in evidence.rows):
-            render.warn("The split shares speakers between parts: these figures are too good.")
-        _write(review, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
+        groups = [predicted]
+    else:
+        groups = [inputs.stored(group) for group in (_by_division(runs) if every else [runs])]
+    files = any((report, latex, csv))
+    if len(groups) > 1 and (files or json):
+        kinds = ", ".join(sorted({group.runs[0].division[-1] for group in groups}))
+        raise SerError(
+            f"{every}: its runs were tested on {len(groups)} different parts ({kinds}); give the runs of one."
+        )
+    for group in groups:
+        evaluation = score(group, measure_levels=files, jobs=n_jobs, command=_command(), progress=render.progress)
+        evaluation = _without_words(evaluation) if hide_words else evaluation
+        _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
+        if evaluation.leaky:
+            render.warn("The split shares speakers between parts: these metrics are too good.")
+        _write(evaluation, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
-            _print_json(review, evidence)
+            _print_json(evaluation, group)
         else:
-            _show(review, evidence, brief=every is not None)
+            _show(evaluation, group, brief=every is not None)
 
 
-def _check_sides(folders: list[Path], infos: "list[RunInfo]", sides: list[str]) -> None:
-    """Refuse a run that is given as what it is not: its figures would stand for another kind of system."""
+def _chosen_runs(
+    acoustic: list[Path], linguistic: list[Path], ensemble: list[Path], every: Path | None
+) -> "list[EvaluatedRun]":
+    """The runs that the options name, each by the option for its kind."""
     from sercli.errors import SerError
+    from sercli.evaluation.inputs import EvaluatedRun, find_runs
+    from sercli.runs import load_finished
 
-    for folder, info, side in zip(folders, infos, sides, strict=True):
-        right = {"acoustic": "a", "linguistic": "l"}.get(info.modality, "e")
-        if right != side:
-            what = "an ensemble" if info.modality == "both" else info.modality
-            raise SerError(f"-{side} {folder}: this run is {what}; give it with -{right}.")
-
-
-def _by_division(folders: list[Path], infos: "list[RunInfo]") -> "list[tuple[list[Path], list[RunInfo]]]":
-    """Runs that were tested on the same part of the same data, each lot by itself."""
-    lots: dict[object, tuple[list[Path], list[RunInfo]]] = {}
-    for folder, info in zip(folders, infos, strict=True):
-        split = info.settings.split
-        key = (info.settings.data.manifest_sha256, split.hash, split.kind)
-        lot = lots.setdefault(key, ([], []))
-        lot[0].append(folder)
-        lot[1].append(info)
-    return list(lots.values())
-
-
-def _suffix(infos: "list[RunInfo]", data: Path | None) -> str:
-    """What the files of an evaluation on another dataset have in their names, to leave the run's own alone."""
-    from sercli.dataset import manifest
-
-    if data is None:
-        return ""
-    sha256 = manifest.load_info(data).manifest_sha256
-    own = all(info.settings.data.manifest_sha256 == sha256 for info in infos)
-    return "" if own else f"-{data.resolve().name}"
+    given = [*(("a", f) for f in acoustic), *(("l", f) for f in linguistic), *(("e", f) for f in ensemble)]
+    if every is not None:
+        if given:
+            raise SerError("--all takes every run below a folder; leave out -a, -l and -e.")
+        return [EvaluatedRun(folder, load_finished(folder)) for folder in find_runs(every)]
+    if not given:
+        raise SerError("Nothing to evaluate: give run directories with -a, -l or -e, or a folder of them with --all.")
+    runs = [EvaluatedRun(folder, load_finished(folder)) for _, folder in given]
+    for (option, folder), run in zip(given, runs, strict=True):
+        right = {"acoustic": "a", "linguistic": "l"}.get(run.info.modality, "e")
+        if right != option:
+            what = "an ensemble" if run.info.modality == "both" else run.info.modality
+            raise SerError(f"-{option} {folder}: this run is {what}; give it with -{right}.")
+    return runs
 
 
-def _standing(review: "Review", row: "Row") -> "Report":
-    return next(standing.report for standing in review.systems if standing.name == row.answers.name)
+def _by_division(runs: "Sequence[EvaluatedRun]") -> "list[list[EvaluatedRun]]":
+    """Groups of runs that were tested on the same part of the same data."""
+    groups: dict[object, list[EvaluatedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.division, []).append(run)
+    return list(groups.values())
 
 
-def _without_words(review: "Review") -> "Review":
-    """The same review, in which nobody can read the corpus."""
+def _without_words(evaluation: "Evaluation") -> "Evaluation":
+    """The evaluation without transcripts."""
     from dataclasses import replace
 
-    return replace(
-        review,
-        systems=tuple(
-            replace(one, mistakes=tuple(replace(mistake, words=None) for mistake in one.mistakes))
-            for one in review.systems
-        ),
-    )
+    def hidden(system: "SystemResult") -> "SystemResult":
+        return replace(system, mistakes=tuple(replace(mistake, words=None) for mistake in system.mistakes))
+
+    return replace(evaluation, systems=tuple(map(hidden, evaluation.systems)))
 
 
-def _print_json(review: "Review", evidence: "Evidence") -> None:
+def _print_json(evaluation: "Evaluation", inputs: "EvaluationInputs") -> None:
     from dataclasses import asdict
     from json import dumps
 
-    from sercli.evaluation import evaluate
+    from sercli.evaluation.evaluate import to_json
 
-    rates = {engine: {**asdict(e), "rate": e.rate} for engine, e in evidence.errors.items()}
-    typer.echo(dumps({**evaluate.to_json(review), "word_errors": rates}))
+    rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in inputs.errors.items()}
+    typer.echo(dumps({**to_json(evaluation), "word_errors": rates}))
 
 
-def _show(review: "Review", evidence: "Evidence", *, brief: bool) -> None:
-    """Tables on the screen; of many systems the classes of the best alone."""
+def _show(evaluation: "Evaluation", inputs: "EvaluationInputs", *, brief: bool) -> None:
+    """Show tables; `brief`: the classes of the best system only."""
     from sercli.cli import render
     from sercli.evaluation.report.findings import headline
 
-    render.review_table(review, headline(review))
-    if evidence.errors:
-        facts = {f"word error rate of {engine}": str(found) for engine, found in evidence.errors.items()}
+    render.evaluation_table(evaluation, headline(evaluation))
+    if inputs.errors:
+        facts = {f"word error rate of {engine}": str(errors) for engine, errors in inputs.errors.items()}
         render.dataset_summary(facts, ())
-    for standing in review.systems[: 1 if brief else None]:
-        render.class_table(standing.report)
-        render.confusion_table(standing.report)
-    for finding in review.warnings:
-        render.note(finding)
+    for system in evaluation.systems[: 1 if brief else None]:
+        render.class_table(system.report)
+        render.confusion_table(system.report)
+    for warning in evaluation.warnings:
+        render.note(warning)
 
 
-def _write(review: "Review", report: Path | None, latex: Path | None, csv: Path | None) -> None:
-    """Write what was asked for."""
-    if not (report or latex or csv):
+def _write(evaluation: "Evaluation", page: Path | None, latex: Path | None, csv: Path | None) -> None:
+    """Write the files that the options name."""
+    if not (page or latex or csv):
         return
     from sercli._system.files import write_atomic
     from sercli.cli import render
-    from sercli.evaluation import report as reports
+    from sercli.evaluation import report
 
-    for path, make in ((report, reports.page), (latex, reports.latex), (csv, reports.csv_table)):
+    for path, make in ((page, report.page), (latex, report.latex), (csv, report.csv_table)):
         if path:
-            write_atomic(path, make(review))
+            write_atomic(path, make(evaluation))
             render.note(f"{path} is written.")
 
 
-def _keep(rows: "Sequence[Row]", reports: "Sequence[Report]", suffix: str) -> None:
-    """Write each report with its picture into its run; for words that the run was not trained on under their name."""
+def _keep(inputs: "EvaluationInputs", evaluation: "Evaluation", suffix: str) -> None:
+    """Write each system's report and confusion matrix into its run; the suffix names another dataset."""
     from sercli._system.files import write_json
     from sercli.cli import render
-    from sercli.evaluation import plots
+    from sercli.evaluation.plots import confusion_picture
 
-    for row, report in zip(rows, reports, strict=True):
-        end = suffix if row.words in (None, row.info.words) else f"{suffix}-{row.words}"
+    reports = {system.name: system.report for system in evaluation.systems}
+    for run, predictions in zip(inputs.runs, inputs.systems, strict=True):
+        end = suffix if run.words in (None, run.info.words) else f"{suffix}-{run.words}"
         try:
-            plots.confusion_picture(report, row.folder / f"confusion{end}.png")
-            write_json(row.folder / f"report{end}.json", report)
+            confusion_picture(reports[predictions.name], run.folder / f"confusion{end}.png")
+            write_json(run.folder / f"report{end}.json", reports[predictions.name])
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-            # somebody else's run, or a read-only volume; its figures can be read all the same
-            render.warn(f"{row.folder} may not be written to: no picture and no report are kept there.")
+            # another user's run, or a read-only volume; the results are shown all the same
+            render.warn(f"{run.folder} cannot be written to: the confusion matrix and the report are not kept there.")
 
 
 def _command() -> str:
-    """The command line as it was given, for a shell to repeat."""
+    """The command line, quoted for a shell."""
     import shlex
     import sys
 

@@ -45,7 +45,7 @@ def show(named: Mapping[Path, str], seeds: Sequence[int]) -> None:
     """
     from sercli import runs
     from sercli.cli import render
-    from sercli.evaluation import comparison
+    from sercli.evaluation.evaluate import compare
 
-    result = comparison.compare(read(named, seeds), runs.load_info(next(iter(named))).train_counts)
-    render.systems_table(result.systems, result.baselines, title=TITLE)
+    train_counts = runs.load_info(next(iter(named))).train_counts
+    render.systems_table(*compare(read(named, seeds), train_counts), title=TITLE)

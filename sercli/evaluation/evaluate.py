@@ -1,178 +1,225 @@
-"""All that can be said of systems on one test set, put together; and a review as JSON."""
+"""Evaluating systems on one test set: everything about them put together, and the result as JSON."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from sercli.errors import MismatchError
-from sercli.evaluation import intervals, metrics, reliability, slices
-from sercli.evaluation.comparison import compare
+from sercli._system.progress import ProgressFactory
+from sercli.dataset.levels import speech_levels
+from sercli.errors import MismatchError, SerError
+from sercli.evaluation import facts, intervals, metrics, reliability, slices
+from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.intervals import Resampled
 from sercli.evaluation.mistakes import mistakes
 from sercli.evaluation.published import published
-from sercli.evaluation.results import Answers, Review, Standing
+from sercli.evaluation.results import Evaluation, PooledPredictions, SystemResult
 from sercli.evaluation.slices import Part
-from sercli.types import Array, Report, Utterance
-
-Facts = Mapping[str, str | int | float]
+from sercli.types import Predictions, Report, Utterance
 
 
-def review(
-    answers: Sequence[Answers],
-    utterances: Sequence[Utterance],
-    *,
-    question: str = "",
-    data: Facts | None = None,
-    protocol: Facts | None = None,
-    over: str = "speaker",
-    leaky: bool = False,
-    train_counts: Mapping[str, int] | None = None,
-    levels: Mapping[str, float | None] | None = None,
-    utterance_errors: Mapping[str, float] | None = None,
-    word_errors: Mapping[str, float] | None = None,
-    warnings: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
-    command: str = "",
-    n_mistakes: int = 20,
-) -> Review:
-    """Score systems that answered on the same utterances, compare them, and look where they fail.
+def evaluate(
+    inputs: EvaluationInputs, *, measure_levels: bool, jobs: int, command: str, progress: ProgressFactory
+) -> Evaluation:
+    """The evaluation of everything in the inputs.
 
     Args:
-        answers: of each system, in any order.
-        utterances: those that were answered, in any order; others among them play no part.
-        question: what is asked, in one sentence.
-        data: facts of the dataset.
-        protocol: facts of how it was tested; what the intervals are over is added to them.
-        over: what the intervals are over where there are enough of them; see `uncertainty.grouping`.
-        leaky: speakers are shared between parts.
-        train_counts: class counts of the train part, from which the majority baseline takes its class.
-        levels: of the active speech by utterance, in dBFS.
-        utterance_errors: the recogniser's word error rate on each utterance.
-        word_errors: of each recogniser on all utterances.
-        warnings: what else a reader must know.
-        environment: versions of what made it.
-        command: that repeats it.
-        n_mistakes: of each system, at most.
+        inputs: what is scored.
+        measure_levels: make slices by speech level as well, for which all recordings are read.
+        jobs: processes that read them.
+        command: for the report, to repeat the evaluation.
+        progress: reports progress.
 
     Raises:
-        MismatchError: the systems answered on different utterances, with other labels, or know another truth; or an
-            utterance is not there.
-        SerError: the utterances' labels are not the systems'.
+        MismatchError: see `compare`.
+        SerError: the labels of the utterances are not those of the systems.
     """
-    assert answers, "no system to review"
-    compared = compare([(one.name, run) for one in answers for run in one.runs], train_counts or {})
-    rows = _rows(answers[0], utterances)
-    kind, groups = intervals.grouping(rows, over)
-    parted = slices.parts(rows, levels=levels, word_errors=utterance_errors)
-    pairs = [(one, intervals.resample(one, groups)) for one in answers]
-    pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
-    n_groups = len(set(groups))
-    return Review(
-        question=question,
-        labels=answers[0].runs[0].labels,
-        data=dict(data or {}),
-        protocol={**(protocol or {}), "intervals": f"95 %, bootstrap over {n_groups} {kind}s"},
-        systems=tuple(_standing(one, resampled, rows, parted, n_mistakes) for one, resampled in pairs),
-        baselines=compared.baselines,
-        differences=intervals.differences(pairs),
-        word_errors=dict(word_errors or {}),
-        warnings=(*warnings, *_cautions(kind, n_groups, rows), *slices.notes(parted)),
-        environment=dict(environment or {}),
+    dataset, first = inputs.dataset, inputs.runs[0].info
+    utterances = dataset.select(inputs.ids) if dataset else facts.bare_utterances(inputs)
+    levels = speech_levels(dataset, utterances, jobs=jobs, progress=progress) if measure_levels and dataset else None
+    scored = score(
+        inputs.systems,
+        utterances,
+        over="session" if inputs.runs[0].division[-1] == "official" else "speaker",
+        train_counts=first.train_counts,
+        levels=levels,
+        utterance_errors=inputs.utterance_errors,
+    )
+    return replace(
+        scored,
+        question=facts.question(inputs),
+        data=facts.data(inputs, utterances),
+        protocol={**facts.protocol(inputs), **scored.protocol},
+        warnings=(*facts.warnings(inputs), *scored.warnings),
+        word_errors={engine: e.rate for engine, e in inputs.errors.items() if e.rate is not None},
+        environment=first.versions,
         command=command,
-        leaky=leaky,
+        leaky=any(run.leaky for run in inputs.runs),
+        overlap=inputs.seen.overlap(dropped=inputs.dropped) if inputs.seen else None,
     )
 
 
-def to_json(found: Review) -> dict[str, Any]:
-    """A review as one JSON object: its dataclasses by their fields, and each system's figures as plain numbers beside.
+def score(
+    systems: Sequence[PooledPredictions],
+    utterances: Sequence[Utterance],
+    *,
+    over: str = "speaker",
+    train_counts: Mapping[str, int] | None = None,
+    levels: Mapping[str, float | None] | None = None,
+    utterance_errors: Mapping[str, float] | None = None,
+    n_mistakes: int = 20,
+) -> Evaluation:
+    """The metrics of systems on the same utterances, their differences and slices.
 
-    Of a system `wa`, `ua`, `macro_f1` and `weighted_f1` are numbers, as they are of a baseline; `figures` has them with
-    their intervals. Counts in `confusion` are summed over seeds.
+    Args:
+        systems: in any order.
+        utterances: at least those that were predicted, in any order.
+        over: what the intervals are over if there are enough of them; see `intervals.grouping`.
+        train_counts: class counts of the train part, from which the majority baseline takes its class.
+        levels: id -> level of the active speech, in dBFS.
+        utterance_errors: id -> the recogniser's word error rate.
+        n_mistakes: per system, at most.
+
+    Raises:
+        MismatchError: see `compare`; or an utterance is missing.
+        SerError: the labels of the utterances are not those of the systems.
     """
-    plain = _plain(found)
-    plain["baselines"] = [metrics.to_json(report) for report in found.baselines]
-    plain["systems"] = [_system_json(standing) for standing in found.systems]
+    assert systems, "no system to score"
+    _, baselines = compare([(system.name, run) for system in systems for run in system.runs], train_counts or {})
+    predicted = _in_order(utterances, systems[0])
+    kind, groups = intervals.grouping(predicted, over)
+    n_groups = len(set(groups))
+    subsets = slices.parts(predicted, levels=levels, word_errors=utterance_errors)
+    pairs = [(system, intervals.resample(system, groups)) for system in systems]
+    pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
+    return Evaluation(
+        labels=systems[0].runs[0].labels,
+        systems=tuple(_result(system, resampled, predicted, subsets, n_mistakes) for system, resampled in pairs),
+        baselines=baselines,
+        differences=intervals.differences(pairs),
+        protocol={"intervals": f"95 %, bootstrap over {n_groups} {kind}s"},
+        warnings=(*_cautions(kind, n_groups, predicted), *slices.notes(subsets)),
+    )
+
+
+def compare(
+    named: Sequence[tuple[str, Predictions]], train_counts: Mapping[str, int]
+) -> tuple[tuple[Report, ...], tuple[Report, ...]]:
+    """The reports of systems on the same utterances, and those of the two baselines.
+
+    Args:
+        named: each system's name with its labelled predictions.
+        train_counts: class counts of the train part, from which the majority baseline takes its class.
+
+    Raises:
+        MismatchError: the systems predict different utterances or labels, or have different true labels for them.
+        SerError: the labels of the utterances are not those of the systems.
+    """
+    (first_name, first), *others = named
+    if first.truth is None:
+        raise SerError(
+            f"{first_name} knows the labels {', '.join(first.labels)}; the dataset has others. "
+            "Prepare it with the same --labels."
+        )
+    for name, predictions in others:
+        _check_same(first_name, first, name, predictions)
+    train_truth = [label for label, count in train_counts.items() for _ in range(count)]
+    reports = tuple(metrics.report_from(predictions, name) for name, predictions in named)
+    return reports, metrics.baselines(first.truth, first.labels, train_truth or None)
+
+
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation as one JSON object: its dataclasses by their fields, null for what is not a number.
+
+    A system's `wa`, `ua`, `macro_f1` and `weighted_f1` are plain numbers, as those of a baseline are; `figures` has
+    them with their intervals. Counts in `confusion` are summed over seeds.
+    """
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(evaluation))
+    for system in plain["systems"]:
+        system["figures"] = {metric: system.pop(metric) for metric in metrics.METRICS}
+        values = {metric: estimate["value"] for metric, estimate in system["figures"].items()}
+        system |= {**system.pop("report"), **values}
     return plain
 
 
-def _system_json(standing: Standing) -> dict[str, Any]:
-    plain = _plain(standing)
-    figures = {metric: plain.pop(metric) for metric in intervals.METRICS}
-    report = metrics.to_json(standing.report)
-    del plain["report"]
-    return {**report, **plain, **{metric: f["value"] for metric, f in figures.items()}, "figures": figures}
+def _check_same(first_name: str, first: Predictions, name: str, other: Predictions) -> None:
+    if first.labels != other.labels:
+        raise MismatchError(
+            f"{first_name} and {name} have different labels: {', '.join(first.labels)} against "
+            f"{', '.join(other.labels)}; evaluate them one at a time."
+        )
+    if first.ids != other.ids:
+        odd = sorted(set(first.ids) ^ set(other.ids))
+        what = f"only one has '{odd[0]}'" if odd else "in another order"
+        raise MismatchError(
+            f"{first_name} and {name} predict different utterances ({len(first.ids)} and {len(other.ids)}; {what}); "
+            "evaluate runs of one split and fold, or one at a time."
+        )
+    if first.truth is not None and other.truth is not None and first.truth != other.truth:
+        triples = zip(first.ids, first.truth, other.truth, strict=True)
+        odd_id, one, another = next(triple for triple in triples if triple[1] != triple[2])
+        raise MismatchError(
+            f"{first_name} and {name} have different true labels for the same utterances ('{odd_id}' is {one} for one, "
+            f"{another} for the other); evaluate them on one dataset with --data."
+        )
 
 
-def _plain(found: Review | Standing) -> dict[str, Any]:
-    """Lists in place of tuples, and null for what is not a number."""
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
-    return plain
-
-
-def _rows(answers: Answers, utterances: Sequence[Utterance]) -> list[Utterance]:
-    """The utterances in the order of the answers."""
+def _in_order(utterances: Sequence[Utterance], system: PooledPredictions) -> list[Utterance]:
+    """The utterances in the order of the predictions."""
     by_id = {u.id: u for u in utterances}
-    ids = answers.runs[0].ids
+    ids = system.runs[0].ids
     missing = [i for i in ids if i not in by_id]
     if missing:
         raise MismatchError(
-            f"{answers.name} answered on '{missing[0]}', which is not in the dataset "
-            f"({len(missing)} of its {len(ids)} utterances are not); evaluate it with the dataset it was made on."
+            f"{system.name} has a prediction for '{missing[0]}', which is not in the dataset "
+            f"({len(missing)} of its {len(ids)} utterances are not); evaluate it with the dataset of its predictions."
         )
     return [by_id[i] for i in ids]
 
 
-def _standing(
-    answers: Answers, resampled: Resampled, rows: Sequence[Utterance], parted: Sequence[Part], n_mistakes: int
-) -> Standing:
-    run = answers.runs[0]
-    assert run.truth is not None, f"the utterances of '{answers.name}' have no labels"
-    truth = metrics.class_numbers(run.truth, run.labels)
-    report = _report(answers)
-    pooled = np.concatenate([one.probs for one in answers.runs])
-    raw = np.concatenate(answers.raw)
-    all_truth = np.tile(truth, len(answers.runs))
-    found = slices.slices(answers, parted)
-    corpora = {row.corpus for row in rows}
-    return Standing(
-        name=answers.name,
-        modality=answers.modality,
-        n_seeds=len(answers.runs),
+def _result(
+    system: PooledPredictions,
+    resampled: Resampled,
+    utterances: Sequence[Utterance],
+    subsets: Sequence[Part],
+    n_mistakes: int,
+) -> SystemResult:
+    labels = system.runs[0].labels
+    truth = np.tile(intervals.truth_index(system), len(system.runs))
+    probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
+    report = metrics.from_counts(system.name, metrics.count_pairs(truth, probs.argmax(axis=1), len(labels)), labels)
+    absent = [label for label, recall in report.recall.items() if recall is None]
+    found = slices.slices(system, subsets)
+    corpora = {u.corpus for u in utterances}
+    return SystemResult(
+        name=system.name,
+        modality=system.modality,
+        n_seeds=len(system.runs),
         report=report,
-        wa=resampled.figure("wa"),
-        ua=resampled.figure("ua"),
-        macro_f1=resampled.figure("macro_f1"),
-        weighted_f1=resampled.figure("weighted_f1"),
-        before=reliability.calibration(raw, all_truth),
-        after=reliability.calibration(pooled, all_truth),
-        reliability=reliability.bins(pooled, all_truth),
-        risk_coverage=reliability.risk_coverage(pooled, all_truth),
+        **{metric: resampled.estimate(metric) for metric in metrics.METRICS},
+        before=reliability.calibration(raw, truth),
+        after=reliability.calibration(probs, truth),
+        reliability=reliability.bins(probs, truth),
+        risk_coverage=reliability.risk_coverage(probs, truth),
         slices=slices.shown(found),
-        worst=slices.worst(found, len(rows), [label for label, recall in report.recall.items() if recall is None]),
-        mistakes=mistakes(answers, rows, n_mistakes),
-        published=published(answers.name, corpora.pop(), run.labels) if len(corpora) == 1 else None,
+        worst=slices.worst(found, len(utterances), absent),
+        mistakes=mistakes(system, utterances, n_mistakes),
+        published=published(system.name, corpora.pop(), labels) if len(corpora) == 1 else None,
     )
 
 
-def _report(answers: Answers) -> Report:
-    """The report of the confusion counts summed over seeds."""
-    reports = [metrics.report_from(run, answers.name) for run in answers.runs]
-    counts: Array = np.sum([report.confusion for report in reports], axis=0)
-    return metrics.from_counts(answers.name, counts, answers.runs[0].labels)
-
-
-def _cautions(kind: str, n_groups: int, rows: Sequence[Utterance]) -> list[str]:
-    """What a reader must know of the intervals."""
-    if kind == "utterance" or (kind != "speaker" and all(row.speaker for row in rows)):
-        n = len({row.speaker for row in rows if row.speaker})
+def _cautions(kind: str, n_groups: int, utterances: Sequence[Utterance]) -> list[str]:
+    """What a reader must know about the intervals."""
+    if kind == "utterance" or (kind != "speaker" and all(u.speaker for u in utterances)):
+        n = len({u.speaker for u in utterances if u.speaker})
         of = f"the {n} speakers" if n > 1 else "the one speaker" if n else "the speakers"
         return [f"Intervals are over {n_groups} {kind}s: they hold for {of} of the test part, not for others."]
     if n_groups < intervals.FEW_GROUPS:
         held = 90 if n_groups >= 8 else 85
         return [
             f"Intervals are over {n_groups} {kind}s: with so few they are too narrow "
-            f"(of 100 such intervals about {held} hold the true figure, not 95)."
+            f"(about {held} of 100 such intervals hold the true value, not 95)."
         ]
     return []

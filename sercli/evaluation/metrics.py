@@ -1,8 +1,7 @@
-"""Figures that say how good predictions are: pure functions over labels, with every empty class defined."""
+"""Measures of how good predictions are: pure functions over labels and counts that define every empty class."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +9,15 @@ from numpy.typing import NDArray
 from sercli.errors import MismatchError, SerError
 from sercli.types import Array, Predictions, Report
 
+METRICS = ("wa", "ua", "macro_f1", "weighted_f1")
+"""The averages over classes that every table shows, as fields of a report are called."""
+
 N_BINS = 15
-"""Of confidence, where calibration is measured."""
+"""Bins of confidence for the calibration error."""
 
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Count who was taken for whom.
+    """The confusion matrix.
 
     Args:
         truth: (N,) labels.
@@ -32,15 +34,21 @@ def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[s
     [[1, 0], [1, 1]]
     """
     assert len(truth) == len(predicted), f"{len(truth)} true labels and {len(predicted)} predicted ones"
-    return _count(class_numbers(truth, labels), class_numbers(predicted, labels), len(labels))
+    return count_pairs(class_numbers(truth, labels), class_numbers(predicted, labels), len(labels))
+
+
+def count_pairs(truth_index: Array, predicted_index: Array, n_labels: int) -> NDArray[np.int64]:
+    """The confusion matrix (K, K) of class numbers (N,)."""
+    cells = np.bincount(truth_index * n_labels + predicted_index, minlength=n_labels**2)
+    return cells.reshape(n_labels, n_labels).astype(np.int64)
 
 
 def report(name: str, truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Report:
-    """All figures of one system.
+    """All metrics of one system.
 
-    A class that never occurs in `truth` has no recall (None) and stays out of `ua` and `macro_f1`, even where it was
-    predicted; such predictions still count as errors of the classes that they were taken from. A class that was never
-    predicted has no precision (None). F1 is 2 tp / (2 tp + fp + fn), 0 where nothing of the class was found.
+    A class that never occurs in `truth` has no recall and no F1 (None) and is left out of `ua` and `macro_f1`, even if
+    it was predicted; such predictions still count as errors of the true classes. A class that was never predicted has
+    no precision (None). F1 is 2 tp / (2 tp + fp + fn).
 
     Args:
         name: of the system, as tables show it.
@@ -60,7 +68,7 @@ def report(name: str, truth: Sequence[str], predicted: Sequence[str], labels: Se
 
 
 def report_from(predictions: Predictions, name: str) -> Report:
-    """The figures of predictions whose utterances are labelled; the likeliest class is the answer, the first of equals.
+    """The metrics of labelled predictions; the likeliest class is the predicted one, the first of equals.
 
     Raises:
         SerError: the utterances have no labels, or there is none.
@@ -74,7 +82,7 @@ def report_from(predictions: Predictions, name: str) -> Report:
 
 
 def uar(truth_index: Array, predicted_index: Array, n_labels: int) -> float:
-    """Unweighted average recall on class numbers, quick enough for every epoch of training.
+    """Unweighted average recall of class numbers, fast enough for every epoch of training.
 
     Args:
         truth_index: (N,) integers below `n_labels`, N > 0.
@@ -94,7 +102,7 @@ def uar(truth_index: Array, predicted_index: Array, n_labels: int) -> float:
 
 
 def calibration_error(probs: Array, truth_index: Array, n_bins: int = N_BINS) -> float:
-    """Expected calibration error: how far confidence and accuracy lie apart, by bins of confidence.
+    """Expected calibration error: the mean distance between confidence and accuracy over bins of confidence.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks"; bins of equal width.
 
@@ -113,12 +121,14 @@ def calibration_error(probs: Array, truth_index: Array, n_bins: int = N_BINS) ->
     return float(np.abs(gaps).sum() / len(probs))
 
 
-def baselines(truth: Sequence[str], labels: Sequence[str], train_truth: Sequence[str] | None = None) -> list[Report]:
-    """What needs no model: `chance` guesses each class equally often, `majority` always the most frequent one.
+def baselines(
+    truth: Sequence[str], labels: Sequence[str], train_truth: Sequence[str] | None = None
+) -> tuple[Report, Report]:
+    """Reports of two baselines without a model: `chance` picks a class at random, `majority` always the most frequent.
 
-    The figures of `chance` are those of its expected confusion matrix, in which each class is spread evenly over all K
+    The metrics of `chance` are those of its expected confusion matrix, in which each class is spread evenly over all K
     predictions: WA, UA and each recall are 1/K, the precision of a class is its share of the utterances. Its
-    `confusion` holds these counts rounded to integers so that each row keeps its sum.
+    `confusion` has these counts rounded to integers so that each row keeps its sum.
 
     Args:
         truth: (N,) labels of the utterances to score.
@@ -130,55 +140,56 @@ def baselines(truth: Sequence[str], labels: Sequence[str], train_truth: Sequence
         SerError: there is no utterance.
         MismatchError: a label that is not one of `labels`.
     """
-    rows = confusion(truth, truth, labels).diagonal()
-    even = np.repeat(rows[:, None] / len(labels), len(labels), axis=1)
+    totals = confusion(truth, truth, labels).diagonal()
+    even = np.repeat(totals[:, None] / len(labels), len(labels), axis=1)
     known = Counter(truth if train_truth is None else train_truth)
     class_numbers(list(known), labels)
     most = max(labels, key=lambda label: known[label])  # max keeps the first of equals
-    return [from_counts("chance", even, labels), report("majority", truth, [most] * len(truth), labels)]
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """The report as one system of `ser evaluate --json`; None where a class has no recall or precision."""
-    return {
-        "name": report.name,
-        "n": report.n,
-        "wa": report.wa,
-        "ua": report.ua,
-        "macro_f1": report.macro_f1,
-        "weighted_f1": report.weighted_f1,
-        "recall": dict(report.recall),
-        "precision": dict(report.precision),
-        "confusion": [list(row) for row in report.confusion],
-        "labels": list(report.labels),
-    }
+    return from_counts("chance", even, labels), report("majority", truth, [most] * len(truth), labels)
 
 
 def from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
-    """The report of a confusion matrix (K, K), whole counts or expected ones.
+    """The report of a confusion matrix (K, K), whose counts may be expected values.
 
     Raises:
         SerError: there is no utterance.
     """
-    occurs, answered, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
-    n = round(float(occurs.sum()))
-    if n == 0:
+    occurs, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
+    if not occurs.any():
         raise SerError(f"'{name}' cannot be scored: there is no utterance in this part.")
-    recall, precision = _share(right, occurs), _share(right, answered)
-    f1 = 2 * right / np.maximum(occurs + answered, 1e-300)  # both empty: 0
-    present = occurs > 0
+    averaged = averages(occurs, predicted, right)
+    f1 = _f1(occurs, predicted, right).tolist()
     return Report(
         name=name,
-        n=n,
+        n=round(float(occurs.sum())),
         labels=tuple(labels),
-        wa=float(right.sum() / occurs.sum()),
-        ua=float(recall[present].mean()),
-        macro_f1=float(f1[present].mean()),
-        weighted_f1=float((f1 * occurs).sum() / occurs.sum()),
-        recall=_named(recall, labels),
-        precision=_named(precision, labels),
+        **{metric: float(averaged[metric]) for metric in METRICS},
+        recall=_shares(right, occurs, labels),
+        precision=_shares(right, predicted, labels),
+        f1={label: value if n else None for label, value, n in zip(labels, f1, occurs.tolist(), strict=True)},
         confusion=_whole(counts).tolist(),
     )
+
+
+def averages(occurs: Array, predicted: Array, right: Array) -> dict[str, Array]:
+    """The `METRICS` of counts per class; a class that does not occur is left out of `ua` and `macro_f1`.
+
+    Args:
+        occurs: (..., K) how often each class is true; at least one utterance in each row.
+        predicted: (..., K) how often it is predicted.
+        right: (..., K) how often both.
+
+    Returns:
+        (...) of each metric.
+    """
+    n, n_classes = occurs.sum(axis=-1), (occurs > 0).sum(axis=-1)
+    f1 = _f1(occurs, predicted, right)
+    return {
+        "wa": right.sum(axis=-1) / n,
+        "ua": (right / np.maximum(occurs, 1)).sum(axis=-1) / n_classes,
+        "macro_f1": f1.sum(axis=-1) / n_classes,
+        "weighted_f1": (f1 * occurs).sum(axis=-1) / n,
+    }
 
 
 def class_numbers(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -198,29 +209,23 @@ def class_numbers(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.in
     return np.array([numbers[value] for value in values], dtype=np.int64)
 
 
-def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], n_labels: int) -> NDArray[np.int64]:
-    cells = np.bincount(rows * n_labels + columns, minlength=n_labels**2)
-    return cells.reshape(n_labels, n_labels).astype(np.int64)
+def _f1(occurs: Array, predicted: Array, right: Array) -> Array:
+    """(..., K): 0 where a class neither occurs nor is predicted."""
+    f1: Array = 2 * right / np.maximum(occurs + predicted, 1)  # 1: a class that does not occur is never right
+    return f1
 
 
-def _share(part: Array, whole: Array) -> NDArray[np.float64]:
-    """Element by element part / whole, NaN (here only) where the whole is empty."""
-    shares = np.full(len(whole), np.nan)
-    np.divide(part, whole, out=shares, where=whole > 0)
-    return shares
-
-
-def _named(values: NDArray[np.float64], labels: Sequence[str]) -> dict[str, float | None]:
-    return {
-        label: None if np.isnan(value) else float(value) for label, value in zip(labels, values.tolist(), strict=True)
-    }
+def _shares(part: Array, whole: Array, labels: Sequence[str]) -> dict[str, float | None]:
+    """The share of each class; None where the whole is empty."""
+    pairs = zip(labels, part.tolist(), whole.tolist(), strict=True)
+    return {label: float(some / every) if every else None for label, some, every in pairs}
 
 
 def _whole(counts: Array) -> NDArray[np.int64]:
-    """Round each row down and hand its remainder out one by one, so that rows keep their sums.
+    """Counts rounded to integers so that rows keep their sums.
 
-    Only expected counts have a remainder, and there all cells of a row are equal; going on in the next row with the
-    column after the last one served spreads the remainders evenly, so that no class seems to be favoured.
+    Each row is rounded down and its remainder handed out one by one. Only the expected counts of `chance` have a
+    remainder; each row goes on with the column after the last one served, so that no class is favoured.
     """
     whole = np.floor(counts + 1e-9).astype(np.int64)
     column = 0

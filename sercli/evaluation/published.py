@@ -1,4 +1,4 @@
-"""The original study's figures: WA on IEMOCAP with four classes, as its README tells them.
+"""The WA that the original study reports on IEMOCAP with four classes, from its README.
 
 https://github.com/PiotrSobczak/speech-emotion-recognition
 """
@@ -21,19 +21,16 @@ SESSION_5 = {
     "weighted": 0.690,
     "feature": 0.711,
 }
-"""Tested on the 1241 utterances of session 5; the validation part, every 10th of the rest, shares its speakers."""
+"""Tested on the 1241 utterances of session 5; the validation part, every 10th of the rest, shares training speakers."""
 
 
 def published(name: str, corpus: str, labels: Sequence[str]) -> float | None:
-    """The WA that the original study has for a system on session 5, as a share.
+    """The WA of the original study for a system on session 5, as a share; None if it reports none.
 
     Args:
-        name: of a preset or rule, as `evaluate` shows it: what stands in brackets after it plays no part.
-        corpus: that it was tested on.
-        labels: that it knows.
-
-    Returns:
-        None where it has none.
+        name: of a preset or rule, as `evaluate` shows it; what follows in brackets is ignored.
+        corpus: the test data.
+        labels: of the system.
 
     >>> published("average (human words)", "iemocap", ("neutral", "happiness", "sadness", "anger"))
     0.688

@@ -1,4 +1,4 @@
-"""How far probabilities mean what they say, and what is gained where a system may say that it is unsure."""
+"""Calibration of probabilities, and the risk at each coverage when unsure predictions are withheld."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from sercli.evaluation.metrics import N_BINS, calibration_error
 from sercli.evaluation.results import Bin, Calibration
 from sercli.types import Array
 
-_SMALLEST = 1e-15  # below, a probability is taken for rounding: none makes the likelihood infinite
+_SMALLEST = 1e-15  # smaller probabilities are rounding: none makes the likelihood infinite
 _N_POINTS = 100  # of a risk-coverage curve
 
 
@@ -33,13 +33,13 @@ def calibration(probs: Array, truth_index: Array) -> Calibration:
 
 
 def bins(probs: Array, truth_index: Array) -> tuple[Bin, ...]:
-    """The bins of the ECE that hold answers, from the least confident on: what a reliability diagram shows.
+    """The bins of the ECE that are not empty, in rising order of confidence: what a reliability diagram shows.
 
     Args:
         probs: (N, K).
         truth_index: (N,) classes.
     """
-    confidence, right = _answers(probs, truth_index)
+    confidence, right = _confidence(probs, truth_index)
     place = np.ceil(confidence * N_BINS)
     return tuple(
         Bin(float(confidence[place == p].mean()), float(right[place == p].mean()), int((place == p).sum()))
@@ -48,9 +48,9 @@ def bins(probs: Array, truth_index: Array) -> tuple[Bin, ...]:
 
 
 def risk_coverage(probs: Array, truth_index: Array) -> tuple[tuple[float, float], ...]:
-    """Which share of the answers is wrong where only the surest are given.
+    """The risk (share of wrong predictions) at each coverage, when only the most confident predictions are kept.
 
-    Equally sure answers are given together or not at all, so that their order has no say.
+    Predictions of equal confidence are kept or withheld together, so that their order does not matter.
 
     Source: El-Yaniv & Wiener 2010, "On the foundations of noise-free selective classification".
 
@@ -59,17 +59,19 @@ def risk_coverage(probs: Array, truth_index: Array) -> tuple[tuple[float, float]
         truth_index: (N,) classes.
 
     Returns:
-        at most 100 points (coverage, risk), ascending, the last with all answers.
+        at most 100 points (coverage, risk), ascending, the last at full coverage.
     """
-    confidence, right = _answers(probs, truth_index)
+    confidence, right = _confidence(probs, truth_index)
     order = np.argsort(-confidence, kind="stable")
     n_wrong = np.cumsum(~right[order])
-    ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)) + 1  # how many answers each threshold gives
-    wanted = np.ceil(np.arange(1, _N_POINTS + 1) / _N_POINTS * len(order) - 1e-9)
-    given = np.unique(ends[np.searchsorted(ends, wanted)])
-    return tuple((int(n) / len(order), int(n_wrong[n - 1]) / int(n)) for n in given)
+    ends = (
+        np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)) + 1
+    )  # how many predictions each threshold keeps
+    targets = np.ceil(np.arange(1, _N_POINTS + 1) / _N_POINTS * len(order) - 1e-9)
+    kept = np.unique(ends[np.searchsorted(ends, targets)])
+    return tuple((int(n) / len(order), int(n_wrong[n - 1]) / int(n)) for n in kept)
 
 
-def _answers(probs: Array, truth_index: Array) -> tuple[Array, Array]:
-    """(N,) how sure each answer is, and whether it is right."""
+def _confidence(probs: Array, truth_index: Array) -> tuple[Array, Array]:
+    """(N,) the confidence of each prediction, and whether it is correct."""
     return probs.max(axis=1), probs.argmax(axis=1) == truth_index

@@ -1,4 +1,4 @@
-"""What an evaluation finds, as the report page, its tables and `--json` show it: dataclasses alone."""
+"""The records of an evaluation, as the report page, its tables and `--json` show them: dataclasses alone."""
 
 from dataclasses import dataclass, field
 
@@ -6,18 +6,18 @@ from sercli.types import Array, Predictions, Report
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one system answered on a test set: pooled over folds, once for each seed it was trained with."""
+class PooledPredictions:
+    """The predictions of one system on a test set, pooled over folds, once for each training seed."""
 
     name: str
     modality: str  # acoustic | linguistic | both
-    runs: tuple[Predictions, ...]  # (S,) one a seed, the same ids, labels and truth in each; at least one
-    raw: tuple[Array, ...]  # (S,) of (N, K): the probabilities before the temperature
+    runs: tuple[Predictions, ...]  # (S,) one per seed, with the same ids, labels and truth; at least one
+    raw: tuple[Array, ...]  # (S,) of (N, K): the probabilities before temperature scaling
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure with its uncertainty."""
+class Estimate:
+    """A metric with its uncertainty."""
 
     value: float  # mean over seeds
     low: float  # 95 % interval by bootstrap over groups of utterances
@@ -27,7 +27,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far probabilities mean what they say: lower is better, of all three."""
+    """How well confidence matches accuracy; lower is better for all three."""
 
     ece: float  # expected calibration error, 15 bins
     nll: float  # mean negative log-likelihood, nats
@@ -36,7 +36,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Bin:
-    """The answers within a range of confidence."""
+    """The predictions within a range of confidence."""
 
     confidence: float  # mean
     accuracy: float
@@ -45,50 +45,50 @@ class Bin:
 
 @dataclass(frozen=True)
 class Slice:
-    """The figures on some of the utterances."""
+    """The metrics on some of the utterances."""
 
     by: str  # what they have in common: sex, speaker, style, length, ...
     value: str  # female, 2 to 4 s, ...
     n: int
     wa: float
     ua: float  # over the classes that occur in it
-    absent: tuple[str, ...] = ()  # classes that do not
+    absent: tuple[str, ...] = ()  # classes that do not occur
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that was given with confidence."""
+    """A confident wrong prediction."""
 
     id: str
     path: str | None
     start_s: float | None
     words: str | None
     truth: str
-    answer: str
+    answer: str  # the predicted class
     confidence: float
-    members: dict[str, tuple[str, float]] = field(default_factory=dict)  # modality -> answer and its confidence
+    members: dict[str, tuple[str, float]] = field(default_factory=dict)  # modality -> its class and confidence
 
 
 @dataclass(frozen=True)
-class Standing:
-    """All that is known of one system."""
+class SystemResult:
+    """All results of one system."""
 
     name: str
     modality: str
     n_seeds: int
     report: Report  # confusion counts summed over seeds
-    wa: Figure
-    ua: Figure
-    macro_f1: Figure
-    weighted_f1: Figure
-    before: Calibration  # without the temperature
-    after: Calibration  # with it, as the system answers
+    wa: Estimate
+    ua: Estimate
+    macro_f1: Estimate
+    weighted_f1: Estimate
+    before: Calibration  # without temperature scaling
+    after: Calibration  # with it, as the system predicts
     reliability: tuple[Bin, ...]
-    risk_coverage: tuple[tuple[float, float], ...]  # share answered, the surest first -> share of those that are wrong
+    risk_coverage: tuple[tuple[float, float], ...]  # coverage -> risk, the most confident predictions first
     slices: tuple[Slice, ...]
     worst: Slice | None  # of those with enough utterances
     mistakes: tuple[Mistake, ...]
-    published: float | None = None  # WA in the original study's table, where this is one of its systems on its corpus
+    published: float | None = None  # the WA that the original study reports for this system on its corpus
 
 
 @dataclass(frozen=True)
@@ -97,26 +97,39 @@ class Difference:
 
     first: str  # the one with the higher UA
     second: str
-    ua: Figure  # first minus second
-    wa: Figure
+    ua: Estimate  # first minus second
+    wa: Estimate
     p_ua: float  # paired bootstrap, two-sided
-    p_mcnemar: float  # exact, on which utterances each got right
-    p_holm: float  # of p_ua, corrected for all the comparisons of the evaluation
+    p_mcnemar: float  # exact, on which utterances each predicts correctly
+    p_holm: float  # p_ua, corrected for all comparisons of the evaluation
 
 
 @dataclass(frozen=True)
-class Review:
-    """A whole evaluation."""
+class Overlap:
+    """What another dataset shares with the train parts of the systems."""
 
-    question: str  # what is asked, in one sentence
+    recordings: int  # distinct recordings that are in a train part, by digest
+    speakers: tuple[str, ...]  # corpus/speaker
+    dropped: int  # utterances left out of the evaluation
+
+
+Facts = dict[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A whole evaluation. What `score` cannot know of it has a default and is filled in by `evaluate`."""
+
     labels: tuple[str, ...]
-    data: dict[str, str | int | float]  # corpus, licence, utterances, speakers, hours, class counts, hash, ...
-    protocol: dict[str, str | int | float]  # split, folds, hash of the folds, seeds, what the intervals are over, ...
-    systems: tuple[Standing, ...]  # highest UA first
+    systems: tuple[SystemResult, ...]  # highest UA first
     baselines: tuple[Report, ...]
     differences: tuple[Difference, ...]
-    word_errors: dict[str, float]  # recogniser -> word error rate on these utterances
-    warnings: tuple[str, ...]  # leaks, slices that could not be made, ...
-    environment: dict[str, str]  # versions of what made it
-    command: str  # that repeats it
-    leaky: bool = False  # speakers are shared between parts: the page says so before anything else
+    protocol: Facts  # split, folds, hash of the folds, seeds, what the intervals are over, ...
+    warnings: tuple[str, ...]  # shared speakers, slices that could not be made, ...
+    question: str = ""  # what the evaluation answers, in one sentence
+    data: Facts = field(default_factory=dict)  # corpus, licence, utterances, speakers, hours, class counts, hash, ...
+    word_errors: dict[str, float] = field(default_factory=dict)  # recogniser -> word error rate on these utterances
+    environment: dict[str, str] = field(default_factory=dict)  # versions that the first system was trained with
+    command: str = ""  # that repeats it
+    leaky: bool = False  # parts share speakers: the page says so before anything else
+    overlap: Overlap | None = None  # with the train parts, where another dataset is evaluated

@@ -1,4 +1,4 @@
-"""The figures on parts of the utterances: where a system does well, and where it fails."""
+"""The metrics on slices of the utterances: where a system does well, and where it fails."""
 
 import re
 from collections import Counter
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sercli.evaluation.metrics import class_numbers, from_counts
-from sercli.evaluation.results import Answers, Slice
-from sercli.types import Array, Utterance
+from sercli.evaluation.intervals import truth_index
+from sercli.evaluation.metrics import count_pairs, from_counts
+from sercli.evaluation.results import PooledPredictions, Slice
+from sercli.types import HUMAN, Array, Utterance
 
-MOST = 20  # values of one kind that are all shown; of more, the worst
+MOST = 20  # values of one kind that are all shown; if there are more, only the worst
 _N_WORST = 10
-_FEWEST_SHOWN = 10  # utterances of a slice that may be shown as one of the worst of many
-_FEWEST = 30  # utterances of a slice that can be the worst of all, and as a share of all utterances:
+_FEWEST_SHOWN = 10  # utterances, for a slice to be among the worst of many
+_FEWEST = 30  # utterances, for a slice to be the worst of all; and as a share of all utterances:
 _SMALLEST = 0.05
-_USUAL = ("sex", "style", "intensity")  # attributes that come first
-_NOT = ("part", "sentiment", "version")  # the split itself, the label in other words, which take it is
-_MOST_OF_ATTRIBUTE = 8  # values: an attribute with more is a name, not a kind
-# The upper ends of bins, each with the bin's name; the last has no end.
+_USUAL = ("sex", "style", "intensity")  # attributes, shown first
+_NOT = ("part", "sentiment", "version")  # the split itself, a coarser label, the number of the take
+_MOST_OF_ATTRIBUTE = 8  # values: an attribute with more is a name, not a category
+# The upper end of each bin, with its name.
 _LENGTHS_S = ((2, "under 2 s"), (4, "2 to 4 s"), (8, "4 to 8 s"), (np.inf, "8 s and more"))
 _WORDS = ((1, "none"), (5, "1 to 4"), (10, "5 to 9"), (20, "10 to 19"), (np.inf, "20 and more"))
 _RATES = ((1e-9, "none"), (0.25 + 1e-9, "up to 25 %"), (0.5 + 1e-9, "up to 50 %"), (np.inf, "over 50 %"))
@@ -29,11 +30,11 @@ _Bins = Sequence[tuple[float, str]]
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the utterances, by their places."""
+    """A subset of the utterances."""
 
     by: str
     value: str
-    places: Array  # (n,) ascending
+    indices: Array  # (n,) ascending
 
 
 def parts(
@@ -42,16 +43,16 @@ def parts(
     levels: Mapping[str, float | None] | None = None,
     word_errors: Mapping[str, float] | None = None,
 ) -> tuple[Part, ...]:
-    """All ways to part the utterances that have at least two values, in the order to show them.
+    """The subsets of the utterances by everything that has at least two values, in the order to show them.
 
-    By sex, style (scripted or improvised), intensity and every other attribute of few words; by speaker and session; by
-    length, number of words, level of the speech, and word errors of the recogniser. Utterances of which one is not
-    known are in no part of that kind.
+    By sex, style (scripted or improvised), intensity and every other categorical attribute; by speaker and session; by
+    length, number of words, speech level, and word errors of the recogniser. An utterance whose value is unknown is in
+    no subset of that kind.
 
     Args:
         utterances: (N,).
-        levels: of the active speech by id, in dBFS; None where it could not be measured.
-        word_errors: by id, the recogniser's word error rate on the utterance.
+        levels: id -> level of the active speech in dBFS; None where it could not be measured.
+        word_errors: id -> the recogniser's word error rate.
     """
     made = []
     for name in _attributes(utterances):
@@ -66,32 +67,28 @@ def parts(
     return tuple(made)
 
 
-def slices(answers: Answers, parted: Sequence[Part]) -> tuple[Slice, ...]:
-    """A system's figures on each part; of several seeds the mean.
+def slices(predictions: PooledPredictions, subsets: Sequence[Part]) -> tuple[Slice, ...]:
+    """A system's metrics on each subset, the mean over seeds.
 
     Args:
-        answers: of N utterances whose labels are known.
-        parted: what `parts` made of the same utterances.
+        predictions: of N labelled utterances.
+        subsets: of the same utterances, from `parts`.
     """
-    run = answers.runs[0]
-    assert run.truth is not None, f"the utterances of '{answers.name}' have no labels"
-    truth = class_numbers(run.truth, run.labels)
-    predicted = [run.probs.argmax(axis=1) for run in answers.runs]
-    k = len(run.labels)
+    labels = predictions.runs[0].labels
+    truth = np.tile(truth_index(predictions), (len(predictions.runs), 1))  # (S, N)
+    predicted = np.array([run.probs.argmax(axis=1) for run in predictions.runs])
     made = []
-    for part in parted:
-        counts = np.zeros((k, k), np.int64)
-        for answered in predicted:
-            np.add.at(counts, (truth[part.places], answered[part.places]), 1)
-        # The rows of all seeds have equal sums, so that WA and UA of their sum are the means over them.
-        report = from_counts(answers.name, counts, run.labels)
+    for part in subsets:
+        counts = count_pairs(truth[:, part.indices].ravel(), predicted[:, part.indices].ravel(), len(labels))
+        # Class counts are the same for each seed, so that WA and UA of the summed counts are the means over seeds.
+        report = from_counts(predictions.name, counts, labels)
         absent = tuple(label for label, recall in report.recall.items() if recall is None)
-        made.append(Slice(part.by, part.value, len(part.places), report.wa, report.ua, absent))
+        made.append(Slice(part.by, part.value, len(part.indices), report.wa, report.ua, absent))
     return tuple(made)
 
 
 def worst(found: Sequence[Slice], n: int, absent: Sequence[str] = ()) -> Slice | None:
-    """The slice with the lowest UA that is not a matter of chance, or of which classes it lacks.
+    """The slice with the lowest UA, among those that are large enough and have every class.
 
     Args:
         found: of one system.
@@ -99,15 +96,14 @@ def worst(found: Sequence[Slice], n: int, absent: Sequence[str] = ()) -> Slice |
         absent: classes that occur in none of them.
 
     Returns:
-        the worst of those with at least 30 utterances and 5 % of all that hold every class, the first of equals; None
-        where there are none.
+        the worst slice with at least 30 utterances and 5 % of all, the first of equals; None if there is none.
     """
     able = [s for s in found if s.n >= max(_FEWEST, _SMALLEST * n) and set(s.absent) <= set(absent)]
     return min(able, key=lambda s: s.ua, default=None)
 
 
 def shown(found: Sequence[Slice]) -> tuple[Slice, ...]:
-    """All slices, but of a kind with more than 20 values the ten with the lowest UA of those with 10 utterances."""
+    """The slices to show: all, or of a kind with more than 20 values the ten with the lowest UA on 10 utterances."""
     n_values = Counter(s.by for s in found)
     kept = []
     for by, n in n_values.items():
@@ -118,19 +114,19 @@ def shown(found: Sequence[Slice]) -> tuple[Slice, ...]:
     return tuple(kept)
 
 
-def notes(parted: Sequence[Part]) -> tuple[str, ...]:
-    """What `shown` leaves out, in sentences."""
-    n_values = Counter(part.by for part in parted)
+def notes(subsets: Sequence[Part]) -> tuple[str, ...]:
+    """Sentences about what `shown` leaves out."""
+    n_values = Counter(part.by for part in subsets)
     return tuple(
-        f"There are {n} {by}s: of each system the {_N_WORST} with the lowest UA are shown "
-        f"(of those with at least {_FEWEST_SHOWN} utterances)."
+        f"There are {n} {by}s: for each system the {_N_WORST} with the lowest UA are shown, "
+        f"out of those with at least {_FEWEST_SHOWN} utterances."
         for by, n in n_values.items()
         if n > MOST
     )
 
 
 def _attributes(utterances: Sequence[Utterance]) -> list[str]:
-    """Those that say of which kind an utterance is: words (or yes and no), few of them, the usual ones first."""
+    """The categorical attributes (strings or booleans with few values), the usual ones first."""
     values: dict[str, set[str | None]] = {}
     for u in utterances:
         for name, value in u.attributes.items():
@@ -140,20 +136,20 @@ def _attributes(utterances: Sequence[Utterance]) -> list[str]:
 
 
 def _text(value: object) -> str | None:
-    """An attribute as a kind; None: a number, a list or nothing, which is none."""
+    """The value of a categorical attribute; None if it is a number, a list or missing."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) and value else None
 
 
 def _by_value(by: str, values: Sequence[str | None]) -> list[Part]:
-    """A part for each value, ordered as people count (2 before 10); none where there is but one value."""
+    """A subset for each value in natural order (2 before 10); none if there is only one value."""
     names = sorted({value for value in values if value}, key=_natural)
     return _collect(by, names, values)
 
 
 def _by_bin(by: str, numbers: Sequence[float | None], ends: _Bins) -> list[Part]:
-    """A part for each bin that is not empty, ascending; none where there is but one."""
+    """A subset for each bin that is not empty, ascending; none if there is only one."""
     values = [None if x is None else next(name for end, name in ends if x < end) for x in numbers]
     return _collect(by, [name for _, name in ends if name in values], values)
 
@@ -161,11 +157,11 @@ def _by_bin(by: str, numbers: Sequence[float | None], ends: _Bins) -> list[Part]
 def _collect(by: str, names: Sequence[str], values: Sequence[str | None]) -> list[Part]:
     if len(names) < 2:
         return []
-    return [Part(by, name, np.array([p for p, value in enumerate(values) if value == name])) for name in names]
+    return [Part(by, name, np.array([i for i, value in enumerate(values) if value == name])) for name in names]
 
 
 def _terciles(levels: Sequence[float | None]) -> _Bins:
-    """A third of the utterances each, as far as their levels differ."""
+    """Three bins with a third of the utterances each, as far as their levels differ."""
     known = [level for level in levels if level is not None]
     if not known:
         return ()
@@ -184,9 +180,9 @@ def _seconds(utterance: Utterance) -> float | None:
 
 
 def _n_words(utterance: Utterance) -> int | None:
-    text = utterance.transcripts.get("human")
+    text = utterance.transcripts.get(HUMAN)
     return None if text is None else len(text.split())
 
 
 def _natural(value: str) -> tuple[list[str | int], str]:
-    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", value))], value
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", value))], value

@@ -66,7 +66,7 @@ def files_of(model: ModelSpec) -> tuple[str, ...]:
     """Names of the files in a run directory that its model needs beside the weights."""
     plugin = plugins.feature(model.feature)
     own = plugin.FILES if isinstance(plugin, plugins.HasFiles) else ()
-    return ("run.json", "split.json", "normaliser.npz", *own)
+    return ("run.json", "split.json", "train_part.json", "normaliser.npz", *own)
 
 
 def _localised(model: ModelSpec, folder: Path) -> ModelSpec:

@@ -18,6 +18,7 @@ from sercli._system.files import write_atomic
 from sercli.dataset import feature_cache
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
+from sercli.evaluation.overlap import write_train_part
 from sercli.model import inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
@@ -60,6 +61,7 @@ def train(
         if info.status == "finished":
             return info
         runs.write_split(out, split)
+        write_train_part(out, dataset.select(split.train))
         trainer = make_trainer(dataset, config, split.train, split.valid, provider, seed, device)
         best = fit(trainer, out, on_epoch)
         normaliser = trainer.train.normalisers[0]

@@ -9,19 +9,19 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from sercli.errors import SerError
 from sercli.evaluation import intervals
-from sercli.evaluation.intervals import differences, figures, grouping, holm, mcnemar, resample
-from sercli.evaluation.results import Answers
+from sercli.evaluation.intervals import differences, grouping, holm, mcnemar, resample
+from sercli.evaluation.results import PooledPredictions
 from sercli.types import Predictions, Utterance
 
 LABELS = ("neutral", "joy", "anger")
 
 
 def answered(truth, *predicted, name="a"):
-    """Answers that are sure of a class, given by its number; one list of predictions for each seed."""
+    """PooledPredictions that are sure of a class, given by its number; one list of predictions for each seed."""
     ids = tuple(f"u{place}" for place in range(len(truth)))
     named = tuple(LABELS[k] for k in truth)
     runs = tuple(Predictions(ids, LABELS, np.eye(len(LABELS))[list(one)], named) for one in predicted)
-    return Answers(name, "acoustic", runs, tuple(run.probs for run in runs))
+    return PooledPredictions(name, "acoustic", runs, tuple(run.probs for run in runs))
 
 
 def simulated(rng, n_speakers=24, n_each=40, spread=0.8):
@@ -32,6 +32,11 @@ def simulated(rng, n_speakers=24, n_each=40, spread=0.8):
     predicted = np.where(right, truth, (truth + 1) % len(LABELS))
     groups = [f"s{speaker}" for speaker in range(n_speakers) for _ in range(n_each)]
     return answered(truth.ravel(), predicted.ravel()), groups
+
+
+def estimates(predictions, groups):
+    resampled = resample(predictions, groups)
+    return {metric: resampled.estimate(metric) for metric in intervals.METRICS}
 
 
 def by_sklearn(truth, predicted):
@@ -51,19 +56,18 @@ SEEDS = [np.array([0, 1, 1, 1, 0, 2, 0, 2, 2, 1]), np.array([0, 0, 1, 2, 0, 0, 2
 GROUPS = ["f", "f", "f", "m", "m", "m", "m", "k", "k", "k"]
 
 
-def test_a_figure_is_the_mean_over_seeds_with_their_deviation():
-    found = figures(answered(TRUTH, *SEEDS), GROUPS)
+def test_an_estimate_is_the_mean_over_seeds_with_their_deviation():
+    found = estimates(answered(TRUTH, *SEEDS), GROUPS)
     of_seeds = [by_sklearn(TRUTH, seed) for seed in SEEDS]
-    assert list(found) == ["wa", "ua", "macro_f1", "weighted_f1"]
-    for metric, figure in found.items():
+    for metric, estimate in found.items():
         values = [one[metric] for one in of_seeds]
-        assert figure.value == pytest.approx(np.mean(values))
-        assert figure.deviation == pytest.approx(np.std(values, ddof=1))
-        assert figure.low <= figure.value <= figure.high
+        assert estimate.value == pytest.approx(np.mean(values))
+        assert estimate.deviation == pytest.approx(np.std(values, ddof=1))
+        assert estimate.low <= estimate.value <= estimate.high
 
 
 def test_one_seed_has_no_deviation():
-    assert figures(answered(TRUTH, SEEDS[0]), GROUPS)["ua"].deviation is None
+    assert estimates(answered(TRUTH, SEEDS[0]), GROUPS)["ua"].deviation is None
 
 
 def test_each_draw_has_the_metrics_of_the_utterances_that_were_drawn():
@@ -117,7 +121,7 @@ def test_without_groups_the_interval_is_that_of_scipys_bootstrap():
     rng = np.random.default_rng(5)
     truth = rng.integers(3, size=200)
     predicted = np.where(rng.random(200) < 0.7, truth, (truth + 1) % 3)
-    found = figures(answered(truth, predicted), [f"u{place}" for place in range(200)])
+    found = estimates(answered(truth, predicted), [f"u{place}" for place in range(200)])
     options = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 3000, "rng": rng}
     for metric, statistic in METRICS_QUICKLY.items():
         theirs = scipy.stats.bootstrap((truth, predicted), statistic, **options).confidence_interval
@@ -131,8 +135,8 @@ def test_of_a_hundred_intervals_over_speakers_some_95_hold_the_truth_and_over_ut
     for _ in range(150):
         answers, groups = simulated(rng)
         for over, names in (("speakers", groups), ("utterances", list(answers.runs[0].ids))):
-            figure = resample(answers, names, n_draws=400).figure("ua")
-            held[over] += figure.low <= true_ua <= figure.high
+            estimate = resample(answers, names, n_draws=400).estimate("ua")
+            held[over] += estimate.low <= true_ua <= estimate.high
     assert 0.9 <= held["speakers"] / 150 <= 0.99
     assert held["utterances"] / 150 < 0.88
 
@@ -148,7 +152,7 @@ def test_the_order_of_utterances_has_no_say(order):
 
 def test_a_single_group_has_no_interval():
     with pytest.raises(SerError, match=r"no interval over a single group \('f'\); give another grouping"):
-        figures(answered([0, 1], [0, 1]), ["f", "f"])
+        estimates(answered([0, 1], [0, 1]), ["f", "f"])
 
 
 def compared(first, second, groups):
@@ -184,7 +188,7 @@ def test_two_systems_are_compared_on_the_same_draws():
     predicted = worse.runs[0].probs.argmax(axis=1)
     better = answered(truth, np.where(rng.random(len(truth)) < 0.06, truth, predicted), name="better")
     found = compared(better, worse, groups)
-    alone = resample(worse, groups).figure("ua")
+    alone = resample(worse, groups).estimate("ua")
     assert found.p_ua < 0.001
     assert found.ua.low > 0
     assert found.ua.high - found.ua.low < 0.25 * (alone.high - alone.low)

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from sercli.errors import MismatchError, SerError
-from sercli.evaluation.metrics import baselines, calibration_error, confusion, report, report_from, to_json, uar
+from sercli.evaluation.metrics import baselines, calibration_error, confusion, report, report_from, uar
 from sercli.types import Predictions
 
 LABELS = ("anger", "fear", "joy", "sadness", "surprise")
@@ -47,12 +46,14 @@ def test_averages_are_those_of_scikit_learn_over_the_classes_that_occur(pair):
 
 
 @given(scored())
-def test_recall_and_precision_of_each_class_are_those_of_scikit_learn_and_none_where_undefined(pair):
+def test_recall_precision_and_f1_of_each_class_are_those_of_scikit_learn_and_none_where_undefined(pair):
     truth, predicted = pair
     result = report("a", truth, predicted, LABELS)
     recall = reference.recall_score(truth, predicted, labels=LABELS, average=None, zero_division=0)
     precision = reference.precision_score(truth, predicted, labels=LABELS, average=None, zero_division=0)
+    f1 = reference.f1_score(truth, predicted, labels=LABELS, average=None, zero_division=0)
     for k, label in enumerate(LABELS):
+        assert result.f1[label] == (pytest.approx(f1[k]) if label in truth else None)
         assert result.recall[label] == (pytest.approx(recall[k]) if label in truth else None)
         assert result.precision[label] == (pytest.approx(precision[k]) if label in predicted else None)
 
@@ -171,7 +172,7 @@ def _predictions(**changes):
     return replace(made, **changes)
 
 
-def test_the_answer_is_the_likeliest_class_and_the_first_of_equals():
+def test_the_predicted_class_is_the_likeliest_and_the_first_of_equals():
     assert report_from(_predictions(), "text").confusion == [[1, 0], [1, 1]]
 
 
@@ -180,42 +181,19 @@ def test_predictions_without_truth_cannot_be_scored():
         report_from(_predictions(truth=None), "text")
 
 
-def test_probabilities_that_are_not_numbers_are_a_bug_and_not_an_answer():
+def test_probabilities_that_are_not_numbers_are_a_bug_and_not_a_prediction():
     with pytest.raises(AssertionError, match="'text' gave probabilities that are not numbers"):
         report_from(_predictions(probs=np.full((3, 2), np.nan)), "text")
 
 
-def test_json_has_the_promised_keys_and_survives_a_round_trip():
-    plain = to_json(report("a", TRUTH, PREDICTED, LABELS))
-    assert list(plain) == [
-        "name",
-        "n",
-        "wa",
-        "ua",
-        "macro_f1",
-        "weighted_f1",
-        "recall",
-        "precision",
-        "confusion",
-        "labels",
-    ]
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-
-
-def test_json_of_the_baselines_holds_plain_numbers_only():
-    for baseline in baselines(TRUTH, LABELS):
-        plain = to_json(baseline)
-        assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-
-
-def test_answers_as_sure_as_they_are_right_have_no_calibration_error():
+def test_perfectly_calibrated_predictions_have_no_calibration_error():
     rng = np.random.default_rng(0)
     probs = rng.dirichlet([1, 1, 1], 60_000)
     truth = np.array([np.searchsorted(np.cumsum(row), rng.uniform()) for row in probs])
     assert calibration_error(probs, truth) < 0.01
 
 
-def test_answers_that_are_sure_and_wrong_have_all_of_it():
+def test_confident_wrong_predictions_have_a_calibration_error_of_one():
     assert calibration_error(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([1, 1])) == 1
 
 

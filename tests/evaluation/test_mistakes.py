@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sercli.evaluation.mistakes import mistakes
-from sercli.evaluation.results import Answers, Mistake
+from sercli.evaluation.results import Mistake, PooledPredictions
 from sercli.types import Predictions, Utterance
 
 LABELS = ("joy", "anger")
@@ -26,7 +26,7 @@ def run(joy, **members):
 
 
 def answered(*runs):
-    return Answers("a", "both", runs, tuple(one.probs for one in runs))
+    return PooledPredictions("a", "both", runs, tuple(one.probs for one in runs))
 
 
 def test_the_surest_mistakes_come_first_with_what_is_needed_to_find_them():

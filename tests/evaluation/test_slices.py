@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sercli.evaluation.metrics import report
-from sercli.evaluation.results import Answers, Slice
+from sercli.evaluation.results import PooledPredictions, Slice
 from sercli.evaluation.slices import notes, parts, shown, slices, worst
 from sercli.types import Predictions, Utterance
 
@@ -18,7 +18,7 @@ def rows(n=6, **fields):
 
 
 def places(parted, by):
-    return {part.value: part.places.tolist() for part in parted if part.by == by}
+    return {part.value: part.indices.tolist() for part in parted if part.by == by}
 
 
 def kinds(parted):
@@ -107,7 +107,7 @@ def test_utterances_are_parted_by_word_errors():
 def answered(truth, *seeds):
     ids = tuple(f"u{i}" for i in range(len(truth)))
     runs = tuple(Predictions(ids, LABELS, np.eye(3)[[LABELS.index(p) for p in one]], tuple(truth)) for one in seeds)
-    return Answers("a", "acoustic", runs, tuple(run.probs for run in runs))
+    return PooledPredictions("a", "acoustic", runs, tuple(run.probs for run in runs))
 
 
 def test_a_slice_has_its_own_figures_over_the_classes_that_occur_in_it():
@@ -155,7 +155,7 @@ def test_of_more_than_twenty_speakers_the_worst_are_shown_and_that_is_said():
     sexes = [Slice("sex", "f", 9, 0.5, 0.9), Slice("sex", "m", 9, 0.5, 0.8)]
     assert shown([*sexes, *speakers]) == (*sexes, *speakers[1:11])
     (note,) = notes(parts(rows(30, speaker=lambda i: f"s{i}", session=lambda i: "ab"[i % 2])))
-    assert note.startswith("There are 30 speakers: of each system the 10 with the lowest UA are shown")
+    assert note.startswith("There are 30 speakers: for each system the 10 with the lowest UA are shown")
 
 
 def test_twenty_speakers_are_all_shown():

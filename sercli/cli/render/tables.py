@@ -1,4 +1,4 @@
-"""Results as tables on stdout: datasets, scores, confusion matrices, trials."""
+"""Results as tables on stdout: datasets, metrics, confusion matrices, trials."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from rich.text import Text
 
 from sercli.cli.render.console import plain, show, stdout
 from sercli.cli.render.text import MISSING, blocks, figure, short_names
+from sercli.evaluation.metrics import METRICS
 from sercli.types import Remark, Report
 
 if TYPE_CHECKING:
-    from sercli.evaluation.results import Review, Standing
+    from sercli.evaluation.results import Evaluation, SystemResult
 
-_INTERVAL = 3  # the place of the interval among the figures of a review
+_INTERVAL = 3  # the column of the interval among those after the name
 
 _HEAT = (
     (0.75, "#ffffff on #0068b8"),
@@ -24,9 +25,7 @@ _HEAT = (
     (0.25, "#ffffff on #3f6f94"),
     (0.1, "#ffffff on #5b6b7a"),
 )
-"""From which share of a row on a cell has which colour; mid lightness, so that dark and light terminals both do."""
-
-_FIGURES = ("wa", "ua", "macro_f1", "weighted_f1")
+"""The least share of a row for each colour; of middle lightness, for dark and light terminals."""
 
 
 def distribution_table(
@@ -36,12 +35,12 @@ def distribution_table(
     *,
     console: Console | None = None,
 ) -> None:
-    """Show the class counts of a corpus before and after the choice of labels.
+    """Show the class counts of a corpus before and after labels were mapped.
 
     Args:
         before: count of each native label.
-        after: count of each label that the dataset has, in the dataset's order.
-        mapping: what each native label becomes; None or missing: left out.
+        after: count of each label of the dataset, in its order.
+        mapping: native label -> label of the dataset; None or missing: left out.
         console: instead of stdout.
     """
     native = new_table("label", "n", "share", "", "becomes")
@@ -61,7 +60,7 @@ def distribution_table(
 def dataset_summary(
     facts: Mapping[str, str | int | float | None], remarks: Iterable[Remark], *, console: Console | None = None
 ) -> None:
-    """Show what a prepared dataset holds, and what was skipped or odd, counted by reason with its first example.
+    """Show the facts of a prepared dataset, and its remarks counted by reason with the first example.
 
     Args:
         facts: name and value, such as {"corpus": "emodb", "utterances": 535, "speakers": 10, "hours": 0.41}.
@@ -87,90 +86,88 @@ def dataset_summary(
 def systems_table(
     reports: Sequence[Report], baselines: Sequence[Report], *, title: str, console: Console | None = None
 ) -> None:
-    """Show one row a system and below it one a baseline; the best of several systems is bold."""
-    names = _FIGURES
-    best = {name: max((getattr(report, name) for report in reports), default=0.0) for name in names}
+    """Show one row per system, then one per baseline; the best of several systems is bold."""
+    best = {name: max((getattr(report, name) for report in reports), default=0.0) for name in METRICS}
     table = new_table("system", "n", "WA", "UA", "macro-F1", "weighted F1")
     for report in reports:
-        cells = [(figure(getattr(report, name)), getattr(report, name) == best[name]) for name in names]
-        bold = [Text(text, "bold" if first and len(reports) > 1 else "") for text, first in cells]
-        table.add_row(plain(report.name), str(report.n), *bold)
+        values = {name: getattr(report, name) for name in METRICS}
+        table.add_row(plain(report.name), str(report.n), *_metrics(values, best if len(reports) > 1 else {}))
     table.add_section()
     for report in baselines:
-        values = [figure(getattr(report, name)) for name in names]
-        table.add_row(plain(report.name), str(report.n), *values, style="dim")
+        values = {name: getattr(report, name) for name in METRICS}
+        table.add_row(plain(report.name), str(report.n), *_metrics(values, {}), style="dim")
     show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]))
 
 
-def review_table(review: "Review", headline: str, *, console: Console | None = None) -> None:
-    """Show one row a system with the interval of its UA, the baselines below, and the answer in a sentence.
+def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Console | None = None) -> None:
+    """Show one row per system with the interval of its UA, then one per baseline, and the headline.
 
-    Acoustic systems, linguistic ones and ensembles stand apart, in each the one with the highest UA first. What only
-    some evaluations have gets a column only there: the deviation over seeds, the original study's WA.
+    Acoustic systems, linguistic systems and ensembles are separated, each in falling order of UA. The deviation over
+    seeds and the WA of the original study have a column only where there are some.
     """
-    systems = review.systems
+    systems = evaluation.systems
     seeds, published = any(s.n_seeds > 1 for s in systems), any(s.published is not None for s in systems)
     extra = [*(["± seeds"] if seeds else []), *(["orig. WA"] if published else [])]
     table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
-    best = {name: max(getattr(s, name).value for s in systems) for name in _FIGURES}
+    best = {name: max(getattr(s, name).value for s in systems) for name in METRICS} if len(systems) > 1 else {}
     for modality in ("acoustic", "linguistic", "both"):
         for s in systems:
             if s.modality == modality:
                 more = [*([figure(s.ua.deviation)] if seeds else []), *([figure(s.published)] if published else [])]
-                table.add_row(*_standing(s, best if len(systems) > 1 else {}), *more)
+                table.add_row(*_system_cells(s, best), *more)
         table.add_section()
-    for report in review.baselines:
-        wa, ua, macro, weighted = (figure(getattr(report, name)) for name in _FIGURES)
+    for report in evaluation.baselines:
+        wa, ua, macro, weighted = _metrics({name: getattr(report, name) for name in METRICS}, {})
         table.add_row(plain(report.name), str(report.n), wa, ua, "", macro, weighted, "", style="dim")
     console = console or stdout()
     if not _fits(table, console):
         _narrow(table)
-    absent = _absent([*(s.report for s in systems), *review.baselines])
-    where = plain(f"{review.data.get('corpus', '')}: {_division(review)}", "dim")
+    absent = _absent([*(s.report for s in systems), *evaluation.baselines])
+    where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
     show(console, where, table, *absent, plain(headline, "bold"))
     if published:
-        show(console, plain("orig. WA: the original study's, on session 5, with a leaky validation part.", "dim"))
+        show(console, plain("orig. WA: of the original study, on session 5, with a leaky validation part.", "dim"))
 
 
 def _narrow(table: Table) -> None:
-    """Fold the heads of a review, and names where that is not enough, but never figures."""
+    """Fold the heads of a table of systems, and names if that is not enough, but never numbers."""
     table.padding = (0, 0, 0, 0)
     for place, column in enumerate(table.columns[1:]):
         column.width = len("0.000–0.000" if place == _INTERVAL else "0.000")
 
 
-def _standing(standing: "Standing", best: Mapping[str, float]) -> list[RenderableType]:
-    """The cells of one system; what is best of all is bold."""
-    wa, ua, macro, weighted = (
-        Text(figure(getattr(standing, name).value), "bold" if getattr(standing, name).value == best.get(name) else "")
-        for name in _FIGURES
-    )
-    interval = f"{standing.ua.low:.3f}–{standing.ua.high:.3f}"
-    n = str(standing.report.n // standing.n_seeds)
-    return [plain(standing.name), n, wa, ua, interval, macro, weighted, figure(standing.after.ece)]
+def _system_cells(system: "SystemResult", best: Mapping[str, float]) -> list[RenderableType]:
+    wa, ua, macro, weighted = _metrics({name: getattr(system, name).value for name in METRICS}, best)
+    interval = f"{system.ua.low:.3f}–{system.ua.high:.3f}"
+    n = str(system.report.n // system.n_seeds)
+    return [plain(system.name), n, wa, ua, interval, macro, weighted, figure(system.after.ece)]
 
 
-def _division(review: "Review") -> str:
-    """How the test part came to be, in a few words."""
-    known = ("split", "folds", "fold", "seeds")
-    found = [f"{name} {review.protocol[name]}" for name in known if name in review.protocol]
-    return ", ".join(found) or str(review.protocol.get("test part", ""))
+def _metrics(values: Mapping[str, float], best: Mapping[str, float]) -> list[Text]:
+    """The cells of the metrics; the best values are bold."""
+    return [Text(figure(value), "bold" if value == best.get(name) else "") for name, value in values.items()]
+
+
+def _division(evaluation: "Evaluation") -> str:
+    """The origin of the test part in a few words."""
+    protocol = evaluation.protocol
+    found = [f"{name} {protocol[name]}" for name in ("split", "folds", "fold", "seeds") if name in protocol]
+    return ", ".join(found) or str(protocol.get("test part", ""))
 
 
 def class_table(report: Report, *, console: Console | None = None) -> None:
     """Show count, recall, precision and F1 of each class."""
     table = new_table("class", "n", "recall", "precision", "F1")
-    for k, label in enumerate(report.labels):
-        n, answered = sum(report.confusion[k]), sum(row[k] for row in report.confusion)
-        f1 = 2 * report.confusion[k][k] / (n + answered) if n else None
-        table.add_row(plain(label), str(n), figure(report.recall[label]), figure(report.precision[label]), figure(f1))
+    for label, counts in zip(report.labels, report.confusion, strict=True):
+        values = (figure(of_class[label]) for of_class in (report.recall, report.precision, report.f1))
+        table.add_row(plain(label), str(sum(counts)), *values)
     show(console or stdout(), plain(f"Classes of {report.name}", "bold"), table, *_absent([report]))
 
 
 def confusion_table(report: Report, *, console: Console | None = None) -> None:
-    """Show the confusion matrix: rows truth, columns prediction, each cell a count and its share of the row.
+    """Show the confusion matrix: rows truth, columns prediction, in each cell a count and its share of the row.
 
-    A narrow terminal gets short column names, then shares below counts, then the columns in several tables.
+    On a narrow terminal column names get shorter, then shares go below counts, then the columns into several tables.
     """
     console = console or stdout()
     every = range(len(report.labels))
@@ -190,7 +187,7 @@ def trials_table(rows: Sequence[Mapping[str, Any]], *, console: Console | None =
     """Show the trials of a search, best first.
 
     Args:
-        rows: in the order to show them: "value" (None: none), "state" and "params" (name -> value).
+        rows: in the order to show them: "value" (or None), "state" and "params" (name -> value).
         console: instead of stdout.
     """
     table = new_table("rank", "value", "state", "parameters", left=0)
@@ -202,7 +199,7 @@ def trials_table(rows: Sequence[Mapping[str, Any]], *, console: Console | None =
 
 
 def new_table(*columns: str, left: int = 1) -> Table:
-    """A table whose first `left` columns are words and whose other ones are numbers."""
+    """A table whose first `left` columns are text and whose others are numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for k, name in enumerate(columns):
         table.add_column(plain(name), justify="left" if k < left else "right", overflow="fold")
@@ -214,14 +211,14 @@ def _setting(value: object) -> str:
 
 
 def _counted(n: int, counts: Mapping[str, int]) -> list[RenderableType]:
-    """The cells count, share and bar, the bar as a part of the largest count's."""
+    """The cells count, share and bar, the bar relative to the largest count."""
     share = n / max(sum(counts.values()), 1)
     percent = f"{share:.1%}" if share >= 0.0005 or not n else "<0.1%"
     return [str(n), percent, Text(blocks(n / max(*counts.values(), 1), 12).ljust(12), "blue")]
 
 
 def _absent(reports: Iterable[Report]) -> list[RenderableType]:
-    """The sentence that says which classes the averages leave out."""
+    """A sentence that names the classes that the averages leave out, if any."""
     names = dict.fromkeys(label for r in reports for label in r.labels if r.recall[label] is None)
     if not names:
         return []
@@ -229,7 +226,7 @@ def _absent(reports: Iterable[Report]) -> list[RenderableType]:
 
 
 def _confusion(report: Report, columns: Sequence[int], names: Sequence[str], between: str) -> Table:
-    """Some columns of the confusion matrix, with `between` a count and its share."""
+    """The chosen columns of the confusion matrix, with `between` between a count and its share."""
     table = new_table("", *(names[k] for k in columns), "n")
     for column in table.columns:
         column.no_wrap = True
@@ -241,7 +238,7 @@ def _confusion(report: Report, columns: Sequence[int], names: Sequence[str], bet
 
 
 def _heat(count: int, total: int, between: str, *, diagonal: bool) -> Text:
-    """One cell of the confusion matrix; a few of many are not called 0 %."""
+    """One cell of the confusion matrix; a small share is <1% and not 0%."""
     share = count / total if total else 0.0
     percent = MISSING if not total else "<1%" if 0 < share < 0.005 else f"{share:.0%}"
     colour = next((style for least, style in _HEAT if share >= least), "" if count else "dim")
@@ -254,7 +251,7 @@ def _fits(table: Table, console: Console) -> bool:
 
 
 def _parts(columns: Sequence[int], fits: Callable[[Sequence[int]], bool]) -> Iterator[Sequence[int]]:
-    """Consecutive columns, in each part as many as fit, one at least."""
+    """Consecutive columns, as many in each part as fit, at least one."""
     while columns:
         size = next((n for n in range(len(columns), 1, -1) if fits(columns[:n])), 1)
         yield columns[:size]

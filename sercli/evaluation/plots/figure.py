@@ -1,6 +1,5 @@
-"""What all pictures share: how a figure is made and saved, as a PNG or as SVG for a page, and the colours."""
+"""What all pictures share: making and saving a figure, as PNG or as SVG for a page, and the colours."""
 
-import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -16,9 +15,9 @@ from matplotlib.figure import Figure
 
 from sercli._system.files import write_atomic
 
-# Okabe and Ito's colours, which stay apart for every kind of colour vision; lines differ in dash and marker as well.
+# The palette of Okabe and Ito, safe for colour blindness; lines differ in dash and marker as well.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7F7F7F"
-INK = "#010101"  # of text and axes: in a page it becomes the colour of the page's own text
+INK = "#010101"  # of text and axes; in a page it is replaced by the colour of the text
 _DPI = 110
 _STYLE = {
     "text.parse_math": False,
@@ -26,7 +25,7 @@ _STYLE = {
     "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],  # Verdana is as wide, and on most machines
     "grid.color": INK,
     "grid.alpha": 0.13,
-    "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
+    "svg.fonttype": "none",  # text stays text, for search, copying and screen readers
     "svg.hashsalt": "ser",
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
 }
@@ -34,23 +33,24 @@ _CLEAR = dict.fromkeys(["figure.facecolor", "axes.facecolor"], "none")
 
 
 class Svg:
-    """In place of a file: takes up a picture as text that can stand in a page. See `as_svg`."""
+    """A target in memory, for `as_svg`."""
 
     text = ""
 
 
 Target = Path | Svg
+Draw = Callable[[Svg], None]
 
 
 @contextmanager
 def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
-    """A figure to draw on, saved at the end.
+    """A figure to draw on, which is saved at the end.
 
-    A user's own matplotlibrc has no say and the file names neither version nor date, so that its bytes repeat.
+    The user's matplotlibrc is ignored and the file has neither version nor date, so that its bytes are reproducible.
 
     Args:
         inches: width and height.
-        target: the PNG to write, or what takes up an SVG.
+        target: the PNG to write, or an `Svg`.
     """
     style: list[Any] = ["default", _STYLE, _CLEAR if isinstance(target, Svg) else {}]
     with matplotlib.style.context(style):
@@ -69,40 +69,25 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
     write_atomic(target, png.getvalue())
 
 
-def as_svg(draw: Callable[[Svg], None], *, label: str) -> str:
+def as_svg(draw: Draw, *, label: str, prefix: str = "") -> str:
     """A picture as one <svg> element for a page: no background, text and axes in the colour of the text around it.
 
-    Its ids begin with a hash of its own content, so that pictures on one page do not take each other's.
-
     Args:
-        draw: one of the picture functions, with all but its target: `lambda svg: confusion_picture(report, svg)`.
-        label: what it shows, for those who do not see it.
+        draw: one of the picture functions, with all but its target: `partial(confusion_picture, report)`.
+        label: what it shows, for screen readers.
+        prefix: of its ids, different for each picture on a page.
     """
     target = Svg()
     draw(target)
-    own = "p" + hashlib.sha256(target.text.encode()).hexdigest()[:10]
-    content = target.text[target.text.index("<svg") :]
-    content = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>|<metadata>.*?</metadata>", "", content, flags=re.DOTALL)
-    content = re.sub(r'<g id="[^"]*"', "<g", content)  # names that nothing refers to
-    content = re.sub(r' transform="rotate\(-?0 [^"]*"', "", content)
-    content = re.sub(r'( id="|url\(#|xlink:href="#)', rf"\g<1>{own}-", content)
-    content = re.sub(r'<text style="(?![^"]*fill:)', '<text style="fill: #000000; ', content)  # black is meant
-    content = re.sub(r"\s*\n\s*", "\n", content).replace(INK, "currentColor")
-    box = re.search(r'viewBox="[^"]*"', content)
-    assert box, "matplotlib gave an <svg> without a viewBox"
-    # What matplotlib says by a style sheet, which would hold for the whole page, stands in the element here.
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} '
-        f'width="{_width(box[0])}" role="img" aria-label="{escape(label)}" '
-        'style="max-width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt">'
-    )
-    return head + f"<title>{escape(label)}</title>" + content[content.index(">") + 1 :].strip()
+    svg = target.text[target.text.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)  # the style would hold for the whole page
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that nothing refers to
+    svg = re.sub(r'( id="|url\(#|xlink:href="#)', rf"\g<1>{prefix}", svg)
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    words = escape(label)
+    style = "max-width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt"
+    return svg.replace("<svg", f'<svg role="img" aria-label="{words}" style="{style}"', 1).strip()
 
 
 def _save(figure: Figure, target: Any, form: str, metadata: dict[str, Any]) -> None:
     figure.savefig(target, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
-
-
-def _width(view_box: str) -> int:
-    """In CSS pixels, of which an inch has 96; a view box is in points, of which it has 72."""
-    return round(float(view_box.rstrip('"').split()[2]) * 96 / 72)

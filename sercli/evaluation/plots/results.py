@@ -10,18 +10,18 @@ from matplotlib.ticker import MaxNLocator
 from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure
 from sercli.types import Array, EpochResult, Report
 
-_HEAT = LinearSegmentedColormap.from_list("ser", [f"{BLUE}00", BLUE])  # by how much of the page shines through
-_DARK = 0.87  # share of a row from which text is white, on a light page and on a dark one
+_HEAT = LinearSegmentedColormap.from_list("ser", [f"{BLUE}00", BLUE])  # by opacity, for light and dark pages
+_DARK = 0.87  # share of a row above which text is white, on light and dark pages
 
 
 def confusion_picture(report: Report, target: Target) -> None:
     """Draw the confusion matrix as a heat map of recall: each cell has its count and its share of the row.
 
-    Readable for 2 to 28 classes: the picture grows with them. A class without an utterance has a hatched row.
+    The picture grows with the number of classes, readable for 2 to 28. A class without utterances has a hatched row.
 
     Args:
         report: of one system.
-        target: the PNG to write, or what takes up an SVG.
+        target: the PNG to write, or an `Svg`.
     """
     counts = np.array(report.confusion)
     k = len(report.labels)
@@ -39,12 +39,12 @@ def confusion_picture(report: Report, target: Target) -> None:
 
 
 def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: int) -> None:
-    """Draw the losses and the validation UA of a training, with the epoch that was kept marked.
+    """Draw the losses and the validation UA of a training, and mark the epoch that was kept.
 
     Args:
         history: at least one epoch.
-        target: the PNG to write, or what takes up an SVG.
-        best_epoch: counted from 1, one of the history's.
+        target: the PNG to write, or an `Svg`.
+        best_epoch: counted from 1, in the history.
     """
     best = next((result for result in history if result.epoch == best_epoch), None)
     assert best is not None, f"epoch {best_epoch} is not in the history"
@@ -66,12 +66,12 @@ def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: 
 
 
 def trials_picture(values: Sequence[float | None], states: Sequence[str], target: Target) -> None:
-    """Draw how a search went: the validation UA of each trial and the best so far.
+    """Draw the validation UA of each trial of a search, and the best so far.
 
     Args:
-        values: (N,) of the trials in their order; None where a trial gave none.
+        values: (N,) of the trials in their order; None for a trial without one.
         states: (N,) as Optuna names them ("COMPLETE", "PRUNED", "FAIL", ...), in any case.
-        target: the PNG to write, or what takes up an SVG.
+        target: the PNG to write, or an `Svg`.
     """
     assert len(values) == len(states), f"{len(values)} values and {len(states)} states"
     y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
@@ -92,7 +92,7 @@ def trials_picture(values: Sequence[float | None], states: Sequence[str], target
 
 
 def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
-    """Count over percentage; a pale 0 where nobody was put, hatches where a class has no utterance."""
+    """Count over percentage; a pale 0 in an empty cell, hatches in the row of a class without utterances."""
     k = len(counts)
     size = float(np.clip(15 - k, 8.5, 12))
     for row in range(k):
@@ -107,14 +107,14 @@ def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
 
 
 def _cell(count: int, share: float) -> str:
-    """Two lines, where a single utterance of many is not called 0 %."""
+    """Count and percentage in two lines; a small share is <1% and not 0%."""
     if not count:
         return "0"
     return f"{count}\n{share:.0%}" if share >= 0.005 else f"{count}\n<1%"
 
 
 def _name_classes(axes: Axes, report: Report, counts: Array) -> None:
-    """Label both sides, with the number of utterances at the true one, and draw lines between the cells."""
+    """Label both axes, the true one with the number of utterances, and draw lines between the cells."""
     places = np.arange(len(report.labels))
     rows = [f"{label} ({n or 'none'})" for label, n in zip(report.labels, counts.sum(axis=1).tolist(), strict=True)]
     axes.set_xticks(places, report.labels)
@@ -141,7 +141,7 @@ def _mark_best(axes: Axes, epoch: int, value: float, text: str) -> None:
 
 
 def _draw_best_so_far(axes: Axes, finished: Array) -> None:
-    """A staircase; NaN entries are trials that did not finish, which fmax passes over."""
+    """A step line; unfinished trials are NaN, which fmax ignores."""
     if np.isfinite(finished).any():
         best = np.fmax.accumulate(finished)
         label = f"best so far ({best[-1]:.3f})"
@@ -150,7 +150,7 @@ def _draw_best_so_far(axes: Axes, finished: Array) -> None:
 
 
 def _draw_trials(axes: Axes, y: Array, chosen: Array, label: str, *, marker: str, color: str) -> None:
-    """Points at their values; those without one stand on the lower edge."""
+    """Points at their values; those without a value are on the lower edge."""
     if not chosen.any():
         return
     numbers = np.arange(1, len(y) + 1)

@@ -1,4 +1,4 @@
-"""Pictures of a review: systems with their intervals, how far confidence can be believed, what doubt would save."""
+"""Pictures of an evaluation: systems with their intervals, reliability diagrams, risk by coverage."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,21 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure
-from sercli.evaluation.results import Standing
+from sercli.evaluation.results import SystemResult
 from sercli.types import Report
 
 _OF_MODALITY = {"acoustic": (ORANGE, "s"), "linguistic": (BLUE, "o"), "both": (GREEN, "D")}
 _COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", GREY)
-_DASHES = ("-", "--", "-.", ":")  # four and seven: only the 29th curve is like the first
+_DASHES = ("-", "--", "-.", ":")  # four and seven: the 29th curve is the first to repeat
 
 
-def intervals_picture(systems: Sequence[Standing], baselines: Sequence[Report], target: Target) -> None:
-    """Draw the UA of systems with its 95 % interval, one below the other, and lines where the baselines lie.
+def intervals_picture(systems: Sequence[SystemResult], baselines: Sequence[Report], target: Target) -> None:
+    """Draw the UA of systems with its 95 % interval, one below the other, and a line for each baseline.
 
     Args:
         systems: in the order to show, the first at the top; at least one.
-        baselines: of which each distinct UA has a line.
-        target: the PNG to write, or what takes up an SVG.
+        baselines: those of equal UA share a line.
+        target: the PNG to write, or an `Svg`.
     """
     with new_figure((7.5, 1.3 + 0.34 * len(systems)), target) as figure:
         axes = figure.add_subplot()
@@ -47,26 +47,26 @@ def intervals_picture(systems: Sequence[Standing], baselines: Sequence[Report], 
         figure.legend(frameon=False, loc="outside upper left", ncols=5)
 
 
-def reliability_picture(system: Standing, target: Target) -> None:
-    """Draw how often answers are right against how sure they are, and how many there are of each confidence.
+def reliability_picture(system: SystemResult, target: Target) -> None:
+    """Draw accuracy against confidence, and the share of the predictions in each bin.
 
     Args:
         system: with at least one bin.
-        target: the PNG to write, or what takes up an SVG.
+        target: the PNG to write, or an `Svg`.
     """
     confidence = np.array([group.confidence for group in system.reliability])
     accuracy = np.array([group.accuracy for group in system.reliability])
     n = np.array([group.n for group in system.reliability])
     with new_figure((4.2, 4.6), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-        upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2, label="as sure as right")
+        upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2, label="perfectly calibrated")
         upper.vlines(confidence, confidence, accuracy, color=RED, linewidth=2, alpha=0.5)
-        upper.plot(confidence, accuracy, color=BLUE, marker="o", markersize=4.5, label="answers")
-        upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="Share that is right")
+        upper.plot(confidence, accuracy, color=BLUE, marker="o", markersize=4.5, label="predictions")
+        upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="Accuracy")
         upper.set_title(f"{system.name}\nECE {system.before.ece:.1%} before, {system.after.ece:.1%} after", fontsize=11)
         upper.legend(frameon=False, loc="upper left")
         lower.bar(confidence, n / n.sum(), width=0.04, color=BLUE)
-        lower.set(xlabel="Confidence", ylabel="Answers")
+        lower.set(xlabel="Confidence", ylabel="Predictions")
         lower.yaxis.set_major_locator(MaxNLocator(2))
         for axes in (upper, lower):
             axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -75,12 +75,12 @@ def reliability_picture(system: Standing, target: Target) -> None:
             axes.set_axisbelow(True)
 
 
-def risk_coverage_picture(systems: Sequence[Standing], target: Target) -> None:
-    """Draw the share of errors among the answers that are given when the unsure ones are held back.
+def risk_coverage_picture(systems: Sequence[SystemResult], target: Target) -> None:
+    """Draw the risk (share of wrong predictions) by coverage, when the least confident predictions are withheld.
 
     Args:
         systems: a curve each, in the order of the legend; at least one.
-        target: the PNG to write, or what takes up an SVG.
+        target: the PNG to write, or an `Svg`.
     """
     with new_figure((7.0, 4.2), target) as figure:
         axes = figure.add_subplot()
@@ -89,9 +89,9 @@ def risk_coverage_picture(systems: Sequence[Standing], target: Target) -> None:
             coverage, risk = np.array(system.risk_coverage).T
             axes.plot(coverage, risk, dash, color=colour, linewidth=1.8, label=system.name)
             axes.plot(coverage[-1:], risk[-1:], "o", color=colour, markersize=4)
-        axes.set(xlim=(0, 1.01), xlabel="Share of utterances that get an answer, the surest first")
+        axes.set(xlim=(0, 1.01), xlabel="Coverage, the most confident predictions first")
         axes.set_ylim(bottom=0)
-        axes.set_ylabel("Share of answers that are wrong")
+        axes.set_ylabel("Risk")
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.grid()

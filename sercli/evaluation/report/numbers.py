@@ -1,16 +1,16 @@
-"""How figures are written: shares in percent, a dash for what is not known, a true minus sign."""
+"""Numbers as text: shares in percent, a dash for an undefined value, a true minus sign."""
 
 import math
 import re
 
-from sercli.evaluation.results import Figure
+from sercli.evaluation.results import Estimate
 
 MISSING = "–"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share without its sign: the heads of tables have it.
+    """A share in percent, without the % sign.
 
     >>> percent(0.5403), percent(None)
     ('54.0', '–')
@@ -19,7 +19,7 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def points(value: float | None) -> str:
-    """A difference of shares in percentage points, always with its sign.
+    """A difference of shares in percentage points, with its sign.
 
     >>> points(0.031), points(-0.002), points(-0.0001)
     ('+3.1', '−0.2', '0.0')
@@ -30,13 +30,13 @@ def points(value: float | None) -> str:
     return "0.0" if float(text) == 0 else _minus(text)
 
 
-def interval(figure: Figure) -> str:
-    """Its two ends in percent.
+def interval(estimate: Estimate) -> str:
+    """Both ends of an interval in percent.
 
-    >>> interval(Figure(0.02, -0.004, 0.044))
+    >>> interval(Estimate(0.02, -0.004, 0.044))
     '−0.4 to 4.4'
     """
-    return f"{percent(figure.low)} to {percent(figure.high)}"
+    return f"{percent(estimate.low)} to {percent(estimate.high)}"
 
 
 def probability(p: float | None) -> str:
@@ -51,12 +51,12 @@ def probability(p: float | None) -> str:
 
 
 def decimals(value: float | None, digits: int = 3) -> str:
-    """A number that is no share."""
+    """A number that is not a share."""
     return MISSING if value is None or not math.isfinite(value) else _minus(f"{value:.{digits}f}")
 
 
 def fact(value: str | int | float) -> str:
-    """A value of the review's tables of facts.
+    """A value of a table of facts.
 
     >>> fact(1440), fact(1.4799), fact("speakers")
     ('1,440', '1.48', 'speakers')
@@ -71,7 +71,7 @@ def fact(value: str | int | float) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without what no document may have, as a file's name may: control characters, bytes that are no letters."""
+    """Text without control characters and lone surrogates, which a file name may have but a document may not."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 

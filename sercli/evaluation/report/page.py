@@ -1,22 +1,20 @@
-"""The report page: one HTML file that holds all it needs and asks no network for anything."""
+"""The report page: one HTML file that contains everything it needs and loads nothing from the network."""
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
-from itertools import groupby
+from itertools import count, groupby
 
 import jinja2
 from markupsafe import Markup
 
 from sercli.evaluation import plots
+from sercli.evaluation.metrics import METRICS
 from sercli.evaluation.report import findings, numbers
-from sercli.evaluation.report.pictures import Album
-from sercli.evaluation.results import Review, Slice, Standing
-from sercli.types import Report
+from sercli.evaluation.results import Evaluation, Slice, SystemResult
 
+_COVERAGES = (0.25, 0.5, 0.75, 1.0)  # at which the table has the risk
 _FILTERS = {
     "percent": numbers.percent,
     "points": numbers.points,
@@ -27,137 +25,74 @@ _FILTERS = {
     "listed": findings.listed,
     "plain": lambda key: key.replace("_", " "),
 }
-_SIDES = {"acoustic": "sound", "linguistic": "words", "both": "sound and words"}
-_FIGURES = ("ua", "wa", "macro_f1", "weighted_f1")
-_SHARES = (0.25, 0.5, 0.75, 1.0)  # of the utterances, for which the risk is tabled
 
 
-@dataclass(frozen=True)
-class _ClassRow:
-    """A class as one system knows it."""
-
-    label: str
-    n: int  # utterances, of one seed
-    recall: float | None
-    precision: float | None
-    f1: float | None
-    taken_for: tuple[str, float] | None
-
-
-@dataclass(frozen=True)
-class _Chapter:
-    """A system with what its part of the page shows of it."""
-
-    standing: Standing
-    anchor: str
-    classes: tuple[_ClassRow, ...]
-    confused: findings.Confused | None
-    slices: tuple[tuple[str, tuple[Slice, ...]], ...]  # by what they have in common
-    risks: tuple[float | None, ...]  # at `_SHARES`
-    confusion: Markup
-    reliability: Markup | None
-
-
-def page(review: Review) -> str:
-    """The whole evaluation as one HTML page, the answer first. The same review gives the same bytes.
+def page(evaluation: Evaluation) -> str:
+    """The evaluation as one HTML page, the result first. Equal evaluations give equal bytes.
 
     Args:
-        review: with one system at least.
+        evaluation: of at least one system.
     """
-    assert review.systems, "a review of no system has nothing to show"
-    album = Album()
-    intervals, curves = _overview(review, album)
-    chapters = [_chapter(standing, place, album) for place, standing in enumerate(review.systems, start=1)]
+    assert evaluation.systems, "an evaluation of no system has nothing to show"
+    systems = evaluation.systems
+    names = findings.listed([system.name for system in systems])
     script = _text("page.js")
+    prefixes = (f"p{n}-" for n in count(1))
+
+    def picture(draw: plots.Draw, label: str) -> Markup:
+        return Markup(plots.as_svg(draw, label=label, prefix=next(prefixes)))
+
     text = _template().render(
-        review=review,
-        title=f"Emotion recognition on {review.data['corpus']}" if "corpus" in review.data else "Emotion recognition",
-        headline=findings.headline(review),
-        findings=findings.findings(review),
-        counts=_counts(review.systems[0]),
-        best=_best(review.systems),
-        significant=findings.significant,
-        figures=_FIGURES,
-        shares=_SHARES,
-        sides=_SIDES,
-        intervals=intervals,
-        curves=curves,
-        chapters=chapters,
-        css=Markup(_text("page.css")) + album.css(),
+        evaluation=evaluation,
+        title=f"Emotion recognition on {evaluation.data['corpus']}"
+        if "corpus" in evaluation.data
+        else "Emotion recognition",
+        headline=findings.headline(evaluation),
+        findings=findings.findings(evaluation),
+        counts=_counts(systems[0]),
+        best={name: max(round(getattr(system, name).value, 3) for system in systems) for name in METRICS},
+        metrics=("ua", "wa", "macro_f1", "weighted_f1"),
+        coverages=_COVERAGES,
+        modalities={"acoustic": "audio", "linguistic": "text", "both": "audio and text"},
+        by_kind=_by_kind,
+        counts_of=_counts,
+        intervals=picture(
+            partial(plots.intervals_picture, systems, evaluation.baselines),
+            f"UA with its 95 % interval of {names}; the table of results has the numbers.",
+        ),
+        curves=picture(
+            partial(plots.risk_coverage_picture, systems),
+            f"Risk by coverage of {names}; the table of confidence has some of the numbers.",
+        ),
+        confusions=[
+            picture(
+                partial(plots.confusion_picture, system.report),
+                f"Confusion matrix of {system.name}; the table below has its counts.",
+            )
+            for system in systems
+        ],
+        reliabilities=[
+            picture(
+                partial(plots.reliability_picture, system),
+                f"Accuracy by confidence of {system.name}; the table of confidence summarises it.",
+            )
+            for system in systems
+        ],
+        css=Markup(_text("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return numbers.printable(text)
 
 
-def _overview(review: Review, album: Album) -> tuple[Markup, Markup | None]:
-    """The pictures in which all systems are."""
-    names = findings.listed([system.name for system in review.systems])
-    intervals = plots.as_svg(
-        lambda svg: plots.intervals_picture(review.systems, review.baselines, svg),
-        label=f"UA with its 95 % interval of {names}; the figures are in the table of results.",
-    )
-    curved = [system for system in review.systems if system.risk_coverage]
-    if not curved:
-        return album.add(intervals), None
-    curves = plots.as_svg(
-        lambda svg: plots.risk_coverage_picture(curved, svg),
-        label=f"Share of wrong answers by share of answered utterances of {names}; some figures are in the table.",
-    )
-    return album.add(intervals), album.add(curves)
+def _counts(system: SystemResult) -> dict[str, int]:
+    """Utterances of each class; the confusion matrix counts them once per seed."""
+    report = system.report
+    return {label: sum(row) // system.n_seeds for label, row in zip(report.labels, report.confusion, strict=True)}
 
 
-def _chapter(standing: Standing, place: int, album: Album) -> _Chapter:
-    confusion = plots.as_svg(
-        lambda svg: plots.confusion_picture(standing.report, svg),
-        label=f"Confusion matrix of {standing.name}; its counts are in the table below.",
-    )
-    reliability = plots.as_svg(
-        lambda svg: plots.reliability_picture(standing, svg),
-        label=f"Accuracy by confidence of {standing.name}; its figures are in the table of confidence.",
-    )
-    return _Chapter(
-        standing=standing,
-        anchor=f"system-{place}",
-        classes=tuple(_class_rows(standing)),
-        confused=findings.most_confused(standing.report),
-        slices=tuple((by, tuple(found)) for by, found in groupby(standing.slices, key=lambda found: found.by)),
-        risks=tuple(findings.risk_at(standing.risk_coverage, share) for share in _SHARES),
-        confusion=album.add(confusion),
-        reliability=album.add(reliability) if standing.reliability else None,
-    )
-
-
-def _class_rows(standing: Standing) -> list[_ClassRow]:
-    report = standing.report
-    return [
-        _ClassRow(
-            label=label,
-            n=n,
-            recall=report.recall[label],
-            precision=report.precision[label],
-            f1=_f1(report, k),
-            taken_for=findings.taken_for(report, label),
-        )
-        for k, (label, n) in enumerate(_counts(standing).items())
-    ]
-
-
-def _f1(report: Report, k: int) -> float | None:
-    """Of one class; None where it has no utterance, as in `metrics.report`."""
-    occurs, answered = sum(report.confusion[k]), sum(row[k] for row in report.confusion)
-    return 2 * report.confusion[k][k] / (occurs + answered) if occurs else None
-
-
-def _counts(standing: Standing) -> dict[str, int]:
-    """Utterances of each class: the confusion matrix has them once for each seed."""
-    report = standing.report
-    return {label: sum(row) // standing.n_seeds for label, row in zip(report.labels, report.confusion, strict=True)}
-
-
-def _best(systems: Sequence[Standing]) -> dict[str, float]:
-    """The highest value of each figure, as tables round it, to be set in bold where there are several systems."""
-    return {name: max(round(getattr(system, name).value, 3) for system in systems) for name in _FIGURES}
+def _by_kind(slices: tuple[Slice, ...]) -> list[tuple[str, list[Slice]]]:
+    return [(by, list(found)) for by, found in groupby(slices, key=lambda found: found.by)]
 
 
 @cache
@@ -170,9 +105,15 @@ def _template() -> jinja2.Template:
         loader=jinja2.FunctionLoader(_text),
     )
     environment.filters.update(_FILTERS)
+    environment.globals.update(
+        significant=findings.significant,
+        most_confused=findings.most_confused,
+        taken_for=findings.taken_for,
+        risk_at=findings.risk_at,
+    )
     return environment.get_template("page.html")
 
 
 def _text(name: str) -> str:
-    """A file that lies beside this one."""
+    """A file next to this one."""
     return resources.files("sercli.evaluation.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,23 +1,20 @@
-"""The figures of a review for papers (LaTeX) and for further analysis (one tidy CSV)."""
+"""The metrics of an evaluation for papers (LaTeX) and for further analysis (one tidy CSV)."""
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from sercli.evaluation.report.numbers import MISSING, percent
-from sercli.evaluation.results import Calibration, Difference, Figure, Review, Slice, Standing
+from sercli.evaluation.results import Difference, Estimate, Evaluation, SystemResult
 from sercli.types import Report
 
 COLUMNS = ("system", "against", "by", "of", "figure", "value", "low", "high", "deviation", "n")
 """Of the CSV: see `csv_table`."""
 
-_FIGURES = {"ua": "UA", "wa": "WA", "macro_f1": "Macro-F1", "weighted_f1": "Weighted F1"}
-_WHOLE = (
-    "ua",
-    "wa",
-)  # the figures that a paper's table has with interval and deviation: with more it would be too wide
-# "[" and "*" after the end of a row would be read as arguments of it.
+_METRICS = {"ua": "UA", "wa": "WA", "macro_f1": "Macro-F1", "weighted_f1": "Weighted F1"}
+_WITH_INTERVAL = ("ua", "wa")  # in LaTeX; with more the table would be too wide
+# LaTeX would read "[" and "*" after the end of a row as its arguments.
 _ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -38,37 +35,37 @@ _ESCAPES = str.maketrans(
 Row = dict[str, str | int | float | None]
 
 
-def latex(review: Review) -> str:
+def latex(evaluation: Evaluation) -> str:
     r"""Two tables for a paper, with the rules of booktabs: the results with intervals, the recall of each class.
 
     The document needs `\usepackage{booktabs}`, and for names beyond ASCII a compiler that reads UTF-8.
     """
-    note = f"% Needs \\usepackage{{booktabs}}. Made by: {_one_line(review.command)}"
-    return "\n".join([note, _results(review), _recalls(review)])
+    note = f"% Needs \\usepackage{{booktabs}}. Made by: {_one_line(evaluation.command)}"
+    return "\n".join([note, _results(evaluation), _recalls(evaluation)])
 
 
-def csv_table(review: Review) -> str:
-    """All figures in one long table, a figure a row; shares are fractions, cells without meaning are empty.
+def csv_table(evaluation: Evaluation) -> str:
+    """All values in one long table, one per table row; shares are fractions, undefined cells are empty.
 
-    - `system`: whose figure it is; baselines have their rows too.
-    - `against`: of a difference the second system; the value is that of `system` minus it.
-    - `by`, `of`: on which utterances: empty for all, else "class" and a class or what a slice has in common and its
+    - `system`: a system or a baseline.
+    - `against`: the second system of a difference; the value is that of `system` minus it.
+    - `by`, `of`: which utterances: empty for all, else "class" and a class, or what a slice has in common and its
       value.
     - `figure`: ua, wa, macro_f1, weighted_f1; recall and precision of a class, answered:X for how many of a class were
-      called X; ece, nll, brier with the temperature, ece_before, ... without it; ua and wa of slices and differences;
-      p_ua, p_holm, p_mcnemar of differences; published_wa; word_error_rate, whose system is a recogniser.
+      predicted as X; ece, nll, brier with temperature scaling, ece_before, ... without it; ua and wa of slices and
+      differences; p_ua, p_holm, p_mcnemar of differences; published_wa; word_error_rate, whose system is a recogniser.
     - `value`, `low`, `high` (95 % interval), `deviation` (over seeds), `n` (utterances; over seeds: summed).
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in _rows(review):
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+    for row in _rows(evaluation):
+        writer.writerow(row)
     return text.getvalue()
 
 
 def escaped(text: str) -> str:
-    r"""Text that LaTeX sets as it is.
+    r"""Text with LaTeX's special characters escaped.
 
     >>> escaped("50 % of {a_b}")
     '50 \\% of \\{a\\_b\\}'
@@ -76,47 +73,47 @@ def escaped(text: str) -> str:
     return _one_line(text).translate(_ESCAPES)
 
 
-def _results(review: Review) -> str:
-    """Systems above, baselines below a rule; accuracies with intervals and, over several seeds, deviations."""
-    published = any(system.published is not None for system in review.systems)
-    head = ["System", *_FIGURES.values(), *(["Published WA"] if published else [])]
+def _results(evaluation: Evaluation) -> str:
+    """The table of systems and, below a rule, baselines; UA and WA with intervals and deviations over seeds."""
+    published = any(system.published is not None for system in evaluation.systems)
+    head = ["System", *_METRICS.values(), *(["Published WA"] if published else [])]
     rows = [
         [
             escaped(s.name),
-            *(_cell_of(getattr(s, name), whole=name in _WHOLE) for name in _FIGURES),
+            *(_cell_of(getattr(s, name), interval=name in _WITH_INTERVAL) for name in _METRICS),
             *([percent(s.published)] * published),
         ]
-        for s in review.systems
+        for s in evaluation.systems
     ]
     below = [
-        [escaped(b.name), *(percent(getattr(b, name)) for name in _FIGURES), *([MISSING] * published)]
-        for b in review.baselines
+        [escaped(b.name), *(percent(getattr(b, name)) for name in _METRICS), *([MISSING] * published)]
+        for b in evaluation.baselines
     ]
-    over = [f"{key.replace('_', ' ')}: {value}" for key, value in review.protocol.items() if "sha256" not in key]
-    seeded = any(system.n_seeds > 1 for system in review.systems)
+    over = [f"{key.replace('_', ' ')}: {value}" for key, value in evaluation.protocol.items() if "sha256" not in key]
+    several = any(system.n_seeds > 1 for system in evaluation.systems)
+    seeded = ", after $\\pm$ the standard deviation over seeds" if several else ""
     caption = (
-        f"{escaped(review.question)} In \\%; in brackets the 95\\,\\% interval"
-        f"{', after the sign the standard deviation over seeds' if seeded else ''}. {escaped('; '.join(over))}."
-        + (" Leaky: parts share speakers." if review.leaky else "")
+        f"{escaped(evaluation.question)} In \\%; in brackets the 95\\,\\% interval"
+        f"{seeded}. {escaped('; '.join(over))}." + (" Leaky: parts share speakers." if evaluation.leaky else "")
     )
     return _table(caption, "results", head, rows, below)
 
 
-def _recalls(review: Review) -> str:
-    """Classes as columns or as rows, whichever makes the narrower table."""
-    names = [escaped(system.name) for system in review.systems]
-    labels = [escaped(label) for label in review.labels]
-    cells = [[percent(system.report.recall[label]) for label in review.labels] for system in review.systems]
+def _recalls(evaluation: Evaluation) -> str:
+    """The table of recalls, with classes as columns or rows, whichever is narrower."""
+    names = [escaped(system.name) for system in evaluation.systems]
+    labels = [escaped(label) for label in evaluation.labels]
+    cells = [[percent(system.report.recall[label]) for label in evaluation.labels] for system in evaluation.systems]
     if _width(names, labels) <= _width(labels, names):
         head, rows = ["System", *labels], [[name, *values] for name, values in zip(names, cells, strict=True)]
     else:
-        turned = zip(labels, zip(*cells, strict=True), strict=True)
-        head, rows = ["Class", *names], [[label, *values] for label, values in turned]
+        transposed = zip(labels, zip(*cells, strict=True), strict=True)
+        head, rows = ["Class", *names], [[label, *values] for label, values in transposed]
     return _table("Recall of each class in \\%.", "recall", head, rows, [])
 
 
 def _width(rows: Sequence[str], columns: Sequence[str]) -> int:
-    """About how many letters wide a table of percentages is."""
+    """The approximate width of a table of percentages, in letters."""
     return max(map(len, rows)) + sum(max(len(name), 4) + 1 for name in columns)
 
 
@@ -127,7 +124,7 @@ def _table(
     rows: Sequence[Sequence[str]],
     below: Sequence[Sequence[str]],
 ) -> str:
-    """One floating table; cells are LaTeX already, but for dashes."""
+    """One floating table; the cells are LaTeX but for dashes and minus signs."""
 
     def lines(part: Sequence[Sequence[str]]) -> list[str]:
         return [
@@ -155,42 +152,41 @@ def _table(
     )
 
 
-def _cell_of(figure: Figure, *, whole: bool) -> str:
-    if not whole:
-        return percent(figure.value)
-    deviation = "" if figure.deviation is None else f"\\,$\\pm$\\,{percent(figure.deviation)}"
-    return f"{percent(figure.value)}{deviation} [{percent(figure.low)}, {percent(figure.high)}]"
+def _cell_of(estimate: Estimate, *, interval: bool) -> str:
+    if not interval:
+        return percent(estimate.value)
+    deviation = "" if estimate.deviation is None else f"\\,$\\pm$\\,{percent(estimate.deviation)}"
+    return f"{percent(estimate.value)}{deviation} [{percent(estimate.low)}, {percent(estimate.high)}]"
 
 
-def _rows(review: Review) -> Iterator[Row]:
-    """All rows of the CSV, as far as they have something in a column."""
-    for standing in review.systems:
-        yield from _standing_rows(standing)
-    for report in review.baselines:
-        yield from ({"system": report.name, "figure": f, "value": getattr(report, f), "n": report.n} for f in _FIGURES)
+def _rows(evaluation: Evaluation) -> Iterator[Row]:
+    """All rows of the CSV; columns without a value are left out."""
+    for system in evaluation.systems:
+        yield from _system_rows(system)
+    for report in evaluation.baselines:
+        for name in _METRICS:
+            yield {"system": report.name, "figure": name, "value": getattr(report, name), "n": report.n}
         yield from _class_rows(report.name, report)
-    for found in review.differences:
+    for found in evaluation.differences:
         yield from _difference_rows(found)
-    for engine, rate in review.word_errors.items():
+    for engine, rate in evaluation.word_errors.items():
         yield {"system": engine, "figure": "word_error_rate", "value": rate}
 
 
-def _standing_rows(standing: Standing) -> Iterator[Row]:
-    for name in _FIGURES:
-        figure: Figure = getattr(standing, name)
-        yield {"system": standing.name, "figure": name, **_figure(figure), "n": standing.report.n}
-    if standing.published is not None:
-        yield {"system": standing.name, "figure": "published_wa", "value": standing.published}
-    yield from _calibration_rows(standing.name, standing.before, "_before")
-    yield from _calibration_rows(standing.name, standing.after, "")
-    yield from _class_rows(standing.name, standing.report)
-    for found in standing.slices:
-        yield from _slice_rows(standing.name, found)
-
-
-def _calibration_rows(system: str, found: Calibration, suffix: str) -> Iterator[Row]:
-    for name in ("ece", "nll", "brier"):
-        yield {"system": system, "figure": name + suffix, "value": getattr(found, name)}
+def _system_rows(system: SystemResult) -> Iterator[Row]:
+    about: Row = {"system": system.name}
+    for name in _METRICS:
+        yield {**about, "figure": name, **_values(getattr(system, name)), "n": system.report.n}
+    if system.published is not None:
+        yield {**about, "figure": "published_wa", "value": system.published}
+    for calibration, suffix in ((system.before, "_before"), (system.after, "")):
+        for name, value in asdict(calibration).items():
+            yield {**about, "figure": name + suffix, "value": value}
+    yield from _class_rows(system.name, system.report)
+    for found in system.slices:
+        for name in ("ua", "wa"):
+            of_slice: Row = {"by": found.by, "of": found.value, "figure": name, "value": getattr(found, name)}
+            yield {**about, **of_slice, "n": found.n}
 
 
 def _class_rows(system: str, report: Report) -> Iterator[Row]:
@@ -198,33 +194,20 @@ def _class_rows(system: str, report: Report) -> Iterator[Row]:
         about: Row = {"system": system, "by": "class", "of": label, "n": sum(counts)}
         yield {**about, "figure": "recall", "value": report.recall[label]}
         yield {**about, "figure": "precision", "value": report.precision[label]}
-        for answer, count in zip(report.labels, counts, strict=True):
-            yield {**about, "figure": f"answered:{answer}", "value": count}
-
-
-def _slice_rows(system: str, found: Slice) -> Iterator[Row]:
-    for name in ("ua", "wa"):
-        about: Row = {"system": system, "by": found.by, "of": found.value, "n": found.n}
-        yield {**about, "figure": name, "value": getattr(found, name)}
+        for predicted, count in zip(report.labels, counts, strict=True):
+            yield {**about, "figure": f"answered:{predicted}", "value": count}
 
 
 def _difference_rows(found: Difference) -> Iterator[Row]:
     about: Row = {"system": found.first, "against": found.second}
-    yield {**about, "figure": "ua", **_figure(found.ua)}
-    yield {**about, "figure": "wa", **_figure(found.wa)}
+    yield {**about, "figure": "ua", **_values(found.ua)}
+    yield {**about, "figure": "wa", **_values(found.wa)}
     for name in ("p_ua", "p_holm", "p_mcnemar"):
         yield {**about, "figure": name, "value": getattr(found, name)}
 
 
-def _figure(figure: Figure) -> Row:
-    return {"value": figure.value, "low": figure.low, "high": figure.high, "deviation": figure.deviation}
-
-
-def _cell(value: str | int | float | None) -> str | int | float:
-    """Plain numbers with all their digits; nothing where there is none."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    return float(value) if isinstance(value, float) else value
+def _values(estimate: Estimate) -> Row:
+    return asdict(estimate)
 
 
 def _one_line(text: str) -> str:

@@ -1,11 +1,11 @@
-"""Reviews that could have been measured: answers are drawn by chance, and most figures are those of the answers."""
+"""Made-up but plausible evaluations: predictions are drawn at random, and most values are measured on them."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from sercli.evaluation import metrics
-from sercli.evaluation.results import Bin, Calibration, Difference, Figure, Mistake, Review, Slice, Standing
+from sercli.evaluation.results import Bin, Calibration, Difference, Estimate, Evaluation, Mistake, Slice, SystemResult
 
 EIGHT = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 FOUR = ("neutral", "happiness", "sadness", "anger")
@@ -21,14 +21,14 @@ _SYSTEMS = (
 )
 
 
-def review(n_systems=5, labels=EIGHT, n_seeds=3, absent=(), n=480, **changed):
-    """A review of the first systems of a list, each with some utterances of every class that is not absent."""
+def evaluation(n_systems=5, labels=EIGHT, n_seeds=3, absent=(), n=480, **changed):
+    """An evaluation of the first systems of a list, each with some utterances of every class that is not absent."""
     present = [label for label in labels if label not in absent]
     truth = [present[k % len(present)] for k in range(n)]
-    standings = [_standing(place, labels, truth, n_seeds) for place in range(n_systems)]
-    systems = sorted(standings, key=lambda system: -system.ua.value)
+    made = [_system(place, labels, truth, n_seeds) for place in range(n_systems)]
+    systems = sorted(made, key=lambda system: -system.ua.value)
     pairs = [(a, b) for a in range(n_systems) for b in range(a + 1, n_systems)]
-    plain = Review(
+    plain = Evaluation(
         question="Which of these systems tells the emotion best in the voice of an actor whom it never heard?",
         labels=tuple(labels),
         data={"corpus": "RAVDESS", "licence": "CC BY-NC-SA 4.0", "utterances": n, "speakers": 24, "hours": 1.4799}
@@ -46,7 +46,7 @@ def review(n_systems=5, labels=EIGHT, n_seeds=3, absent=(), n=480, **changed):
     return replace(plain, **changed)
 
 
-def _standing(place, labels, truth, n_seeds):
+def _system(place, labels, truth, n_seeds):
     name, modality, level = _SYSTEMS[place]
     rng = np.random.default_rng(place)
     seeds = [_answers(rng, labels, truth, level) for _ in range(n_seeds)]
@@ -56,15 +56,15 @@ def _standing(place, labels, truth, n_seeds):
     right = np.array([a == b for a, b in zip(answers, truth * n_seeds, strict=True)])
     confidence = np.clip(rng.beta(4, 2, len(right)) + 0.12 * right, 0.15, 0.995)
     slices = _slices(rng, pooled)
-    return Standing(
+    return SystemResult(
         name=name,
         modality=modality,
         n_seeds=n_seeds,
         report=pooled,
-        wa=_figure(reports, "wa"),
-        ua=_figure(reports, "ua"),
-        macro_f1=_figure(reports, "macro_f1"),
-        weighted_f1=_figure(reports, "weighted_f1"),
+        wa=_estimate(reports, "wa"),
+        ua=_estimate(reports, "ua"),
+        macro_f1=_estimate(reports, "macro_f1"),
+        weighted_f1=_estimate(reports, "weighted_f1"),
         before=Calibration(0.113 + 0.01 * place, 1.652, 0.571),
         after=Calibration(0.042 + 0.004 * place, 1.302, 0.533),
         reliability=_bins(confidence, right),
@@ -89,18 +89,18 @@ def _answers(rng, labels, truth, level):
     return answers
 
 
-def _figure(reports, name):
+def _estimate(reports, name):
     values = [getattr(report, name) for report in reports]
     mean = float(np.mean(values))
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Figure(mean, max(mean - 0.041, 0.0), min(mean + 0.038, 1.0), deviation)
+    return Estimate(mean, max(mean - 0.041, 0.0), min(mean + 0.038, 1.0), deviation)
 
 
 def _difference(first, second, n_pairs):
     gap = first.ua.value - second.ua.value
     p = float(np.exp(-abs(gap) * 90))
-    ua = Figure(gap, gap - 0.03, gap + 0.03)
-    wa = Figure(first.wa.value - second.wa.value, gap - 0.03, gap + 0.03)
+    ua = Estimate(gap, gap - 0.03, gap + 0.03)
+    wa = Estimate(first.wa.value - second.wa.value, gap - 0.03, gap + 0.03)
     return Difference(first.name, second.name, ua, wa, p, min(1.0, 1.3 * p), min(1.0, n_pairs * p))
 
 

@@ -5,43 +5,43 @@ import pytest
 
 from sercli.evaluation.metrics import report
 from sercli.evaluation.report import findings
-from sercli.evaluation.results import Difference, Figure
+from sercli.evaluation.results import Estimate
 
 
 def with_p(made, p_holm, p_ua=0.001):
-    """The review with one and the same doubt about all differences."""
+    """The evaluation with one and the same doubt about all differences."""
     return replace(made, differences=tuple(replace(d, p_holm=p_holm, p_ua=p_ua) for d in made.differences))
 
 
 def told(made):
-    return {finding.asks: finding.says for finding in findings.findings(made)}
+    return findings.findings(made)
 
 
-THREE = made_up.review(n_systems=3, n_seeds=1)
+THREE = made_up.evaluation(n_systems=3, n_seeds=1)
 BEST, SECOND, THIRD = (system.name for system in THREE.systems)
 
 
 def test_a_sure_lead_is_called_the_best():
     made = with_p(THREE, 0.001)
     assert findings.headline(made).startswith(f"{BEST} is best: UA {100 * made.systems[0].ua.value:.1f} %")
-    assert "where guessing has 12.5 %" in findings.headline(made)
-    assert f"a lead like this over {SECOND} is unlikely to be chance" in told(made)["How surely?"]
+    assert "(chance: 12.5 %)" in findings.headline(made)
+    assert f"the lead over {SECOND} is significant." in told(made)["How surely?"]
     assert f"{BEST} is significantly better than {THIRD}." in told(made)["How surely?"]
 
 
 def test_an_unsure_lead_is_not_called_the_best():
     made = with_p(THREE, 0.4, 0.2)
-    assert "best" not in findings.headline(made)
-    assert findings.headline(made).endswith(f"cannot be told apart from {SECOND} and {THIRD}.")
+    assert "is best" not in findings.headline(made)
+    assert findings.headline(made).endswith(f"but not significantly better than {SECOND} and {THIRD}.")
     surely = told(made)["How surely?"]
     assert surely.startswith("p = 0.400 by paired bootstrap, corrected for 3 comparisons (Holm)")
-    assert f"{BEST} and {SECOND} cannot be told apart on these utterances." in surely
-    assert f"Nor can it be told apart from {THIRD}." in surely
-    assert "Taken alone" not in surely
+    assert f"the lead over {SECOND} is not significant." in surely
+    assert f"{BEST} is not significantly better than {THIRD}." in surely
+    assert "single comparison" not in surely
 
 
 def test_a_difference_that_only_the_correction_makes_unsure_is_called_so():
-    assert "Taken alone the difference would count" in told(with_p(THREE, 0.06, 0.02))["How surely?"]
+    assert "As a single comparison it would be" in told(with_p(THREE, 0.06, 0.02))["How surely?"]
 
 
 def test_a_tiny_p_is_an_upper_bound():
@@ -49,7 +49,7 @@ def test_a_tiny_p_is_an_upper_bound():
 
 
 def test_the_lead_has_its_size_and_interval():
-    first = replace(THREE.differences[0], ua=Figure(0.031, 0.004, 0.058), wa=Figure(0.02, -0.01, 0.05))
+    first = replace(THREE.differences[0], ua=Estimate(0.031, 0.004, 0.058), wa=Estimate(0.02, -0.01, 0.05))
     made = replace(THREE, differences=(first, *THREE.differences[1:]))
     assert told(made)["By how much?"] == (
         f"+3.1 points of UA over the next, {SECOND} (95 % interval of the difference 0.4 to 5.8), "
@@ -57,41 +57,28 @@ def test_the_lead_has_its_size_and_interval():
     )
 
 
-def test_a_difference_is_found_whichever_way_round_it_was_made():
-    turned = Difference(SECOND, BEST, Figure(-0.03, -0.06, 0.01), Figure(-0.02, -0.05, 0.02), 0.01, 0.02, 0.03)
-    found = findings.difference_of(replace(THREE, differences=(turned,)), BEST, SECOND)
-    assert (found.ua.value, found.ua.low, found.ua.high) == (0.03, -0.01, 0.06)
-    assert found.p_holm == 0.03
+def test_a_single_system_is_compared_with_chance_alone():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    assert set(told(made)) == {"How good is it?", "Where does it fail?", "Is it calibrated?"}
+    assert "Chance is a UA of 12.5 %, below the interval." in told(made)["How good is it?"]
 
 
-def test_without_a_comparison_nothing_is_claimed():
-    made = replace(THREE, differences=())
-    assert "whether by chance was not tested" in findings.headline(made)
-    assert "the lead may be chance" in told(made)["How surely?"]
-
-
-def test_a_single_system_is_compared_with_guessing_alone():
-    made = made_up.review(n_systems=1, n_seeds=1)
-    assert set(told(made)) == {"How good is it?", "Where does it fail?", "Can its confidence be trusted?"}
-    assert "Guessing gives a UA of 12.5 %, which is outside the interval." in told(made)["How good is it?"]
-
-
-def test_a_system_at_the_level_of_guessing_is_called_that():
-    made = made_up.review(n_systems=1, n_seeds=1)
-    poor = replace(made, systems=(replace(made.systems[0], ua=Figure(0.14, 0.11, 0.17)),))
+def test_a_system_at_the_level_of_chance_is_called_that():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    poor = replace(made, systems=(replace(made.systems[0], ua=Estimate(0.14, 0.11, 0.17)),))
     assert "it may have learned nothing" in told(poor)["How good is it?"]
 
 
 def test_failures_name_the_worst_slice_the_weakest_class_and_the_pair():
-    made = made_up.review(n_systems=1, n_seeds=1, labels=("neutral", "calm", "anger"))
+    made = made_up.evaluation(n_systems=1, n_seeds=1, labels=("neutral", "calm", "anger"))
     answers = ["calm"] * 6 + ["neutral"] * 4 + ["calm"] * 9 + ["neutral"] + ["anger"] * 10
     truth = ["neutral"] * 10 + ["calm"] * 10 + ["anger"] * 10
-    best = replace(made.systems[0], report=report("x", truth, answers, made.labels), ua=Figure(0.767, 0.7, 0.8))
+    best = replace(made.systems[0], report=report("x", truth, answers, made.labels), ua=Estimate(0.767, 0.7, 0.8))
     best = replace(best, worst=replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200))
     assert told(replace(made, systems=(best,)))["Where does it fail?"] == (
         "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points). "
-        "Least recognised: neutral, 40.0 % of its utterances. "
-        "Most confused: neutral and calm; 60.0 % of neutral is called calm, 10.0 % of calm is called neutral."
+        "Lowest recall: neutral, 40.0 %. "
+        "Most confused: neutral and calm; 60.0 % of neutral is predicted as calm, 10.0 % of calm as neutral."
     )
 
 
@@ -99,7 +86,7 @@ def test_a_perfect_system_confuses_nothing():
     perfect = report("x", ["a", "b"], ["a", "b"], ("a", "b", "c"))
     assert findings.most_confused(perfect) is None
     assert findings.taken_for(perfect, "a") is None
-    made = made_up.review(n_systems=1, n_seeds=1, labels=("a", "b"))
+    made = made_up.evaluation(n_systems=1, n_seeds=1, labels=("a", "b"))
     flawless = replace(made, systems=(replace(made.systems[0], report=perfect, worst=None),))
     assert "No two classes are confused." in told(flawless)["Where does it fail?"]
 
@@ -112,7 +99,3 @@ def test_an_absent_class_is_confused_one_way_only():
 @pytest.mark.parametrize(("share", "risk"), [(0.5, 0.2), (0.3, 0.2), (1.0, 0.4), (0.1, 0.1)])
 def test_the_risk_is_that_of_the_first_point_that_covers_the_share(share, risk):
     assert findings.risk_at([(0.25, 0.1), (0.5, 0.2), (1.0, 0.4)], share) == risk
-
-
-def test_a_curve_that_ends_early_has_no_risk_there():
-    assert findings.risk_at([(0.25, 0.1)], 0.5) is None

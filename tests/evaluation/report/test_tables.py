@@ -9,7 +9,7 @@ import pytest
 from sercli.evaluation.report import csv_table, latex
 from sercli.evaluation.report.tables import COLUMNS, escaped
 
-MADE = made_up.review(n_systems=3)
+MADE = made_up.evaluation(n_systems=3)
 
 
 def body_rows(text):
@@ -52,7 +52,7 @@ def test_latex_has_the_results_with_intervals_and_deviations():
 
 
 def test_latex_has_no_deviation_of_one_seed():
-    text = latex(made_up.review(n_systems=1, n_seeds=1))
+    text = latex(made_up.evaluation(n_systems=1, n_seeds=1))
     assert "pm" not in text
     assert "deviation" not in text
 
@@ -60,8 +60,8 @@ def test_latex_has_no_deviation_of_one_seed():
 def test_latex_tables_have_as_many_cells_as_columns():
     for text in (
         MADE,
-        made_up.review(n_systems=8, n_seeds=1, labels=made_up.FOUR),
-        made_up.review(1, absent=("calm",)),
+        made_up.evaluation(n_systems=8, n_seeds=1, labels=made_up.FOUR),
+        made_up.evaluation(1, absent=("calm",)),
     ):
         for table in latex(text).split("\\begin{table*}")[1:]:
             columns = re.search(r"\\begin\{tabular\}\{(l r*|lr*)\}", table)[1]
@@ -72,19 +72,19 @@ def test_latex_recalls_are_turned_so_that_the_table_is_narrow():
     few = body_rows(latex(MADE).split("\\begin{table*}")[2])
     assert few[0] == ["Class", *(system.name for system in MADE.systems)]
     assert few[1] == ["neutral", *(f"{100 * s.report.recall['neutral']:.1f}" for s in MADE.systems)]
-    many = made_up.review(n_systems=8, n_seeds=1, labels=made_up.FOUR)
+    many = made_up.evaluation(n_systems=8, n_seeds=1, labels=made_up.FOUR)
     rows = body_rows(latex(many).split("\\begin{table*}")[2])
     assert rows[0] == ["System", *made_up.FOUR]
     assert rows[1][1:] == [f"{100 * many.systems[0].report.recall[label]:.1f}" for label in made_up.FOUR]
 
 
 def test_latex_has_a_dash_for_the_recall_of_an_absent_class():
-    rows = body_rows(latex(made_up.review(n_systems=1, n_seeds=1, absent=("calm",))))
+    rows = body_rows(latex(made_up.evaluation(n_systems=1, n_seeds=1, absent=("calm",))))
     assert ["calm", "--"] in rows
 
 
 def test_latex_is_safe_from_what_a_corpus_has_in_its_names():
-    made = made_up.review(n_systems=1, n_seeds=1, labels=("a_b", "c&d"))
+    made = made_up.evaluation(n_systems=1, n_seeds=1, labels=("a_b", "c&d"))
     made = replace(made, question="50 % #1?", systems=(replace(made.systems[0], name="x_y [z]"),))
     text = latex(made)
     assert {"a\\_b", "c\\&d", "x\\_y {[}z{]}"} <= {cell for row in body_rows(text) for cell in row}
@@ -104,7 +104,7 @@ def test_latex_has_published_figures_where_there_are_some():
 
 
 def test_latex_is_the_same_each_time():
-    assert latex(made_up.review(n_systems=2)) == latex(made_up.review(n_systems=2))
+    assert latex(made_up.evaluation(n_systems=2)) == latex(made_up.evaluation(n_systems=2))
 
 
 def test_csv_has_one_figure_a_row_in_full():
@@ -143,7 +143,7 @@ def test_csv_has_slices_baselines_differences_and_word_errors():
 
 
 def test_csv_leaves_cells_without_meaning_empty():
-    made = made_up.review(n_systems=1, n_seeds=1, absent=("calm",))
+    made = made_up.evaluation(n_systems=1, n_seeds=1, absent=("calm",))
     rows = csv_rows(made)
     assert one(rows, system=made.systems[0].name, by="class", of="calm", figure="recall")["value"] == ""
     assert one(rows, system=made.systems[0].name, figure="ua", by="")["deviation"] == ""
@@ -151,6 +151,6 @@ def test_csv_leaves_cells_without_meaning_empty():
 
 
 def test_csv_keeps_names_that_need_quotes():
-    made = made_up.review(n_systems=1, n_seeds=1)
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
     made = replace(made, systems=(replace(made.systems[0], name='a,"b"\nc'),))
     assert csv_rows(made)[0]["system"] == 'a,"b"\nc'

@@ -1,0 +1,96 @@
+"""The facts around an evaluation that a report states: its question, the data and the protocol."""
+
+from collections.abc import Sequence
+
+from sercli.evaluation.inputs import EvaluationInputs
+from sercli.evaluation.results import Facts
+from sercli.types import Utterance
+
+
+def question(inputs: EvaluationInputs) -> str:
+    """The question that the evaluation answers, in one sentence."""
+    names = [system.name for system in inputs.systems]
+    *labels, last = inputs.systems[0].runs[0].labels
+    several = len(names) > 1
+    which = f"Which of {len(names)} systems recognises" if several else f"How well does {names[0]} recognise"
+    best = " best" if several else ""
+    return f"{which} {', '.join(labels)} and {last}{best} in the speech of {_corpus(inputs)}?"
+
+
+def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
+    """The facts of the scored utterances."""
+    speakers = {u.speaker for u in utterances if u.speaker}
+    hours = sum(u.duration_s or 0.0 for u in utterances) / 3600
+    counts: Facts = {"utterances": len(utterances)}
+    counts |= {"speakers": len(speakers)} if speakers else {}
+    counts |= {"hours": round(hours, 2)} if hours else {}
+    if inputs.dataset is None:
+        return {"corpus": _corpus(inputs), **counts}
+    info = inputs.dataset.info
+    return {"corpus": info.corpus, "licence": info.licence, **counts, "manifest": info.manifest_sha256[:16]}
+
+
+def protocol(inputs: EvaluationInputs) -> Facts:
+    """How the systems were tested."""
+    if inputs.seen is not None:
+        return _on_other_data(inputs)
+    split = inputs.runs[0].info.settings.split
+    facts: Facts = {"split": split.kind}
+    facts |= {"fold": f"{split.fold} of {split.n_folds}"} if split.fold else {"folds": split.n_folds}
+    seeds = {", ".join(map(str, run.info.settings.seeds)) for run in inputs.runs}
+    facts["hash of the division"] = split.hash
+    facts["seeds"] = seeds.pop() if len(seeds) == 1 else "a different number for each system"
+    return facts | {"test part": "used once, after training", "temperature": "from the validation part"}
+
+
+def warnings(inputs: EvaluationInputs) -> list[str]:
+    """What a reader must know about the inputs before using the metrics."""
+    found = []
+    if inputs.dataset is None:
+        where = inputs.runs[0].info.data
+        found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
+    if inputs.unlisted:
+        found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs)}.")
+    if inputs.seen and inputs.seen.ids:
+        n = f"{len(inputs.seen.ids)} utterances"
+        found.append(
+            f"{n} were left out, because of training on {inputs.seen}."
+            if inputs.dropped
+            else f"The metrics are too good: {n} of this dataset have a recording or speaker in a train part: "
+            f"{inputs.seen}. --drop-seen leaves them out."
+        )
+    return found
+
+
+def bare_utterances(inputs: EvaluationInputs) -> list[Utterance]:
+    """The utterances as far as the predictions alone describe them."""
+    run = inputs.systems[0].runs[0]
+    truth = run.truth or ("",) * len(run.ids)
+    return [Utterance(name, _corpus(inputs), label) for name, label in zip(run.ids, truth, strict=True)]
+
+
+def _on_other_data(inputs: EvaluationInputs) -> Facts:
+    assert inputs.seen is not None, "the dataset is the runs' own"
+    if inputs.dropped and inputs.seen.ids:
+        part = "the utterances of another dataset whose recordings and speakers are in no train part"
+    elif inputs.seen.ids or inputs.unlisted:
+        part = "all utterances of another dataset"
+    else:
+        part = "all utterances of a dataset that no system was trained on"
+    shared = [str(inputs.seen)] if inputs.seen.ids else []
+    shared += [_unchecked(inputs)] if inputs.unlisted else []
+    return {
+        "test part": part,
+        "shared with a train part": "; ".join(shared) or "nothing",
+        "trained on": inputs.runs[0].info.settings.data.corpus,
+    }
+
+
+def _unchecked(inputs: EvaluationInputs) -> str:
+    if len(inputs.systems) == 1:
+        return "cannot be checked: this run does not list its train part"
+    return f"cannot be checked for {', '.join(inputs.unlisted)}: these runs do not list their train part"
+
+
+def _corpus(inputs: EvaluationInputs) -> str:
+    return inputs.dataset.info.corpus if inputs.dataset else inputs.runs[0].info.settings.data.corpus

@@ -1,0 +1,95 @@
+"""The inputs of an evaluation on a given dataset, predicted anew."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sercli import runs
+from sercli._system import devices
+from sercli._system.progress import ProgressFactory
+from sercli.dataset import manifest
+from sercli.dataset.manifest import Dataset
+from sercli.errors import SerError
+from sercli.evaluation import inputs, overlap, pooling
+from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
+from sercli.evaluation.overlap import SeenUtterances
+from sercli.evaluation.results import PooledPredictions
+from sercli.model import inference
+from sercli.model.loading import load_run
+from sercli.types import HUMAN, Predictions
+
+
+def predict(
+    chosen: Sequence[EvaluatedRun],
+    data: Path,
+    *,
+    words: Sequence[str] = (),
+    drop_seen: bool = False,
+    device: str,
+    jobs: int,
+    progress: ProgressFactory,
+) -> EvaluationInputs:
+    """Each run's predictions on a dataset: its own test part if it was trained there, else every utterance.
+
+    Args:
+        chosen: the runs.
+        data: the prepared dataset.
+        words: whose transcripts are read, each choice as a system; empty: those that the run was trained on.
+        drop_seen: leave out utterances of another dataset whose recording or speaker is in a train part.
+        device: the value of `--device`.
+        jobs: processes that compute features.
+        progress: reports progress.
+
+    Raises:
+        SerError: `drop_seen` leaves nothing or has no effect, or utterances lack the input of a run.
+    """
+    torch_device = devices.pick_device(device)
+    dataset = manifest.load(data)
+    each = [
+        replace(run, words=whose)
+        for run in chosen
+        for whose in (dict.fromkeys(words) if words and run.info.modality != "acoustic" else [None])
+    ]
+    names = inputs.names(each)
+    seen, unlisted = _seen(dict(zip(names, each, strict=True)), dataset)
+    if drop_seen and seen is None:
+        raise SerError(
+            f"--drop-seen has no effect: the runs were trained on {data} and only their test part is scored."
+        )
+    every = [u.id for u in dataset.manifest.utterances if not (drop_seen and seen and u.id in seen.ids)]
+    if not every:
+        raise SerError(
+            f"--drop-seen leaves nothing of {data}: the recording or the speaker of each utterance is in a train part. "
+            "Give another dataset, or leave the option out to score what the systems have seen."
+        )
+    views = {whose: manifest.with_words(dataset, whose) for whose in sorted({r.words or r.info.words for r in each})}
+    features = {whose: inference.cached_features(v, jobs=jobs, progress=progress) for whose, v in views.items()}
+
+    def predictions_of(run: EvaluatedRun, name: str) -> PooledPredictions:
+        whose, own = run.words or run.info.words, run.trained_on(dataset)
+
+        def of_single(folder: Path) -> Predictions:
+            ids = runs.read_split(folder).test if own else every
+            return load_run(folder, torch_device).predict(views[whose].select(ids), features[whose])
+
+        return pooling.collect(run.folder, run.info, name, of_single, pool_folds=own)
+
+    systems = tuple(predictions_of(run, name) for run, name in zip(each, names, strict=True))
+    recognised = {
+        whose: inputs.texts(views[whose], system.runs[0].ids)
+        for run, system in zip(each, systems, strict=True)
+        if (whose := run.words or run.info.words) != HUMAN
+    }
+    errors = inputs.error_rates(dataset, recognised)
+    return EvaluationInputs(tuple(each), systems, dataset, *errors, seen, drop_seen, unlisted)
+
+
+def _seen(named: dict[str, EvaluatedRun], dataset: Dataset) -> tuple[SeenUtterances | None, tuple[str, ...]]:
+    """The utterances in the train part of a run of other data (None: there is no such run), and runs without a list."""
+    others = {name: run for name, run in named.items() if not run.trained_on(dataset)}
+    if not others:
+        return None, ()
+    parts = {name: overlap.read_train_part(run.folder) for name, run in others.items()}
+    listed = [part for part in parts.values() if part is not None]
+    unlisted = tuple(name for name, part in parts.items() if part is None)
+    return overlap.find_seen(dataset.manifest.utterances, listed), unlisted
