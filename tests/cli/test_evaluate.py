@@ -7,6 +7,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import soundfile
 
 QUICK = ["--set", "train.epochs=2", "--set", "train.lr=0.01"]
 SMALL = ["--set", "architecture.hidden_size=8"]
@@ -88,18 +89,105 @@ def test_a_cross_validation_is_answered_anew_as_it_answered(ser, made):
     assert anew == stored
 
 
-def test_on_other_data_every_fold_answers_everything(ser, made, tiny_corpus, tmp_path):
-    with (tiny_corpus / "corpus.csv").open(encoding="utf-8") as file:
-        rows = [{**row, "path": tiny_corpus / row["path"]} for row in csv.DictReader(file)][::3]
-    with (tmp_path / "other.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    ser("prepare", "table", tmp_path / "other.csv", "--out", tmp_path / "other", "--features", "lld", "--jobs", 1)
-    shown = json.loads(ser("evaluate", "-a", made.acoustic, "--data", tmp_path / "other", "--json").out)
-    (system,) = shown["systems"]
+@pytest.fixture(scope="module")
+def other_data(tiny_corpus, tmp_path_factory, run_quietly):
+    """other_data(name, change) -> a dataset of every third clip, whose table rows were changed."""
+
+    def make(name, change):
+        base = tmp_path_factory.mktemp(name)
+        with (tiny_corpus / "corpus.csv").open(encoding="utf-8") as file:
+            rows = [
+                change(n, {**row, "path": tiny_corpus / row["path"]}, base)
+                for n, row in enumerate(csv.DictReader(file))
+            ]
+        with (base / "other.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows[::3])
+        run_quietly("prepare", "table", base / "other.csv", "--out", base / "data", "--features", "lld", "--jobs", 1)
+        return base / "data"
+
+    return make
+
+
+def renamed(n, row, base):
+    """A copy of the recording under another name, by a speaker of another name."""
+    copy = base / f"{n}.wav"
+    shutil.copyfile(row["path"], copy)
+    return {**row, "path": copy, "speaker": f"new-{row['speaker']}"}
+
+
+def quieter(n, row, base):
+    """Another recording of the same speaker."""
+    sound, rate_hz = soundfile.read(row["path"])
+    soundfile.write(base / f"{n}.wav", sound / 2, rate_hz)
+    return {**row, "path": base / f"{n}.wav"}
+
+
+def strange(n, row, base):
+    """Another recording of another speaker, but for the first rows, which are renamed copies."""
+    return renamed(n, row, base) if n < 12 else {**quieter(n, row, base), "speaker": f"new-{row['speaker']}"}
+
+
+def unseen(n, row, base):
+    return strange(n + 12, row, base)
+
+
+def evaluated(ser, run, data, *more):
+    shown = ser("evaluate", "-e" if run.name == "average" else "-a", run, "--data", data, "--json", *more)
+    assert shown.code == 0, shown.err
+    return json.loads(shown.out)
+
+
+def test_on_other_data_each_fold_run_predicts_everything_and_copies_are_counted(ser, made, other_data):
+    found = evaluated(ser, made.acoustic, other_data("copies", renamed))
+    (system,) = found["systems"]
     assert system["n_seeds"] == 6
     assert sum(map(sum, system["confusion"])) == 6 * 16
+    assert found["overlap"] == {"recordings": 16, "speakers": [], "dropped": 0}
+    assert found["protocol"]["test part"] == "all utterances of another dataset"
+    assert found["protocol"]["shared with a train part"].startswith("16 recordings (")
+    assert "--drop-seen leaves them out" in found["warnings"][0]
+
+
+def test_where_all_of_a_dataset_was_seen_nothing_is_left_to_score(ser, made, other_data):
+    data = other_data("voices", quieter)
+    found = evaluated(ser, made.average, data)  # its members have copies of what they were trained on
+    assert found["overlap"]["speakers"] == [f"table/{name}" for name in ("f1", "f2", "f3", "m1", "m2", "m3")]
+    refused = ser("evaluate", "-a", made.acoustic, "--data", data, "--drop-seen")
+    assert refused.code == 2
+    assert f"--drop-seen leaves nothing of {data}" in refused.err
+
+
+def test_what_was_seen_is_left_out_on_request(ser, made, other_data):
+    data = other_data("strange", strange)
+    found = evaluated(ser, made.acoustic, data, "--drop-seen")
+    assert found["overlap"] == {"recordings": 4, "speakers": [], "dropped": 4}
+    assert sum(map(sum, found["systems"][0]["confusion"])) == 6 * 12
+    assert found["protocol"]["test part"].endswith("whose recordings and speakers are in no train part")
+    assert "4 utterances were left out" in found["warnings"][0]
+    shown = ser("evaluate", "-a", made.acoustic, "--data", data)
+    assert "4 utterances of this dataset have a recording or speaker in a train part: 4 recordings (" in shown.err
+
+
+def test_a_dataset_that_no_system_was_trained_on_is_called_so_only_if_that_was_checked(ser, made, other_data, tmp_path):
+    data = other_data("unseen", unseen)
+    found = evaluated(ser, made.acoustic, data)
+    assert found["overlap"] == {"recordings": 0, "speakers": [], "dropped": 0}
+    assert found["protocol"]["test part"] == "all utterances of a dataset that no system was trained on"
+    shutil.copytree(made.acoustic / "fold-1" / "seed-0", tmp_path / "run")
+    (tmp_path / "run" / "train_part.json").unlink()
+    unlisted = evaluated(ser, tmp_path / "run", data)
+    assert unlisted["protocol"]["test part"] == "all utterances of another dataset"
+    said = "cannot be checked: this run does not list its train part"
+    assert unlisted["protocol"]["shared with a train part"] == said
+    assert said in unlisted["warnings"][0]
+
+
+def test_seen_utterances_can_be_left_out_of_other_data_only(ser, made):
+    assert "--drop-seen needs --data" in ser("evaluate", "-a", made.acoustic, "--drop-seen").err
+    refused = ser("evaluate", "-a", made.acoustic, "--data", made.data, "--drop-seen")
+    assert "--drop-seen has no effect" in refused.err
 
 
 def test_the_report_is_one_page_and_repeats_to_the_byte(ser, made, tmp_path):
