@@ -170,19 +170,13 @@ def _count(predictions: PooledPredictions, numbers: Array, n_groups: int) -> Arr
 
     The metrics need no more of a confusion matrix, which would have K times K numbers.
     """
-    truth, k = truth_index(predictions), len(predictions.runs[0].labels)
-
-    def of_groups(chosen: Array, classes: Array) -> Array:
-        cells = np.bincount(numbers[chosen] * k + classes[chosen], minlength=n_groups * k)
-        return cells.reshape(n_groups, k).astype(np.float64)
-
-    everywhere = np.ones(len(truth), bool)
-    counts = []
-    for run in predictions.runs:
-        predicted = run.probs.argmax(axis=1)
-        kinds = of_groups(everywhere, truth), of_groups(everywhere, predicted), of_groups(truth == predicted, truth)
-        counts.append(np.stack(kinds, axis=1))
-    return np.stack(counts, axis=1)
+    truth, n_classes = truth_index(predictions), len(predictions.runs[0].labels)
+    counts = np.zeros((n_groups, len(predictions.runs), 3, n_classes))
+    one_hot = np.eye(n_classes)
+    for seed, run in enumerate(predictions.runs):
+        is_true, is_predicted = one_hot[truth], one_hot[run.probs.argmax(axis=1)]
+        np.add.at(counts[:, seed], numbers, np.stack([is_true, is_predicted, is_true * is_predicted], axis=1))
+    return counts
 
 
 def _averages(counts: Array) -> dict[str, Array]:

@@ -161,7 +161,7 @@ def test_a_fold_that_answers_everything_stands_for_itself(made, tiny_dataset, ro
     def ask(single):
         return load_run(single, CPU).predict(tiny_dataset.manifest.utterances, rows)
 
-    collected = pooling.collect(made[0], info, "sound", ask, apart=True)
+    collected = pooling.collect(made[0], info, "sound", ask, pool_folds=False)
     assert [len(run.ids) for run in collected.runs] == [48] * 6
 
 

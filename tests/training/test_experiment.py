@@ -48,6 +48,7 @@ def test_a_finished_run_holds_all_that_is_promised_and_nothing_half_written(runs
     assert {name for name in found if not name.startswith("tensorboard")} == {
         "run.json",
         "split.json",
+        "train_part.json",
         "normaliser.npz",
         "weights.safetensors",
         "history.jsonl",

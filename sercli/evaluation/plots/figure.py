@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -52,21 +51,21 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
         inches: width and height.
         target: the PNG to write, or an `Svg`.
     """
-    style: list[Any] = ["default", _STYLE, _CLEAR if isinstance(target, Svg) else {}]
-    with matplotlib.style.context(style):
+    svg = isinstance(target, Svg)
+    metadata: dict[str, str | None] = dict.fromkeys(["Date", "Creator", "Format", "Type"] if svg else ["Software"])
+    content = io.BytesIO()
+    with matplotlib.style.context(["default", _STYLE, _CLEAR if svg else {}]):
         figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
-        (FigureCanvasSVG if isinstance(target, Svg) else FigureCanvasAgg)(figure)
+        (FigureCanvasSVG if svg else FigureCanvasAgg)(figure)
         yield figure
         for axes in figure.axes:
             axes.spines[["top", "right"]].set_visible(False)
-        if isinstance(target, Svg):
-            svg = io.StringIO()
-            _save(figure, svg, "svg", dict.fromkeys(["Date", "Creator", "Format", "Type"]))
-            target.text = svg.getvalue()
-            return
-        png = io.BytesIO()
-        _save(figure, png, "png", {"Software": None})
-    write_atomic(target, png.getvalue())
+        form = "svg" if svg else "png"
+        figure.savefig(content, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
+    if isinstance(target, Svg):
+        target.text = content.getvalue().decode()
+    else:
+        write_atomic(target, content.getvalue())
 
 
 def as_svg(draw: Draw, *, label: str, prefix: str = "") -> str:
@@ -87,7 +86,3 @@ def as_svg(draw: Draw, *, label: str, prefix: str = "") -> str:
     words = escape(label)
     style = "max-width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt"
     return svg.replace("<svg", f'<svg role="img" aria-label="{words}" style="{style}"', 1).strip()
-
-
-def _save(figure: Figure, target: Any, form: str, metadata: dict[str, Any]) -> None:
-    figure.savefig(target, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)

@@ -1,6 +1,5 @@
 """Numbers as text: shares in percent, a dash for an undefined value, a true minus sign."""
 
-import math
 import re
 
 from sercli.evaluation.results import Estimate
@@ -15,19 +14,17 @@ def percent(value: float | None, digits: int = 1) -> str:
     >>> percent(0.5403), percent(None)
     ('54.0', '–')
     """
-    return MISSING if value is None or not math.isfinite(value) else _minus(f"{100 * value + 0.0:.{digits}f}")
+    return MISSING if value is None else _minus(f"{100 * value:z.{digits}f}")
 
 
-def points(value: float | None) -> str:
+def points(value: float) -> str:
     """A difference of shares in percentage points, with its sign.
 
     >>> points(0.031), points(-0.002), points(-0.0001)
     ('+3.1', '−0.2', '0.0')
     """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    text = f"{100 * value:+.1f}"
-    return "0.0" if float(text) == 0 else _minus(text)
+    text = f"{100 * value:+z.1f}"
+    return "0.0" if text == "+0.0" else _minus(text)
 
 
 def interval(estimate: Estimate) -> str:
@@ -39,20 +36,18 @@ def interval(estimate: Estimate) -> str:
     return f"{percent(estimate.low)} to {percent(estimate.high)}"
 
 
-def probability(p: float | None) -> str:
+def probability(p: float) -> str:
     """A p value.
 
     >>> probability(0.0312), probability(0.0004)
     ('0.031', '< 0.001')
     """
-    if p is None or not math.isfinite(p):
-        return MISSING
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def decimals(value: float | None, digits: int = 3) -> str:
+def decimals(value: float, digits: int = 3) -> str:
     """A number that is not a share."""
-    return MISSING if value is None or not math.isfinite(value) else _minus(f"{value:.{digits}f}")
+    return _minus(f"{value:z.{digits}f}")
 
 
 def fact(value: str | int | float) -> str:
@@ -63,11 +58,7 @@ def fact(value: str | int | float) -> str:
     """
     if isinstance(value, str):
         return value or MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return _minus(f"{value:,}")
-    return _minus(f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}") if math.isfinite(value) else MISSING
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def printable(text: str) -> str:
@@ -76,6 +67,5 @@ def printable(text: str) -> str:
 
 
 def _minus(text: str) -> str:
-    """A number that rounds to zero has no sign."""
-    bare = text.removeprefix("-")
-    return text if bare == text else bare if not bare.strip("0.") else f"−{bare}"
+    """A number with a true minus sign."""
+    return text.replace("-", "−")

@@ -44,9 +44,7 @@ def page(evaluation: Evaluation) -> str:
 
     text = _template().render(
         evaluation=evaluation,
-        title=f"Emotion recognition on {evaluation.data['corpus']}"
-        if "corpus" in evaluation.data
-        else "Emotion recognition",
+        title=f"Emotion recognition on {evaluation.data['corpus']}",
         headline=findings.headline(evaluation),
         findings=findings.findings(evaluation),
         counts=_counts(systems[0]),

@@ -32,6 +32,17 @@ _ESCAPES = str.maketrans(
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     }
 )
+_TABLE = r"""\begin{table*}
+  \centering\footnotesize\setlength{\tabcolsep}{4pt}
+  \caption{%s}
+  \label{tab:ser-%s}
+  \begin{tabular}{l%s}
+  \toprule
+%s
+  \bottomrule
+  \end{tabular}
+\end{table*}
+"""
 Row = dict[str, str | int | float | None]
 
 
@@ -96,7 +107,7 @@ def _results(evaluation: Evaluation) -> str:
         f"{escaped(evaluation.question)} In \\%; in brackets the 95\\,\\% interval"
         f"{seeded}. {escaped('; '.join(over))}." + (" Leaky: parts share speakers." if evaluation.leaky else "")
     )
-    return _table(caption, "results", head, rows, below)
+    return _table(caption, "results", [head], rows, below)
 
 
 def _recalls(evaluation: Evaluation) -> str:
@@ -109,7 +120,7 @@ def _recalls(evaluation: Evaluation) -> str:
     else:
         transposed = zip(labels, zip(*cells, strict=True), strict=True)
         head, rows = ["Class", *names], [[label, *values] for label, values in transposed]
-    return _table("Recall of each class in \\%.", "recall", head, rows, [])
+    return _table("Recall of each class in \\%.", "recall", [head], rows)
 
 
 def _width(rows: Sequence[str], columns: Sequence[str]) -> int:
@@ -117,39 +128,11 @@ def _width(rows: Sequence[str], columns: Sequence[str]) -> int:
     return max(map(len, rows)) + sum(max(len(name), 4) + 1 for name in columns)
 
 
-def _table(
-    caption: str,
-    label: str,
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    below: Sequence[Sequence[str]],
-) -> str:
-    """One floating table; the cells are LaTeX but for dashes and minus signs."""
-
-    def lines(part: Sequence[Sequence[str]]) -> list[str]:
-        return [
-            "  " + " & ".join(cell.replace(MISSING, "--").replace("−", "$-$") for cell in row) + r" \\" for row in part
-        ]
-
-    middle = ["  \\midrule", *lines(below)] if below else []
-    return "\n".join(
-        [
-            "\\begin{table*}",
-            "  \\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
-            f"  \\caption{{{caption}}}",
-            f"  \\label{{tab:ser-{label}}}",
-            f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
-            "  \\toprule",
-            *lines([head]),
-            "  \\midrule",
-            *lines(rows),
-            *middle,
-            "  \\bottomrule",
-            "  \\end{tabular}",
-            "\\end{table*}",
-            "",
-        ]
-    )
+def _table(caption: str, label: str, *parts: Sequence[Sequence[str]]) -> str:
+    """One floating table; a rule between its parts. The cells are LaTeX but for dashes and minus signs."""
+    lines = ["\n".join(f"  {' & '.join(row)} \\\\" for row in part) for part in parts if part]
+    body = "\n  \\midrule\n".join(lines).replace(MISSING, "--").replace("−", "$-$")
+    return _TABLE % (caption, label, "r" * (len(parts[0][0]) - 1), body)
 
 
 def _cell_of(estimate: Estimate, *, interval: bool) -> str:
