@@ -199,7 +199,7 @@ def class_numbers(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.in
         MismatchError: a label that is not one of `labels`.
     """
     numbers = {label: number for number, label in enumerate(labels)}
-    assert len(numbers) == len(labels), f"a label stands twice in {list(labels)}"
+    assert len(numbers) == len(labels), f"a label occurs twice in {list(labels)}"
     for value in values:
         if value not in numbers:
             raise MismatchError(

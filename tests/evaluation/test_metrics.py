@@ -102,7 +102,7 @@ def test_a_label_outside_the_label_set_is_named(truth, predicted):
 
 
 def test_a_label_set_that_names_a_class_twice_is_a_bug():
-    with pytest.raises(AssertionError, match="a label stands twice"):
+    with pytest.raises(AssertionError, match="a label occurs twice"):
         report("a", ["joy"], ["joy"], ("joy", "joy"))
 
 
