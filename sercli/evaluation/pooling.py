@@ -47,9 +47,9 @@ def collect(
     if info.kind == CROSS_VALIDATION:
         fold_runs = runs.fold_runs(folder, info.settings)
         if pool_folds:
-            seeds = [[fold_run.folder for fold_run in fold_runs if fold_run.seed == seed] for seed in info.settings.seeds]
+            seeds = [[one.folder for one in fold_runs if one.seed == seed] for seed in info.settings.seeds]
         else:
-            seeds = [[fold_run.folder] for fold_run in fold_runs]
+            seeds = [[one.folder] for one in fold_runs]
     predicted = [[(predict(single), runs.load_info(single).temperature) for single in folders] for folders in seeds]
     return PooledPredictions(
         name,
