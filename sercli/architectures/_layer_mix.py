@@ -1,4 +1,4 @@
-"""The head that layer-mix and whisper-tuned share: a mixture of a speech model's layers, then statistics over time.
+"""The head of layer-mix: a mixture of a speech model's layers, then statistics over time.
 
 The layers of a self-supervised or recognising model say different things; a softmax over one weight a layer learns
 which of them to listen to (Yang et al. 2021, "SUPERB"). An attention decides which moments count for mean and deviation

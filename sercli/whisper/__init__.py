@@ -1,1 +1,1 @@
-"""Whisper's weights and its encoder: what the recogniser, the feature and the fine-tuned network share."""
+"""Whisper's weights and its encoder, which the recogniser and the feature share."""

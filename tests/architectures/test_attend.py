@@ -9,9 +9,8 @@ from sercli.architectures._layers import spread
 LENGTHS = torch.tensor([1, 2, 7, 16, 33, 50])
 ATTENTIVE = [("lstm", {}), ("lstm", {"max_frames": 20}), ("lstm", {"fc_size": 8}), ("conv-attention", {})]
 ATTENTIVE += [("conv-attention", {"max_frames": 21}), ("conv-attention", {"n_blocks": 2}), ("layer-mix", {})]
-ATTENTIVE += [("whisper-tuned", {"n_states": 16, "n_heads": 2})]
 INATTENTIVE = [("cnn", {}), ("lstm", {"pooling": "last"}), ("lstm", {"pooling": "mean"})]
-INATTENTIVE += [(name, {"pooling": "mean"}) for name in ("layer-mix", "whisper-tuned")]
+INATTENTIVE += [("layer-mix", {"pooling": "mean"})]
 
 
 def built(name, values):
