@@ -346,14 +346,14 @@ def make_runs(root: Path) -> Target:
 
     from sercli.dataset import manifest
     from sercli.dataset.splits import make_split
-    from sercli.model import ensemble, inference, spec
+    from sercli.model import ensemble, feature_provider, inference, spec
     from sercli.training import experiment, fusion
 
     torch.set_num_threads(1)
     device = torch.device("cpu")
     dataset = manifest.load(make_dataset(root))
     split = make_split(dataset.manifest, "speakers", n_folds=3)
-    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(dataset, jobs=1, progress=no_progress)
     runs_made = []
     for preset in ("acoustic-lld", "linguistic"):
         small = {"train": {"epochs": 2}, "architecture": {"hidden_size": 4}}

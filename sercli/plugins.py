@@ -57,7 +57,10 @@ class Extractor(Protocol):
     """Computes one feature in batches; holds its network, if it has one, on a device."""
 
     def __call__(self, inputs: Sequence[Any], /) -> list[Array]:
-        """B signals (n_samples,) float32 or B texts -> B arrays (T, F) float32, each as if computed alone."""
+        """Return (T, F) float32, T >= 1, for each of B signals (n_samples,) float32 or B texts, as if computed alone.
+
+        F follows from the configuration alone.
+        """
 
 
 class Feature(Protocol):
@@ -69,7 +72,51 @@ class Feature(Protocol):
     Config: type[Any]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`
 
     def make(self, config: Any, device: str) -> Extractor:
-        """Build the extractor of a configuration, with its network on a device."""
+        """Build the extractor of a configuration, with its network, if it has one, on a device."""
+
+
+@runtime_checkable
+class UsesDevice(Protocol):
+    """A feature that computes with a network, which a GPU makes faster."""
+
+    USES_DEVICE: Literal[True]
+
+
+@runtime_checkable
+class HasIdentity(Protocol):
+    """A feature whose numbers depend on something else than its Config: on the content of a file, say."""
+
+    def identity(self, config: Any) -> dict[str, object]:
+        """Return what the numbers depend on, JSON-safe; the cache's key has it in place of the Config."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A feature that reads files of the user's own, which a run directory must hold to be moved."""
+
+    FILES: tuple[str, ...]  # names of the files that `export` writes
+
+    def export(self, config: Any, folder: Path) -> Any:
+        """Copy the files into a run directory; returns the Config that names them relative to it."""
+
+    def localise(self, config: Any, folder: Path) -> Any:
+        """Return the Config that reads the files which `export` wrote into a folder."""
+
+
+@runtime_checkable
+class HasWordPlaces(Protocol):
+    """A feature of text that can tell which word each frame was computed from."""
+
+    def word_places(self, text: str, config: Any) -> Array:
+        """Return, for each of T frames, the place of its word in `text.split()`; -1: none."""
+
+
+@runtime_checkable
+class HasFrameStep(Protocol):
+    """A feature of audio whose frames have a fixed length, however long the clip is."""
+
+    def frame_step_s(self, config: Any) -> float:
+        """Return the seconds from one frame to the next; the first begins with the clip."""
 
 
 @runtime_checkable

@@ -31,6 +31,9 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
+SAMPLE_RATE_HZ = 16_000
+"""Of the signal that speech is found in, that words are recognised in, and that features are computed from."""
+
 _CLEAR = 0.25  # ASR confidence from which on words are shown: below they are guesses, or another language
 
 UNSURE = "unsure"
@@ -120,7 +123,7 @@ class Split:
 class AudioConfig:
     """How a recording becomes the signal that an audio feature gets; each such feature's Config extends it."""
 
-    sample_rate_hz: RateHz = 16_000
+    sample_rate_hz: RateHz = SAMPLE_RATE_HZ
     level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
     speed: Speed = 1.0  # so many times as fast is it played, with all pitches as much higher; see train.speeds
 

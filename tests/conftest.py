@@ -14,7 +14,7 @@ from hypothesis import settings
 from sercli.dataset import manifest, preparation
 from sercli.dataset.feature_specs import feature_configs
 from sercli.dataset.splits import make_split
-from sercli.model import inference, spec
+from sercli.model import feature_provider, inference, spec
 from sercli.training import experiment
 
 # Machines differ and are busy: how long an example takes says nothing about the code. The examples are the same each
@@ -117,7 +117,7 @@ def split(tiny_dataset):
 
 @pytest.fixture(scope="session")
 def rows(tiny_dataset, no_progress):
-    return inference.cached_features(tiny_dataset, jobs=1, progress=no_progress)
+    return feature_provider.cached_features(tiny_dataset, jobs=1, progress=no_progress)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import optuna
 from sercli._system.devices import pick_device
 from sercli._system.progress import no_progress
 from sercli.cli.setup import Setup, setup
-from sercli.model import inference
+from sercli.model import feature_provider
 from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment, tuning
 
@@ -61,7 +61,7 @@ def enqueue(plan: ExperimentConfig, drawn: list[dict[str, Any]], out: Path) -> N
 def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
     """Each with early stopping, as a trial of `ser tune` has it, and nothing else."""
     (plan,), (parts,) = made.plans, made.folds
-    rows = inference.cached_features(made.dataset, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(made.dataset, jobs=1, progress=no_progress)
     for parameters in drawn:
         proposed = tuning.propose(optuna.trial.FixedTrial(parameters), plan)
         trainer = experiment.make_trainer(

@@ -93,12 +93,12 @@ def _fuse_one(
     """Make an ensemble by each rule of two single runs."""
     from sercli._system import devices
     from sercli.cli import render
-    from sercli.model import inference
+    from sercli.model import feature_provider, inference
     from sercli.training import fusion
 
     chosen = devices.pick_device(how.device)
     first, second = (inference.load(folder, chosen) for folder in members)
-    rows = inference.cached_features(dataset, jobs=how.jobs, progress=render.progress)
+    rows = feature_provider.cached_features(dataset, jobs=how.jobs, device=how.device, progress=render.progress)
     fusion.check_members((first, second), dataset)
     for name, folder in folders.items():
         rule_config, train_config = configs[name]

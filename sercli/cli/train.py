@@ -10,7 +10,7 @@ from sercli.cli import options
 
 if TYPE_CHECKING:
     from sercli.cli.setup import Setup
-    from sercli.model.inference import FeatureProvider
+    from sercli.model.feature_provider import FeatureProvider
 
 
 def train(
@@ -137,6 +137,6 @@ def _train_all(made: "Setup", out: Path, seeds: range, work: _Work) -> None:
 
 def _rows(made: "Setup", work: _Work) -> "FeatureProvider":
     from sercli.cli import render
-    from sercli.model import inference
+    from sercli.model import feature_provider
 
-    return inference.cached_features(made.dataset, jobs=work.jobs, progress=render.progress)
+    return feature_provider.cached_features(made.dataset, jobs=work.jobs, device=work.device, progress=render.progress)

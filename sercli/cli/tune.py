@@ -9,7 +9,7 @@ import typer
 from sercli.cli import options
 
 if TYPE_CHECKING:
-    from sercli.model.inference import FeatureProvider
+    from sercli.model.feature_provider import FeatureProvider
     from sercli.training.tuning import Search
 
 _SHOWN = 10  # trials in the table, the best first
@@ -44,11 +44,13 @@ def tune(
     from sercli.cli import render, setup
 
     made = setup.setup(model, config, sets, data, words, split, folds, fold, seed)
-    from sercli.model import inference
+    from sercli.model import feature_provider
     from sercli.training import tuning
 
     given = [pair.partition("=")[0] for pair in sets or []]
-    rows = inference.cached_features(made.dataset, jobs=options.n_jobs(None), progress=render.progress)
+    rows = feature_provider.cached_features(
+        made.dataset, jobs=options.n_jobs(None), device=device, progress=render.progress
+    )
     study = _Study(trials, storage, jobs, rows)
     folders = [out / f"fold-{parts.fold}" if made.repeated else out for parts in made.folds]
     for folder in folders:

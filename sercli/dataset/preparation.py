@@ -200,7 +200,13 @@ def _hint(label_set: str, broken: list[Remark]) -> str:
 
 
 def finish(
-    prepared: Prepared, wanted: FeatureSpecs, *, jobs: int, progress: ProgressFactory, made_from: Basis | None = None
+    prepared: Prepared,
+    wanted: FeatureSpecs,
+    *,
+    jobs: int,
+    device: str = "cpu",
+    progress: ProgressFactory,
+    made_from: Basis | None = None,
 ) -> Prepared:
     """Write the manifest, then compute the features; a feature whose input no utterance has is passed over.
 
@@ -210,6 +216,7 @@ def finish(
         prepared: what `prepare` gave.
         wanted: features to compute.
         jobs: processes that compute at the same time.
+        device: for features that compute with a network; see `feature_cache.fill`.
         progress: shows what is under way.
         made_from: what the dataset was made from, so that the same command need not do it all again; None: it will.
 
@@ -229,23 +236,23 @@ def finish(
     made = dataset.manifest.sha256
     try:
         with locks.alone(dataset.folder, _LOCK, doing=made):
-            _make(dataset, computed, jobs, progress)
+            _make(dataset, computed, jobs, device, progress)
             _remember(dataset, made_from, summary)
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != made:
             raise
-        feature_cache.fill(dataset, computed, jobs=jobs, progress=progress)
+        feature_cache.fill(dataset, computed, jobs=jobs, device=device, progress=progress)
         with locks.alone(dataset.folder, _LOCK, doing=made, wait=True):  # all is there, but for what the other lost
-            _make(dataset, computed, jobs, progress)
+            _make(dataset, computed, jobs, device, progress)
             _remember(dataset, made_from, summary)
     return replace(prepared, summary=summary)
 
 
-def _make(dataset: Dataset, wanted: FeatureSpecs, jobs: int, progress: ProgressFactory) -> None:
+def _make(dataset: Dataset, wanted: FeatureSpecs, jobs: int, device: str, progress: ProgressFactory) -> None:
     """Write the manifest, then what is missing of the features, then which there are."""
     sweep(dataset.folder)
     manifest.save(dataset)
-    feature_cache.fill(dataset, wanted, jobs=jobs, progress=progress)
+    feature_cache.fill(dataset, wanted, jobs=jobs, device=device, progress=progress)
     manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in wanted))))
 
 

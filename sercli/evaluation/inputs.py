@@ -96,7 +96,7 @@ def anew(
     from sercli._system import devices
     from sercli.dataset import manifest
     from sercli.evaluation import pooling
-    from sercli.model import ensemble, inference
+    from sercli.model import ensemble, feature_provider
     from sercli.types import HUMAN
 
     chosen = devices.pick_device(device)
@@ -108,7 +108,10 @@ def anew(
     ]
     needed = sorted({word or info.words for _, info, word in asked})
     views = {whose: manifest.with_words(dataset, whose) for whose in needed}
-    rows = {w: inference.cached_features(view, jobs=jobs, progress=progress) for w, view in views.items()}
+    rows = {
+        w: feature_provider.cached_features(view, jobs=jobs, device=device, progress=progress)
+        for w, view in views.items()
+    }
 
     def answering(whose: str, own: bool) -> "Callable[[Path], Predictions]":
         def ask(single: Path) -> "Predictions":

@@ -13,7 +13,8 @@ from sercli import plugins, runs
 from sercli.errors import SerError
 from sercli.model import inference
 from sercli.model.calibration import temper
-from sercli.model.inference import FeatureProvider, Model
+from sercli.model.feature_provider import FeatureProvider
+from sercli.model.inference import Model
 from sercli.runs import RunInfo
 from sercli.types import Array, Predictions, Utterance
 
@@ -35,12 +36,17 @@ class Ensemble:
         return self.info.labels
 
     @property
+    def device(self) -> torch.device:
+        """Where the networks compute."""
+        return self.members[0].device
+
+    @property
     def features(self) -> tuple[tuple[str, Any], ...]:
         """What the members read: feature names with their configurations."""
         return tuple(feature for member in self.members for feature in member.features)
 
     def lacks(self, utterance: Utterance) -> str | None:
-        """`words` or `sound` where the utterance lacks what one of the members reads."""
+        """`text` or `audio` where the utterance lacks what one of the members reads."""
         return next((what for member in self.members if (what := member.lacks(utterance))), None)
 
     def predict(self, utterances: Sequence[Utterance], rows: FeatureProvider) -> Predictions:

@@ -1,6 +1,6 @@
 """Asking a trained network: one function for evaluation and for predict."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from sercli import plugins, runs
-from sercli._system.progress import ProgressFactory
-from sercli.dataset import feature_cache, feature_specs
-from sercli.dataset.manifest import Dataset
+from sercli.dataset import feature_cache
 from sercli.errors import SerError
-from sercli.model import spec
+from sercli.model import feature_provider, spec
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.model.calibration import temper
+from sercli.model.feature_provider import FeatureProvider
 from sercli.runs import RunInfo
 from sercli.types import ASR_CONFIDENCE, Array, ModelSpec, Predictions, Utterance
-
-FeatureProvider = Callable[[Sequence[Utterance], str, Any], list[Array]]
-"""Where features come from: (utterances, feature, its Config) -> a (T, F) array for each."""
 
 _BATCH = 32
 
@@ -49,8 +45,8 @@ class Model:
         return ((self.spec.feature, self.spec.feature_config),)
 
     def lacks(self, utterance: Utterance) -> str | None:
-        """`words` or `sound` where the utterance has not what the network reads."""
-        return _lacks(self.spec.feature, utterance)
+        """Return `text` or `audio` if the utterance lacks what the network reads."""
+        return feature_provider.lacks(utterance, self.spec.feature)
 
     def predict(self, utterances: Sequence[Utterance], rows: FeatureProvider) -> Predictions:
         """Probabilities and embeddings for utterances that have the network's input."""
@@ -125,13 +121,15 @@ def _normaliser(arrays: Mapping[str, Array], n_features: int) -> Normaliser:
 
 def files_of(model: ModelSpec) -> tuple[str, ...]:
     """What a run directory holds beside its weights so that its model can answer."""
-    return ("run.json", "split.json", "normaliser.npz", *getattr(plugins.load("feature", model.feature), "FILES", ()))
+    plugin = plugins.load("feature", model.feature)
+    own = plugin.FILES if isinstance(plugin, plugins.ReadsFiles) else ()
+    return ("run.json", "split.json", "normaliser.npz", *own)
 
 
 def localised(model: ModelSpec, folder: Path) -> ModelSpec:
     """The same model with its feature's own files looked for in the run directory."""
     plugin = plugins.load("feature", model.feature)
-    if not hasattr(plugin, "localise"):
+    if not isinstance(plugin, plugins.ReadsFiles):
         return model
     local = plugin.localise(model.feature_config, folder)
     return ModelSpec(model.feature, local, model.architecture, model.architecture_config)
@@ -152,40 +150,6 @@ def run_module(module: torch.nn.Module, examples: Examples, device: torch.device
         order.append(batch.rows)
     back = np.argsort(np.concatenate(order))
     return np.concatenate(probs)[back], np.concatenate(embeddings)[back]
-
-
-def cached_features(dataset: Dataset, *, jobs: int, progress: ProgressFactory) -> FeatureProvider:
-    """Features out of a prepared dataset, computed there where they are missing; each is opened once."""
-    stores: dict[str, feature_cache.FeatureStore] = {}
-
-    def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        check_inputs(utterances, feature)
-        key = feature_specs.key(feature, config)
-        if key not in stores:
-            stores[key] = feature_cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
-        return stores[key].rows([u.id for u in utterances])
-
-    return rows
-
-
-def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
-    """Refuse utterances without the sound or the words that a feature is made from.
-
-    Raises:
-        SerError: counting them and naming the first.
-    """
-    lacking = [u for u in utterances if _lacks(feature, u)]
-    if lacking:
-        raise SerError(
-            f"{len(lacking)} of {len(utterances)} utterances have no {_lacks(feature, lacking[0])}, "
-            f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
-        )
-
-
-def _lacks(feature: str, utterance: Utterance) -> str | None:
-    if feature_cache.has_input(utterance, feature):
-        return None
-    return "words" if feature_cache.reads_text(feature) else "sound"
 
 
 def _first_line(error: Exception) -> str:

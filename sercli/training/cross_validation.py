@@ -23,7 +23,7 @@ from sercli.dataset import feature_cache, folds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import folds_hash
 from sercli.errors import MismatchError, SerError
-from sercli.model import inference
+from sercli.model import feature_provider, inference
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import CROSS_VALIDATION, FoldRun, RunInfo
 from sercli.training import experiment, fusion
@@ -63,7 +63,7 @@ def train(plans: Sequence[ExperimentConfig], repeated: Repetition, out: Path, *,
     """
     dataset = repeated.dataset
     for plan in plans:
-        inference.check_inputs(everyone(repeated), plan.model.feature)
+        feature_provider.check_inputs(everyone(repeated), plan.model.feature)
     initial_info = RunInfo(
         kind=CROSS_VALIDATION,
         name=plans[0].name,
@@ -180,7 +180,7 @@ def _do_all(fold_runs: Sequence[FoldRun], work: Callable[[FoldRun], RunInfo], jo
 def _train_one(
     dataset: Dataset, plans: tuple[ExperimentConfig, ...], splits: tuple[Split, ...], device: str, fold_run: FoldRun
 ) -> RunInfo:
-    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(dataset, jobs=1, device=device, progress=no_progress)
     plan, split = plans[fold_run.fold - 1], splits[fold_run.fold - 1]
     with _named(fold_run):
         return experiment.train(
@@ -205,7 +205,7 @@ def _fuse_one(
     fold_run: FoldRun,
 ) -> RunInfo:
     chosen = pick_device(device)
-    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(dataset, jobs=1, device=device, progress=no_progress)
     acoustic, linguistic = (
         inference.load(runs.fold_run_folder(folder, fold_run.fold, fold_run.seed), chosen) for folder in members
     )

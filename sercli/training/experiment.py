@@ -19,11 +19,11 @@ from sercli.dataset import feature_cache
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.plots import history_picture
-from sercli.model import inference
+from sercli.model import feature_provider, inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
 from sercli.model.ensemble import System
-from sercli.model.inference import FeatureProvider
+from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import RunInfo
 from sercli.training.trainer import Trainer
@@ -53,7 +53,7 @@ def train(
         SerError: utterances lack the feature's input, or training diverged.
     """
     # All three parts now: what the test part lacks must not come to light after an hour of training.
-    inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), plan.model.feature)
+    feature_provider.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), plan.model.feature)
     initial_info = _initial_info(dataset, plan, split, seed)
     with runs.started(out, initial_info) as info:
         if info.status == "finished":
@@ -209,7 +209,7 @@ def write_weights(out: Path, module: torch.nn.Module) -> None:
 def export_feature(model: ModelSpec, out: Path) -> None:
     """Copy the files that the feature reads (a user's word vectors) into the run directory."""
     plugin = plugins.load("feature", model.feature)
-    if hasattr(plugin, "export"):
+    if isinstance(plugin, plugins.ReadsFiles):
         plugin.export(model.feature_config, out)
 
 

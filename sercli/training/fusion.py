@@ -17,7 +17,8 @@ from sercli.errors import ConfigError, MismatchError
 from sercli.model import inference
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.ensemble import Ensemble
-from sercli.model.inference import FeatureProvider, Model
+from sercli.model.feature_provider import FeatureProvider
+from sercli.model.inference import Model
 from sercli.runs import RunInfo
 from sercli.training import experiment
 from sercli.training.trainer import Trainer

@@ -23,8 +23,8 @@ from sercli._system.files import write_json
 from sercli._system.progress import no_progress
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, DivergedError, MismatchError, SerError
-from sercli.model import inference, spec
-from sercli.model.inference import FeatureProvider
+from sercli.model import feature_provider, spec
+from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment
 from sercli.training.trainer import Trainer
@@ -279,7 +279,7 @@ def _worker(search: Search, url: str, n_trials: int, number: int) -> None:
 
     processes.end_with_first()
     torch.set_num_threads(1)
-    rows = inference.cached_features(search.dataset, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(search.dataset, jobs=1, device=search.device, progress=no_progress)
     try:
         _work(_open_study(search, url), search, n_trials, rows, lambda trial: None, stream=number + 1)
     except KeyboardInterrupt:  # only where Ctrl-C cannot be kept from it
