@@ -32,6 +32,7 @@ import numpy as np
 import soundfile
 
 from sercli.errors import SerError
+from sercli.model import feature_provider
 
 MEMORY_BYTES = 3 << 30  # what a process may take beyond what it has after its imports
 SLOWEST_S = 30
@@ -346,7 +347,7 @@ def make_runs(root: Path) -> Target:
 
     from sercli.dataset import manifest
     from sercli.dataset.splits import make_split
-    from sercli.model import inference, spec
+    from sercli.model import spec
     from sercli.model.loading import load_model, load_run
     from sercli.training import experiment, fusion
 
@@ -354,7 +355,7 @@ def make_runs(root: Path) -> Target:
     device = torch.device("cpu")
     dataset = manifest.load(make_dataset(root))
     split = make_split(dataset.manifest, "speakers", n_folds=3)
-    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(dataset, jobs=1, progress=no_progress)
     runs_made = []
     for preset in ("acoustic-lld", "linguistic"):
         small = {"train": {"epochs": 2}, "architecture": {"hidden_size": 4}}

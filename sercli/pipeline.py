@@ -26,10 +26,11 @@ from sercli.audio.segments import Segment
 from sercli.dataset import feature_cache
 from sercli.errors import AudioError, SerError
 from sercli.model.loading import load_run
-from sercli.model.segment_features import RATE_HZ, SegmentFeatures
+from sercli.model.segment_features import SegmentFeatures
 from sercli.types import (
     ASR_CONFIDENCE,
     HUMAN,
+    SAMPLE_RATE_HZ,
     UNSURE,
     Array,
     Prediction,
@@ -87,6 +88,10 @@ class Predictor(Protocol):
     @property
     def labels(self) -> tuple[str, ...]:
         """(K,) in the order of the probabilities."""
+
+    @property
+    def device(self) -> object:
+        """The torch device of its networks, on which those of its features compute too."""
 
     @property
     def features(self) -> tuple[tuple[str, object], ...]:
@@ -208,7 +213,7 @@ class Pipeline:
         if isinstance(source, np.ndarray):
             if sample_rate_hz is None:
                 raise SerError("An array has no sample rate; give sample_rate_hz, such as sample_rate_hz=16000.")
-            blocks = reading.resampled(iter([_mono(source)]), sample_rate_hz, RATE_HZ)
+            blocks = reading.resampled(iter([_mono(source)]), sample_rate_hz, SAMPLE_RATE_HZ)
             return iter(self._opened(Recording("", None, text, min_confidence), blocks).predictions)
         given = [source] if isinstance(source, str | PathLike) else source
         found = discovery.find([Path(one) for one in given])
@@ -226,7 +231,7 @@ class Pipeline:
             sample_rate_hz: of the signal.
             min_confidence: below this probability the label is "unsure".
         """
-        resampled = reading.resampled(map(_mono, blocks), sample_rate_hz, RATE_HZ)
+        resampled = reading.resampled(map(_mono, blocks), sample_rate_hz, SAMPLE_RATE_HZ)
         return self._utterances(Recording("", min_confidence=min_confidence), resampled, batch=1)
 
     def open(self, recording: Recording) -> RecordingResult:
@@ -237,7 +242,7 @@ class Pipeline:
             SerError: as `predict`.
         """
         assert recording.path is not None, "what has no path goes to `predict` or `stream`"
-        return self._opened(recording, reading.stream(recording.path, sample_rate_hz=RATE_HZ))
+        return self._opened(recording, reading.stream(recording.path, sample_rate_hz=SAMPLE_RATE_HZ))
 
     def _opened(self, recording: Recording, blocks: Iterator[Array]) -> RecordingResult:
         name, text = recording.name, recording.text
@@ -246,15 +251,15 @@ class Pipeline:
                 f"{self.predictor.folder} reads text alone, and there is none for {name}; "
                 'add --text "...", leave out --no-asr, or use an acoustic run.'
             )
-        head = _head(blocks, round(CLIP_S * RATE_HZ) + 1)
-        is_clip = len(head) <= CLIP_S * RATE_HZ
+        head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
+        is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
             raise SerError(f"--text says what one clip holds, and {name} is longer than {CLIP_S:g} s; leave it out.")
         found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
         return RecordingResult(recording, is_clip, found)
 
     def _clip(self, recording: Recording, signal: Array) -> Iterator[Prediction]:
-        length_s = len(signal) / RATE_HZ
+        length_s = len(signal) / SAMPLE_RATE_HZ
         if segments.has_speech(signal):
             yield from self._predict(recording, [Segment(0.0, length_s, signal)])
         else:
@@ -268,7 +273,7 @@ class Pipeline:
             n_found += len(chosen)
             yield from self._predict(recording, chosen)
         if not n_found:
-            yield _no_speech(recording, counted.n_samples / RATE_HZ)
+            yield _no_speech(recording, counted.n_samples / SAMPLE_RATE_HZ)
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """One prediction for each segment; the model is called once for all that it can predict."""
@@ -276,7 +281,8 @@ class Pipeline:
         asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if self._reads_audio or one.text}
         if asked:
             utterances = [_utterance(name, recording, found[n]) for name, n in asked.items()]
-            features = SegmentFeatures(recording.path, {name: spoken[n] for name, n in asked.items()})
+            by_name = {name: spoken[n] for name, n in asked.items()}
+            features = SegmentFeatures(recording.path, by_name, str(self.predictor.device))
             predicted = self.predictor.predict(utterances, features)
             for row, n in enumerate(asked.values()):
                 found[n] = _labelled(found[n], predicted, row, recording.min_confidence)

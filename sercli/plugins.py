@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 from sercli.errors import SerError, no_such
 from sercli.types import Array, Predictions, Remark, Transcript, Utterance
@@ -59,7 +59,10 @@ class Extractor(Protocol):
     """Computes one feature in batches; holds its network, if it has one, on a device."""
 
     def __call__(self, inputs: Sequence[Any], /) -> list[Array]:
-        """B signals (n_samples,) float32 or B texts -> B arrays (T, F) float32, each as if computed alone."""
+        """Return (T, F) float32, T >= 1, for each of B signals (n_samples,) float32 or B texts, as if computed alone.
+
+        F follows from the configuration alone.
+        """
 
 
 class Feature(Protocol):
@@ -71,20 +74,51 @@ class Feature(Protocol):
     Config: type[PluginConfig]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`
 
     def make(self, config: PluginConfig, device: str, /) -> Extractor:
-        """Build the extractor of a configuration, with its network on a device."""
+        """Build the extractor of a configuration, with its network, if it has one, on a device."""
 
 
 @runtime_checkable
-class HasFiles(Protocol):
-    """A feature that reads files of its own, which a run directory must hold so that it can be moved."""
+class UsesDevice(Protocol):
+    """A feature that computes with a network, which a GPU makes faster."""
 
-    FILES: tuple[str, ...]  # names of the files
+    USES_DEVICE: Literal[True]
 
-    def export(self, config: PluginConfig, folder: Path, /) -> PluginConfig:
-        """Copy the files into a run directory."""
 
-    def localise(self, config: PluginConfig, folder: Path, /) -> PluginConfig:
-        """Return the Config that reads the files there."""
+@runtime_checkable
+class HasIdentity(Protocol):
+    """A feature whose numbers depend on something else than its Config: on the content of a file, say."""
+
+    def identity(self, config: PluginConfig) -> dict[str, object]:
+        """Return what the numbers depend on, JSON-safe; the cache's key has it in place of the Config."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A feature that reads files of the user's own, which a run directory must hold to be moved."""
+
+    FILES: tuple[str, ...]  # names of the files that `export` writes
+
+    def export(self, config: PluginConfig, folder: Path) -> Any:
+        """Copy the files into a run directory; returns the Config that names them relative to it."""
+
+    def localise(self, config: PluginConfig, folder: Path) -> Any:
+        """Return the Config that reads the files which `export` wrote into a folder."""
+
+
+@runtime_checkable
+class HasWordPlaces(Protocol):
+    """A feature of text that can tell which word each frame was computed from."""
+
+    def word_places(self, text: str, config: PluginConfig) -> Array:
+        """Return, for each of T frames, the place of its word in `text.split()`; -1: none."""
+
+
+@runtime_checkable
+class HasFrameStep(Protocol):
+    """A feature of audio whose frames have a fixed length, however long the clip is."""
+
+    def frame_step_s(self, config: PluginConfig) -> float:
+        """Return the seconds from one frame to the next; the first begins with the clip."""
 
 
 @runtime_checkable

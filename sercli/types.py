@@ -37,6 +37,9 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
+SAMPLE_RATE_HZ = 16_000
+"""Of the signal that speech is found in, that words are recognised in, and that features are computed from."""
+
 _CLEAR = 0.25  # ASR confidence from which on words are shown: below they are guesses, or another language
 
 UNSURE = "unsure"

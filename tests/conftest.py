@@ -22,7 +22,7 @@ from hypothesis import settings
 from sercli.dataset import manifest, preparation
 from sercli.dataset.feature_specs import feature_configs
 from sercli.dataset.splits import make_split
-from sercli.model import inference, spec
+from sercli.model import feature_provider, spec
 from sercli.model.loading import load_model
 from sercli.training import experiment
 
@@ -162,7 +162,7 @@ def split(tiny_dataset):
 @pytest.fixture(scope="session")
 def rows(tiny_dataset, no_progress):
     """The feature provider of the tiny dataset."""
-    return inference.cached_features(tiny_dataset, jobs=1, progress=no_progress)
+    return feature_provider.cached_features(tiny_dataset, jobs=1, progress=no_progress)
 
 
 @pytest.fixture(scope="session")

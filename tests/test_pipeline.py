@@ -16,6 +16,7 @@ from sercli import pipeline, plugins
 from sercli.audio.segments import Segment
 from sercli.cli import app
 from sercli.errors import AudioError, SerError
+from sercli.features import whisper_encoder
 from sercli.model.calibration import temper
 from sercli.model.loading import load_run as load_system
 from sercli.pipeline import Pipeline
@@ -30,6 +31,7 @@ STOP = "stop it now i hate this"
 class Loudness:
     """A model that keeps the utterances it is given, and predicts how loud each is against 1."""
 
+    device = "cpu"
     folder = "loudness"
     labels = ("soft", "loud")
 
@@ -447,3 +449,13 @@ def test_importing_sercli_imports_nothing_heavy():
 def test_the_examples_of_the_docstrings_run(monkeypatch, name):
     monkeypatch.undo()
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_the_models_device_reaches_the_extractor_of_its_features(monkeypatch):
+    """`cpu:0` is the CPU under a name that nobody takes by default."""
+    devices = []
+    make = whisper_encoder.make
+    monkeypatch.setattr(whisper_encoder, "make", lambda config, device: devices.append(device) or make(config, device))
+    clip = Path(__file__).parent.parent / "data" / "demo" / "audio" / "m1-anger-1.ogg"
+    list(sercli.load(device="cpu:0", asr=None).predict(clip))
+    assert devices == ["cpu:0"]

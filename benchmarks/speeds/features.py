@@ -11,7 +11,7 @@ import soundfile
 
 from sercli import plugins
 from sercli.audio import reading
-from sercli.dataset import feature_cache
+from sercli.dataset import extraction, feature_cache
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.types import Array, Utterance
 from speeds.pairs import Result, alternate_apart
@@ -40,7 +40,7 @@ def _lld_peer(signal: Array) -> None:
 
 
 def _lld_ours(signal: Array) -> None:
-    feature_cache.extract_signal(signal, "lld", _config("lld"))
+    extraction.extract_signals([signal], "lld", _config("lld"))
 
 
 def spectrogram(pairs: int) -> list[Result]:
@@ -68,7 +68,7 @@ def _spectrogram_peer(path: Path) -> Array:
 
 
 def _spectrogram_ours(path: Path) -> None:
-    feature_cache.extract_signal(reading.read(path, sample_rate_hz=RATE_HZ), "spectrogram", _config("spectrogram"))
+    extraction.extract_signals([reading.read(path, sample_rate_hz=RATE_HZ)], "spectrogram", _config("spectrogram"))
 
 
 def log_mel(pairs: int) -> list[Result]:

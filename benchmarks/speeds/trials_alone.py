@@ -15,7 +15,7 @@ import optuna
 
 from sercli._system.devices import pick_device
 from sercli._system.progress import no_progress
-from sercli.model import inference
+from sercli.model import feature_provider
 from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment, tuning
 from sercli.training.setup import Setup, make_setup
@@ -62,7 +62,7 @@ def enqueue(config: ExperimentConfig, drawn: list[dict[str, Any]], out: Path) ->
 def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
     """Each with early stopping, as a trial of `ser tune` has it, and nothing else."""
     (config,), (parts,) = made.configs, made.folds
-    provider = inference.cached_features(made.dataset, jobs=1, progress=no_progress)
+    provider = feature_provider.cached_features(made.dataset, jobs=1, progress=no_progress)
     for parameters in drawn:
         proposed = tuning.propose(optuna.trial.FixedTrial(parameters), config)
         trainer = experiment.make_trainer(

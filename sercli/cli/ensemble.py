@@ -37,7 +37,7 @@ def ensemble(
     from sercli.cli import render, validation
     from sercli.dataset import manifest
     from sercli.errors import SerError
-    from sercli.model import inference
+    from sercli.model import feature_provider
     from sercli.model.loading import load_model
     from sercli.runs import load_finished
     from sercli.training import cross_validation, fusion
@@ -72,7 +72,7 @@ def ensemble(
     else:
         loaded = tuple(load_model(folder, chosen) for folder in members)
         fusion.check_members(loaded, dataset)
-        provider = inference.cached_features(dataset, jobs=n_jobs, progress=render.progress)
+        provider = feature_provider.cached_features(dataset, jobs=n_jobs, device=device, progress=render.progress)
         for name, folder in made.items():
             with render.training_progress(name, rules[name].train.epochs) as on_epoch:
                 fusion.fuse(

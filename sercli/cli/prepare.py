@@ -46,6 +46,7 @@ def prepare(
         str | None,
         typer.Option("--asr", help="Speech recogniser that transcribes all recordings: {asr}."),
     ] = None,
+    device: options.Device = "auto",
     jobs: options.Jobs = None,
     sets: options.Sets = None,
 ) -> None:
@@ -66,7 +67,14 @@ def prepare(
             render.note(_next(asr, out))
             return
     prepared = _prepare(
-        corpus, root, out, labels=labels, configs=configs, jobs=options.n_jobs(jobs), made_from=made_from
+        corpus,
+        root,
+        out,
+        labels=labels,
+        configs=configs,
+        jobs=options.n_jobs(jobs),
+        device=device,
+        made_from=made_from,
     )
     if asr is None:
         _show(prepared.summary, {})
@@ -118,6 +126,7 @@ def _prepare(
     labels: LabelSet,
     configs: "FeatureSpecs",
     jobs: int,
+    device: str,
     made_from: "Fingerprint | None",
 ) -> "Prepared":
     from sercli._system import processes
@@ -126,7 +135,9 @@ def _prepare(
 
     with processes.shared():
         prepared = preparation.prepare(corpus, root, out, label_set=labels.value, jobs=jobs, progress=render.progress)
-        return preparation.finish(prepared, configs, jobs=jobs, progress=render.progress, made_from=made_from)
+        return preparation.finish(
+            prepared, configs, jobs=jobs, device=device, progress=render.progress, made_from=made_from
+        )
 
 
 def _transcribe(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int) -> "Added":

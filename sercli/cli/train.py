@@ -75,13 +75,13 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
     """Train one model on one fold or on all, and show how good it is on the validation part."""
     from sercli._system import devices
     from sercli.cli import render, validation
-    from sercli.model import inference
+    from sercli.model import feature_provider
     from sercli.runs import check_free
     from sercli.training import cross_validation, experiment
 
     chosen = devices.pick_device(device)  # a wrong one is refused here, not in another process
     cv = cross_validation.CrossValidation(made.dataset, made.folds, tuple(seeds), device, jobs)
-    provider = inference.cached_features(made.dataset, jobs=jobs, progress=render.progress)
+    provider = feature_provider.cached_features(made.dataset, jobs=jobs, device=device, progress=render.progress)
     # Features first: a failure here must leave no run behind, and their bar must not share the display of the training.
     if not (out / "run.json").exists():
         check_free(out)

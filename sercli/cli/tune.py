@@ -42,11 +42,13 @@ def tune(
     number = options.fold_number(fold)
     made = make_setup(model, config, sets, data, words=words, split=split, n_folds=folds, fold=number, seed=seed)
     from sercli.evaluation.plots import trials_picture
-    from sercli.model import inference
+    from sercli.model import feature_provider
     from sercli.training import tuning
 
     given = [pair.partition("=")[0] for pair in sets or []]
-    provider = inference.cached_features(made.dataset, jobs=options.n_jobs(None), progress=render.progress)
+    provider = feature_provider.cached_features(
+        made.dataset, jobs=options.n_jobs(None), device=device, progress=render.progress
+    )
     folders = [out / f"fold-{parts.fold}" if made.crossed else out for parts in made.folds]
     for folder in folders:
         _check_out(folder)

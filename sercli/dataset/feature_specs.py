@@ -55,8 +55,7 @@ def feature_configs(
 def key(feature: str, feature_config: Any) -> str:
     """Name of the feature's folder: the same name means the same numbers."""
     plugin = plugins.load("feature", feature)
-    settings = plugin.identity(feature_config) if hasattr(plugin, "identity") else config.to_dict(feature_config)
-    if settings.get("speed") == 1:  # what was computed before there was this setting is still the same
-        settings = {name: value for name, value in settings.items() if name != "speed"}
+    own = isinstance(plugin, plugins.HasIdentity)
+    settings = plugin.identity(feature_config) if own else config.to_dict(feature_config)
     content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
     return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"

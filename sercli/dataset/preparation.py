@@ -197,6 +197,7 @@ def finish(
     specs: FeatureSpecs,
     *,
     jobs: int,
+    device: str = "cpu",
     progress: ProgressFactory,
     made_from: Fingerprint | None = None,
 ) -> Prepared:
@@ -208,6 +209,7 @@ def finish(
         prepared: what `prepare` returned.
         specs: features to compute.
         jobs: processes that compute at the same time.
+        device: for features that compute with a network; see `feature_cache.fill`.
         progress: shows progress.
         made_from: fingerprint of the corpus, so that the same command has nothing to do next time; None: it repeats
             the work.
@@ -228,23 +230,23 @@ def finish(
     doing = dataset.manifest.sha256
     try:
         with locks.alone(dataset.folder, _LOCK, doing=doing):
-            _make(dataset, computed, jobs, progress)
+            _make(dataset, computed, jobs, device, progress)
             _save_summary(dataset, made_from, summary)
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != doing:
             raise
-        feature_cache.fill(dataset, computed, jobs=jobs, progress=progress)
+        feature_cache.fill(dataset, computed, jobs=jobs, device=device, progress=progress)
         with locks.alone(dataset.folder, _LOCK, doing=doing, wait=True):  # to complete what the other lost
-            _make(dataset, computed, jobs, progress)
+            _make(dataset, computed, jobs, device, progress)
             _save_summary(dataset, made_from, summary)
     return replace(prepared, summary=summary)
 
 
-def _make(dataset: Dataset, specs: FeatureSpecs, jobs: int, progress: ProgressFactory) -> None:
+def _make(dataset: Dataset, specs: FeatureSpecs, jobs: int, device: str, progress: ProgressFactory) -> None:
     """Write the manifest, compute what is missing of the features, then write which there are."""
     sweep(dataset.folder)
     manifest.save(dataset)
-    feature_cache.fill(dataset, specs, jobs=jobs, progress=progress)
+    feature_cache.fill(dataset, specs, jobs=jobs, device=device, progress=progress)
     manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in specs))))
 
 

@@ -14,7 +14,6 @@ from sercli.evaluation import inputs, overlap, pooling
 from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
 from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import PooledPredictions
-from sercli.model import inference
 from sercli.model.loading import load_run
 from sercli.types import HUMAN, Predictions
 
@@ -63,7 +62,7 @@ def predict(
             "Give another dataset, or leave the option out to score what the systems have seen."
         )
     views = {whose: manifest.with_words(dataset, whose) for whose in sorted({r.words or r.info.words for r in each})}
-    features = {whose: inference.cached_features(v, jobs=jobs, progress=progress) for whose, v in views.items()}
+    features = {whose: cached_features(v, jobs=jobs, device=device, progress=progress) for whose, v in views.items()}
 
     def predictions_of(run: EvaluatedRun, name: str) -> PooledPredictions:
         whose, own = run.words or run.info.words, run.trained_on(dataset)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sercli.features import _dsp
+from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Positive, WindowS
 
 INPUT = "audio"
@@ -104,6 +105,11 @@ def _equal_parts(n_bins: int) -> Array:
     part = (np.arange(n_bins) - 1) // width
     parts: Array = (part[:, None] == np.arange(PARTS)).astype(np.float32)
     return parts
+
+
+def make(config: Config, _device: str) -> Extractor:
+    """Return the extractor, which computes one signal after the other on the CPU."""
+    return lambda signals: [extract(signal, config) for signal in signals]
 
 
 def extract(signal: Array, config: Config) -> Array:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sercli.features import _dsp
+from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, WindowS
 
 INPUT = "audio"
@@ -41,6 +42,11 @@ def _tables(config: Config) -> _Tables:
     window = _dsp.to_samples(config.window_s, rate, setting="window_s")
     hop = _dsp.to_samples(config.hop_s, rate, setting="hop_s")
     return _Tables(window, hop, _dsp.mel_filterbank(rate, window, config.n_mels, config.fmin_hz, config.fmax_hz))
+
+
+def make(config: Config, _device: str) -> Extractor:
+    """Return the extractor, which computes one signal after the other on the CPU."""
+    return lambda signals: [extract(signal, config) for signal in signals]
 
 
 def extract(signal: Array, config: Config) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sercli.errors import ConfigError
 from sercli.features import _dsp
+from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, PositiveInt, WindowS
 
 INPUT = "audio"
@@ -46,6 +47,11 @@ def _frame_samples(config: Config) -> tuple[int, int]:
     rate = config.sample_rate_hz
     window = _dsp.to_samples(config.window_s, rate, setting="window_s")
     return window, _dsp.to_samples(config.hop_s, rate, setting="hop_s")
+
+
+def make(config: Config, _device: str) -> Extractor:
+    """Return the extractor, which computes one signal after the other on the CPU."""
+    return lambda signals: [extract(signal, config) for signal in signals]
 
 
 def extract(signal: Array, config: Config) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sercli.errors import ConfigError
 from sercli.features import _dsp
+from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, PictureSide, Positive, PositiveInt
 
 INPUT = "audio"
@@ -48,6 +49,11 @@ class Config(AudioConfig):
         return min(held, max(1, round(self.duration_s * self.sample_rate_hz)))
 
 
+def make(config: Config, _device: str) -> Extractor:
+    """Return the extractor, which computes one signal after the other on the CPU."""
+    return lambda signals: [extract(signal, config) for signal in signals]
+
+
 def extract(signal: Array, config: Config) -> Array:
     """Draw the picture of a clip.
 
@@ -70,8 +76,8 @@ def extract(signal: Array, config: Config) -> Array:
     return picture
 
 
-def row_s(config: Config) -> float:
-    """Seconds from one row to the next: the picture is as long for a short clip, and ends before a long one."""
+def frame_step_s(config: Config) -> float:
+    """Return the seconds from one row of the picture to the next; its length does not follow the clip's."""
     return config.pool_frames * config.hop_samples / config.sample_rate_hz
 
 

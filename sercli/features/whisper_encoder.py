@@ -1,25 +1,41 @@
-"""Frames of Whisper's encoder: what each chosen layer says of the sound, 50 times a second, the layers side by side.
+"""Frames of Whisper's encoder: the states of each chosen layer, 50 times a second, side by side.
 
-Several encoders can be heard at once, one that knows English best beside one that knows many languages.
+Several encoders can be read at once, such as one that knows English best beside one that knows many languages.
 
-Its early and middle layers carry emotion and transfer best, its late ones read words. A clip is not padded to the 30 s
-that the recogniser needs; a longer one is heard in windows of at most 30 s.
+Early and middle layers carry emotion and transfer best; late layers encode words. A clip is not padded to the 30 s that
+speech recognition needs; a longer one is read in windows of at most 30 s.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from msgspec import Meta
 
+from sercli._system.batching import like_length
 from sercli.errors import ConfigError
-from sercli.features import _whisper
-from sercli.types import Array, AudioConfig, PositiveInt
+from sercli.features import _dsp
+from sercli.plugins import Extractor
+from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, PositiveInt
+
+if TYPE_CHECKING:
+    from sercli.whisper.encoder import Encoder
 
 INPUT = "audio"
 VERSION = 1
 DTYPE = "float16"
+USES_DEVICE = True
+
+HOP = 160  # samples from one frame of the spectrogram to the next: 100 frames a second
+_WINDOW = 400  # samples in a frame
+_BLOCK_SAMPLES = 48_000  # numpy's transform is quickest with fewer at a time than `_dsp.blocks` takes
+_RANGE = 8.0  # decades below the clip's loudest band that are kept
+_STEP = 2 * HOP  # samples from one state of the encoder to the next
+_SOUNDING_DB = 35.0  # frames within this range below the loudest one hold sound
+_SMOOTHED = 5  # frames whose mean level counts: a tenth of a second
+_WINDOW_FRAMES = 3000  # frames of the spectrogram that the encoder reads at once: 30 s
+_BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # of a padded batch: more gains nothing on a CPU
 
 
 @dataclass(frozen=True)
@@ -27,93 +43,155 @@ class Config(AudioConfig):
     """Which weights, and which of their layers."""
 
     # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder with other weights, or a name on the
-    # model hub. With several, `["base", "tiny.en"]`, each layer's frames are theirs side by side.
+    # model hub. With several, `["base", "tiny.en"]`, the states of each layer are side by side.
     model: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=4)] | None = None
-    layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the sound
-    stride: PositiveInt = (
-        1  # frames averaged into one: 4 gives 12.5 a second, and all that follows is four times as fast
-    )
-    # One row for the whole clip: the mean of all frames and the mean of those with sound, half each. Pauses count less
-    # then, of which corpora differ in how many they have; `stride` means nothing.
+    layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the audio
+    stride: PositiveInt = 1  # frames averaged into one: 4 gives 12.5 a second and makes training four times as fast
+    # One frame for the whole clip: the mean of all frames and the mean of those with sound, half each. Pauses, which
+    # some corpora have more of, then count less; `stride` has no effect.
     pooled: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be before any sound is read."""
-        _whisper.check_rate(self)
+        """Refuse impossible settings before any audio is read."""
+        if self.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ConfigError(f"feature.sample_rate_hz={self.sample_rate_hz}: Whisper reads 16000 Hz; leave it out.")
         if min(self.layers) < 1 or len(set(self.layers)) < len(self.layers):
-            raise ConfigError(f"feature.layers={list(self.layers)}: layers are counted from 1, and each is given once.")
+            raise ConfigError(f"feature.layers={list(self.layers)}: count layers from 1, and give each once.")
         if isinstance(self.model, tuple) and len(set(self.model)) < len(self.model):
-            raise ConfigError(f"feature.model={list(self.model)}: each encoder is given once.")
+            raise ConfigError(f"feature.model={list(self.model)}: give each encoder once.")
 
 
-def identity(config: Config) -> dict[str, Any]:
-    """What the numbers depend on: the weights by name, for their content is checked when they are loaded."""
+def identity(config: Config) -> dict[str, object]:
+    """Return what the numbers depend on: the weights by name, since their content is checked when they are loaded."""
     frames = {"pooled": True} if config.pooled else {"stride": config.stride}
-    heard = {"level_dbfs": config.level_dbfs, "speed": config.speed}
-    return {"model": config.model, "layers": config.layers, **heard, **frames}
+    signal = {"level_dbfs": config.level_dbfs, "speed": config.speed}
+    return {"model": config.model, "layers": config.layers, **signal, **frames}
 
 
-def extract(signal: Array, config: Config) -> Array:
-    """States of the chosen layers.
+def make(config: Config, device: str) -> Extractor:
+    """Load the encoders onto a device.
 
-    Returns:
-        (T, n_layers * E) float32, T = n_samples / 320 / stride, or 1 if pooled; E is 384 for tiny, 512 for base, and
-        their sum for several.
+    The extractor returns (T, n_layers * E) float32, T = n_samples / 320 / stride, or 1 if pooled; E is 384 for tiny,
+    512 for base, and their sum for several.
 
     Raises:
         SerError: the weights are missing or damaged.
-        ConfigError: the weights have not as many layers.
+        ConfigError: the weights have fewer layers.
     """
+    from sercli.whisper import encoder
+
     models = config.model if isinstance(config.model, tuple) else (config.model,)
-    heard = [_states(signal, model, config.layers) for model in models]
-    frames = np.concatenate([states for layer in zip(*heard, strict=True) for states in layer], axis=1)
-    return _pooled(frames, signal) if config.pooled else _averaged(frames, config.stride)
+    encoders = [encoder.load(model) for model in models]
+    for model, loaded in zip(models, encoders, strict=True):
+        if max(config.layers) > len(loaded.layers):
+            which = model or "Whisper tiny.en"
+            raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(loaded.layers)} layers.")
+    return _Extractor(config, [loaded.to(device) for loaded in encoders], device)
 
 
-def _states(signal: Array, model: str | None, layers: tuple[int, ...]) -> list[Array]:
-    """What the chosen layers of one encoder say, each (T, E)."""
-    import torch
+@dataclass(frozen=True)
+class _Extractor:
+    config: Config
+    encoders: "Sequence[Encoder]"
+    device: str
 
-    encoder = _encoder(model)
-    if max(layers) > len(encoder.layers):
-        which = model or "Whisper tiny.en"
-        raise ConfigError(f"feature.layers={list(layers)}: {which} has {len(encoder.layers)} layers.")
-    mel = torch.from_numpy(_whisper.log_mel(signal, encoder.conv1.in_channels))
-    n_windows = -(-len(mel) // _max_frames())
-    with torch.inference_mode():
-        windows = [
-            encoder(window[None], torch.tensor([len(window)]), max(layers))
-            for window in torch.tensor_split(mel, n_windows)
+    def __call__(self, signals: Sequence[Array]) -> list[Array]:
+        found: dict[int, Array] = {}
+        for places in like_length([len(signal) for signal in signals], _BATCH_SAMPLES):
+            batch = [signals[place] for place in places]
+            for place, frames in zip(places, self._frames(batch), strict=True):
+                found[place] = self._reduced(frames, signals[place])
+        return [found[place] for place in range(len(signals))]
+
+    def _frames(self, signals: Sequence[Array]) -> list[Array]:
+        """(T, n_layers * E) for each of a few signals, or for one of any length."""
+        mels = {n: [log_mel(signal, n) for signal in signals] for n in {e.n_mels for e in self.encoders}}
+        if len(signals) > 1:
+            return self._run(mels)
+        n_frames = len(mels[self.encoders[0].n_mels][0])
+        windows = np.array_split(np.arange(n_frames), -(-n_frames // _WINDOW_FRAMES))
+        n_features = len(self.config.layers) * sum(e.n_states for e in self.encoders)
+        frames = np.empty((sum((len(window) + 1) // 2 for window in windows), n_features), np.float32)
+        start = 0
+        for window in windows:
+            (part,) = self._run({n: [mel[window]] for n, (mel,) in mels.items()})
+            frames[start : start + len(part)] = part
+            start += len(part)
+        return [frames]
+
+    def _run(self, mels: dict[int, list[Array]]) -> list[Array]:
+        """Run the encoders on B spectrograms of at most 30 s, by their number of bands, in one padded batch."""
+        import torch
+
+        states = []  # for each encoder, for each layer (B, T, E)
+        with torch.inference_mode():
+            for encoder in self.encoders:
+                batch = [torch.from_numpy(mel) for mel in mels[encoder.n_mels]]
+                lengths = torch.tensor([len(mel) for mel in batch])
+                padded = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True)  # (B, T, M)
+                given = encoder(padded.to(self.device), lengths.to(self.device), max(self.config.layers))
+                states.append([given[layer - 1].cpu().numpy() for layer in self.config.layers])
+        side_by_side = [of_encoder for layer in zip(*states, strict=True) for of_encoder in layer]
+        return [
+            np.concatenate([one[row, : (n + 1) // 2] for one in side_by_side], axis=1)
+            for row, n in enumerate(lengths.tolist())
         ]
-        return [torch.cat([states[layer - 1][0] for states in windows]).numpy() for layer in layers]
+
+    def _reduced(self, frames: Array, signal: Array) -> Array:
+        """(T, F) -> (1, F) if pooled, else means over `stride` frames, the last one over those that are left."""
+        if self.config.pooled:
+            mean: Array = (frames.mean(axis=0) + frames[sounding(signal, len(frames))].mean(axis=0)) / 2
+            return mean[None]
+        if self.config.stride == 1:
+            return frames
+        starts = np.arange(0, len(frames), self.config.stride)
+        means: Array = np.add.reduceat(frames, starts, axis=0)
+        return means / np.diff([*starts, len(frames)])[:, None].astype(np.float32)
 
 
-def _pooled(rows: Array, signal: Array) -> Array:
-    """The mean of all frames and the mean of those with sound, half each: (T, F) -> (1, F)."""
-    sounding = _whisper.sounding(signal, len(rows))
-    mean: Array = (rows.mean(axis=0, keepdims=True) + rows[sounding].mean(axis=0, keepdims=True)) / 2
-    return mean
+def log_mel(signal: Array, n_mels: int) -> Array:
+    """Log-mel spectrogram as Whisper's own code computes it, but without padding to 30 s.
+
+    Args:
+        signal: (n_samples,) float32 at 16 kHz.
+        n_mels: bands, as the weights need them: 80, or 128 for large-v3.
+
+    Returns:
+        (T, n_mels) float32, T = n_samples // 160, at least 1.
+    """
+    signal = _dsp.pad(signal, _WINDOW)
+    padded = np.pad(signal, _WINDOW // 2, mode="reflect")
+    framed = _dsp.frames(padded, _WINDOW, HOP)[: max(1, signal.size // HOP)]
+    filterbank = _dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
+    taper = _dsp.hann(_WINDOW)
+    bands = np.empty((len(framed), n_mels), np.float32)
+    for rows in _dsp.blocks(len(framed), _WINDOW, n_samples=_BLOCK_SAMPLES):
+        # By numpy and not by `_dsp.power`: importing scipy's transform takes longer than one clip.
+        level = np.abs(np.fft.rfft(framed[rows] * taper))
+        level *= level
+        _dsp.multiply(level, filterbank, out=bands[rows])
+    np.maximum(bands, _dsp.SILENCE, out=bands)
+    np.log10(bands, out=bands)
+    np.maximum(bands, bands.max() - _RANGE, out=bands)
+    bands += 4
+    bands /= 4
+    return bands
 
 
-def _averaged(rows: Array, stride: int) -> Array:
-    """Means over `stride` frames, the last one over those that are left: (T, F) -> (ceil(T / stride), F)."""
-    if stride == 1:
-        return rows
-    starts = np.arange(0, len(rows), stride)
-    sums = np.add.reduceat(rows, starts, axis=0)
-    means: Array = sums / np.diff([*starts, len(rows)])[:, None].astype(np.float32)
-    return means
+def sounding(signal: Array, n_frames: int) -> Array:
+    """Tell which of the encoder's frames hold sound; at least one does.
 
+    Args:
+        signal: (n_samples,) float32 at 16 kHz.
+        n_frames: number of frames, 50 a second.
 
-def _max_frames() -> int:
-    from sercli.whisper.encoder import MAX_FRAMES
-
-    return MAX_FRAMES
-
-
-@lru_cache(maxsize=4)
-def _encoder(model: str | None) -> Any:
-    """Kept, since loading takes as long as a minute of sound; torch is imported only where it is used."""
-    from sercli.whisper.encoder import load
-
-    return load(model)
+    Returns:
+        (n_frames,) bool.
+    """
+    power = np.zeros(n_frames * _STEP, np.float32)
+    kept = signal[: power.size]
+    np.square(kept, out=power[: kept.size])
+    level = np.convolve(power.reshape(n_frames, _STEP).mean(axis=1), np.ones(_SMOOTHED) / _SMOOTHED)
+    level = level[_SMOOTHED // 2 :][:n_frames]  # numpy's "same" is never shorter than the smoothing
+    found: Array = level >= level.max() * 10 ** (-_SOUNDING_DB / 10)
+    return found

@@ -25,6 +25,7 @@ import numpy as np
 
 from sercli.errors import SerError
 from sercli.features import _vectors
+from sercli.plugins import Extractor
 from sercli.types import Array, PositiveInt
 
 INPUT = "text"
@@ -50,6 +51,11 @@ class Config:
     max_words: PositiveInt = 400_000  # words read from that file's beginning; more of them cost memory
     lower: bool = True  # lower-case the text first; false for vectors that tell "May" from "may"
     max_tokens: PositiveInt = 128  # tokens from the beginning of the text; the rest is left out
+
+
+def make(config: Config, _device: str) -> Extractor:
+    """Return the extractor, which looks words up on the CPU."""
+    return lambda texts: [extract(text, config) for text in texts]
 
 
 def extract(text: str, config: Config) -> Array:
@@ -85,12 +91,12 @@ def tokens(text: str, config: Config) -> list[str]:
     return [{"``": '"', "''": '"'}.get(token, token) for token in cut[: config.max_tokens]]
 
 
-def places(text: str, config: Config) -> Array:
+def word_places(text: str, config: Config) -> Array:
     """Which word of `text.split()` each row of `extract` was made from; -1: none.
 
     Tokens are the words' characters in their order, so it is enough to count them.
 
-    >>> places("I can't. Go!", Config())
+    >>> word_places("I can't. Go!", Config())
     array([0, 1, 1, 1, 2, 2])
     """
     found = tokens(text, config)

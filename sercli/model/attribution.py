@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +15,15 @@ import torch
 from sercli import plugins
 from sercli.audio import condition, reading
 from sercli.audio.segments import Segment
+from sercli.dataset import extraction
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
 from sercli.model.ensemble import Ensemble
 from sercli.model.explanation import Explanation, Kind, Weighing
-from sercli.model.inference import FeatureProvider, Model
-from sercli.model.segment_features import RATE_HZ, SegmentFeatures
-from sercli.types import ASR_CONFIDENCE, Array, AudioConfig, Prediction, Utterance, Word
+from sercli.model.feature_provider import FeatureProvider
+from sercli.model.inference import Model
+from sercli.model.segment_features import SegmentFeatures
+from sercli.types import ASR_CONFIDENCE, HUMAN, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
 
 BLANK_S = 0.25
 """About how long a stretch of sound is that is silenced to see what becomes of the answer: a syllable or two."""
@@ -46,14 +47,15 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
     """
     if not prediction.probabilities:
         raise SerError(f"There is nothing to explain in {prediction.path} ({prediction.reason}).")
-    signal = reading.read(path, sample_rate_hz=RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
+    signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
     text = (prediction.text or "").strip()
-    texts = {"human": text} if text else {}
+    texts = {HUMAN: text} if text else {}
     attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
     utterance = Utterance("explained", "", "", audio=str(path), transcripts=texts, attributes=attributes)
-    rows = SegmentFeatures(path, {utterance.id: Segment(prediction.start_s, prediction.end_s, signal)})
+    segment = Segment(prediction.start_s, prediction.end_s, signal)
+    rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device))
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
-    question = _Question(utterance, rows, likeliest, len(signal) / RATE_HZ, by)
+    question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}
     edges_s, sound = _of_sound(members["acoustic"], question) if "acoustic" in members else (np.zeros(1), None)
     reads = text and "linguistic" in members
@@ -62,7 +64,7 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
         answer=likeliest,
         probs=_probs(system, prediction),
         signal=signal,
-        rate_hz=RATE_HZ,
+        rate_hz=SAMPLE_RATE_HZ,
         start_s=prediction.start_s,
         sound=sound,
         edges_s=prediction.start_s + edges_s,
@@ -112,7 +114,7 @@ class _Question:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(self.utterance.transcripts["human"].split())
+        return tuple(self.utterance.transcripts[HUMAN].split())
 
 
 def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
@@ -137,10 +139,10 @@ def _of_sound(member: Model, question: _Question) -> tuple[Array, Weighing]:
 def _of_words(member: Model, question: _Question) -> Weighing:
     """(n,) a weight for each word."""
     plugin = plugins.load("feature", member.spec.feature)
-    weights = _attention(member, question) if hasattr(plugin, "places") else None
+    weights = _attention(member, question) if isinstance(plugin, plugins.HasWordPlaces) else None
     if weights is None:
         return Weighing("occlusion", _falls(member, question, _left_out(question)))
-    places = plugin.places(question.utterance.transcripts["human"], member.spec.feature_config)
+    places = plugin.word_places(question.utterance.transcripts[HUMAN], member.spec.feature_config)
     read = places >= 0
     return Weighing("attention", np.bincount(places[read], weights[read], len(question.words)))
 
@@ -170,10 +172,10 @@ def _attention(member: Model, question: _Question) -> Array | None:
 def _row_edges(member: Model, length_s: float, n_rows: int) -> Array:
     """Where the rows of a feature begin and the last one ends, in seconds (n_rows + 1,)."""
     plugin = plugins.load("feature", member.spec.feature)
-    if hasattr(plugin, "row_s"):
+    if isinstance(plugin, plugins.HasFrameStep):
         own = member.spec.feature_config
-        assert isinstance(own, AudioConfig)
-        edges: Array = np.arange(n_rows + 1) * (float(plugin.row_s(own)) * own.speed)
+        assert isinstance(own, AudioConfig), "only audio has frames of a fixed length"
+        edges: Array = np.arange(n_rows + 1) * (plugin.frame_step_s(own) * own.speed)
         return edges
     return np.linspace(0, length_s, n_rows + 1)
 
@@ -200,21 +202,22 @@ def _left_out(question: _Question) -> _Variants:
     """The text without each of its words."""
     words = question.words
     texts = [" ".join((*words[:n], *words[n + 1 :])) for n in range(len(words))]
-    return _Variants(tuple(replace(question.utterance, transcripts={"human": text}) for text in texts), question.rows)
+    return _Variants(tuple(replace(question.utterance, transcripts={HUMAN: text}) for text in texts), question.rows)
 
 
 def _silenced(question: _Question, stretches: Sequence[tuple[float, float]]) -> _Variants:
     """The sound with silence in each of the stretches; its level is that of the whole."""
     utterances = tuple(replace(question.utterance, id=str(n)) for n in range(len(stretches)))
 
-    def rows(asked: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        heard = question.rows.signal(question.utterance.id, config.sample_rate_hz)
-        signal = condition.prepare_signal(heard, config)
-        rate_hz = config.sample_rate_hz / config.speed  # of it, as many samples are a second of the recording
-        extract = plugins.load("feature", feature).extract
-        return [extract(_without(signal, rate_hz, *stretches[int(u.id)]), config) for u in asked]
+    def features(asked: Sequence[Utterance], feature: str, config: object) -> list[Array]:
+        assert isinstance(config, AudioConfig)
+        signal = question.rows.signal(question.utterance.id, config.sample_rate_hz)
+        signal = condition.prepare_signal(signal, config)
+        rate_hz = config.sample_rate_hz / config.speed  # so many of its samples are a second of the recording
+        silenced = [_without(signal, rate_hz, *stretches[int(u.id)]) for u in asked]
+        return extraction.extractor(feature, config, question.rows.device)(silenced)
 
-    return _Variants(utterances, rows)
+    return _Variants(utterances, features)
 
 
 def _without(signal: Array, rate_hz: float, start_s: float, end_s: float) -> Array:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from sercli import plugins
 from sercli.errors import SerError
 from sercli.model.calibration import temper
-from sercli.model.inference import FeatureProvider, Model, truth_of
+from sercli.model.feature_provider import FeatureProvider
+from sercli.model.inference import Model, truth_of
 from sercli.runs import RunInfo
 from sercli.types import Array, Predictions, Utterance
 
@@ -34,6 +36,11 @@ class Ensemble:
     def labels(self) -> tuple[str, ...]:
         """(K,) in the order of the probabilities."""
         return self.info.labels
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the networks compute on."""
+        return self.members[0].device
 
     @property
     def features(self) -> "tuple[tuple[str, DataclassInstance], ...]":

@@ -1,27 +1,24 @@
 """A trained network in use: the same predictions for evaluation and for `ser predict`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from sercli._system.progress import ProgressFactory
-from sercli.dataset import feature_cache, feature_specs
-from sercli.dataset.manifest import Dataset
+from sercli.dataset import feature_cache
 from sercli.errors import SerError
+from sercli.model import feature_provider
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.model.calibration import temper
+from sercli.model.feature_provider import FeatureProvider
 from sercli.runs import RunInfo
 from sercli.types import ASR_CONFIDENCE, Array, ModelSpec, Predictions, Utterance
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-FeatureProvider = Callable[[Sequence[Utterance], str, Any], list[Array]]
-"""Where features come from: (utterances, feature, its Config) -> a (T, F) array for each."""
 
 _BATCH = 32
 
@@ -49,7 +46,7 @@ class Model:
 
     def lacks(self, utterance: Utterance) -> str | None:
         """The input of the network that an utterance lacks, "words" or "sound"; None: it has it."""
-        return _lacks(self.spec.feature, utterance)
+        return feature_provider.lacks(utterance, self.spec.feature)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
         """Probabilities and embeddings of N utterances that have the input of the network.
@@ -98,37 +95,3 @@ def run_module(module: torch.nn.Module, examples: Examples, device: torch.device
         order.append(batch.indices)
     back = np.argsort(np.concatenate(order))
     return np.concatenate(probs)[back], np.concatenate(embeddings)[back]
-
-
-def cached_features(dataset: Dataset, *, jobs: int, progress: ProgressFactory) -> FeatureProvider:
-    """Features out of a prepared dataset, computed there where they are missing; each is opened once."""
-    stores: dict[str, feature_cache.FeatureStore] = {}
-
-    def rows(utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
-        check_inputs(utterances, feature)
-        key = feature_specs.key(feature, config)
-        if key not in stores:
-            stores[key] = feature_cache.ensure(dataset, feature, config, jobs=jobs, progress=progress)
-        return stores[key].rows([u.id for u in utterances])
-
-    return rows
-
-
-def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
-    """Refuse utterances without the sound or the words that a feature is made from.
-
-    Raises:
-        SerError: counting them and naming the first.
-    """
-    lacking = [u for u in utterances if _lacks(feature, u)]
-    if lacking:
-        raise SerError(
-            f"{len(lacking)} of {len(utterances)} utterances have no {_lacks(feature, lacking[0])}, "
-            f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
-        )
-
-
-def _lacks(feature: str, utterance: Utterance) -> str | None:
-    if feature_cache.has_input(utterance, feature):
-        return None
-    return "words" if feature_cache.reads_text(feature) else "sound"

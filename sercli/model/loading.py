@@ -65,14 +65,14 @@ def load_model(folder: Path, device: torch.device) -> Model:
 def files_of(model: ModelSpec) -> tuple[str, ...]:
     """Names of the files in a run directory that its model needs beside the weights."""
     plugin = plugins.feature(model.feature)
-    own = plugin.FILES if isinstance(plugin, plugins.HasFiles) else ()
+    own = plugin.FILES if isinstance(plugin, plugins.ReadsFiles) else ()
     return ("run.json", "split.json", "train_part.json", "normaliser.npz", *own)
 
 
 def _localised(model: ModelSpec, folder: Path) -> ModelSpec:
     """The model with the files of its feature read from the run directory."""
     plugin = plugins.feature(model.feature)
-    if not isinstance(plugin, plugins.HasFiles):
+    if not isinstance(plugin, plugins.ReadsFiles):
         return model
     local = plugin.localise(model.feature_config, folder)
     return ModelSpec(model.feature, local, model.architecture, model.architecture_config)

@@ -1,41 +1,36 @@
-"""The features of utterances whose sound is at hand, as a recording is heard piece by piece."""
+"""A feature provider for segments of one recording, whose audio is in memory."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sercli.audio import reading
 from sercli.audio.segments import Segment
-from sercli.dataset import feature_cache
-from sercli.types import Array, Utterance
-
-RATE_HZ = 16_000
-"""Of the sound that speech is found in, that words are heard in, and that features are made from."""
+from sercli.dataset import extraction
+from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, Utterance
 
 
 class SegmentFeatures:
-    """The features of some utterances of one recording, made from their signals: `FeatureProvider` of inference.py."""
+    """Computes the features of utterances from their segments' signals: a FeatureProvider."""
 
-    def __init__(self, path: Path | None, segments: Mapping[str, Segment]) -> None:
-        self.path, self.segments = path, segments
+    def __init__(self, path: Path | None, segments: Mapping[str, Segment], device: str = "cpu") -> None:
+        self.path, self.segments, self.device = path, segments, device
         self._by_rate: dict[tuple[str, int], Array] = {}
 
-    def __call__(self, utterances: Sequence[Utterance], feature: str, config: Any) -> list[Array]:
+    def __call__(self, utterances: Sequence[Utterance], feature: str, config: object) -> list[Array]:
         """(T, F) for each."""
-        if feature_cache.reads_text(feature):
-            return [feature_cache.extract(u, Path(), feature, config) for u in utterances]
-        return [
-            feature_cache.extract_signal(self.signal(u.id, config.sample_rate_hz), feature, config) for u in utterances
-        ]
+        if not isinstance(config, AudioConfig):
+            return extraction.extract(utterances, Path(), feature, config, device=self.device)
+        signals = [self.signal(u.id, config.sample_rate_hz) for u in utterances]
+        return extraction.extract_signals(signals, feature, config, device=self.device)
 
     def signal(self, utterance_id: str, rate_hz: int) -> Array:
         """(n_samples,) at a feature's rate, made once; above 16 kHz read from the recording, if it is a file."""
         key = (utterance_id, rate_hz)
         if key not in self._by_rate:
             segment = self.segments[utterance_id]
-            if rate_hz > RATE_HZ and self.path is not None:
+            if rate_hz > SAMPLE_RATE_HZ and self.path is not None:
                 stretch = {"start_s": segment.start_s, "end_s": segment.end_s}
                 self._by_rate[key] = reading.read(self.path, sample_rate_hz=rate_hz, **stretch)
             else:
@@ -44,9 +39,9 @@ class SegmentFeatures:
 
 
 def _resampled(signal: Array, rate_hz: int) -> Array:
-    if rate_hz == RATE_HZ:
+    if rate_hz == SAMPLE_RATE_HZ:
         return signal
     import soxr
 
-    lowered: Array = soxr.resample(signal, RATE_HZ, rate_hz, quality="HQ").astype(np.float32, copy=False)
+    lowered: Array = soxr.resample(signal, SAMPLE_RATE_HZ, rate_hz, quality="HQ").astype(np.float32, copy=False)
     return lowered if len(lowered) else signal[:1]

@@ -22,7 +22,7 @@ from sercli.dataset import folds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import folds_hash
 from sercli.errors import MismatchError, SerError
-from sercli.model import inference
+from sercli.model import feature_provider
 from sercli.model.loading import load_model
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import CROSS_VALIDATION, FoldRun, RunInfo
@@ -75,7 +75,7 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
         SerError: utterances lack the input of the feature, or a training diverged.
     """
     for config in configs:
-        inference.check_inputs(cv.utterances(), config.model.feature)
+        feature_provider.check_inputs(cv.utterances(), config.model.feature)
     info = experiment.initial_run_info(CROSS_VALIDATION, configs[0], cv.dataset, cv.provenance(), cv.folds)
     by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}
     if any(settings != by_fold["1"] for settings in by_fold.values()):
@@ -168,7 +168,7 @@ def _train_one(cv: CrossValidation, configs: tuple[ExperimentConfig, ...], fold_
             configs[fold_run.fold - 1],
             cv.folds[fold_run.fold - 1],
             fold_run.folder,
-            provider=inference.cached_features(cv.dataset, jobs=1, progress=no_progress),
+            provider=feature_provider.cached_features(cv.dataset, jobs=1, device=cv.device, progress=no_progress),
             seed=fold_run.seed,
             device=pick_device(cv.device),
             on_epoch=_show_nothing,
@@ -177,7 +177,7 @@ def _train_one(cv: CrossValidation, configs: tuple[ExperimentConfig, ...], fold_
 
 def _fuse_one(cv: CrossValidation, members: tuple[Path, Path], rule: RuleConfig, fold_run: FoldRun) -> RunInfo:
     device = pick_device(cv.device)
-    provider = inference.cached_features(cv.dataset, jobs=1, progress=no_progress)
+    provider = feature_provider.cached_features(cv.dataset, jobs=1, device=cv.device, progress=no_progress)
     context = fusion.FusionContext(cv.dataset, provider, fold_run.seed, device, _show_nothing)
     place = Path(*fold_run.folder.parts[-2:])
     with _named(fold_run):

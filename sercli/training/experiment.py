@@ -19,11 +19,12 @@ from sercli.dataset import feature_cache
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.overlap import write_train_part
-from sercli.model import inference
+from sercli.model import feature_provider
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
 from sercli.model.ensemble import Ensemble
-from sercli.model.inference import FeatureProvider, Model
+from sercli.model.feature_provider import FeatureProvider
+from sercli.model.inference import Model
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
@@ -54,7 +55,7 @@ def train(
         SerError: utterances lack the input of the feature, or training diverged.
     """
     # All three parts now: missing input in the test part must not be found after an hour of training.
-    inference.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), config.model.feature)
+    feature_provider.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), config.model.feature)
     settings = provenance(dataset, split_settings(split), (seed,))
     initial_info = initial_run_info("model", config, dataset, settings, [split])
     with runs.started(out, initial_info) as info:
@@ -66,7 +67,7 @@ def train(
         best = fit(trainer, out, on_epoch)
         normaliser = trainer.train.normalisers[0]
         plugin = plugins.feature(config.model.feature)
-        if isinstance(plugin, plugins.HasFiles):
+        if isinstance(plugin, plugins.ReadsFiles):
             plugin.export(config.model.feature_config, out)
         runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
         write_weights(out, trainer.module)

@@ -16,7 +16,8 @@ from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, MismatchError
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.ensemble import Ensemble
-from sercli.model.inference import FeatureProvider, Model
+from sercli.model.feature_provider import FeatureProvider
+from sercli.model.inference import Model
 from sercli.model.loading import files_of
 from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings

@@ -22,8 +22,8 @@ from sercli._system.progress import no_progress
 from sercli.config import Section, Sections
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, DivergedError, MismatchError, SerError
-from sercli.model import inference, spec
-from sercli.model.inference import FeatureProvider
+from sercli.model import feature_provider, spec
+from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment
 from sercli.training.trainer import Trainer
@@ -251,7 +251,7 @@ def _worker(search: Search, url: str, n_trials: int, stream: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    provider = inference.cached_features(search.dataset, jobs=1, progress=no_progress)
+    provider = feature_provider.cached_features(search.dataset, jobs=1, device=search.device, progress=no_progress)
     with _storage_errors(url):
         _work(_open_study(search, url), search, n_trials, provider, lambda trial: None, stream)
 

@@ -24,7 +24,7 @@ class Encoder(nn.Module):
 
     def __init__(self, n_mels: int, n_states: int, n_heads: int, n_layers: int, *, device: str | None = None) -> None:
         super().__init__()
-        self.n_heads = n_heads
+        self.n_mels, self.n_states = n_mels, n_states
         self.conv1 = nn.Conv1d(n_mels, n_states, 3, padding=1, device=device)
         self.conv2 = nn.Conv1d(n_states, n_states, 3, stride=2, padding=1, device=device)
         self.register_buffer("positions", _sinusoids(MAX_FRAMES // 2, n_states), persistent=False)

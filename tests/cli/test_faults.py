@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sercli import runs
-from sercli.dataset import feature_cache, manifest
+from sercli.dataset import extraction, manifest
 from sercli.errors import SerError
 from sercli.training.trainer import Trainer
 
@@ -166,7 +166,7 @@ def test_a_run_that_goes_away_while_it_is_trained_is_not_half_made_anew(ser, tra
 
 def test_a_dataset_that_goes_away_while_it_is_prepared_costs_one_line(ser, tiny_corpus, tmp_path, monkeypatch):
     out = tmp_path / "data"
-    extract = feature_cache.extract
+    extract = extraction.extract
 
     def and_remove(*args, **options):
         shutil.rmtree(out, ignore_errors=True)
@@ -174,7 +174,7 @@ def test_a_dataset_that_goes_away_while_it_is_prepared_costs_one_line(ser, tiny_
 
     words = ["prepare", "table", tiny_corpus, "--out", out, "--features", "log-mel", "--jobs", 1]
     with monkeypatch.context() as patch:
-        patch.setattr(feature_cache, "extract", and_remove)
+        patch.setattr(extraction, "extract", and_remove)
         shown = ser(*words)
     assert "Traceback" not in shown.err
     assert ser(*words).code == 0
@@ -184,13 +184,13 @@ def test_a_dataset_that_goes_away_while_it_is_prepared_costs_one_line(ser, tiny_
 def test_recordings_that_go_away_while_they_are_read_cost_one_line(ser, tiny_corpus, tmp_path, monkeypatch):
     source = tmp_path / "corpus"
     shutil.copytree(tiny_corpus, source)
-    extract = feature_cache.extract
+    extract = extraction.extract
 
     def and_remove(*args, **options):
         shutil.rmtree(source, ignore_errors=True)
         return extract(*args, **options)
 
-    monkeypatch.setattr(feature_cache, "extract", and_remove)
+    monkeypatch.setattr(extraction, "extract", and_remove)
     words = [
         "prepare",
         "table",
@@ -209,7 +209,7 @@ def test_memory_that_does_not_suffice_is_told_in_one_line(ser, tiny_corpus, tmp_
     def full(*args, **options):
         raise MemoryError("Unable to allocate 4.00 TiB")
 
-    monkeypatch.setattr(feature_cache, "extract", full)
+    monkeypatch.setattr(extraction, "extract", full)
     words = ["prepare", "table", tiny_corpus, "--out", tmp_path / "data", "--features", "log-mel", "--jobs", 1]
     assert one_line(ser(*words)).startswith("ser: There is not enough memory for this (Unable to allocate 4.00 TiB);")
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from sercli.dataset import feature_cache
+from sercli.dataset import extraction, feature_cache
 from sercli.dataset.feature_specs import key as feature_key
 from sercli.dataset.manifest import make_manifest
 from sercli.errors import AudioError, SerError
-from sercli.features import log_mel, words
+from sercli.features import log_mel, whisper_encoder, words
+from sercli.model.feature_provider import cached_features
 from sercli.types import Utterance
 
 SMALL = log_mel.Config(n_mels=8)
@@ -31,13 +32,13 @@ def dataset(tiny_dataset, tmp_path, monkeypatch):
 def extracted(monkeypatch):
     """The ids of the utterances whose features are computed, as it happens."""
     ids = []
-    extract = feature_cache.extract
+    extract = extraction.extract
 
-    def spy(utterance, *args, **kwargs):
-        ids.append(utterance.id)
-        return extract(utterance, *args, **kwargs)
+    def spy(utterances, *args, **kwargs):
+        ids.extend(u.id for u in utterances)
+        return extract(utterances, *args, **kwargs)
 
-    monkeypatch.setattr(feature_cache, "extract", spy)
+    monkeypatch.setattr(extraction, "extract", spy)
     return ids
 
 
@@ -70,7 +71,7 @@ def files_of(folder):
 def test_every_utterance_gets_its_own_rows(dataset, ensure):
     store = ensure(dataset)
     for utterance in dataset.manifest.utterances:
-        alone = feature_cache.extract(utterance, Path(dataset.info.root), "log-mel", SMALL)
+        (alone,) = extraction.extract([utterance], Path(dataset.info.root), "log-mel", SMALL)
         np.testing.assert_array_equal(store[utterance.id], alone.astype(np.float16))
 
 
@@ -108,15 +109,15 @@ def test_a_second_run_computes_nothing(dataset, ensure, extracted):
 
 
 def test_a_killed_run_goes_on_with_the_part_in_hand(dataset, ensure, extracted, monkeypatch):
-    spy = feature_cache.extract
+    spy = extraction.extract
 
-    def killed(utterance, *args, **kwargs):
-        if utterance.id == ids_of(dataset)[10]:
+    def killed(utterances, *args, **kwargs):
+        if ids_of(dataset)[10] in [u.id for u in utterances]:
             raise KeyboardInterrupt
-        return spy(utterance, *args, **kwargs)
+        return spy(utterances, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(feature_cache, "extract", killed)
+        patch.setattr(extraction, "extract", killed)
         with pytest.raises(KeyboardInterrupt):
             ensure(dataset)
     folder = next((dataset.folder / "features").iterdir())
@@ -182,7 +183,7 @@ def test_a_changed_recording_makes_its_part_again_and_no_other(dataset, ensure, 
     changed = with_rows(dataset, rows)
     store = ensure(changed)
     assert extracted == ids_of(changed)[8:16]
-    alone = feature_cache.extract(rows[9], Path(dataset.info.root), "log-mel", SMALL)
+    (alone,) = extraction.extract([rows[9]], Path(dataset.info.root), "log-mel", SMALL)
     np.testing.assert_array_equal(store[rows[9].id], alone.astype(np.float16))
 
 
@@ -289,10 +290,6 @@ def test_the_key_follows_name_version_dtype_and_every_setting(monkeypatch):
             assert feature_key("log-mel", SMALL) != key
 
 
-def test_what_was_computed_before_there_were_speeds_is_still_found():
-    assert feature_key("log-mel", log_mel.Config()) == "log-mel-576f4d43e906"
-
-
 def test_the_key_follows_the_content_of_a_file_of_vectors(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("yes 1 2\nno 3 4\n")
@@ -311,7 +308,7 @@ def test_an_utterance_without_the_input_is_left_out(dataset, ensure):
 
 
 @pytest.mark.parametrize(
-    ("feature", "lacking"), [("log-mel", "sound (no recordings)"), ("words", "words (no transcripts)")]
+    ("feature", "lacking"), [("log-mel", "audio (no recordings)"), ("words", "text (no transcripts)")]
 )
 def test_a_feature_that_nothing_has_the_input_for_is_refused(dataset, ensure, feature, lacking):
     bare = with_rows(dataset, [Utterance("bare", "table", "anger")])
@@ -325,8 +322,8 @@ def test_a_feature_that_nothing_has_the_input_for_is_refused(dataset, ensure, fe
 def test_a_part_that_goes_while_others_are_made_is_told(dataset, ensure, monkeypatch):
     make = feature_cache._make_part
 
-    def gone(task):
-        n = make(task)
+    def gone(task, device):
+        n = make(task, device)
         task.path.unlink()
         return n
 
@@ -344,22 +341,22 @@ def test_a_recording_that_went_missing_is_named(dataset, ensure, jobs):
 
 
 @pytest.mark.parametrize(
-    ("feature", "message"),
+    ("feature", "config", "message"),
     [
-        ("log-mel", "'bare' has no recording, which the feature 'log-mel' needs; its words can be used."),
-        ("words", "'bare' has no human transcript, which the feature 'words' reads."),
+        ("log-mel", SMALL, "'bare' has no recording, which the feature 'log-mel' needs; use its text."),
+        ("words", words.Config(), "'bare' has no transcript, which the feature 'words' reads."),
     ],
 )
-def test_what_an_utterance_lacks_is_named(tmp_path, feature, message):
+def test_what_an_utterance_lacks_is_named(tmp_path, feature, config, message):
     with pytest.raises(SerError) as caught:
-        feature_cache.extract(Utterance("bare", "table", "anger"), tmp_path, feature, SMALL)
+        extraction.extract([Utterance("bare", "table", "anger")], tmp_path, feature, config)
     assert str(caught.value) == message
 
 
 def test_features_do_not_follow_the_gain():
     t = np.arange(8_000) / 16_000
     signal = (0.5 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
-    loud, faint = (feature_cache.extract_signal(signal * np.float32(gain), "log-mel", SMALL) for gain in (1.0, 0.01))
+    loud, faint = extraction.extract_signals([signal, signal * np.float32(0.02)], "log-mel", SMALL)
     np.testing.assert_allclose(loud, faint, atol=1e-3)
 
 
@@ -414,6 +411,63 @@ def test_what_raters_said_stays_in_the_first_process(dataset, ensure, monkeypatc
     rated = with_rows(dataset, [replace(u, attributes={"votes": [1] * 99}) for u in dataset.manifest.utterances])
     sent = []
     make = feature_cache._make_part
-    monkeypatch.setattr(feature_cache, "_make_part", lambda task: sent.extend(task.utterances) or make(task))
+    monkeypatch.setattr(
+        feature_cache, "_make_part", lambda task, device: sent.extend(task.utterances) or make(task, device)
+    )
     ensure(rated)
     assert [(u.id, u.digest, u.attributes) for u in sent] == [(u.id, u.digest, {}) for u in rated.manifest.utterances]
+
+
+@pytest.fixture
+def devices(monkeypatch):
+    """The devices that extractors of whisper-encoder are made for in this process; they compute nothing."""
+    found = []
+
+    def make(config, device):
+        found.append(device)
+        return lambda signals: [np.zeros((1, 3), np.float32) for _ in signals]
+
+    monkeypatch.setattr(whisper_encoder, "make", make)
+    extraction._extractor.cache_clear()
+    yield found
+    extraction._extractor.cache_clear()
+
+
+def test_a_network_on_a_gpu_is_run_by_this_process_alone(dataset, ensure, devices, no_progress, monkeypatch):
+    """Torch's `meta` device stands for a GPU; other processes would not see this one's stub."""
+    monkeypatch.setattr(feature_cache, "_resolved", lambda device: "meta")
+    wanted = [("whisper-encoder", whisper_encoder.Config()), ("log-mel", SMALL)]
+    feature_cache.fill(dataset, wanted, jobs=2, device="cuda", progress=no_progress)
+    assert devices == ["meta"]
+    assert ensure(dataset, *wanted[0])[ids_of(dataset)[0]].shape == (1, 3)
+    assert len(ensure(dataset)[ids_of(dataset)[19]]) > 1
+
+
+def test_the_device_of_a_provider_reaches_the_extractor(dataset, devices, no_progress):
+    """`cpu:0` is the CPU under a name that nobody takes by default."""
+    provider = cached_features(dataset, jobs=1, device="cpu:0", progress=no_progress)
+    provider(dataset.manifest.utterances, "whisper-encoder", whisper_encoder.Config())
+    assert devices == ["cpu:0"]
+
+
+def test_a_device_that_torch_does_not_know_is_refused_even_where_no_network_computes(dataset, ensure):
+    with pytest.raises(SerError, match="--device none cannot be used here"):
+        ensure(dataset, device="none")
+
+
+def test_utterances_of_like_length_are_computed_together_and_come_back_in_their_order(dataset, monkeypatch):
+    batches = []
+    extract_signals = extraction.extract_signals
+    monkeypatch.setattr(
+        extraction,
+        "extract_signals",
+        lambda signals, *args, **options: (
+            batches.append(sorted(map(len, signals))) or extract_signals(signals, *args, **options)
+        ),
+    )
+    lengths = [0.6, 0.2, 0.5, 0.3]
+    utterances = [replace(u, end_s=s, duration_s=s) for u, s in zip(dataset.manifest.utterances, lengths, strict=False)]
+    monkeypatch.setattr(extraction, "_BATCH_S", 0.95)
+    features = extraction.extract(utterances, Path(dataset.info.root), "log-mel", SMALL)
+    assert batches == [[3200, 4800], [8000], [9600]]
+    assert [len(rows) for rows in features] == [58, 18, 48, 28]

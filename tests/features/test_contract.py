@@ -2,6 +2,7 @@
 
 import tracemalloc
 import warnings
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -34,7 +35,13 @@ def extract(name, signal, **settings):
         pytest.skip(f"needs the extra `{plugin.EXTRA}` and weights that do not ship; its own tests make some")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return plugin.extract(np.asarray(signal, np.float32), plugin.Config(**settings))
+        return made(name, **settings)([np.asarray(signal, np.float32)])[0]
+
+
+@lru_cache(maxsize=3)
+def made(name, **settings):
+    plugin = plugins.load("feature", name)
+    return plugin.make(plugin.Config(**settings), "cpu")
 
 
 def voice(seconds, rate_hz=16_000):
@@ -92,6 +99,14 @@ def test_the_same_sound_gives_the_same_numbers_and_is_left_as_it_was(name):
     before = signal.copy()
     np.testing.assert_array_equal(extract(name, signal), extract(name, signal))
     np.testing.assert_array_equal(signal, before)
+
+
+@every_feature
+def test_a_batch_gives_what_each_signal_gives_alone(name):
+    signals = [voice(seconds).astype(np.float32) for seconds in (2, 0.3, 1.1)]
+    expected = [extract(name, signal) for signal in signals]
+    for one, together in zip(expected, made(name)(signals), strict=True):
+        np.testing.assert_allclose(together, one, atol=1e-4)
 
 
 @every_feature

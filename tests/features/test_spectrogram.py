@@ -116,4 +116,4 @@ def test_a_row_is_as_far_from_the_next_as_it_says():
     click = np.zeros(64_000, np.float32)
     click[32_000] = 1  # at 2 s
     loudest = spectrogram.extract(click, config).sum(axis=1).argmax()
-    assert loudest * spectrogram.row_s(config) == pytest.approx(2, abs=2 * spectrogram.row_s(config))
+    assert loudest * spectrogram.frame_step_s(config) == pytest.approx(2, abs=2 * spectrogram.frame_step_s(config))

@@ -183,17 +183,17 @@ def test_any_text_gives_rows_of_known_or_flagged_words(text):
 
 def test_each_row_has_its_place_among_the_words():
     text = "I can't. [LAUGHTER]Go, ``now''... wait.. \"why\""
-    assert words.places(text, DEFAULT).tolist() == [0, 1, 1, 1, *[2] * 3, *[3] * 4, 4, 4, *[5] * 3]
+    assert words.word_places(text, DEFAULT).tolist() == [0, 1, 1, 1, *[2] * 3, *[3] * 4, 4, 4, *[5] * 3]
 
 
 def test_what_is_cut_off_has_no_place_and_no_word_has_none():
-    assert words.places("a b c d", Config(max_tokens=2)).tolist() == [0, 1]
-    assert words.places(" ", DEFAULT).tolist() == [-1]
+    assert words.word_places("a b c d", Config(max_tokens=2)).tolist() == [0, 1]
+    assert words.word_places(" ", DEFAULT).tolist() == [-1]
 
 
 @given(text=st.text(alphabet=st.sampled_from("abI'\"`.-[]()…“´é\u00a0 \n1,!$"), max_size=60) | st.text(max_size=60))
 def test_places_put_the_tokens_of_any_text_back_into_its_words(text):
-    tokens, places = words.tokens(text, DEFAULT), words.places(text, DEFAULT)
+    tokens, places = words.tokens(text, DEFAULT), words.word_places(text, DEFAULT)
     assert len(places) == len(words.extract(text, DEFAULT))
     found = {}
     for token, place in zip(tokens, places, strict=bool(tokens)):

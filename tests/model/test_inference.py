@@ -7,7 +7,7 @@ import torch
 
 from sercli.dataset.manifest import Dataset, make_manifest
 from sercli.errors import SerError
-from sercli.model import inference
+from sercli.model import feature_provider
 from sercli.model.loading import load_model
 
 CPU = torch.device("cpu")
@@ -51,17 +51,15 @@ def test_a_model_says_what_an_utterance_lacks(members, tiny_dataset):
     utterance = tiny_dataset.manifest.utterances[0]
     assert (acoustic.lacks(utterance), linguistic.lacks(utterance)) == (None, None)
     mute, silent = replace(utterance, transcripts={}), replace(utterance, audio=None)
-    assert (acoustic.lacks(mute), linguistic.lacks(mute)) == (None, "words")
-    assert (acoustic.lacks(silent), linguistic.lacks(silent)) == ("sound", None)
+    assert (acoustic.lacks(mute), linguistic.lacks(mute)) == (None, "text")
+    assert (acoustic.lacks(silent), linguistic.lacks(silent)) == ("audio", None)
 
 
 def test_utterances_without_the_features_input_are_counted_and_the_first_is_named(tiny_dataset, tmp_path, no_progress):
     gone = tiny_dataset.manifest.utterances[5].id
     dataset = without_words(tiny_dataset, gone, tmp_path)
-    rows = inference.cached_features(dataset, jobs=1, progress=no_progress)
-    with pytest.raises(
-        SerError, match=rf"1 of 48 utterances have no words, which .*'words' needs; the first: '{gone}'"
-    ):
+    rows = feature_provider.cached_features(dataset, jobs=1, progress=no_progress)
+    with pytest.raises(SerError, match=rf"1 of 48 utterances have no text, which .*'words' needs; the first: '{gone}'"):
         rows(dataset.manifest.utterances, "words", None)
 
 

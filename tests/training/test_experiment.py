@@ -11,7 +11,7 @@ from sercli import runs
 from sercli.dataset.manifest import make_manifest
 from sercli.dataset.splits import make_split
 from sercli.errors import DivergedError, MismatchError, SerError
-from sercli.model import inference, spec
+from sercli.model import feature_provider, spec
 from sercli.model.batches import Normaliser
 from sercli.model.loading import load_model
 from sercli.training import experiment
@@ -163,7 +163,7 @@ def heard(tiny_dataset, tmp_path):
 
 
 def test_a_run_remembers_whose_words_it_was_trained_on(heard, train, plans, tmp_path, no_progress):
-    rows = inference.cached_features(heard, jobs=1, progress=no_progress)
+    rows = feature_provider.cached_features(heard, jobs=1, progress=no_progress)
     info = train(plans.linguistic, tmp_path / "run", dataset=heard, provider=rows)
     assert info.settings.data.words == info.words == "whisper"
     again = train(plans.linguistic, tmp_path / "run", dataset=heard, provider=rows, on_epoch=never)
@@ -257,7 +257,7 @@ def test_the_test_part_is_opened_after_the_last_epoch(train, plans, split, rows,
 def test_utterances_without_words_stop_a_linguistic_run_before_it_begins(speaker, train, plans, tiny_dataset, tmp_path):
     changed = [replace(u, transcripts={}) if u.speaker == speaker else u for u in tiny_dataset.manifest.utterances]
     dataset = replace(tiny_dataset, manifest=make_manifest(changed, tiny_dataset.info.labels))
-    with pytest.raises(SerError, match="8 of 48 utterances have no words, which the feature 'words' needs"):
+    with pytest.raises(SerError, match="8 of 48 utterances have no text, which the feature 'words' needs"):
         train(plans.linguistic, tmp_path / "run", dataset=dataset)
     assert not (tmp_path / "run").exists()
 

@@ -12,7 +12,7 @@ from optuna.trial import FixedTrial, TrialState
 from sercli._system import processes
 from sercli.dataset.splits import make_split
 from sercli.errors import ConfigError, MismatchError, SerError
-from sercli.model import inference, spec
+from sercli.model import feature_provider, spec
 from sercli.training import experiment, tuning
 
 torch.set_num_threads(1)  # networks this small only lose by sharing
@@ -31,7 +31,7 @@ def search(tiny_dataset, split):
 
 @pytest.fixture(scope="module")
 def rows(tiny_dataset, no_progress):
-    return inference.cached_features(tiny_dataset, jobs=1, progress=no_progress)
+    return feature_provider.cached_features(tiny_dataset, jobs=1, progress=no_progress)
 
 
 def run(search, out, rows, n_trials=3, **options):

@@ -1,0 +1,80 @@
+"""Features of utterances and signals: audio is read and levelled, then the feature's extractor gets it in batches."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from sercli import plugins
+from sercli._system import memory
+from sercli._system.batching import like_length
+from sercli.audio.condition import prepare_signal
+from sercli.audio.reading import read
+from sercli.dataset.feature_specs import key
+from sercli.errors import SerError
+from sercli.plugins import Extractor
+from sercli.types import HUMAN, Array, AudioConfig, Utterance
+
+_BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number
+_UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
+
+
+def extractor(feature: str, feature_config: object, device: str = "cpu") -> Extractor:
+    """Return a feature's extractor; it is kept, since loading a network takes as long as a minute of audio."""
+    return _extractor(key(feature, feature_config), feature, feature_config, device)
+
+
+@lru_cache(maxsize=4)
+def _extractor(_key: str, feature: str, feature_config: object, device: str) -> Extractor:
+    """Kept by the key too, which changes with the content of files that a feature reads."""
+    made: Extractor = plugins.load("feature", feature).make(feature_config, device)
+    return made
+
+
+def extract(
+    utterances: Sequence[Utterance], root: Path, feature: str, feature_config: object, *, device: str = "cpu"
+) -> list[Array]:
+    """Compute a feature of utterances from their audio or text: (T, F) float32 for each.
+
+    Args:
+        utterances: computed in batches of like length, returned in this order.
+        root: folder that the paths of their audio are relative to.
+        feature: name of the feature.
+        feature_config: its Config.
+        device: for the network of a feature that has one.
+
+    Raises:
+        SerError: an utterance has no audio or text, or its audio cannot be read.
+    """
+    if not isinstance(feature_config, AudioConfig):
+        return extractor(feature, feature_config, device)([_text(u, feature) for u in utterances])
+    features: dict[int, Array] = {}
+    for places in like_length([u.duration_s or _UNKNOWN_S for u in utterances], _BATCH_S):
+        signals = [_signal(utterances[place], root, feature, feature_config) for place in places]
+        computed = extract_signals(signals, feature, feature_config, device=device)
+        features |= zip(places, computed, strict=True)
+    return [features[place] for place in range(len(utterances))]
+
+
+def extract_signals(
+    signals: Sequence[Array], feature: str, feature_config: AudioConfig, *, device: str = "cpu"
+) -> list[Array]:
+    """Bring signals (n_samples,) at the feature's rate to its level and compute the feature: (T, F) float32 each."""
+    memory.keep_freed()
+    return extractor(feature, feature_config, device)([prepare_signal(signal, feature_config) for signal in signals])
+
+
+def _text(utterance: Utterance, feature: str) -> str:
+    if HUMAN not in utterance.transcripts:
+        raise SerError(f"'{utterance.id}' has no transcript, which the feature '{feature}' reads.")
+    return utterance.transcripts[HUMAN]
+
+
+def _signal(utterance: Utterance, root: Path, feature: str, feature_config: AudioConfig) -> Array:
+    if utterance.audio is None:
+        raise SerError(f"'{utterance.id}' has no recording, which the feature '{feature}' needs; use its text.")
+    return read(
+        root / utterance.audio,
+        sample_rate_hz=feature_config.sample_rate_hz,
+        start_s=utterance.start_s,
+        end_s=utterance.end_s,
+    )

@@ -1,0 +1,70 @@
+"""Loading networks with the library transformers, from a folder or from the model hub."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from sercli.errors import SerError
+
+
+def library(feature: str) -> Any:
+    """Import transformers, which takes seconds, and keep it from printing the errors that it raises.
+
+    Raises:
+        SerError: it is not installed.
+    """
+    try:
+        import transformers
+    except ImportError:
+        raise SerError(f"The feature '{feature}' needs transformers; run: pip install 'transformers>=5'") from None
+    for name in ("transformers", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
+    """Return `cls.from_pretrained` of a folder, or of a name on the model hub.
+
+    Raises:
+        SerError: `name` is not `what` it should be, or cannot be fetched.
+    """
+    folder = Path(name).expanduser()
+    local = folder.is_dir()
+    if not local and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
+        raise SerError(f"{name} is not the folder of a {what}; check the path, or give a name on the model hub.")
+    try:
+        return cls.from_pretrained(str(folder) if local else name, **options)
+    except Exception as error:  # network, hub, disk and each format of weights raise errors of their own
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    if local:
+        raise SerError(f"{name} cannot be read as a {what} ({reason}); copy or save it again.")
+    raise SerError(
+        f"The {what} '{name}' cannot be fetched ({reason}); check its name and the network, "
+        "or give feature.model the folder of one."
+    )
+
+
+def network(name: str, settings: Any, auto_model: Any, *, what: str, dispensable: tuple[str, ...]) -> Any:
+    """Load a network, its weights as float32, ready to compute.
+
+    Args:
+        name: as `pretrained` takes it.
+        settings: its configuration.
+        auto_model: the class `transformers.AutoModel`.
+        what: the kind of model, for messages.
+        dispensable: beginnings of the names of weights that it works without.
+
+    Raises:
+        SerError: it cannot be read, or lacks weights, which the library would fill with random numbers, or has others.
+    """
+    options = {"config": settings, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    loaded, report = pretrained(name, auto_model, what=what, **options)
+    unlike = {key for key, *_shapes in report["mismatched_keys"]}
+    missing = sorted(key for key in report["missing_keys"] | unlike if not key.startswith(dispensable))
+    if missing:
+        raise SerError(
+            f"{name} lacks weights, or has them in another shape than its config.json says ({', '.join(missing[:3])}); "
+            "give feature.model another model."
+        )
+    return loaded.float().eval()
