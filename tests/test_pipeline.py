@@ -415,7 +415,7 @@ def test_a_model_is_named_by_its_folder(runs_made, clip):
 def test_a_model_that_does_not_exist_and_a_recogniser_that_does_not_are_refused_by_name(tmp_path):
     with pytest.raises(SerError, match="is not a run directory"):
         sercli.load(tmp_path)
-    with pytest.raises(SerError, match="No asr called 'wisper'"):
+    with pytest.raises(SerError, match="No recogniser called 'wisper'"):
         sercli.load(asr="wisper")
     with pytest.raises(SerError, match=r"asr\.beam_size"):
         sercli.load(asr_settings={"beam": 2})

@@ -14,6 +14,7 @@ from sercli.evaluation import inputs, overlap, pooling
 from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
 from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import PooledPredictions
+from sercli.model.feature_provider import cached_features
 from sercli.model.loading import load_run
 from sercli.types import HUMAN, Predictions
 

@@ -114,7 +114,7 @@ def test_attention_is_that_by_which_the_network_answered(trained, clip):
     x = torch.from_numpy((frames - model.normaliser.mean) * model.normaliser.scale)[None]
     with torch.inference_mode():
         states = model.module.layers[0](x, torch.tensor([len(frames)]))
-        expected = model.module.weights(states, torch.tensor([len(frames)]))[0]
+        expected = model.module.attention(states, torch.ones(1, len(frames), dtype=torch.bool))[0]
     np.testing.assert_allclose(found.sound.weights, expected, atol=1e-5)
 
 
