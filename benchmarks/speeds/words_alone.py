@@ -7,7 +7,8 @@ import sys
 
 from faster_whisper import WhisperModel, decode_audio
 
-from sercli.asr import SAMPLE_RATE_HZ, whisper
+from sercli.asr import whisper
+from sercli.types import SAMPLE_RATE_HZ
 from sercli.whisper import weights
 
 

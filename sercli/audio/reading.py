@@ -26,8 +26,6 @@ class AudioFacts:
 
     digest: str  # BLAKE2b over the file's bytes
     duration_s: float
-    sample_rate_hz: int
-    n_channels: int
 
 
 def inspect(path: Path) -> AudioFacts:
@@ -39,12 +37,12 @@ def inspect(path: Path) -> AudioFacts:
     """
     with _open(path) as source:
         n_samples = sum(len(block) for block in _blocks(source, path))
-        rate, channels = source.rate_hz, source.n_channels
+        rate_hz = source.rate_hz
     if n_samples == 0:
         raise no_samples(path)
     with path.open("rb") as raw:
         digest = hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return AudioFacts(digest, n_samples / rate, rate, channels)
+    return AudioFacts(digest, n_samples / rate_hz)
 
 
 def duration_s(path: Path) -> float:

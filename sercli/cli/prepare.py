@@ -57,7 +57,7 @@ def prepare(
 
     root = _default_root(corpus) if root is None else root
     configs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
-    engine_config = _engine_config(asr, sets or [])
+    engine_config = _engine_config(asr, sets or [], device)
     made_from = None
     if asr is None:
         keys = [feature_specs.key(*config) for config in configs]
@@ -79,7 +79,7 @@ def prepare(
     if asr is None:
         _show(prepared.summary, {})
     else:
-        added = _transcribe(prepared, asr, engine_config, jobs=options.n_jobs(jobs))
+        added = _transcribe(prepared, asr, engine_config, jobs=options.n_jobs(jobs), device=device)
         _show(prepared.summary, _transcript_facts(prepared, asr, added))
         _report(asr, added)
     render.note(_next(asr, out))
@@ -100,7 +100,7 @@ def _default_root(corpus: str) -> Path:
     return plugin.default_root()
 
 
-def _engine_config(asr: str | None, sets: list[str]) -> Any:
+def _engine_config(asr: str | None, sets: list[str], device: str) -> Any:
     """Return the recogniser's configuration, after it has been tried; None without a recogniser.
 
     Raises:
@@ -114,7 +114,7 @@ def _engine_config(asr: str | None, sets: list[str]) -> Any:
 
     engine_config = transcripts.engine_config(asr, sets)
     if asr is not None:
-        transcripts.check_engine(asr, engine_config)
+        transcripts.check_engine(asr, engine_config, device=device)
     return engine_config
 
 
@@ -140,13 +140,21 @@ def _prepare(
         )
 
 
-def _transcribe(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int) -> "Added":
+def _transcribe(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int, device: str) -> "Added":
     from sercli.cli import render
     from sercli.dataset import transcripts
 
     dataset = prepared.dataset
-    base, rows = Path(dataset.info.root), dataset.manifest.utterances
-    return transcripts.add(dataset.folder, base, rows, asr, engine_config, jobs=jobs, progress=render.progress)
+    return transcripts.add(
+        dataset.folder,
+        Path(dataset.info.root),
+        dataset.manifest.utterances,
+        asr,
+        engine_config,
+        jobs=jobs,
+        progress=render.progress,
+        device=device,
+    )
 
 
 def _next(asr: str | None, out: Path) -> str:

@@ -69,14 +69,6 @@ def list_folder(folder: Path) -> list[str]:
     return sorted(name for name in visible_names(folder) if (folder / name).is_file())
 
 
-def is_there(path: Path) -> bool:
-    """Return whether there is such a file. A table may give a name that no file can have."""
-    try:
-        return path.is_file()
-    except OSError:  # the name is too long
-        return False
-
-
 def without_suffix(path: str) -> str:
     """Return a path without its suffix.
 

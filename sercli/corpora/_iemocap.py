@@ -17,8 +17,8 @@ CODES = {
     "sad": "sadness",
     "ang": "anger",
     "fru": "frustration",
-    "fea": "fear",
     "sur": "surprise",
+    "fea": "fear",
     "dis": "disgust",
     "oth": "other",
 }

@@ -3,10 +3,11 @@
 It is for trying every command in minutes. No human spoke it, so its results say nothing about people.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from sercli.corpora._files import is_there, read_text
+from sercli.corpora._files import read_text
 from sercli.corpora._rows import need_columns, read_rows, shown
 from sercli.errors import SerError
 from sercli.types import FOUR, Remark, Utterance
@@ -52,7 +53,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     yield from remarks
     for line, row in read_rows(text, str(table)):
         need_columns(row, _COLUMNS, f"{table}:1")
-        if not is_there(root / row["path"]):
+        if not os.path.isfile(root / row["path"]):  # noqa: PTH113 - pathlib raises for names that are too long
             raise SerError(f"{table}:{line}: path '{shown(row['path'])}' is not a file; install ser again.")
         yield _utterance(row)
 

@@ -14,15 +14,7 @@ LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", 
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out
 
-_EMOTIONS = {  # the letters are those of the German words
-    "N": "neutral",
-    "F": "happiness",
-    "T": "sadness",
-    "W": "anger",
-    "A": "fear",
-    "E": "disgust",
-    "L": "boredom",
-}
+_EMOTIONS = dict(zip("NFTWAEL", LABELS, strict=True))  # the letters are those of the German words
 _WOMEN = ("08", "09", "13", "14", "16")
 _SENTENCES = {
     "a01": "Der Lappen liegt auf dem Eisschrank.",

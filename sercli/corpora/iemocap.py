@@ -29,10 +29,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
-LABELS = of_four(
-    *("neutral", "happiness", "excitement", "sadness", "anger"),
-    *("frustration", "surprise", "fear", "disgust", "other"),
-) | {"excitement": "happiness"}
+LABELS = of_four(*CODES.values()) | {"excitement": "happiness"}
 SPLIT = "loso"
 FOLDS: int | None = None  # the five sessions
 

@@ -7,11 +7,12 @@ label and a path or a text. Other columns are kept as attributes.
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sercli.corpora._files import is_there, lines_of, list_folder, read_text
+from sercli.corpora._files import lines_of, list_folder, read_text
 from sercli.corpora._rows import read_rows, shown
 from sercli.errors import SerError, no_such
 from sercli.types import FOUR, Remark, Utterance
@@ -185,7 +186,7 @@ def _seconds(row: dict[str, Any], name: str, source: str) -> float | None:
 
 def _audio(given: str, folder: Path, source: str) -> str:
     path = Path(given)
-    if not is_there(folder / path):
+    if not os.path.isfile(folder / path):  # noqa: PTH113 - pathlib raises for names that are too long
         raise SerError(
             f"{source}: path '{shown(given)}' is not a file (looked for in {folder}); correct it or drop the row."
         )

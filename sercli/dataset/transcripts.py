@@ -129,7 +129,7 @@ def add(
         engine_config: its configuration.
         jobs: processes that transcribe at the same time, each on one core.
         progress: shows progress.
-        device: that of the recogniser, as torch names it.
+        device: of the recogniser; see `devices.pick_device`.
 
     Raises:
         HeldError: another process is transcribing into this folder.
@@ -262,7 +262,9 @@ _Transcribe = Callable[[Sequence[Array]], list[Transcript]]
 @lru_cache(maxsize=1)
 def _loaded(make: Callable[[Any, str], _Transcribe], engine_config: Any, device: str) -> _Transcribe:
     """Return the recogniser, loaded once in each process."""
-    return make(engine_config, device)
+    from sercli._system import devices  # torch takes its time to import
+
+    return make(engine_config, str(devices.pick_device(device)))
 
 
 def _read(path: Path) -> Iterator[_Line]:

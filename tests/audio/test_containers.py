@@ -67,7 +67,6 @@ def test_every_container_gives_the_sound_that_went_in(tmp_path, suffix, kind):
 def test_the_facts_agree_with_what_is_read(tmp_path, suffix, kind):
     path = encode(tmp_path / f"a.{suffix}", np.stack([tone(96_000), tone(96_000)], axis=1), **kind)
     facts = reading.inspect(path)
-    assert (facts.sample_rate_hz, facts.n_channels) == (RATE_HZ, 2)
     assert facts.duration_s == len(reading.read(path, sample_rate_hz=RATE_HZ)) / RATE_HZ
     assert reading.duration_s(path) == pytest.approx(facts.duration_s, abs=0.05)
 

@@ -88,11 +88,11 @@ def test_a_recording_longer_than_a_block_is_read_whole(tmp_path):
     np.testing.assert_allclose(reading.read(path, sample_rate_hz=8_000), tone(50 * 8_000, 8_000), atol=1e-4)
 
 
-def test_a_recording_is_described_by_content_length_rate_and_channels(tmp_path):
+def test_a_recording_is_described_by_content_and_length(tmp_path):
     first = reading.inspect(write(tmp_path / "a.wav", np.zeros((4_000, 2)), 8_000))
     second = reading.inspect(write(tmp_path / "b.wav", np.zeros((4_000, 2)), 8_000))
     other = reading.inspect(write(tmp_path / "c.wav", np.ones((4_000, 2)), 8_000))
-    assert (first.duration_s, first.sample_rate_hz, first.n_channels) == (0.5, 8_000, 2)
+    assert first.duration_s == 0.5
     assert first.digest == second.digest != other.digest
 
 
