@@ -30,10 +30,10 @@ def _terminal(width=80):
     return _console(width, force_terminal=True, color_system="truecolor", _environ={})
 
 
-def _shown(show, *args, width=100):
+def _shown(show, *args, width=100, **options):
     """What a function prints, as a text and as lines without trailing blanks."""
     console = _console(width)
-    show(*args, console=console)
+    show(*args, console=console, **options)
     text = console.file.getvalue()
     return text, [line.rstrip() for line in text.splitlines()]
 
@@ -210,7 +210,8 @@ def test_a_summary_without_remarks_has_no_table_of_them():
 
 def test_the_systems_table_has_every_system_and_both_baselines_with_three_decimals():
     lines = _shown(render.systems_table, [REPORT], baselines(TRUTH, REPORT.labels), title="validation")[1]
-    assert lines[0].split() == ["system", "n", "WA", "UA", "macro-F1", "weighted", "F1"]
+    assert lines[0] == "validation"
+    assert lines[1].split() == ["system", "n", "WA", "UA", "macro-F1", "weighted", "F1"]
     assert _row_of(lines, "acoustic [b]x[/b]")[2:] == ["16", "0.562", "0.400", "0.423", "0.626"]
     assert _row_of(lines, "chance")[:4] == ["chance", "16", "0.250", "0.250"]
     assert _row_of(lines, "majority")[:4] == ["majority", "16", "0.625", "0.333"]
