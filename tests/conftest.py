@@ -2,7 +2,7 @@
 
 import os
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded: the workers of pytest-xdist share the cores
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded: as `ser` does, and workers share the cores
 
 import csv
 import shutil
@@ -10,7 +10,7 @@ import signal
 from contextlib import nullcontext
 from types import SimpleNamespace
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as `ser` has it, before numpy is imported; see sercli/_system/threads.py
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded: as `ser` does, and workers share the cores
 
 import numpy as np
 import pytest

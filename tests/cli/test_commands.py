@@ -45,7 +45,7 @@ def test_version_and_help(ser):
 
 
 def test_prepare_shows_what_it_found(ser, iemocap, tmp_path):
-    shown = ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words")
+    shown = ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words", "--jobs", 1)
     assert shown.code == 0
     for expected in ("frustration", "happiness", "loso", "Before the choice", "After it", "without a majority"):
         assert expected in shown.out
@@ -53,9 +53,10 @@ def test_prepare_shows_what_it_found(ser, iemocap, tmp_path):
 
 
 def test_a_second_prepare_gives_the_same_manifest(ser, iemocap, tmp_path):
-    ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words")
+    words = ["prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words", "--jobs", 1]
+    ser(*words)
     first = (tmp_path / "data" / "manifest.jsonl").read_bytes()
-    assert ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words").code == 0
+    assert ser(*words).code == 0
     assert (tmp_path / "data" / "manifest.jsonl").read_bytes() == first
 
 

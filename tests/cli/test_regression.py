@@ -1,10 +1,9 @@
 """The model that ships gives the predictions that tests/regression.json recorded.
 
 A part of the record, quickly checked; `python benchmarks/regression.py` checks all of it within 1e-6. Other processors
-round otherwise, so that it is 1e-4 here. With words it is 0.02, for clips that are clearly understood: Whisper computes
-with 8-bit integers, and even the number of its threads changes its confidence. A change that is meant to move
-predictions, as another model does, records them anew with `python benchmarks/regression.py --record`, and its commit
-says why.
+round differently, so that it is 1e-4 here. With words it is 0.02, for clips whose words are clear, because Whisper
+computes with 8-bit integers, which enlarges such differences. A change that is meant to move predictions, such as
+another model, records them anew with `python benchmarks/regression.py --record`, and its commit says why.
 """
 
 import json
