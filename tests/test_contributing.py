@@ -66,7 +66,7 @@ def test_the_commands_of_the_page_prepare_train_combine_and_predict(site, work):
         assert done.returncode == 0, (words, done.stderr)
         printed = done.stdout
     run = json.loads((work / "work" / "product" / "run.json").read_text(encoding="utf-8"))
-    assert run["settings"]["ensemble"] == {"rule": "product", "power": 1.0}
+    assert (run["settings"]["rule"], run["settings"]["ensemble"]) == ("product", {"power": 1.0})
     assert run["settings"]["members"]["acoustic"]["model"]["architecture"] == "mean-pool"
     assert run["settings"]["data"]["corpus"] == "lab"
     assert not (work / "work" / "product" / "state.npz").exists()

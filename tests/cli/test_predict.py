@@ -341,7 +341,7 @@ def test_without_any_model_the_option_is_named(ser, demo_clips, monkeypatch, tmp
 def test_predictions_from_audio_alone_load_nothing_that_recognises_words(demo_runs, demo_clips, tmp_path):
     sound, rate_hz = soundfile.read(demo_clips("m1-anger-1"), dtype="float32")
     soundfile.write(tmp_path / "a.wav", sound, rate_hz)
-    heavy = ["faster_whisper", "ctranslate2", "av", "onnxruntime", "librosa", "numba", "nltk", "sklearn"]
+    heavy = ["faster_whisper", "ctranslate2", "av", "librosa", "numba", "nltk", "sklearn"]
     heavy += ["matplotlib", "optuna", "transformers", "huggingface_hub", "tokenizers", "sentence_transformers"]
     words = ["ser", "predict", str(tmp_path / "a.wav"), "-m", str(demo_runs.average), "--no-asr", "--json"]
     code = (
