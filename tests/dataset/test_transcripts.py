@@ -300,8 +300,8 @@ def test_what_a_recogniser_lacks_is_known_before_any_recording_is_heard(monkeypa
         raise ConfigError(f"no model for {device}")
 
     monkeypatch.setattr(whisper, "make", lacking)
-    with pytest.raises(ConfigError, match="no model for cuda"):
-        transcripts.check_engine("whisper", whisper.Config(), device="cuda")
+    with pytest.raises(ConfigError, match="no model for cpu:0"):
+        transcripts.check_engine("whisper", whisper.Config(), device="cpu:0")
 
 
 def test_a_recogniser_is_loaded_once_and_for_the_device_of_the_command(corpus, no_progress, monkeypatch):
@@ -312,9 +312,9 @@ def test_a_recogniser_is_loaded_once_and_for_the_device_of_the_command(corpus, n
         return lambda signals: [Transcript("x")] * len(signals)
 
     monkeypatch.setattr(whisper, "make", make)
-    options = {"jobs": 1, "progress": no_progress, "device": "cuda"}
+    options = {"jobs": 1, "progress": no_progress, "device": "cpu:0"}
     transcripts.add(corpus.folder, corpus.root, corpus.rows, "whisper", whisper.Config(), **options)
-    assert made == ["cuda"]
+    assert made == ["cpu:0"]
 
 
 @pytest.mark.parametrize(
