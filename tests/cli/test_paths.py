@@ -9,7 +9,7 @@ import time
 import pytest
 
 from sercli.audio import discovery
-from sercli.corpora import _files
+from sercli._system import files
 from sercli.dataset import manifest
 
 STRANGE = "a b\nc 🎉 ü 'q' \"d\" [x] %s"
@@ -62,7 +62,7 @@ def test_ten_thousand_files_in_one_folder_are_found(tmp_path):
         (folder / f"{n:05d}.wav").touch()
     found = discovery.find([folder])
     assert [p.name for p in found] == [f"{n:05d}.wav" for n in range(10_000)]
-    assert list(_files.walk(folder)) == [p.name for p in found]
+    assert [entry.name for entry in files.walk(folder)] == [p.name for p in found]
 
 
 def test_links_in_circles_end_in_a_corpus(ser, tiny_corpus, tmp_path):
