@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from sercli.audio import discovery
 from sercli._system import files
+from sercli.audio import discovery
 from sercli.dataset import manifest
 
 STRANGE = "a b\nc 🎉 ü 'q' \"d\" [x] %s"
