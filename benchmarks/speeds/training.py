@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sercli import plugins
-from sercli._system import memory
+from sercli._system import limits
 from sercli.types import Array, TrainConfig
 from speeds.pairs import Result, alternate_apart
 
@@ -110,7 +110,7 @@ def _ours(folder: Path, architecture: str, *, steps: bool) -> None:
     from sercli.model.batches import Examples, Normaliser
     from sercli.training.batches import training_batches
 
-    memory.keep_freed()
+    limits.keep_freed()
     stacked = np.load(folder / "all-rows.npy", mmap_mode="r")
     ends = np.cumsum(np.load(folder / "all-lengths.npy"))
     rows = [stacked[end - length : end] for end, length in zip(ends, np.diff(ends, prepend=0), strict=True)]

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from sercli import __version__
-from sercli._system import ctrl_c, memory, threads
+from sercli._system import ctrl_c, limits
 from sercli.cli import ensemble, evaluate, options, predict, prepare, train, tune
 from sercli.errors import SerError
 
@@ -56,8 +56,8 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
-    memory.keep_few_kernels()
-    threads.configure()
+    limits.keep_few_kernels()
+    limits.set_threads()
     before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
     try:
         _run()

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sercli import plugins
-from sercli._system import memory
+from sercli._system import limits
 from sercli._system.batching import like_length
 from sercli.audio.condition import prepare_signal
 from sercli.audio.reading import read
@@ -59,7 +59,7 @@ def extract_signals(
     signals: Sequence[Array], feature: str, feature_config: AudioConfig, *, device: str = "cpu"
 ) -> list[Array]:
     """Bring signals (n_samples,) at the feature's rate to its level and compute the feature: (T, F) float32 each."""
-    memory.keep_freed()
+    limits.keep_freed()
     return extractor(feature, feature_config, device)([prepare_signal(signal, feature_config) for signal in signals])
 
 

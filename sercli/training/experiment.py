@@ -13,7 +13,7 @@ from msgspec import structs
 from safetensors.torch import save
 
 from sercli import plugins, runs
-from sercli._system import memory
+from sercli._system import limits
 from sercli._system.files import write_atomic
 from sercli.dataset import feature_cache
 from sercli.dataset.manifest import Dataset
@@ -169,7 +169,7 @@ def make_trainer(
     Raises:
         SerError: utterances lack the input of the feature.
     """
-    memory.keep_freed()
+    limits.keep_freed()
     model, labels = config.model, dataset.info.labels
     train, valid = dataset.select(train_ids), dataset.select(valid_ids)
     inputs = [x for own in config.feature_configs for x in provider(train, model.feature, own)]

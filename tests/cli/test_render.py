@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from sercli.cli import render
-from sercli.cli.render import text as measures
+from sercli.cli.render import console as measures
 from sercli.evaluation.metrics import baselines, report
 from sercli.types import EpochResult, Prediction, Remark
 

@@ -8,9 +8,19 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sercli.cli.render.console import plain, show, stdout
+from sercli.cli.render.console import (
+    MISSING,
+    blocks,
+    escaped,
+    figure,
+    folder_of,
+    plain,
+    short_names,
+    shorten,
+    show,
+    stdout,
+)
 from sercli.cli.render.tables import new_table
-from sercli.cli.render.text import MISSING, blocks, escaped, figure, folder_of, short_names, shorten
 from sercli.types import Prediction
 
 _BAR = 24  # characters of the bar of a probability of 1

@@ -12,8 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from sercli.cli.render.console import note, plain, stderr
-from sercli.cli.render.text import MISSING, escaped, figure
+from sercli.cli.render.console import MISSING, escaped, figure, note, plain, stderr
 from sercli.types import EpochResult
 
 

@@ -9,8 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sercli.cli.render.console import plain, show, stdout
-from sercli.cli.render.text import MISSING, blocks, figure, short_names
+from sercli.cli.render.console import MISSING, blocks, figure, plain, short_names, show, stdout
 from sercli.evaluation.metrics import METRICS
 from sercli.types import Remark, Report
 

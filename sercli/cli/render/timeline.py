@@ -7,9 +7,8 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sercli.cli.render.console import plain, show, stdout
+from sercli.cli.render.console import MISSING, figure, plain, show, stdout
 from sercli.cli.render.predictions import said
-from sercli.cli.render.text import MISSING, figure
 from sercli.types import UNSURE, Prediction
 
 _TIME = len("0:00:00.0")

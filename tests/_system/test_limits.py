@@ -8,7 +8,7 @@ import pytest
 PAGES = """
 import resource
 import numpy as np
-from sercli._system import memory
+from sercli._system import limits
 
 def pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -30,12 +30,12 @@ def fetched(call):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems keep memory by rules of their own")
 def test_freed_memory_is_used_again_instead_of_fetched_from_the_system():
-    assert fetched("memory.keep_freed()") < 0.1 * fetched("")
+    assert fetched("limits.keep_freed()") < 0.1 * fetched("")
 
 
 KERNELS = """
 import torch
-from sercli._system import memory
+from sercli._system import limits
 
 def resident_mb():
     with open("/proc/self/statm") as file:
@@ -63,7 +63,7 @@ def grown_mb(call):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_memory_does_not_grow_with_each_new_length_of_sound():
-    assert grown_mb("memory.keep_few_kernels()") < 0.5 * grown_mb("")
+    assert grown_mb("limits.keep_few_kernels()") < 0.5 * grown_mb("")
 
 
 @pytest.mark.parametrize(("given", "kept"), [({}, "64"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")])
