@@ -1,29 +1,39 @@
-"""Named arrays out of an .npz that may be anybody's: no pickle, and no memory but what the file itself has.
+"""Named arrays in an .npz, read safely whoever wrote the file: no pickle, and no more memory than the file's size.
 
-`numpy.load` makes room for as many numbers as a header claims, and unpacks whatever is packed. What `numpy.savez`
-writes is not packed, so that each array is just as large as its part of the file.
+`numpy.load` allocates what a header claims, and unpacks what is compressed. `numpy.savez` does not compress, so each
+array is as large as its part of the file.
 """
 
+import io
 import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from sercli._system.files import write_atomic
 from sercli.types import Array
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
+def write(path: Path, named: Mapping[str, Array]) -> None:
+    """Write an .npz, without pickle; it appears whole or not at all."""
+    content = io.BytesIO()
+    np.savez(content, **{name: np.asarray(value) for name, value in named.items()})  # type: ignore[arg-type]
+    write_atomic(path, content.getvalue())
+
+
 def read(file: Path | BinaryIO) -> dict[str, Array]:
-    """The arrays of a file, read-only.
+    """Return the arrays of a file, read-only.
 
     Raises:
-        ValueError: damaged, packed, no arrays, or arrays of Python objects.
+        ValueError: damaged, compressed, no arrays, or arrays of Python objects.
         OSError: the file cannot be read.
     """
     try:
@@ -33,17 +43,17 @@ def read(file: Path | BinaryIO) -> dict[str, Array]:
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except (zipfile.BadZipFile, EOFError, struct.error, zlib.error) as error:
         raise ValueError(str(error)) from None
-    # What zipfile and numpy say of an archive or a header that makes no sense, the depth of nesting among it.
+    # What zipfile and numpy raise for an archive or a header that makes no sense, too deep a nesting for one.
     except (RuntimeError, TypeError, KeyError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
 
 
 def _check_sizes(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse what would take more memory than the file has bytes."""
+    """Refuse arrays that would take more memory than the file has bytes."""
     assert archive.fp is not None
     there = archive.fp.seek(0, 2)
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise ValueError("its arrays are packed; write them with numpy.savez")
+        raise ValueError("its arrays are compressed; write them with numpy.savez")
     if sum(member.file_size for member in members) > there:
         raise ValueError("it claims more than it holds")
 
@@ -58,5 +68,5 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     if kind.hasobject:
         raise ValueError("it holds Python objects")
     if min(shape, default=0) < 0 or prod(shape) * kind.itemsize != len(content):
-        raise ValueError(f"'{member.filename[:40]}' claims the shape {shape}, which its {len(content)} bytes are not")
+        raise ValueError(f"'{member.filename[:40]}' claims the shape {shape}, but has {len(content)} bytes")
     return np.frombuffer(content, kind).reshape(shape, order="F" if by_columns else "C")

@@ -1,4 +1,4 @@
-"""Weights that come as an installed package: found without importing it, and checked by their hash."""
+"""Weights that an installed package brings: found without importing it, and checked by their hash."""
 
 import hashlib
 import importlib.util
@@ -10,17 +10,17 @@ from sercli.errors import SerError
 
 @cache
 def checked(module: str, file: str, sha256: str, *, what: str, install: str) -> Path:
-    """A package's file of weights, its content checked once a process: it is a small third party's upload.
+    """Return the path of a package's weights; a third party uploads them, so their content is checked, once a process.
 
     Args:
-        module: the package as it is imported.
-        file: the weights, below the package's own folder.
-        sha256: of their content, as it was tested with.
-        what: the weights are, as a message calls them.
+        module: the package's name for import.
+        file: path of the weights below the package's folder.
+        sha256: expected hash of the content.
+        what: subject and verb of the message that they are missing, such as "The weights are".
         install: the command that installs the package.
 
     Raises:
-        SerError: not installed, unreadable, or another content.
+        SerError: the package is missing, or its file is unreadable or has another content.
     """
     package = importlib.util.find_spec(module)
     if package is None or package.origin is None:

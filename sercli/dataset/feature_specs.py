@@ -1,4 +1,4 @@
-"""Which features a dataset is to have, each with its configuration, and the name of each on disk."""
+"""Feature specs: the features of a dataset, each with its configuration, and their names on disk."""
 
 import dataclasses
 import hashlib
@@ -17,13 +17,13 @@ FeatureSpecs = Sequence[tuple[str, Any]]
 def feature_configs(
     names: str | None, sets: Sequence[str], defaults: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> FeatureSpecs:
-    """The features to compute, each with its configuration.
+    """Return the features to compute, each with its configuration.
 
     Args:
-        names: with commas between; None: the defaults.
+        names: separated by commas; None: the defaults.
         sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key. A recogniser's pairs may
             be among them; see `transcripts.engine_config`.
-        defaults: what is computed when nothing is named: features with their settings.
+        defaults: features with their settings.
 
     Raises:
         SerError: an unknown feature, or a key that no chosen feature has.
@@ -53,7 +53,7 @@ def feature_configs(
 
 
 def key(feature: str, feature_config: Any) -> str:
-    """Name of the feature's folder: the same name means the same numbers."""
+    """Return the name of a feature's folder: the same name means the same numbers."""
     plugin = plugins.load("feature", feature)
     own = isinstance(plugin, plugins.HasIdentity)
     settings = plugin.identity(feature_config) if own else config.to_dict(feature_config)

@@ -1,7 +1,7 @@
-"""What the audio features share: frames, windows, power spectra, mel bands, cosine transform.
+"""Frames, windows, power spectra, mel bands and the cosine transform for the audio features.
 
 Everything is float32 and runs over blocks of frames that fit the processor's cache: that is faster than one large
-array, and half an hour of sound needs no more memory than a second. Tables are made once and are read-only.
+array, and half an hour of audio needs no more memory than a second. Tables are computed once and are read-only.
 """
 
 from collections.abc import Iterator
@@ -13,24 +13,23 @@ from sercli.errors import ConfigError
 from sercli.types import Array
 
 SILENCE = 1e-10
-"""Power below which there is no sound: less than the rounding noise of 16-bit audio leaves in any band."""
+"""Power that counts as silence: less than the rounding noise of 16-bit audio in any band."""
 
-# A block of this many samples, its spectra and what is made of them stay in the processor's caches, and malloc hands
-# the same memory out again for the next block instead of fetching new pages from the system. Smaller blocks cost more
-# calls than they save.
+# A block of this many samples, its spectra and their bands stay in the processor's caches, and malloc reuses their
+# memory for the next block instead of fetching new pages from the system. Smaller blocks cost too many calls.
 _MOST_OVERLAP = 64
 _BLOCK_SAMPLES = 144_000
 
-# A matrix product of up to this many multiplications is done by BLAS on the calling thread. Sharing a larger one gains
-# little at these sizes, and where another process is busy it has been seen to cost a hundred times the product itself.
+# BLAS computes a matrix product of up to this many multiplications on the calling thread. Several threads gain little
+# at these sizes, and on a busy machine they were seen to cost a hundred times the product itself.
 _ONE_THREAD_PRODUCT = 1_000_000
 
 
 def to_samples(seconds: float, sample_rate_hz: int, *, setting: str) -> int:
-    """A length in whole samples.
+    """Return a length in whole samples.
 
     Raises:
-        ConfigError: it is less than one sample.
+        ConfigError: the length is less than one sample.
 
     >>> to_samples(0.025, 16_000, setting="window_s")
     400
@@ -43,12 +42,12 @@ def to_samples(seconds: float, sample_rate_hz: int, *, setting: str) -> int:
 
 
 def count_frames(n_samples: int, window: int, hop: int) -> int:
-    """How many frames a signal gives: `1 + (n_samples - window) // hop`, and one for a signal shorter than the window.
+    """Return the number of frames: `1 + (n_samples - window) // hop`, or one for a signal shorter than the window.
 
-    A rest at the end that is shorter than a hop is left out, as in pyAudioAnalysis and in librosa with `center=False`.
+    A remainder that is shorter than a hop is left out, as in pyAudioAnalysis and in librosa with `center=False`.
 
     Raises:
-        ConfigError: the frames overlap so often that they would take up any memory.
+        ConfigError: the frames overlap so often that they would need too much memory.
 
     >>> count_frames(16_000, 400, 160), count_frames(1, 400, 160)
     (98, 1)
@@ -62,20 +61,20 @@ def count_frames(n_samples: int, window: int, hop: int) -> int:
 
 
 def pad(signal: Array, window: int) -> Array:
-    """The signal, with zeros after it if it is too short for one frame."""
+    """Return the signal, followed by zeros if it is shorter than one frame."""
     return signal if signal.size >= window else np.pad(signal, (0, window - signal.size))
 
 
 def frames(signal: Array, window: int, hop: int) -> Array:
-    """Cut a signal into overlapping frames without copying it; one that is too short for a frame is padded with zeros.
+    """Cut a signal into overlapping frames without a copy; a signal shorter than a frame is padded with zeros.
 
     Args:
         signal: (n_samples,)
         window: samples in a frame.
-        hop: samples from one frame's start to the next one's.
+        hop: samples from the start of one frame to that of the next.
 
     Returns:
-        (T, window) read-only view, T as `count_frames` says.
+        (T, window) read-only view, T as `count_frames` returns it.
     """
     signal = pad(signal, window)
     shape = (count_frames(signal.size, window, hop), window)
@@ -84,16 +83,16 @@ def frames(signal: Array, window: int, hop: int) -> Array:
 
 
 def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int = _BLOCK_SAMPLES) -> Iterator[slice]:
-    """Walk T frames in blocks that fit the cache.
+    """Yield blocks of T frames that fit the cache.
 
     Args:
         n_frames: T.
         window: samples in a frame.
         multiple_of: each block but the last has a multiple of this many frames.
-        n_samples: how many a block has, about, those of overlapping frames counted in each.
+        n_samples: approximate size of a block; samples in the overlap count in each frame.
 
     Yields:
-        The rows of a block, for a (T, anything) array.
+        The rows of a block in a (T, anything) array.
     """
     n_rows = multiple_of * max(1, n_samples // (window * multiple_of))
     for start in range(0, n_frames, n_rows):
@@ -101,7 +100,7 @@ def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int =
 
 
 def stretch(rows: slice, window: int, hop: int) -> slice:
-    """The samples that some rows of frames are cut from.
+    """Return the samples that some frames are cut from.
 
     >>> stretch(slice(2, 4), 400, 160)
     slice(320, 880, None)
@@ -110,10 +109,10 @@ def stretch(rows: slice, window: int, hop: int) -> slice:
 
 
 def spectrum(framed: Array, taper: Array) -> Array:
-    """Fourier transform of each frame, unscaled: `rfft(frame * taper)`.
+    """Return the Fourier transform of each frame, unscaled: `rfft(frame * taper)`.
 
-    By scipy, which transforms as many frames at once as the processor has lanes: seven times as fast as numpy, from
-    which it differs by rounding alone.
+    scipy transforms as many frames at once as the processor has lanes: seven times as fast as numpy, and equal to it
+    except for rounding.
 
     Args:
         framed: (T, window)
@@ -122,17 +121,17 @@ def spectrum(framed: Array, taper: Array) -> Array:
     Returns:
         (T, window // 2 + 1) complex64, bins from 0 Hz up.
     """
-    from scipy import fft  # takes as long to import as an hour of sound is worth: not before there is sound
+    from scipy import fft  # its import takes as long as an hour of audio
 
     bins: Array = fft.rfft(framed * taper)
     return bins
 
 
 def power(framed: Array, taper: Array) -> Array:
-    """Power spectrum of each frame, (T, window // 2 + 1) float32.
+    """Return the power spectrum of each frame, (T, window // 2 + 1) float32.
 
-    The square of the absolute value, not the sum of two squares: one of those can be too small for the processor's full
-    speed, as in a stretch of digital silence.
+    It is the square of the absolute value and not the sum of two squares: in digital silence one of those can be a
+    denormal number, which slows the processor down.
     """
     level: Array = np.abs(spectrum(framed, taper))
     level *= level
@@ -140,7 +139,7 @@ def power(framed: Array, taper: Array) -> Array:
 
 
 def multiply(values: Array, matrix: Array, *, out: Array) -> None:
-    """`np.matmul(values, matrix, out=out)`, in pieces that need no second thread.
+    """Compute `np.matmul(values, matrix, out=out)` in pieces that need no second thread.
 
     Args:
         values: (T, n)
@@ -154,13 +153,13 @@ def multiply(values: Array, matrix: Array, *, out: Array) -> None:
 
 @cache
 def hann(n_samples: int) -> Array:
-    """Periodic Hann window, (n_samples,) float32, as librosa and scipy make it for spectra."""
+    """Return the periodic Hann window, (n_samples,) float32, that librosa and scipy use for spectra."""
     return table(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_samples) / n_samples))
 
 
 @cache
 def dct(n_in: int, n_out: int) -> Array:
-    """First columns of the orthonormal DCT-II as a matrix, (n_in, n_out) float32: `x @ matrix` transforms rows."""
+    """Return the first columns of the orthonormal DCT-II, (n_in, n_out) float32: `x @ matrix` transforms rows."""
     angle = np.pi / n_in * np.outer(np.arange(n_in) + 0.5, np.arange(n_out))
     matrix = np.cos(angle) * np.sqrt(2 / n_in)
     matrix[:, 0] /= np.sqrt(2)
@@ -169,7 +168,7 @@ def dct(n_in: int, n_out: int) -> Array:
 
 @cache
 def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float, fmax_hz: float | None) -> Array:
-    """Triangular filters of equal area, evenly spaced on Slaney's mel scale (Auditory Toolbox, 1998), as librosa's.
+    """Return librosa's triangular filters of equal area, evenly spaced on Slaney's mel scale (Auditory Toolbox, 1998).
 
     Args:
         sample_rate_hz: of the signal.
@@ -217,7 +216,7 @@ def mel_to_hz(mel: float | Array) -> Array:
 
 
 def decibels(level: Array) -> Array:
-    """`10 log10(power)` in place, with `SILENCE` (-100 dB) as the floor."""
+    """`10 log10(power)` in place, with `SILENCE` (-100 dB) as the floor; returns its argument."""
     np.maximum(level, SILENCE, out=level)
     np.log10(level, out=level)
     level *= 10
@@ -225,7 +224,7 @@ def decibels(level: Array) -> Array:
 
 
 def table(values: Array) -> Array:
-    """A constant to be shared: float32 and read-only."""
+    """Return a constant that can be shared: float32 and read-only."""
     values = values.astype(np.float32)
     values.setflags(write=False)
     return values

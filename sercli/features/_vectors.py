@@ -1,6 +1,6 @@
-"""Word vectors on disk: our own .npz, GloVe text, word2vec text and word2vec binary, told apart by what they hold.
+"""Word vectors on disk: the .npz that ser writes, GloVe text, word2vec text and word2vec binary, told by their content.
 
-Everything is read as a stream and nothing is allocated by what a header says, so memory stays bounded by the file.
+Text and binary are read as a stream, and nothing is allocated by what a header says, so memory is bounded by the file.
 """
 
 import codecs
@@ -18,16 +18,16 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from sercli._system import arrays
-from sercli._system.files import write_atomic
 from sercli.errors import SerError
 from sercli.types import Array
 
 BUNDLED = Path(__file__).parent / "glove-6b-50d-60k.npz"
+BUNDLED_WORDS = 60_000
 
 _BLOCK_ROWS = 4096
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 4096
-_MAX_LINE_BYTES = 1 << 22  # a line longer than this is no row of word vectors
+_MAX_LINE_BYTES = 1 << 22  # a longer line is not a word with its vector
 _MAX_DIM = 1 << 16
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -45,16 +45,16 @@ class WordVectors:
 
 
 def load(path: Path | None, max_words: int) -> WordVectors:
-    """Read word vectors of any of the four formats; .gz is unpacked on the way.
+    """Read word vectors of any of the four formats, compressed by gzip or not.
 
     A word that occurs twice keeps its first vector. Bytes of a word that are not UTF-8 become U+FFFD.
 
     Args:
         path: the file; None: the cut of GloVe 6B 50-d that ships with ser.
-        max_words: how many words to read from the file's beginning, where such files hold the frequent ones.
+        max_words: number of words to read from the beginning, where such files have the frequent ones.
 
     Raises:
-        SerError: no such file, or its content is damaged; the message names the file, the place and the reason.
+        SerError: the file is missing or damaged; the message says where and why.
     """
     file = BUNDLED if path is None else path
     if not file.is_file():
@@ -73,27 +73,14 @@ def load(path: Path | None, max_words: int) -> WordVectors:
 
 
 def save(vectors: WordVectors, path: Path) -> None:
-    """Write the .npz that `load` reads: the same vectors give the same bytes; it appears whole or not at all."""
+    """Write the .npz that `load` reads; the same vectors give the same bytes."""
     named: dict[str, Array] = {
         "words": np.frombuffer("\n".join(vectors.index).encode(), np.uint8),
         "vectors": vectors.matrix.astype(np.float16),
         "source": np.array(vectors.source),
         "licence": np.array(vectors.licence),
     }
-    content = io.BytesIO()
-    _write_npz(content, named)
-    write_atomic(path, content.getvalue())
-
-
-def _write_npz(stream: BinaryIO, named: dict[str, Array]) -> None:
-    """numpy.savez, but with a fixed date and system in each member's header."""
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, array in named.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3
-            archive.writestr(info, member.getvalue())
+    arrays.write(path, named)
 
 
 def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
@@ -132,7 +119,7 @@ def _collect(blocks: Iterable[_Block], max_words: int) -> WordVectors:
 
 
 def _blocks(stream: BinaryIO, file: Path, size: int | None) -> Iterator[_Block]:
-    """Sniff the format and give blocks of its rows; `size`: of the file in bytes, None where it is packed."""
+    """Detect the format and yield blocks of rows; `size`: of the file in bytes, None if it is compressed."""
     first = stream.readline(_MAX_LINE_BYTES)
     if not first:
         _refuse(file, "is empty")
@@ -166,7 +153,7 @@ def _looks_binary(sample: bytes) -> bool:
 
 
 def _text_blocks(stream: BinaryIO, file: Path, dim: int, promised: int | None) -> Iterator[_Block]:
-    """Rows `word v1 ... vD`, cut from the right since a word may hold spaces; `promised`: by the header, if any."""
+    """Yield rows `word v1 ... vD`, split from the right, as a word may hold spaces; `promised`: words, by a header."""
     lines = enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES), b""), start=1 if promised is None else 2)
     found = 0
     while batch := list(islice(lines, _BLOCK_ROWS)):
@@ -202,7 +189,7 @@ def _cut(line: bytes, dim: int, place: str) -> tuple[str, bytes]:
 
 
 def _parse(tails: list[bytes], dim: int, file: Path, numbers: list[int]) -> Array:
-    """The numbers of some lines as (n, D) float32; the slow search for a fault begins only where there is one."""
+    """The numbers of some lines as (n, D) float32; only if one is faulty are they searched one by one."""
     try:
         values = np.loadtxt(tails, np.float32, comments=None, ndmin=2, encoding="utf-8")
     except ValueError as error:
@@ -226,7 +213,7 @@ def _is_number(part: bytes) -> bool:
 
 
 def _binary_blocks(stream: BinaryIO, file: Path, dim: int, promised: int) -> Iterator[_Block]:
-    """Rows `word` + blank + D little-endian floats, with or without a line break after each."""
+    """Yield rows of a word, a blank and D little-endian floats, with or without a line break after each."""
     words: list[str] = []
     values = bytearray()
     first = 0  # row that the block begins with
@@ -241,7 +228,7 @@ def _binary_blocks(stream: BinaryIO, file: Path, dim: int, promised: int) -> Ite
 
 
 def _binary_rows(stream: BinaryIO, file: Path, dim: int, promised: int) -> Iterator[tuple[str, bytes]]:
-    """One word and the bytes of its vector at a time, from a buffer of bounded size."""
+    """Yield one word and the bytes of its vector at a time, from a buffer of bounded size."""
     buffer, at = b"", 0
     for row in range(promised):
         while (blank := buffer.find(b" ", at)) < 0 or len(buffer) < blank + 1 + 4 * dim:
@@ -257,7 +244,7 @@ def _binary_rows(stream: BinaryIO, file: Path, dim: int, promised: int) -> Itera
 
 
 def _check_values(values: Array, place: Callable[[int], str]) -> None:
-    """Refuse what float16 cannot hold; the comparison is false for NaN too."""
+    """Refuse numbers that float16 cannot hold; the comparison is false for NaN too."""
     good = (np.abs(values) <= _LARGEST).all(axis=1)
     if not good.all():
         row = int(np.argmin(good))
@@ -265,7 +252,7 @@ def _check_values(values: Array, place: Callable[[int], str]) -> None:
 
 
 def _word_place(file: Path, first: int, row: int) -> str:
-    """Where a word stands, counted from 1: in which row of a block that begins with word `first`."""
+    """The place of a word, counted from 1, by its row in a block that begins with word `first`."""
     return f"{file}: word {first + row + 1}"
 
 

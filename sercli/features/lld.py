@@ -1,17 +1,17 @@
 """The 34 short-term descriptors of pyAudioAnalysis, in its order and by its names, as the original study used them.
 
 Definitions are those of Giannakopoulos & Pikrakis, Introduction to Audio Analysis (2014), chapter 4; frequencies are
-fractions of half the sample rate. Where this file differs from pyAudioAnalysis 0.3, it does so on purpose:
+fractions of half the sample rate. The differences from pyAudioAnalysis 0.3 are deliberate:
 
-- Spectra are taken through a Hann window: a bare cut smears loud vowels over the whole spectrum.
-- Bin k is the frequency k * rate / window. There it is one bin too high for centroid, spread and chroma, and mel
-  filters sit an octave too low. (In the original study's copy 13 of the 34 columns were always zero.)
+- Spectra use a Hann window: without it, loud vowels leak over the whole spectrum.
+- Bin k is the frequency k * rate / window. In pyAudioAnalysis it is one bin too high for centroid, spread and chroma,
+  and mel filters are an octave too low. (In the original study's copy 13 of the 34 columns were always zero.)
 - Mel filters are Slaney's, 40 from 65 Hz up to half the sample rate, on power; MFCC are the DCT of its log10.
-- Chroma sums the energy of all bins of a pitch class. There each bin overwrites the one before.
-- The clip's mean is taken off, as there, but its peak is left alone: the level was normalised before.
-- Silence gives zeros (MFCC: the floor) and never a division by next to nothing.
+- Chroma sums the energy of all bins of a pitch class. In pyAudioAnalysis each bin overwrites the one before.
+- The clip's mean is subtracted, as there, but its peak is not scaled: its level is already normalised.
+- Silence gives zeros (MFCC: the floor), not a division by almost zero.
 
-Energy stays linear, as defined; its logarithm is in the first MFCC.
+Energy is linear, as defined; its logarithm is in the first MFCC.
 """
 
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ DTYPE = "float16"
 N_MFCC = 13
 N_MELS = 40
 PITCH_CLASSES = 12
-PARTS = 10  # pieces of a frame, and of its spectrum, over which the entropies are taken
+PARTS = 10  # pieces of a frame, and of its spectrum, for the entropies
 ROLLOFF = 0.90  # share of the energy that lies below the roll-off frequency
-LOWEST_HZ = 65.0  # of mel bands and chroma: below lies hum, no voice
+LOWEST_HZ = 65.0  # of mel bands and chroma: below it there is hum, not voice
 LOWEST_A_HZ = 27.5  # chroma_1 is the pitch class of this note
 _FAINT = _dsp.SILENCE**0.5  # a sum of magnitudes below which there is no sound
 _TINY = np.float32(1e-12)  # keeps the logarithm of an empty share finite
@@ -45,7 +45,7 @@ NAMES = (
     *(f"chroma_{i}" for i in range(1, PITCH_CLASSES + 1)),
     "chroma_std",
 )
-"""What the first 34 columns are."""
+"""Names of the first 34 columns."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Config(AudioConfig):
     deltas: bool = False  # 34 more columns: how much each changed since the frame before (0 in the first)
 
     def __post_init__(self) -> None:
-        """Make the tables now, so that settings that cannot work together are refused before any audio is read."""
+        """Compute the tables now, so that impossible settings are refused before any audio is read."""
         _tables(self)
 
 
@@ -70,7 +70,7 @@ class _Tables(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """What whole frames and spectra are reduced to, T rows each; all columns but two follow from it."""
+    """Sums over frames and spectra, T rows each; all columns but two follow from them."""
 
     parts: Array  # (T, PARTS) energy of the frame's pieces
     moments: Array  # (T, 3) as in `_Tables`
@@ -92,7 +92,7 @@ def _tables(config: Config) -> _Tables:
 
 
 def _pitch_classes(hz: Array) -> Array:
-    """(n_bins, 12) of 0 and 1: each bin from `LOWEST_HZ` up belongs to the nearest semitone, whatever its octave."""
+    """(n_bins, 12) of 0 and 1: each bin from `LOWEST_HZ` up belongs to the nearest semitone of any octave."""
     heard = hz >= LOWEST_HZ
     semitone = np.round(12 * np.log2(np.where(heard, hz, LOWEST_A_HZ) / LOWEST_A_HZ)).astype(int)
     classes: Array = np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES] * heard[:, None]
@@ -100,7 +100,7 @@ def _pitch_classes(hz: Array) -> Array:
 
 
 def _equal_parts(n_bins: int) -> Array:
-    """(n_bins, PARTS) of 0 and 1: the bins above 0 Hz in parts of equal width; a rest at the top belongs to none."""
+    """(n_bins, PARTS) of 0 and 1: bins above 0 Hz in parts of equal width; a remainder at the top belongs to none."""
     width = (n_bins - 1) // PARTS
     part = (np.arange(n_bins) - 1) // width
     parts: Array = (part[:, None] == np.arange(PARTS)).astype(np.float32)
@@ -140,10 +140,10 @@ def extract(signal: Array, config: Config) -> Array:
 
 
 def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums: _Sums) -> Array:
-    """Reduce one block's frames and spectra to their sums, and fill the columns that sums don't give.
+    """Reduce one block's frames and spectra to their sums, and fill the columns that do not follow from sums.
 
     Args:
-        samples: the stretch that the block's T frames are cut from, without the clip's mean.
+        samples: what the block's T frames are cut from, minus the clip's mean.
         table: of the configuration.
         before: (1, n_bins) magnitudes of the frame before the block.
         out: (T, 34), columns zcr, energy and spectral_rolloff are written.
@@ -182,7 +182,7 @@ def _summarise(sums: _Sums, *, out: Array) -> None:
 def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
     """Changes of sign per pair of neighbours, (T,); zero counts as positive.
 
-    Crossings are found once for the whole stretch and then counted in each frame.
+    Crossings are found once for the whole block and then counted in each frame.
     """
     negative = _dsp.pad(samples, window) < 0
     crossings = (negative[1:] != negative[:-1]).view(np.uint8)
@@ -191,14 +191,14 @@ def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
 
 
 def _part_energies(framed: Array, *, out: Array) -> None:
-    """Energy of ten equal pieces of each frame, (T, PARTS); a rest at the end belongs to none."""
+    """Energy of ten equal pieces of each frame, (T, PARTS); a remainder at the end belongs to none."""
     width = framed.shape[1] // PARTS
     parts = framed[:, : PARTS * width].reshape(len(framed), PARTS, width)
     np.einsum("tpn,tpn->tp", parts, parts, out=out)
 
 
 def _entropy(energies: Array) -> Array:
-    """Entropy in bits of how energy is spread over its parts, (T,): 0 all in one (or silence), log2(PARTS) evenly."""
+    """Entropy in bits of the energy's distribution over its parts, (T,): from 0, all in one, to log2(PARTS), even."""
     shares = energies / np.maximum(energies.sum(axis=1, keepdims=True), _dsp.SILENCE)
     bits: Array = np.einsum("tp,tp->t", shares, np.log2(shares + _TINY))
     return np.maximum(-bits, 0)
@@ -224,10 +224,10 @@ def _flux(total: Array, energy: Array, overlap: Array) -> Array:
 
 
 def _rolloff(power: Array, frequencies: Array) -> Array:
-    """Lowest frequency up to which `ROLLOFF` of the energy lies, (T,).
+    """Lowest frequency below which `ROLLOFF` of the energy lies, (T,).
 
-    A running sum is slow, for each step waits for the one before; so there are two short ones: over groups of bins, to
-    find the group that holds the bin, then within this group.
+    A long running sum is slow, since each step waits for the one before. Two short ones replace it: over groups of
+    bins, to find the group that holds the bin, then within this group.
     """
     width = 20
     every_frame = np.arange(len(power))
@@ -238,6 +238,6 @@ def _rolloff(power: Array, frequencies: Array) -> Array:
     needed -= (running - groups)[every_frame, group, None]
     bins = np.minimum(group[:, None] * width + np.arange(width), frequencies.size - 1)
     within = np.cumsum(power[every_frame[:, None], bins], axis=1)
-    within[:, -1] = np.inf  # rounding can leave a hair missing: then it is the last bin of the group
+    within[:, -1] = np.inf  # rounding can leave a little missing: then it is the last bin of the group
     first: Array = bins[every_frame, np.argmax(within >= needed, axis=1)]
     return frequencies[first]

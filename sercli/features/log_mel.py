@@ -1,4 +1,4 @@
-"""Log-mel spectrogram: how loud each of 64 bands of hearing is, every 10 ms."""
+"""Log-mel spectrogram: the power of 64 mel bands in dB, every 10 ms."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -22,11 +22,11 @@ class Config(AudioConfig):
     window_s: WindowS = 0.025  # length of a frame and of its FFT
     hop_s: Positive = 0.010  # from one frame to the next
     n_mels: Bands = 64  # bands (F)
-    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below lies hum, not speech
+    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below it there is hum, not speech
     fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
 
     def __post_init__(self) -> None:
-        """Make the tables now, so that settings that cannot work together are refused before any audio is read."""
+        """Compute the tables now, so that impossible settings are refused before any audio is read."""
         _tables(self)
 
 
@@ -50,17 +50,17 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(signal: Array, config: Config) -> Array:
-    """Power in mel bands, in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
+    """Return the power of mel bands in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
 
     Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is
-    absolute, -100 dB: one below the clip's own maximum would let a click change every frame.
+    absolute, -100 dB: with a floor relative to the clip's maximum, a click would change every frame.
 
     Args:
         signal: (n_samples,) float32 at `config.sample_rate_hz`.
         config: see its fields.
 
     Returns:
-        (T, n_mels) float32, dB; T as `_dsp.count_frames` says.
+        (T, n_mels) float32, dB; T as `_dsp.count_frames` returns it.
     """
     window, hop, filterbank = _tables(config)
     framed = _dsp.frames(signal, window, hop)

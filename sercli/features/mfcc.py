@@ -26,17 +26,17 @@ class Config(AudioConfig):
 
     window_s: WindowS = 0.025  # length of a frame and of its FFT
     hop_s: Positive = 0.010  # from one frame to the next
-    n_mfcc: PositiveInt = 40  # coefficients, the first of which is the loudness; at most n_mels
-    n_mels: Bands = 64  # mel bands that they are made from
-    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below lies hum, not speech
+    n_mfcc: PositiveInt = 40  # coefficients, at most n_mels; the first is the loudness
+    n_mels: Bands = 64  # mel bands that they are computed from
+    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below it there is hum, not speech
     fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
-    deltas: bool = True  # as many columns more: each coefficient's slope
+    deltas: bool = True  # a further column for each coefficient: its slope
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot work together before any audio is read."""
+        """Refuse impossible settings before any audio is read."""
         if self.n_mfcc > self.n_mels:
             raise ConfigError(
-                f"feature.n_mfcc={self.n_mfcc} is more than n_mels={self.n_mels}, of which they are made."
+                f"feature.n_mfcc={self.n_mfcc} is more than n_mels={self.n_mels}; give fewer coefficients."
             )
         window, _ = _frame_samples(self)
         _dsp.mel_filterbank(self.sample_rate_hz, window, self.n_mels, self.fmin_hz, self.fmax_hz)
@@ -55,11 +55,11 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(signal: Array, config: Config) -> Array:
-    """Describe a clip frame by frame.
+    """Return the coefficients of each frame.
 
-    Frames start at the first sample (librosa's `center=False`). The floor of the mel bands is absolute, -100 dB: one
-    below the clip's own maximum would let a click change every frame. Before the first and after the last frame the
-    deltas see that frame again, so that a clip shorter than their width has some.
+    Frames start at the first sample (librosa's `center=False`). The floor of the mel bands is absolute, -100 dB:
+    with one relative to the clip's maximum, a click would change every frame. For the deltas the first and the last
+    frame are repeated, so that a clip shorter than their width has deltas too.
 
     Args:
         signal: (n_samples,) float32 at `config.sample_rate_hz`.

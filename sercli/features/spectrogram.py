@@ -1,8 +1,8 @@
-"""The picture of the original study: a log power spectrogram of 128 x 128, eight seconds, the same size for every clip.
+"""The log power spectrogram of the original study: eight seconds as 128 x 128 values, the same size for every clip.
 
-Power in frames of 256 samples, the mean of every eight, in decibels. Values run from 0 (`floor_db` below the loudest
-cell, or no sound) to 1 (the loudest), so that silence and the rest after a short clip are 0, no clip's level matters,
-and float16 keeps them to 0.02 dB.
+Power in frames of 256 samples, the mean of every eight, in decibels. Values are from 0 (`floor_db` below the loudest
+cell, or silence) to 1 (the loudest), so silence and the padding of a short clip are 0, the clip's level has no effect,
+and float16 is exact to 0.02 dB.
 """
 
 from dataclasses import dataclass
@@ -21,30 +21,30 @@ DTYPE = "float16"
 
 @dataclass(frozen=True)
 class Config(AudioConfig):
-    """How the picture is drawn."""
+    """Frames and size of the spectrogram."""
 
     n_fft_samples: PictureSide = 256  # samples in a frame; half as many frequencies are kept, 0 Hz is not
     hop_samples: PositiveInt = 128  # samples from one frame to the next
     pool_frames: PositiveInt = 8  # frames whose mean power makes one row
     n_frames: PictureSide = 128  # rows of the picture (T): 8.2 s at 16 kHz, the rest of a shorter clip is the floor
-    duration_s: Positive = 8.0  # what comes later in a clip is cut off, as is what the rows do not hold
+    duration_s: Positive = 8.0  # longer clips are cut off here, or where the rows end
     floor_db: float = -80.0  # darkest level shown, relative to the loudest cell; below zero
 
     def __post_init__(self) -> None:
-        """Refuse what no single field can tell."""
+        """Refuse impossible settings."""
         if self.floor_db >= 0:
             raise ConfigError(f"feature.floor_db={self.floor_db:g} must be below 0, the loudest cell; for example -80.")
         if self.n_fft_samples < 2:
-            raise ConfigError(f"feature.n_fft_samples={self.n_fft_samples} has no frequency but 0 Hz; take 2 or more.")
+            raise ConfigError(f"feature.n_fft_samples={self.n_fft_samples} has no frequency but 0 Hz; give 2 or more.")
 
     @property
     def n_bins(self) -> int:
-        """Columns of the picture (F), from the lowest frequency above 0 Hz up to half the sample rate."""
+        """Number of columns (F), from the lowest frequency above 0 Hz up to half the sample rate."""
         return self.n_fft_samples // 2
 
     @property
     def n_samples(self) -> int:
-        """Samples that the picture can show."""
+        """Number of samples that the rows can hold."""
         held = (self.n_frames * self.pool_frames - 1) * self.hop_samples + self.n_fft_samples
         return min(held, max(1, round(self.duration_s * self.sample_rate_hz)))
 
@@ -55,14 +55,14 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(signal: Array, config: Config) -> Array:
-    """Draw the picture of a clip.
+    """Return the spectrogram of a clip.
 
     Args:
         signal: (n_samples,) float32 at `config.sample_rate_hz`.
         config: see its fields.
 
     Returns:
-        (n_frames, n_bins) float32 in [0, 1], rows are time; 128 x 128 by default, whatever the clip's length.
+        (n_frames, n_bins) float32 in [0, 1]; 128 x 128 by default for a clip of any length.
     """
     picture = np.zeros((config.n_frames, config.n_bins), np.float32)
     levels = _pooled_power(signal[: config.n_samples], config)
@@ -77,12 +77,12 @@ def extract(signal: Array, config: Config) -> Array:
 
 
 def frame_step_s(config: Config) -> float:
-    """Return the seconds from one row of the picture to the next; its length does not follow the clip's."""
+    """Return the seconds from one row to the next; the number of rows does not depend on the clip."""
     return config.pool_frames * config.hop_samples / config.sample_rate_hz
 
 
 def _pooled_power(signal: Array, config: Config) -> Array:
-    """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of what is left."""
+    """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of those that remain."""
     window, pool = config.n_fft_samples, config.pool_frames
     framed = _dsp.frames(signal, window, config.hop_samples)
     taper = _dsp.hann(window)

@@ -107,20 +107,25 @@ class _Extractor:
         """(T, n_layers * E) for each of a few signals, or for one of any length."""
         mels = {n: [log_mel(signal, n) for signal in signals] for n in {e.n_mels for e in self.encoders}}
         if len(signals) > 1:
-            return self._run(mels)
+            return [np.concatenate(states, axis=1) for states in self._run(mels)]
         n_frames = len(mels[self.encoders[0].n_mels][0])
         windows = np.array_split(np.arange(n_frames), -(-n_frames // _WINDOW_FRAMES))
         n_features = len(self.config.layers) * sum(e.n_states for e in self.encoders)
         frames = np.empty((sum((len(window) + 1) // 2 for window in windows), n_features), np.float32)
         start = 0
         for window in windows:
-            (part,) = self._run({n: [mel[window]] for n, (mel,) in mels.items()})
-            frames[start : start + len(part)] = part
-            start += len(part)
+            (states,) = self._run({n: [mel[window]] for n, (mel,) in mels.items()})
+            stop = start + len(states[0])
+            np.concatenate(states, axis=1, out=frames[start:stop])
+            start = stop
         return [frames]
 
-    def _run(self, mels: dict[int, list[Array]]) -> list[Array]:
-        """Run the encoders on B spectrograms of at most 30 s, by their number of bands, in one padded batch."""
+    def _run(self, mels: dict[int, list[Array]]) -> list[list[Array]]:
+        """Run the encoders on B spectrograms of at most 30 s, by their number of bands, in one padded batch.
+
+        Returns:
+            for each spectrogram, for each layer, for each encoder: (T, E).
+        """
         import torch
 
         states = []  # for each encoder, for each layer (B, T, E)
@@ -132,10 +137,7 @@ class _Extractor:
                 given = encoder(padded.to(self.device), lengths.to(self.device), max(self.config.layers))
                 states.append([given[layer - 1].cpu().numpy() for layer in self.config.layers])
         side_by_side = [of_encoder for layer in zip(*states, strict=True) for of_encoder in layer]
-        return [
-            np.concatenate([one[row, : (n + 1) // 2] for one in side_by_side], axis=1)
-            for row, n in enumerate(lengths.tolist())
-        ]
+        return [[one[row, : (n + 1) // 2] for one in side_by_side] for row, n in enumerate(lengths.tolist())]
 
     def _reduced(self, frames: Array, signal: Array) -> Array:
         """(T, F) -> (1, F) if pooled, else means over `stride` frames, the last one over those that are left."""

@@ -1,14 +1,14 @@
-"""Words as vectors: tokens by NLTK, each mapped to its word vector, unknown words flagged by one more column.
+"""Words as vectors: tokens by NLTK, each mapped to its word vector; one more column flags unknown words.
 
-Tokens follow the Penn treebank, as GloVe's own corpus does: "can't" is `ca` `n't`, punctuation stands by itself. A
-marker such as [LAUGHTER] or [BREATHING] is one token, since a laugh is a cue. A token is looked up in this order:
+Tokens follow the Penn Treebank, as in GloVe's own corpus: "can't" is `ca` `n't`, and punctuation is a token. A marker
+such as [LAUGHTER] or [BREATHING] is one token, since a laugh is a cue. A token is looked up in this order:
 
 1. a marker as the word between its brackets, in lower case;
-2. the token as it is (already in lower case where `lower` is set), then in lower case;
-3. with a letter three times or more, with one of them: `nooo`, `sooo`;
-4. joined from several words (`well-meant`, `y'know`, the stutter `wh-what`): the mean over those parts that are known.
+2. the token itself (already in lower case if `lower` is set), then in lower case;
+3. with each letter that is repeated three times or more written once: `nooo`, `sooo`;
+4. if it joins several words (`well-meant`, `y'know`, the stutter `wh-what`), the mean over its known parts.
 
-What is not found has a row of zeros, and 1 in the last column, which is 0 for every known word.
+An unknown token has a row of zeros, and 1 in the last column, which is 0 for every known word.
 """
 
 import dataclasses
@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -47,9 +46,9 @@ _JOINTS = re.compile(r"[-'./]+")
 class Config:
     """How words become vectors."""
 
-    vectors: str | None = None  # path of a GloVe or word2vec file as text, binary or .gz; null: the cut that ships
-    max_words: PositiveInt = 400_000  # words read from that file's beginning; more of them cost memory
-    lower: bool = True  # lower-case the text first; false for vectors that tell "May" from "may"
+    vectors: str | None = None  # path of a GloVe or word2vec file as text, binary or .gz; null: those that ship
+    max_words: PositiveInt = 400_000  # words read from the beginning of the file; more of them take more memory
+    lower: bool = True  # lower-case the text first; false for vectors that distinguish "May" from "may"
     max_tokens: PositiveInt = 128  # tokens from the beginning of the text; the rest is left out
 
 
@@ -59,10 +58,10 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(text: str, config: Config) -> Array:
-    """The words of an utterance as vectors.
+    """Return the words of an utterance as vectors.
 
     Returns:
-        (T, D + 1) float32, T >= 1: D numbers of the word's vector, then 1 where the word is unknown. A text without a
+        (T, D + 1) float32, T >= 1: the D numbers of the word's vector, then 1 if the word is unknown. A text without a
         token is one unknown word.
 
     Raises:
@@ -80,7 +79,7 @@ def extract(text: str, config: Config) -> Array:
 
 
 def tokens(text: str, config: Config) -> list[str]:
-    """Cut a text into words, punctuation marks and markers.
+    """Split a text into words, punctuation marks and markers.
 
     >>> tokens("I can’t. [LAUGHTER] Go!", Config())
     ['i', 'ca', "n't", '.', '[laughter]', 'go', '!']
@@ -92,9 +91,9 @@ def tokens(text: str, config: Config) -> list[str]:
 
 
 def word_places(text: str, config: Config) -> Array:
-    """Which word of `text.split()` each row of `extract` was made from; -1: none.
+    """Return the place in `text.split()` of the word that each row of `extract` was computed from; -1: none.
 
-    Tokens are the words' characters in their order, so it is enough to count them.
+    Tokens are the characters of the words in their order, so counting them is enough.
 
     >>> word_places("I can't. Go!", Config())
     array([0, 1, 1, 1, 2, 2])
@@ -108,28 +107,28 @@ def word_places(text: str, config: Config) -> Array:
 
 
 def _plain(text: str, config: Config) -> str:
-    """The text as it is cut: one kind of letters, dots and quotes."""
+    """The text with one form of each letter, of dots and of quotes."""
     plain = _DOTS.sub("...", unicodedata.normalize("NFKC", text)).translate(_QUOTES)
     return plain.lower() if config.lower else plain
 
 
 def _n_characters(word: str, config: Config) -> int:
-    """Of a word's tokens; what the tokenizer takes for one quote counts as one."""
+    """Number of characters in the tokens of a word; what the tokenizer takes for one quote counts as one."""
     plain = _plain(word, config).replace("``", '"').replace("''", '"')
     return sum(not character.isspace() for character in plain)
 
 
-def identity(config: Config) -> dict[str, Any]:
-    """What the numbers depend on: the vectors by their content, wherever the file lies, and how a text is cut.
+def identity(config: Config) -> dict[str, object]:
+    """Return what the numbers depend on: the vectors by their content, whatever their path, and how a text is split.
 
     Raises:
-        SerError: there is no such file.
+        SerError: the file is missing.
     """
     return {"vectors": _digest(config), "lower": config.lower, "max_tokens": config.max_tokens}
 
 
 def export(config: Config, folder: Path) -> Config:
-    """Write the vectors in use beside a model, so that it can move; the Config names them relative to `folder`."""
+    """Write the vectors into a run directory; the Config names them relative to that."""
     if config.vectors is None:
         return config
     _vectors.save(_load(config), folder / FILES[0])
@@ -137,7 +136,7 @@ def export(config: Config, folder: Path) -> Config:
 
 
 def localise(config: Config, folder: Path) -> Config:
-    """The Config that reads what `export` wrote into `folder`, wherever the vectors lay when it was made."""
+    """Return the Config that reads what `export` wrote into `folder`."""
     return config if config.vectors is None else dataclasses.replace(config, vectors=str(folder / FILES[0]))
 
 
@@ -153,8 +152,8 @@ def _look_up(token: str, known: _vectors.WordVectors) -> Array | None:
 
 
 def _digest(config: Config) -> str:
-    """SHA-256 over words and vectors; "" for those that ship, which VERSION stands for."""
-    if config.vectors is None:
+    """SHA-256 over words and vectors; "" for all those that ship, which VERSION stands for."""
+    if config.vectors is None and config.max_words >= _vectors.BUNDLED_WORDS:
         return ""
     known = _load(config)
     return hashlib.sha256("\n".join(known.index).encode() + known.matrix.tobytes()).hexdigest()
@@ -167,12 +166,12 @@ def _load(config: Config) -> _vectors.WordVectors:
 
 
 def _state(path: str) -> tuple[str, int, int]:
-    """The file's full path with what changes when the file does: modification time in ns and size in bytes."""
+    """The full path of a file, its time of change in ns and its size in bytes."""
     try:
         file = Path(path).expanduser()
         file.open("rb").close()
         state = file.stat()
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: no possible name
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: an impossible name
         reason = error.strerror if isinstance(error, OSError) else error
         raise SerError(f"{path}: no file of word vectors ({reason}); give feature.vectors the path of one.") from None
     return str(file), state.st_mtime_ns, state.st_size
@@ -180,13 +179,13 @@ def _state(path: str) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=2)
 def _load_file(path: str | None, mtime_ns: int, size: int, max_words: int) -> _vectors.WordVectors:
-    """Keep what was read; `mtime_ns` and `size` are there to tell a changed file."""
+    """Kept, since the identity and the extractor both need it; a changed file has another `mtime_ns` or `size`."""
     return _vectors.load(None if path is None else Path(path), max_words)
 
 
 @cache
 def _tokenizer() -> Callable[[str], list[str]]:
-    """NLTK's treebank tokenizer, which needs no download; importing nltk takes seconds, so only where it is used."""
+    """NLTK's treebank tokenizer, which needs no download; importing nltk takes seconds, so it is imported here."""
     from nltk.tokenize import NLTKWordTokenizer
 
     cut: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize

@@ -52,12 +52,7 @@ def read_history(folder: Path) -> list[EpochResult]:
 
 def write_arrays(path: Path, named: Mapping[str, Array]) -> None:
     """Write named arrays as .npz, without pickle."""
-
-    def save(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, **{name: np.asarray(value) for name, value in named.items()})  # type: ignore[arg-type]
-
-    write_atomic(path, save)
+    arrays.write(path, named)
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

@@ -1,7 +1,7 @@
-"""Whisper's encoder in plain torch, for input of any length, with the states of every layer.
+"""Whisper's encoder in plain torch, for input of up to 30 s, with the states of every layer.
 
-Source: Radford et al. 2022, "Robust speech recognition via large-scale weak supervision"; weights as weights.py reads
-them. Checked against CTranslate2's own encoder in a test.
+Source: Radford et al. 2022, "Robust speech recognition via large-scale weak supervision"; weights.py reads
+the weights. A test compares it with CTranslate2's encoder.
 """
 
 import math
@@ -14,7 +14,7 @@ from sercli.types import Array
 from sercli.whisper import weights
 
 MAX_FRAMES = 3000
-"""Frames of the mel spectrogram, at 100 Hz, that the position encodings reach for: 30 s."""
+"""Frames of the mel spectrogram, at 100 Hz, that there are position encodings for: 30 s."""
 
 
 class Encoder(nn.Module):
@@ -32,15 +32,15 @@ class Encoder(nn.Module):
         self.norm: nn.Module = nn.LayerNorm(n_states, device=device)
 
     def forward(self, mel: Tensor, lengths: Tensor, n_layers: int | None = None) -> list[Tensor]:
-        """The states behind each layer; those of an utterance are the same alone and in a padded batch.
+        """Return the states of each layer; those of an utterance are the same alone and in a padded batch.
 
         Args:
             mel: (B, T, M), T at most `MAX_FRAMES`.
             lengths: (B,) frames of each utterance.
-            n_layers: how many layers to run; None: all. Only the last one of all is followed by the final norm.
+            n_layers: number of layers to run; None: all. The final norm follows only the last one of all.
 
         Returns:
-            n_layers tensors (B, ceil(T / 2), E); what lies behind ceil(length / 2) has no meaning.
+            n_layers tensors (B, ceil(T / 2), E); values beyond ceil(length / 2) have no meaning.
         """
         steps = torch.arange(mel.shape[1], device=mel.device)
         mask = steps[None] < lengths[:, None]  # (B, T)
@@ -59,7 +59,7 @@ class Encoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Self-attention and a feed-forward network, each behind a norm and around a shortcut."""
+    """Self-attention and a feed-forward network, each after a norm and with a residual connection."""
 
     def __init__(self, n_states: int, n_heads: int, device: str | None) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class _Layer(nn.Module):
         self.feed_out = nn.Linear(4 * n_states, n_states, device=device)
 
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        """(B, T, E), True where a key may be looked at (B, 1, 1, T) -> (B, T, E)."""
+        """(B, T, E), and (B, 1, 1, T) True for keys that are no padding -> (B, T, E)."""
         n_batch, n_steps, n_states = x.shape
         heads = self.qkv(self.attention_norm(x)).view(n_batch, n_steps, 3, self.n_heads, -1)
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # each (B, heads, T, E / heads)
@@ -93,13 +93,13 @@ def _sinusoids(n_positions: int, n_states: int) -> Tensor:
 
 
 def load(model: str | None) -> Encoder:
-    """Make the encoder with a model's weights, ready to be asked.
+    """Load the encoder of a model, ready to compute.
 
     Args:
         model: as `weights.find` takes it.
 
     Raises:
-        SerError: there is no such model, or it is damaged.
+        SerError: the model is missing or damaged.
     """
     found = weights.find(model)
     arrays = weights.read_encoder(found)
@@ -114,7 +114,7 @@ def load(model: str | None) -> Encoder:
 def _filled(arrays: dict[str, Array]) -> Encoder:
     n_states, n_mels, _ = arrays["conv1/weight"].shape
     n_layers = len({name.split("/")[0] for name in arrays if name.startswith("layer_") and name[6].isdigit()})
-    # On "meta" weights have a shape and no content: those that are replaced need neither be drawn nor copied.
+    # On "meta" weights have a shape and no content: they need not be initialised before they are replaced.
     encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_layers, device="meta")
     names = {"conv1": "conv1", "conv2": "conv2", "norm": "layer_norm"}
     for layer in range(n_layers):

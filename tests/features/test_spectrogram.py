@@ -107,7 +107,7 @@ def test_a_floor_above_the_loudest_cell_is_refused():
 
 
 def test_an_fft_without_frequencies_is_refused():
-    with pytest.raises(ConfigError, match=r"feature\.n_fft_samples=1 has no frequency but 0 Hz; take 2 or more"):
+    with pytest.raises(ConfigError, match=r"feature\.n_fft_samples=1 has no frequency but 0 Hz; give 2 or more"):
         spectrogram.Config(n_fft_samples=1)
 
 

@@ -143,6 +143,12 @@ def test_the_vectors_that_ship_need_no_digest_and_no_export(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_fewer_of_the_vectors_that_ship_are_others_for_the_cache():
+    few, fewer = (words.identity(Config(max_words=n))["vectors"] for n in (1000, 999))
+    assert len({few, fewer, ""}) == 3
+    assert words.identity(Config(max_words=60_000))["vectors"] == ""
+
+
 def test_exported_vectors_move_with_the_folder_and_give_the_same_rows(small, tmp_path):
     text = "Sun may zzyzx sun-rain"
     expected = words.extract(text, small).tolist()

@@ -117,7 +117,7 @@ def test_a_hugging_face_folder_gives_the_same_encoder(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("/nowhere/model", "is no folder of a Whisper model"), (".", "holds no Whisper model")],
+    [("/nowhere/model", "is not the folder of a Whisper model"), (".", "holds no Whisper model")],
 )
 def test_a_place_without_a_model_is_named(name, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
