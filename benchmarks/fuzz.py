@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sercli.dataset import extraction
 from sercli.errors import SerError
 from sercli.model import feature_provider
 
@@ -330,7 +331,7 @@ def make_datasets(root: Path) -> Target:
         saved = {p: p.read_bytes() for p in path.parent.iterdir() if p.is_file() and p.name[0] != "."}
         try:
             for name, config in wanted:
-                ids = [u.id for u in dataset.manifest.utterances if feature_cache.has_input(u, name)]
+                ids = [u.id for u in dataset.manifest.utterances if extraction.lacks(u, name) is None]
                 if ids:
                     rows = feature_cache.ensure(dataset, name, config, progress=no_progress).rows(ids)
                     assert all(row.ndim == 2 and len(row) for row in rows)

@@ -23,7 +23,7 @@ from sercli import config, plugins
 from sercli._system import devices
 from sercli.audio import discovery, reading, segments
 from sercli.audio.segments import Segment
-from sercli.dataset import feature_cache
+from sercli.dataset import extraction
 from sercli.errors import AudioError, SerError
 from sercli.model.loading import load_run
 from sercli.model.segment_features import SegmentFeatures
@@ -159,7 +159,7 @@ class Pipeline:
         """
         self.predictor = predictor
         self._transcribe = transcribe
-        reads_text = [feature_cache.reads_text(feature) for feature, _ in predictor.features]
+        reads_text = [extraction.reads_text(feature) for feature, _ in predictor.features]
         self._reads_text, self._reads_audio = any(reads_text), not all(reads_text)
 
     @classmethod

@@ -18,6 +18,32 @@ _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times thei
 _UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
 
 
+def reads_text(feature: str) -> bool:
+    """Tell whether a feature is computed from text, not from audio."""
+    return plugins.feature(feature).INPUT == "text"
+
+
+def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
+    """Refuse utterances without the audio or text that a feature is computed from.
+
+    Raises:
+        SerError: counts them and names the first.
+    """
+    lacking = [u for u in utterances if lacks(u, feature)]
+    if lacking:
+        raise SerError(
+            f"{len(lacking)} of {len(utterances)} utterances have no {lacks(lacking[0], feature)}, "
+            f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
+        )
+
+
+def lacks(utterance: Utterance, feature: str) -> str | None:
+    """Return `text` or `audio` if the utterance lacks what a feature is computed from."""
+    text = reads_text(feature)
+    there = HUMAN in utterance.transcripts if text else utterance.audio is not None
+    return None if there else "text" if text else "audio"
+
+
 def extractor(feature: str, feature_config: object, device: str = "cpu") -> Extractor:
     """Return a feature's extractor; it is kept, since loading a network takes as long as a minute of audio."""
     return _extractor(key(feature, feature_config), feature, feature_config, device)
@@ -26,8 +52,7 @@ def extractor(feature: str, feature_config: object, device: str = "cpu") -> Extr
 @lru_cache(maxsize=4)
 def _extractor(_key: str, feature: str, feature_config: object, device: str) -> Extractor:
     """Kept by the key too, which changes with the content of files that a feature reads."""
-    made: Extractor = plugins.load("feature", feature).make(feature_config, device)
-    return made
+    return plugins.feature(feature).make(feature_config, device)
 
 
 def extract(

@@ -72,16 +72,6 @@ class FeatureStore:
         return [self[i] for i in ids]
 
 
-def reads_text(feature: str) -> bool:
-    """Tell whether a feature is computed from text, not from audio."""
-    return bool(plugins.load("feature", feature).INPUT == "text")
-
-
-def has_input(utterance: Utterance, feature: str) -> bool:
-    """Tell whether an utterance has the audio or text that a feature is computed from."""
-    return HUMAN in utterance.transcripts if reads_text(feature) else utterance.audio is not None
-
-
 def ensure(
     dataset: Dataset,
     feature: str,
@@ -123,7 +113,7 @@ def fill(
 def _fill(dataset: Dataset, wanted: FeatureSpecs, jobs: int, device: str, progress: ProgressFactory) -> list["_Parts"]:
     features = [_Parts(dataset, name, feature_config) for name, feature_config in wanted]
     missing = [feature for feature in features if feature.missing]
-    networks = [f for f in missing if isinstance(plugins.load("feature", f.feature), plugins.UsesDevice)]
+    networks = [f for f in missing if isinstance(plugins.feature(f.feature), plugins.UsesDevice)]
     device = _resolved(device) if networks or device not in ("auto", "cpu") else "cpu"
     alone = [] if device.startswith("cpu") else networks
     _compute([feature for feature in missing if feature not in alone], jobs, device, progress)
@@ -176,9 +166,9 @@ class _Parts:
         Raises:
             SerError: no utterance has what the feature is computed from.
         """
-        text = reads_text(feature)
+        text = extraction.reads_text(feature)
         # Their places in the manifest: they themselves would be a second copy of it.
-        self._usable = np.flatnonzero([has_input(u, feature) for u in dataset.manifest.utterances])
+        self._usable = np.flatnonzero([extraction.lacks(u, feature) is None for u in dataset.manifest.utterances])
         if not len(self._usable):
             what = "text (no transcripts)" if text else "audio (no recordings)"
             raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
@@ -228,7 +218,7 @@ class _Task:
     config: object
 
     def digests(self) -> list[str]:
-        text = reads_text(self.feature)
+        text = extraction.reads_text(self.feature)
         return [_text_digest(u) if text else f"{u.digest}:{u.start_s}:{u.end_s}" for u in self.utterances]
 
 
@@ -241,7 +231,7 @@ def _make_part(task: _Task, device: str) -> None:
         for rest in (task.path, index_path):
             sweep(task.path.parent, of=rest.name)
         features = extraction.extract(task.utterances, task.root, task.feature, task.config, device=device)
-        stacked = np.concatenate(features, dtype=plugins.load("feature", task.feature).DTYPE, casting="same_kind")
+        stacked = np.concatenate(features, dtype=plugins.feature(task.feature).DTYPE, casting="same_kind")
         index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
         write_atomic(task.path, lambda path: _save(path, stacked))
         index = _Index([u.id for u in task.utterances], task.digests(), [len(rows) for rows in features])
@@ -261,7 +251,7 @@ def _read_index(task: _Task) -> _Index | None:
     except _DAMAGED:
         return None
     same = index.ids == [u.id for u in task.utterances] and index.digests == task.digests()
-    form = rows.ndim == 2 and rows.dtype == plugins.load("feature", task.feature).DTYPE
+    form = rows.ndim == 2 and rows.dtype == plugins.feature(task.feature).DTYPE
     whole = form and min(index.lengths, default=0) > 0 and sum(index.lengths) == len(rows)
     return index if same and whole and len(index.lengths) == len(index.ids) else None
 

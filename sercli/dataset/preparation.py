@@ -9,7 +9,7 @@ from sercli import config, plugins
 from sercli._system import locks, processes
 from sercli._system.files import odd_name, sweep, visible_names
 from sercli._system.progress import ProgressFactory
-from sercli.dataset import audio_index, feature_cache, fingerprint, manifest, scan
+from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, manifest, scan
 from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
@@ -222,7 +222,7 @@ def finish(
         SerError: a recording went missing meanwhile.
     """
     dataset = prepared.dataset
-    usable = {name: any(feature_cache.has_input(u, name) for u in dataset.manifest.utterances) for name, _ in specs}
+    usable = {name: any(extraction.lacks(u, name) is None for u in dataset.manifest.utterances) for name, _ in specs}
     computed = [(name, feature_config) for name, feature_config in specs if usable[name]]
     summary = replace(prepared.summary, features=usable)
     if any(remark.reason == scan.UNREADABLE for remark in summary.remarks):  # it is tried again

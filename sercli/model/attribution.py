@@ -138,9 +138,9 @@ def _of_sound(member: Model, question: _Question) -> tuple[Array, Weighing]:
 
 def _of_words(member: Model, question: _Question) -> Weighing:
     """(n,) a weight for each word."""
-    plugin = plugins.load("feature", member.spec.feature)
+    plugin = plugins.feature(member.spec.feature)
     weights = _attention(member, question) if isinstance(plugin, plugins.HasWordPlaces) else None
-    if weights is None:
+    if weights is None or not isinstance(plugin, plugins.HasWordPlaces):
         return Weighing("occlusion", _falls(member, question, _left_out(question)))
     places = plugin.word_places(question.utterance.transcripts[HUMAN], member.spec.feature_config)
     read = places >= 0
@@ -171,7 +171,7 @@ def _attention(member: Model, question: _Question) -> Array | None:
 
 def _row_edges(member: Model, length_s: float, n_rows: int) -> Array:
     """Where the rows of a feature begin and the last one ends, in seconds (n_rows + 1,)."""
-    plugin = plugins.load("feature", member.spec.feature)
+    plugin = plugins.feature(member.spec.feature)
     if isinstance(plugin, plugins.HasFrameStep):
         own = member.spec.feature_config
         assert isinstance(own, AudioConfig), "only audio has frames of a fixed length"

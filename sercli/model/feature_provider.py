@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from sercli._system.progress import ProgressFactory
-from sercli.dataset import feature_cache, feature_specs
+from sercli.dataset import extraction, feature_cache, feature_specs
 from sercli.dataset.manifest import Dataset
-from sercli.errors import SerError
 from sercli.types import Array, Utterance
 
 FeatureProvider = Callable[[Sequence[Utterance], str, object], list[Array]]
@@ -17,31 +16,10 @@ def cached_features(dataset: Dataset, *, jobs: int, device: str = "cpu", progres
     stores: dict[str, feature_cache.FeatureStore] = {}
 
     def features(utterances: Sequence[Utterance], feature: str, config: object) -> list[Array]:
-        check_inputs(utterances, feature)
+        extraction.check_inputs(utterances, feature)
         key = feature_specs.key(feature, config)
         if key not in stores:
             stores[key] = feature_cache.ensure(dataset, feature, config, jobs=jobs, device=device, progress=progress)
         return stores[key].rows([u.id for u in utterances])
 
     return features
-
-
-def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
-    """Refuse utterances without the audio or text that a feature is computed from.
-
-    Raises:
-        SerError: counts them and names the first.
-    """
-    lacking = [u for u in utterances if lacks(u, feature)]
-    if lacking:
-        raise SerError(
-            f"{len(lacking)} of {len(utterances)} utterances have no {lacks(lacking[0], feature)}, "
-            f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
-        )
-
-
-def lacks(utterance: Utterance, feature: str) -> str | None:
-    """Return `text` or `audio` if the utterance lacks what a feature is computed from."""
-    if feature_cache.has_input(utterance, feature):
-        return None
-    return "text" if feature_cache.reads_text(feature) else "audio"

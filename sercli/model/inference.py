@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from sercli.dataset import feature_cache
+from sercli.dataset import extraction
 from sercli.errors import SerError
-from sercli.model import feature_provider
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.model.calibration import temper
 from sercli.model.feature_provider import FeatureProvider
@@ -46,7 +45,7 @@ class Model:
 
     def lacks(self, utterance: Utterance) -> str | None:
         """The input of the network that an utterance lacks, "words" or "sound"; None: it has it."""
-        return feature_provider.lacks(utterance, self.spec.feature)
+        return extraction.lacks(utterance, self.spec.feature)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
         """Probabilities and embeddings of N utterances that have the input of the network.
@@ -71,7 +70,7 @@ class Model:
     def _asr_confidence(self, utterances: Sequence[Utterance]) -> Array | None:
         """(N,) in [0, 1]; None where the network reads no transcript of a recogniser."""
         confidence = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
-        return confidence if feature_cache.reads_text(self.spec.feature) and (confidence < 1).any() else None
+        return confidence if extraction.reads_text(self.spec.feature) and (confidence < 1).any() else None
 
 
 def truth_of(utterances: Sequence[Utterance], labels: Sequence[str]) -> tuple[str, ...] | None:

@@ -18,7 +18,7 @@ from sercli import runs
 from sercli._system import processes
 from sercli._system.devices import pick_device
 from sercli._system.progress import no_progress
-from sercli.dataset import folds
+from sercli.dataset import extraction, folds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import folds_hash
 from sercli.errors import MismatchError, SerError
@@ -75,7 +75,7 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
         SerError: utterances lack the input of the feature, or a training diverged.
     """
     for config in configs:
-        feature_provider.check_inputs(cv.utterances(), config.model.feature)
+        extraction.check_inputs(cv.utterances(), config.model.feature)
     info = experiment.initial_run_info(CROSS_VALIDATION, configs[0], cv.dataset, cv.provenance(), cv.folds)
     by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}
     if any(settings != by_fold["1"] for settings in by_fold.values()):

@@ -15,11 +15,10 @@ from safetensors.torch import save
 from sercli import plugins, runs
 from sercli._system import limits
 from sercli._system.files import write_atomic
-from sercli.dataset import feature_cache
+from sercli.dataset import extraction
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.overlap import write_train_part
-from sercli.model import feature_provider
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
 from sercli.model.ensemble import Ensemble
@@ -55,7 +54,7 @@ def train(
         SerError: utterances lack the input of the feature, or training diverged.
     """
     # All three parts now: missing input in the test part must not be found after an hour of training.
-    feature_provider.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), config.model.feature)
+    extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), config.model.feature)
     settings = provenance(dataset, split_settings(split), (seed,))
     initial_info = initial_run_info("model", config, dataset, settings, [split])
     with runs.started(out, initial_info) as info:
@@ -89,7 +88,7 @@ def initial_run_info(
         name=config.name,
         status="training",
         labels=dataset.info.labels,
-        modality="linguistic" if feature_cache.reads_text(config.model.feature) else "acoustic",
+        modality="linguistic" if extraction.reads_text(config.model.feature) else "acoustic",
         settings=structs.replace(settings, **config.to_dict()),
         data=str(dataset.folder),
         train_counts=dict(Counter(u.label for split in folds for u in dataset.select(split.train))),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sercli import plugins
 from sercli.config import parse_sets
-from sercli.dataset import feature_cache, folds, manifest, splits
+from sercli.dataset import extraction, folds, manifest, splits
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.model import spec
@@ -63,7 +63,7 @@ def make_setup(
         return spec.resolve(model, tuned / f"fold-{number}" / "best.json" if tuned else file, changes)
 
     first = resolve(fold or 1)
-    if words != HUMAN and not feature_cache.reads_text(first.model.feature):
+    if words != HUMAN and not extraction.reads_text(first.model.feature):
         raise SerError(f"--words {words} does nothing with {first.name}, which reads no text; leave it out.")
     dataset = manifest.load(data, words=words)
     parts = _divide(dataset, split or dataset.info.split, n_folds, fold, seed)
@@ -82,11 +82,11 @@ def trainable(data: Path, words: str) -> tuple[list[str], list[str]]:
     for name in spec.presets():
         feature = spec.preset_feature(name)
         plugin = plugins.feature(feature)
-        lacking = next((u for u in utterances if not feature_cache.has_input(u, feature)), None)
+        lacking = next((u for u in utterances if extraction.lacks(u, feature)), None)
         if isinstance(plugin, plugins.NeedsExtra):
             left_out.append(f"{name} is left out: it needs the extra `{plugin.EXTRA}`; train it by its name.")
         elif lacking:
-            what = "words" if feature_cache.reads_text(feature) else "sound"
+            what = "words" if extraction.reads_text(feature) else "sound"
             left_out.append(f"{name} is left out: not every utterance has {what}, such as '{lacking.id}'.")
         else:
             found.append(name)
