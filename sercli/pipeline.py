@@ -18,7 +18,6 @@ from typing import Protocol
 
 import numpy as np
 
-import sercli
 from sercli import config, plugins
 from sercli._system import devices
 from sercli.audio import discovery, reading, segments
@@ -44,7 +43,7 @@ from sercli.types import (
 CLIP_S = 15.0
 """A recording up to this long is one utterance; a longer one is cut into the utterances that it holds."""
 
-PRETRAINED = Path(sercli.__file__).parent / "pretrained"
+PRETRAINED = Path(__file__).parent / "pretrained"
 """The run directory that ships: the model where no other is given."""
 
 _BATCH = 8  # utterances of a long recording that go through the network together

@@ -1,1 +1,1 @@
-"""One file per subcommand: parse, one stage call, render."""
+"""The command line: one file per subcommand, which parses, calls the library and shows the result."""

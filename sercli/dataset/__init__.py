@@ -1,1 +1,1 @@
-"""What every model is fed from: audio, manifest, feature cache, split."""
+"""The prepared dataset: manifest, splits, transcripts and cached features."""

@@ -1,1 +1,1 @@
-"""Training a network and asking it: specification, batches, training, inference."""
+"""Trained models and ensembles: loading, prediction, calibration, and what a prediction may rest on."""
