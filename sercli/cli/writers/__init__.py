@@ -1,4 +1,4 @@
-"""Writes the predictions of `ser predict`: formats.py and files.py; sinks.py does it."""
+"""The output of `ser predict`: its formats and file names; sinks.py writes it."""
 
 from sercli.cli.writers.files import STDIN, targets
 from sercli.cli.writers.formats import FORMATS, Format
