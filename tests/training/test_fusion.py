@@ -188,7 +188,7 @@ def test_an_utterance_without_words_is_answered_by_sound_alone(fuse, members, ti
     system = load_run(tmp_path / "run", CPU)
     first, second = tiny_dataset.manifest.utterances[:2]
     mute = replace(first, transcripts={})
-    assert system.lacks(mute) == "words"
+    assert system.lacks(mute) == "text"
     assert system.lacks(second) is None
     mixed = system.predict([mute, second], rows)
     np.testing.assert_allclose(mixed.probs[0], members[0].predict([first], rows).probs[0], atol=1e-6)
