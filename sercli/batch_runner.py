@@ -1,4 +1,4 @@
-"""Many recordings, one after the other or in several processes, their results in the order of the recordings."""
+"""Predicts many recordings, one by one or in several processes, and yields the results in the given order."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -12,16 +12,16 @@ from sercli.errors import AudioError, SerError
 from sercli.pipeline import Pipeline, PipelineConfig, RecordingResult
 from sercli.types import Recording
 
-_AHEAD = 2  # recordings for each process that may be waiting, or done before their turn
+_AHEAD = 2  # recordings per process that may be queued, or finished before it is their turn
 
 
 def run(
     recordings: Iterable[Recording], config: PipelineConfig, *, jobs: int
 ) -> Generator[RecordingResult | AudioError, None, None]:
-    """Predict recordings: yields for each, in their order, its result or why it cannot be read.
+    """Yield for each recording, in the given order, its result or the error that says why it cannot be read.
 
-    In one process the predictions are computed as they are asked for, and damage deep inside a recording raises an
-    AudioError then; with several, a recording comes when all of it is done. Closing the generator ends the processes.
+    In one process the predictions are computed lazily, and damage deep inside a recording raises an AudioError while
+    they are read. With several, a recording is yielded once it is complete. Closing the generator ends the processes.
 
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
@@ -55,7 +55,7 @@ def _by_processes(
         names = ", ".join(recording.name for recording, _ in waiting)
         raise SerError(
             f"A process was killed, perhaps for want of memory, while it read one of {names}; "
-            "give fewer --jobs, and --skip-done with --out to go on from here."
+            "use fewer --jobs. To continue from here, add --skip-done and --out."
         ) from None
 
 
@@ -63,7 +63,7 @@ _own_pipeline = cache(Pipeline.of)  # one for each process
 
 
 def _whole(recording: Recording, config: PipelineConfig) -> RecordingResult | AudioError:
-    """A recording with all its predictions, or why it cannot be read."""
+    """Return a recording with all its predictions, or the error that says why it cannot be read."""
     try:
         result = _own_pipeline(config).open(recording)
         return replace(result, predictions=list(result.predictions))

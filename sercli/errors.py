@@ -21,7 +21,7 @@ class MismatchError(SerError):
 
 
 class DivergedError(SerError):
-    """The loss of a training became NaN or infinite."""
+    """The training loss became NaN or infinite."""
 
 
 def no_such(kind: str, name: str, available: Iterable[str], *, prefix: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The Python door: a trained model and a speech recogniser that predict the emotion in recordings.
+"""The Python API: a trained model and a speech recogniser that predict the emotion in recordings.
 
     import sercli
 
@@ -41,10 +41,10 @@ from sercli.types import (
 )
 
 CLIP_S = 15.0
-"""A recording up to this long is one utterance; a longer one is cut into the utterances that it holds."""
+"""A recording of up to this length is one utterance; a longer one is cut into utterances."""
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-"""The run directory that ships: the model where no other is given."""
+"""The run directory of the model that ships, which is used if no other is given."""
 
 _BATCH = 8  # utterances of a long recording that go through the network together
 
@@ -61,7 +61,7 @@ class Recogniser:
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """What a pipeline is made of; each of several processes makes its own."""
+    """The settings that a pipeline is built from; each worker process builds its own pipeline."""
 
     model: Path
     device: str = "auto"
@@ -70,11 +70,11 @@ class PipelineConfig:
 
 @dataclass(frozen=True)
 class RecordingResult:
-    """A recording with its predictions: one for a clip, else one for each utterance in the order of time."""
+    """A recording with its predictions: one for a clip, else one for each utterance, in order of time."""
 
     recording: Recording
     is_clip: bool
-    predictions: Iterable[Prediction]  # computed as they are asked for
+    predictions: Iterable[Prediction]  # computed lazily
 
 
 class Predictor(Protocol):
@@ -86,18 +86,18 @@ class Predictor(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """(K,) in the order of the probabilities."""
+        """(K,) the classes in the order of the probabilities."""
 
     @property
     def device(self) -> object:
-        """The torch device of its networks, on which those of its features compute too."""
+        """The torch device that its networks run on, including those that compute features."""
 
     @property
     def features(self) -> tuple[tuple[str, object], ...]:
         """Names of the features that it reads, each with its configuration."""
 
     def predict(self, utterances: Sequence[Utterance], rows: SegmentFeatures, /) -> Predictions:
-        """Predict the labels of utterances."""
+        """Return the predictions for utterances."""
 
 
 def load(
@@ -107,7 +107,7 @@ def load(
     *,
     asr_settings: Mapping[str, object] | None = None,
 ) -> "Pipeline":
-    """Load a model and a speech recogniser.
+    """Return a pipeline: a loaded model with its speech recogniser.
 
     Args:
         model: a run directory of `ser train` or `ser ensemble`; None: the model that ships.
@@ -127,10 +127,10 @@ def load(
 
 
 def model_folder(given: Path | None) -> Path:
-    """Return the run directory that is given, or the one that ships.
+    """Return the given run directory, or that of the model that ships if none is given.
 
     Raises:
-        SerError: none is given and none ships with this copy.
+        SerError: none is given, and this copy of ser comes without a model.
     """
     if given is None and not PRETRAINED.is_dir():
         raise SerError(f"No model came with this copy of ser ({PRETRAINED} is missing); give one with --model RUN.")
@@ -150,7 +150,7 @@ class Pipeline:
     """A loaded model with its speech recogniser. Make one with `sercli.load`."""
 
     def __init__(self, predictor: Predictor, transcribe: Callable[[Array], Transcript] | None = None) -> None:
-        """Take a loaded model, and a recogniser where the model reads text.
+        """Build a pipeline from a loaded model and, if the model reads text, a recogniser.
 
         Args:
             predictor: the model or ensemble.
@@ -163,7 +163,7 @@ class Pipeline:
 
     @classmethod
     def of(cls, config: PipelineConfig) -> "Pipeline":
-        """Load what a configuration names.
+        """Return the pipeline that a configuration describes, with its model loaded.
 
         Raises:
             SerError: the model or the recogniser cannot be used.
@@ -188,13 +188,13 @@ class Pipeline:
         text: str | None = None,
         min_confidence: float = 0.0,
     ) -> Iterator[Prediction]:
-        """Predict the emotion in one or more recordings, in their order, as the predictions are asked for.
+        """Return an iterator over the predictions for one or more recordings, in their order, computed lazily.
 
         Args:
             source: an audio or video file, a folder of them, a pattern such as "calls/*.mp3", a list of these, or an
                 array: (n_samples,) or (n_samples, n_channels), floats in [-1, 1] or 16-bit integers.
-            sample_rate_hz: of an array.
-            text: what is said in a clip, instead of recognising it.
+            sample_rate_hz: sample rate of an array, which needs it; files have their own.
+            text: the transcript of a clip, used instead of speech recognition.
             min_confidence: below this probability the label is "unsure".
 
         Yields:
@@ -202,7 +202,7 @@ class Pipeline:
 
         Raises:
             AudioError: a recording cannot be found or read.
-            SerError: the model reads text alone and there is none, or text is given for more than a clip.
+            SerError: the model reads only text and there is none, or text is given for more than a clip.
 
         >>> import numpy as np, sercli
         >>> silence = np.zeros(16_000, np.float32)
@@ -222,25 +222,25 @@ class Pipeline:
     def stream(
         self, blocks: Iterable[Array], sample_rate_hz: int, *, min_confidence: float = 0.0
     ) -> Iterator[Prediction]:
-        """Predict the emotion in each utterance of a stream as soon as the utterance is over.
+        """Return an iterator that predicts each utterance of a stream as soon as the utterance is over.
 
         Args:
-            blocks: consecutive pieces of the signal, each as `predict` takes an array; how it is cut makes no
+            blocks: consecutive pieces of the signal, each an array as in `predict`; their lengths make no
                 difference.
-            sample_rate_hz: of the signal.
+            sample_rate_hz: sample rate of the signal.
             min_confidence: below this probability the label is "unsure".
         """
         resampled = reading.resampled(map(_mono, blocks), sample_rate_hz, SAMPLE_RATE_HZ)
         return self._utterances(Recording("", min_confidence=min_confidence), resampled, batch=1)
 
     def open(self, recording: Recording) -> RecordingResult:
-        """Open a recording that has a path; its predictions are computed as they are asked for.
+        """Return the result of a recording that has a path; its predictions are computed lazily.
 
         Raises:
-            AudioError: the file cannot be read; the predictions raise it where the damage lies further on.
+            AudioError: the file cannot be read. Damage further into it is raised while the predictions are read.
             SerError: as `predict`.
         """
-        assert recording.path is not None, "what has no path goes to `predict` or `stream`"
+        assert recording.path is not None, "a recording without a path goes to `predict` or `stream`"
         return self._opened(recording, reading.stream(recording.path, sample_rate_hz=SAMPLE_RATE_HZ))
 
     def _opened(self, recording: Recording, blocks: Iterator[Array]) -> RecordingResult:
@@ -275,7 +275,7 @@ class Pipeline:
             yield _no_speech(recording, counted.n_samples / SAMPLE_RATE_HZ)
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
-        """One prediction for each segment; the model is called once for all that it can predict."""
+        """Return one prediction for each segment; the model is called once for all that it can predict."""
         found = [self._transcribed(recording, segment) for segment in spoken]
         asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if self._reads_audio or one.text}
         if asked:
@@ -288,7 +288,7 @@ class Pipeline:
         return found
 
     def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
-        """All but what the model predicts."""
+        """Return the prediction of a segment without the model's part: times, transcript and reason."""
         heard = None
         if recording.text is not None:
             heard = Transcript(recording.text)
@@ -311,7 +311,7 @@ class Pipeline:
 
 
 class _Counted:
-    """Passes blocks on and counts their samples."""
+    """An iterable that passes on blocks and counts their samples."""
 
     def __init__(self, blocks: Iterable[Array]) -> None:
         self.blocks, self.n_samples = blocks, 0
@@ -323,7 +323,7 @@ class _Counted:
 
 
 def _mono(signal: Array) -> Array:
-    """(n_samples,) or (n_samples, n_channels), floats or 16-bit integers -> (n_samples,) float32, the channels' mean.
+    """Return (n_samples,) float32, the mean of the channels of a signal as `predict` takes it.
 
     Raises:
         AudioError: another shape or type, or samples that are not finite.
@@ -331,7 +331,7 @@ def _mono(signal: Array) -> Array:
     signal = np.asarray(signal)
     if signal.ndim not in (1, 2) or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
         raise AudioError(
-            f"An array of shape {signal.shape} and type {signal.dtype} is no audio signal; give (n_samples,) or "
+            f"An array of shape {signal.shape} and type {signal.dtype} is not an audio signal; give (n_samples,) or "
             "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
         )
     scaled = signal.astype(np.float32) / (2**15 if signal.dtype == np.int16 else 1)
@@ -342,7 +342,7 @@ def _mono(signal: Array) -> Array:
 
 
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:
-    """The first blocks, until they hold as many samples or there are no more."""
+    """Return the first blocks joined: at least `n_samples` samples, or all that there are."""
     taken: list[Array] = []
     while sum(map(len, taken)) < n_samples and (block := next(blocks, None)) is not None:
         taken.append(block)
@@ -356,7 +356,7 @@ def _no_speech(recording: Recording, end_s: float) -> Prediction:
 
 
 def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utterance:
-    """As the model reads it."""
+    """Return the audio and text of a prediction as the utterance that the model reads."""
     text = (prediction.text or "").strip()
     transcripts = {HUMAN: text} if text else {}
     attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
@@ -364,7 +364,7 @@ def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utter
 
 
 def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
-    """A prediction with the model's probabilities and, of an ensemble, those of each member."""
+    """Return a prediction with the model's probabilities and, for an ensemble, those of each member."""
     probabilities = dict(zip(predicted.labels, predicted.probs[row].tolist(), strict=True))
     best = max(probabilities, key=probabilities.__getitem__)
     members = {
@@ -383,7 +383,7 @@ def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_conf
 
 
 def _in_recording(words: Sequence[Word], start_s: float) -> tuple[Word, ...]:
-    """Words with times from the beginning of the recording, not of the utterance."""
+    """Return words with times from the beginning of the recording, not of the utterance."""
     return tuple(replace(w, start_s=_ms(start_s + w.start_s), end_s=_ms(start_s + w.end_s)) for w in words)
 
 

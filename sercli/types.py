@@ -1,4 +1,4 @@
-"""What travels between the rooms: frozen dataclasses, nothing that computes.
+"""The types that the packages of sercli exchange: frozen dataclasses without logic.
 
 Legend of shapes, used in every docstring: B batch, T time, F features, E embedding, K classes, N utterances.
 """
@@ -23,8 +23,8 @@ SAMPLE_RATE_HZ = 16_000
 # Bounds that a configuration field can carry; config.py checks them and names the value that breaks one.
 PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
-# What takes up time or memory by itself has an upper bound, for a run directory may be anybody's.
-Depth = Annotated[int, Meta(ge=1, le=64)]  # layers one behind the other
+# Values that alone can exhaust time or memory have an upper bound, because a run directory may come from anyone.
+Depth = Annotated[int, Meta(ge=1, le=64)]  # stacked layers
 Bands = Annotated[int, Meta(ge=1, le=1024)]
 RateHz = Annotated[int, Meta(ge=1000, le=384_000)]
 PictureSide = Annotated[int, Meta(ge=1, le=16_384)]
@@ -37,13 +37,10 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
-SAMPLE_RATE_HZ = 16_000
-"""Of the signal that speech is found in, that words are recognised in, and that features are computed from."""
-
-_CLEAR = 0.25  # ASR confidence from which on words are shown: below they are guesses, or another language
+_CLEAR = 0.25  # least ASR confidence at which text is shown; below it, words are guesses or another language
 
 UNSURE = "unsure"
-"""The label of a prediction whose probability is below the least that is asked for."""
+"""The label of a prediction whose probability is below `min_confidence`."""
 
 HUMAN = "human"
 """The key of a transcript that a person wrote; other keys are names of recognisers."""
@@ -51,17 +48,17 @@ HUMAN = "human"
 
 @dataclass(frozen=True)
 class Utterance:
-    """One turn of speech: where its sound lies, what was said, who said it and how it was labelled."""
+    """One turn of speech: its audio file, transcripts, speaker and label."""
 
     id: str  # unique in its corpus
     corpus: str
-    label: str  # after `read`: the corpus' own full word; in a manifest: one of Manifest.labels
+    label: str  # after `read`: the corpus' own label, spelt out; in a manifest: one of Manifest.labels
     speaker: str | None = None  # unique in its corpus
     session: str | None = None
-    prompt: str | None = None  # script or sentence id: utterances that share it share their words
+    prompt: str | None = None  # script or sentence id: utterances with the same prompt have the same text
     audio: str | None = None  # path below the corpus root, "/" between folders
-    start_s: float | None = None  # a stretch of the file; None: from its start
-    end_s: float | None = None  # None: to its end
+    start_s: float | None = None  # begin and end of the utterance in the file; None: the file's start
+    end_s: float | None = None  # None: the file's end
     transcripts: dict[str, str] = field(default_factory=dict)  # `HUMAN` or a recogniser's name -> what was said
     attributes: dict[str, Any] = field(default_factory=dict)  # JSON-safe: sex, style, part, valence, votes, ...
     digest: str | None = None  # of the audio file's bytes; `prepare` fills it in
@@ -70,7 +67,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Word:
-    """A word that a recogniser heard."""
+    """A recognised word with its times and probability."""
 
     text: str
     start_s: float
@@ -80,34 +77,34 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What a recogniser heard in a stretch of sound."""
+    """What a recogniser returns for a piece of audio."""
 
-    text: str  # "" where it heard no words
-    words: tuple[Word, ...] = ()  # empty where the engine gives no times
-    confidence: float = 1.0  # in [0, 1]: how surely it heard these words, in a language that it knows
+    text: str  # "" if no words were recognised
+    words: tuple[Word, ...] = ()  # empty if the recogniser gives no times
+    confidence: float = 1.0  # ASR confidence in [0, 1]; low for a language that the recogniser does not know
     no_speech: float = 0.0  # probability that nobody speaks
 
 
 @dataclass(frozen=True)
 class Remark:
-    """What a corpus reader has to say beside its utterances."""
+    """A corpus reader's note: something that it skipped, or a warning."""
 
     kind: Literal["skipped", "warning"]
-    source: str  # the file, or file:line, or the id that it is about
-    reason: str  # a short sentence, the same for all remarks of one sort so that they can be counted
+    source: str  # the file, file:line or id that the remark is about
+    reason: str  # a short phrase, the same for all remarks of one kind, so that they can be counted
 
 
 ASR_CONFIDENCE = "asr_confidence"
-"""The attribute of an utterance that says, in [0, 1], how far its transcript can be relied on; absent: fully."""
+"""The attribute of an utterance with the ASR confidence of its transcript, in [0, 1]; absent: 1."""
 
 
 @dataclass(frozen=True)
 class Manifest:
     """The utterances of a prepared dataset with their ordered label set."""
 
-    utterances: Sequence[Utterance]  # not to be changed
+    utterances: Sequence[Utterance]  # read-only
     labels: tuple[str, ...]
-    sha256: str  # over utterances and labels: two datasets with the same hash are the same
+    sha256: str  # of utterances and labels: two datasets with the same hash are the same
 
 
 @dataclass(frozen=True)
@@ -122,16 +119,16 @@ class Split:
     fold: int  # counted from 1
     n_folds: int
     seed: int
-    leaky: bool = False  # True: speakers are shared between parts, so the figures are too good
+    leaky: bool = False  # True: parts share speakers, so scores are too optimistic
 
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """How a recording becomes the signal that an audio feature gets; each such feature's Config extends it."""
+    """How a recording becomes the signal of an audio feature; the Config of each audio feature extends it."""
 
     sample_rate_hz: RateHz = SAMPLE_RATE_HZ
     level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
-    speed: Speed = 1.0  # so many times as fast is it played, with all pitches as much higher; see train.speeds
+    speed: Speed = 1.0  # playback speed: 1.1 is 10 % faster and all pitches 10 % higher; see train.speeds
 
 
 @dataclass(frozen=True)
@@ -193,25 +190,25 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of some utterances: the joint between models, ensembles, evaluation and predict."""
+    """A model's predictions for some utterances, as models, ensembles, evaluation and predict exchange them."""
 
     ids: tuple[str, ...]  # (N,)
     labels: tuple[str, ...]  # (K,)
     probs: Array  # (N, K) float64, each row sums to 1
     truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
     embeddings: Array | None = None  # (N, E) float32
-    asr_confidence: Array | None = None  # (N,) in [0, 1]: how far what was read can be relied on; None: fully
+    asr_confidence: Array | None = None  # (N,) in [0, 1], of the text that was read; None: all 1
     modality: Literal["acoustic", "linguistic", "both"] = "both"  # of the model, as in its run's info
-    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> its (N, K), NaN: no input
+    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> probs (N, K); NaN: no input
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What is predicted, and how."""
+    """A recording to predict, with its options."""
 
-    name: str  # what the predictions call it
-    path: Path | None = None  # None: audio that is in memory, or comes in as a stream
-    text: str | None = None  # what is said in it; None: the recogniser is asked
+    name: str  # becomes `Prediction.path`
+    path: Path | None = None  # None: the audio is in memory or a stream
+    text: str | None = None  # its transcript; None: the recogniser transcribes it
     min_confidence: float = 0.0  # below this probability the label is UNSURE
 
 
@@ -222,19 +219,19 @@ class Prediction:
     path: str  # of the recording; "" for audio that is in memory
     start_s: float  # in the recording
     end_s: float
-    label: str | None = None  # the likeliest class, or "unsure"; None where there is nothing to predict it from
+    label: str | None = None  # the most probable class, or "unsure"; None if there is no speech or no text to read
     confidence: float | None = None  # probability of the likeliest class
     probabilities: dict[str, float] = field(default_factory=dict)  # sums to 1; empty where there is no label
-    text: str | None = None  # what is said: recognised, or given
-    words: tuple[Word, ...] = ()  # the same with times in the recording, where the recogniser gives them
+    text: str | None = None  # the transcript, recognised or given
+    words: tuple[Word, ...] = ()  # the words of the text with times in the recording, if the recogniser gives them
     audio_only: dict[str, float] | None = None  # probabilities by an ensemble's acoustic member alone
     text_only: dict[str, float] | None = None  # probabilities by its linguistic member alone
-    asr_confidence: float | None = None  # in [0, 1]: how surely the words were recognised; None without words
-    reason: str | None = None  # why there is no label, or what the prediction leaves out
+    asr_confidence: float | None = None  # ASR confidence of the text, in [0, 1]; None without text
+    reason: str | None = None  # why there is no label, or which input was missing
 
     @property
     def clear_text(self) -> str:
-        """The words where they were recognised surely enough to be shown as what was said; else ""."""
+        """The text if its ASR confidence is high enough to show it; else ""."""
         sure = self.asr_confidence is None or self.asr_confidence >= _CLEAR
         return (self.text or "") if sure else ""
 

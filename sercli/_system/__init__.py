@@ -1,1 +1,1 @@
-"""What the operating system gives: files written whole, locks, processes, Ctrl-C, threads, memory, devices."""
+"""Helpers around the operating system: atomic files, locks, processes, Ctrl-C, threads, memory, devices."""

@@ -23,7 +23,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def write(path: Path, named: Mapping[str, Array]) -> None:
-    """Write an .npz, without pickle; it appears whole or not at all."""
+    """Write arrays to an .npz atomically, without pickle."""
     content = io.BytesIO()
     np.savez(content, **{name: np.asarray(value) for name, value in named.items()})  # type: ignore[arg-type]
     write_atomic(path, content.getvalue())
@@ -33,7 +33,7 @@ def read(file: Path | BinaryIO) -> dict[str, Array]:
     """Return the arrays of a file, read-only.
 
     Raises:
-        ValueError: damaged, compressed, no arrays, or arrays of Python objects.
+        ValueError: the file is damaged or compressed, holds no arrays, or holds Python objects.
         OSError: the file cannot be read.
     """
     try:
@@ -43,7 +43,7 @@ def read(file: Path | BinaryIO) -> dict[str, Array]:
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except (zipfile.BadZipFile, EOFError, struct.error, zlib.error) as error:
         raise ValueError(str(error)) from None
-    # What zipfile and numpy raise for an archive or a header that makes no sense, too deep a nesting for one.
+    # zipfile and numpy raise these for a corrupt archive or header; too deep a nesting is a RuntimeError.
     except (RuntimeError, TypeError, KeyError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
 

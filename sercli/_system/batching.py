@@ -1,14 +1,14 @@
-"""Batches of items of like length, which need little padding."""
+"""Batches of items of similar length, which need little padding."""
 
 from collections.abc import Iterator, Sequence
 
 
 def like_length(lengths: Sequence[float], most: float) -> Iterator[list[int]]:
-    """Yield the places of items, shortest first, in batches whose padded size is `most` at most.
+    """Yield batches of item indices, shortest items first, each with a padded size of at most `most`.
 
     Args:
         lengths: of the items.
-        most: longest item times number of items; a longer item is a batch by itself.
+        most: largest padded size, the longest item times the number of items; a longer item gets its own batch.
 
     >>> list(like_length([3, 1, 2, 9], 6))
     [[1, 2], [0], [3]]

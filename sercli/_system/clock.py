@@ -7,8 +7,8 @@ def clock(seconds: float, n_decimals: int = 0, *, point: str = ".", padded: bool
     Args:
         seconds: zero or more.
         n_decimals: digits of the seconds after the point.
-        point: stands before the decimals.
-        padded: always with hours, two digits each, as subtitles need it.
+        point: the decimal separator.
+        padded: always include the hours and pad each field to two digits, as subtitles need.
 
     >>> clock(59.6), clock(3.25, 1), clock(3723.04, 1), clock(3723.004, 3, point=",", padded=True)
     ('1:00', '0:03.2', '1:02:03.0', '01:02:03,004')

@@ -1,4 +1,4 @@
-"""Ctrl-C, from a command's first moment to its last: exit code 130, and the terminal as it was."""
+"""Handles Ctrl-C from the start of a command to its end: exit code 130 and a restored terminal."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def hear_no_more() -> None:
 
 
 def unraisable(lost: "UnraisableHookArgs") -> None:
-    """Repeat a Ctrl-C that came where Python cannot raise, as in a destructor, and would be lost."""
+    """Send Ctrl-C again if it came where Python cannot raise, such as in a destructor, and would be lost."""
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return

@@ -1,4 +1,4 @@
-"""Files: walking folders, and writing whole or not at all."""
+"""Walking folders, and writing files atomically."""
 
 import errno
 import os
@@ -40,8 +40,8 @@ def walk(root: Path | str, *, leave_out: str = "", seen: set[str] | None = None)
 
     Args:
         root: the folder.
-        leave_out: the real path of a folder below it that is passed over.
-        seen: real paths of folders that earlier walks have been in; this one adds its own.
+        leave_out: the resolved path of a subfolder to skip.
+        seen: resolved paths of folders that earlier walks visited; this walk adds its own.
 
     Raises:
         SerError: a folder cannot be listed.
@@ -72,7 +72,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def odd_name(path: Path) -> str:
-    """Return why a path cannot be written down, for a name may be any bytes; "" where it can."""
+    """Return the error message for a path that is not UTF-8; "" for any other path."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -88,7 +88,7 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
         content: bytes, text, or a function that writes to the path it is called with.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # as _TEMPORARY says
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # matches _TEMPORARY
     try:
         if callable(content):
             content(temporary)
@@ -96,7 +96,7 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)  # noqa: PTH105 - the one call that is atomic everywhere
     except OSError as error:
-        # With the name that the user knows; numpy's error has no number if it could not write everything.
+        # Raise with the name that the user knows; numpy sets no errno if it could not write everything.
         number = errno.ENOSPC if error.errno is None else error.errno
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
@@ -105,10 +105,10 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
 
 
 def refuse_links_out(folder: Path) -> None:
-    """Refuse a folder with a link to a folder outside of it, because writing below that link would leave the folder.
+    """Raise if a folder contains a link to a folder outside of it, because writing there would leave the folder.
 
     Raises:
-        SerError: naming the link.
+        SerError: there is such a link; the message names it.
     """
     home = folder.resolve()
     for below, folders, _ in os.walk(folder):
@@ -122,7 +122,7 @@ def sweep(folder: Path, of: str | None = None) -> None:
 
     Args:
         folder: nobody may be writing there.
-        of: the name of the file that they wrote; None: any.
+        of: remove only the temporary files of this file name; None: of all.
     """
     for path in folder.iterdir():
         found = _TEMPORARY.fullmatch(path.name)

@@ -10,27 +10,27 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST = 32 << 20  # bytes of the largest array that reuses memory: malloc's own limit
 _KEPT = 256 << 20  # most bytes that are kept
 _KERNELS = 64
-_ROUNDS = 3000  # that a waiting thread of OpenMP spins
+_ROUNDS = 3000  # how many rounds a waiting OpenMP thread spins
 
 
 def keep_few_kernels() -> None:
     """Let torch keep only the kernels of the last input lengths, in this process and those that it starts.
 
-    On a CPU its oneDNN compiles kernels for each length of audio and keeps 1,024 of them, though a length seldom comes
-    back: 100 MB after some hundred clips. Compiling them again costs nothing that can be measured. This counts before
+    On a CPU, oneDNN compiles kernels for each length of audio and keeps 1,024 of them, although lengths seldom repeat:
+    100 MB after a few hundred clips. Recompiling has no measurable cost. The setting has an effect only before
     torch has computed anything.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS))
 
 
 def set_threads() -> None:
-    """Set how torch and numpy use threads, in this process and those that it starts; the user's settings stand.
+    """Set how torch and numpy use threads, in this process and those that it starts; the user's settings are kept.
 
-    This counts before the libraries are imported.
+    It has an effect only before the libraries are imported.
 
     GNU's OpenMP, which torch uses on Linux, lets a thread that waits for others spin 300,000 rounds. Where other
     programs need the processor, that delays the very thread that is waited for: training and predict took up to twenty
-    times as long. With so few rounds an idle machine loses a fourteenth at most.
+    times as long. With so few rounds, an idle machine loses 7 % at most.
 
     OpenBLAS, which numpy uses, rounds differently with each number of threads, so that features and transcripts would
     depend on the number of cores and of processes. For the small matrices here one thread is the fastest, too.
@@ -45,7 +45,7 @@ def keep_freed() -> None:
     """Let glibc's malloc keep the memory of freed arrays for the next ones.
 
     Otherwise it returns memory to the system and gets it back, cleared page by page, for each clip and each batch,
-    which takes up to half of the time of features. The peak of memory stays the same.
+    which takes up to half of the time for computing features. Peak memory stays the same.
     """
     if not sys.platform.startswith("linux"):
         return

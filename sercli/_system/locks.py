@@ -1,7 +1,7 @@
 """One process at a time in a folder; a second one gets an error that names the first.
 
-The lock is the operating system's and ends with its process, even a killed one; files that stay behind lock nothing. A
-note beside it names the process, for the message alone.
+The operating system releases the lock when the process ends, even if it is killed; leftover files lock nothing. A
+note beside it names the process, only for the error message.
 """
 
 import os
@@ -16,11 +16,11 @@ from filelock import FileLock, Timeout
 from sercli._system.files import write_json
 from sercli.errors import SerError
 
-_PATIENCE_S = 0.2  # in this time the process that has the lock has written its note
+_PATIENCE_S = 0.2  # time that the holder of the lock gets to write its note
 
 
 class HeldError(SerError):
-    """Another process is writing there."""
+    """Another process is writing to the folder."""
 
 
 class _Holder(msgspec.Struct):
@@ -33,16 +33,16 @@ class _Holder(msgspec.Struct):
 
 @contextmanager
 def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> Iterator[None]:
-    """Be the only process that writes to a folder until the context ends.
+    """Hold a lock until the context ends, so that no other process writes to the folder.
 
     Args:
         folder: made if it is missing.
         name: of the lock; processes with the same name exclude each other.
-        doing: what is done, so that another process can compare it; see `doing_there`.
+        doing: what this process does, for other processes to compare; see `doing_there`.
         wait: wait until the other process has ended instead of raising.
 
     Raises:
-        HeldError: another process has the lock; the message names its number and machine.
+        HeldError: another process has the lock; the message names its process id and host.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = _note(folder, name)
@@ -65,7 +65,7 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
 
 
 def doing_there(folder: Path, name: str) -> str:
-    """Return what the process with the lock does, or did before it was killed; "" if that is unknown."""
+    """Return what the lock's holder is doing, or was doing when it was killed; "" if unknown."""
     holder = _holder(_note(folder, name))
     return holder.doing if holder else ""
 

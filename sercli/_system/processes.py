@@ -1,4 +1,4 @@
-"""Processes that share work."""
+"""Pools of worker processes."""
 
 import os
 import signal
@@ -23,10 +23,10 @@ _AHEAD = 64  # blocks of items that wait for each process, so that a slow one do
 
 @contextmanager
 def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Give processes that end with the work, or at once if it is interrupted: they write files whole or not at all.
+    """Yield an executor whose processes end with the context, at once if it is interrupted: file writes are atomic.
 
     Each computes on one core, leaves Ctrl-C to its parent process, and ends with its parent even if that is killed.
-    Inside `shared` they stay for the next work.
+    Inside `shared` they are kept for the next pool.
     """
     held = _held[0] if _held else _Processes(jobs)
     try:
@@ -46,14 +46,14 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 def mapped(
     function: Callable[[T], R], items: Iterable[T], jobs: int, *, killed: str, chunksize: int = 1, ahead: int = _AHEAD
 ) -> Generator[R, None, None]:
-    """Yield a function's result for each item, in their order; with several jobs by as many processes.
+    """Yield a function's result for each item, in order, computed by `jobs` processes.
 
-    Close the generator, as by `closing`: that ends the processes of interrupted work.
+    Close the generator, for example with `closing`, so that the processes end if the work is interrupted.
 
     Args:
-        function: a module's, as other processes must be able to import it.
-        items: its arguments; no more of them are taken than the processes need soon.
-        jobs: processes at the same time; one: this process itself.
+        function: defined at module level, because other processes must be able to import it.
+        items: its arguments, read only a little ahead of the processes.
+        jobs: number of processes; 1: the work is done in this process.
         killed: the error message if one of them was killed.
         chunksize: items in a block, which a process takes at once.
         ahead: blocks that wait for each process.
@@ -100,7 +100,7 @@ def start(jobs: int, *, needs: str) -> None:
 
     Args:
         jobs: how many.
-        needs: the module that they import meanwhile.
+        needs: the module that each process imports when it starts.
     """
     if _held == []:
         _held.append(_Processes(jobs, needs))
@@ -118,16 +118,16 @@ class _Processes:
         self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started
 
     def start(self) -> None:
-        """Start them, once."""
+        """Start the processes; further calls do nothing."""
         if self._before is not None:
             return
         self._before = set(active_children())
         with unheard_ctrl_c():
-            for _ in range(self._jobs):  # each starts one, because those before are not ready yet
+            for _ in range(self._jobs):  # each call starts one process, because the earlier ones are not ready yet
                 self.executor.submit(os.getpid)
 
     def end(self) -> None:
-        """End them at once, whatever they do."""
+        """Terminate the processes at once, even if they are busy."""
         begun = set(active_children()) - (self._before or set())
         for process in begun:
             process.terminate()
@@ -138,16 +138,16 @@ class _Processes:
         results = getattr(self.executor, "_result_queue", None)
         if results is not None:
             results._writer.close()
-        # With waiting: Python cannot shut down properly while that thread is ending.
+        # Wait for it: Python cannot shut down properly while that thread is ending.
         self.executor.shutdown(cancel_futures=True)
 
 
-_held: list[_Processes] | None = None  # inside `shared` the pool that stays, once there is one
+_held: list[_Processes] | None = None  # the pool that `shared` keeps, once there is one; None outside of `shared`
 
 
 @contextmanager
 def unheard_ctrl_c() -> Iterator[None]:
-    """Shield processes that are started inside from Ctrl-C, even while they import; here it is only postponed."""
+    """Shield processes that start in this context from Ctrl-C, even while they import; here it is only delayed."""
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -167,7 +167,7 @@ def unheard_ctrl_c() -> Iterator[None]:
 
 
 def end_with_first() -> None:
-    """End this process when its parent ends, even if that is killed."""
+    """End this process when its parent ends, even if the parent is killed."""
     threading.Thread(target=_await_first, daemon=True).start()
 
 
@@ -177,7 +177,7 @@ def _each(function: Callable[[T], R], block: list[T]) -> list[R]:
 
 def _begin(needs: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, when it still counts
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; later it has no effect
     end_with_first()
     if needs is not None:
         import_module(needs)

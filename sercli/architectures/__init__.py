@@ -1,4 +1,4 @@
-"""One file per network, named as `model.architecture` has it (conv_attention.py is `conv-attention`).
+"""Architectures: one file each, named like the value of `model.architecture` (conv_attention.py: `conv-attention`).
 
 The contracts are `Architecture` and `Network` in sercli/plugins.py; `_layers.Classifier` is a Network that lacks only
 its encoder.

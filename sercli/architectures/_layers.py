@@ -34,7 +34,7 @@ def time_mask(lengths: Tensor, n_frames: int) -> Tensor:
 class MaskedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation with the statistics of the real frames; in evaluation the same as `nn.BatchNorm2d`.
 
-    Padding would pull the statistics towards zero, the more the longer the longest utterance of a batch is.
+    Padding would pull the statistics towards zero, most of all in batches with one long utterance.
     """
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]  # torch's takes no mask
@@ -42,7 +42,7 @@ class MaskedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x) * mask[:, None, :, None]
         lengths = mask.sum(dim=1).tolist()
-        # The real frames of all utterances in a row, (1, C, frames, F), are what torch's normalisation gets.
+        # torch's normalisation gets the real frames of all utterances concatenated, (1, C, frames, F).
         real = super().forward(torch.cat([row[:, :n] for row, n in zip(x, lengths, strict=True)], dim=1)[None])[0]
         rows = torch.split(real, lengths, dim=1)
         return torch.stack([nn.functional.pad(row, (0, 0, 0, x.shape[2] - row.shape[1])) for row in rows])
@@ -76,7 +76,7 @@ def frame_weights(attention: nn.Module | None, states: Tensor, lengths: Tensor) 
 def spread(weights: Tensor, lengths: Tensor, n_frames: int, step: int) -> Tensor:
     """(B, T') weights of moments of `step` frames each, (B,) -> (B, n_frames): weights of the frames.
 
-    Each frame gets the weight of its moment, padding gets zero, and the sum is brought to 1. To divide the weight of a
+    Each frame gets the weight of its moment, padding gets zero, and the sum is scaled to 1. Dividing the weight of a
     moment among its frames would be wrong: the last moment may have few real frames, which would then stand out.
     """
     moment = torch.arange(n_frames, device=weights.device) // step

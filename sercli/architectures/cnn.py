@@ -17,9 +17,9 @@ class Config:
     n_frames: PictureSide = 128  # longer input is cut, shorter input is padded with zeros
     n_blocks: Depth = 4  # each a convolution, ReLU and a max-pool that halves both sides
     n_filters: PositiveInt = 8  # per convolution
-    kernel: PositiveInt = 3  # side of a convolution's square; an odd number
+    kernel: PositiveInt = 3  # kernel size; an odd number
     fc_size: NonNegativeInt = 0  # width of a fully connected layer before the classifier; 0: none
-    dropout: Dropout = 0.0  # on the flattened picture
+    dropout: Dropout = 0.0  # on the flattened feature maps
 
 
 def search_space(trial: Trial) -> SearchSpace:
@@ -65,6 +65,6 @@ class Cnn(Classifier):
 
 
 def _halved(size: int, kernel: int) -> int:
-    """Side of the picture after a convolution, which keeps it (odd kernel), and a pool that rounds up."""
+    """Return a feature map's side after a convolution, which keeps it (odd kernel), and a pool that rounds up."""
     after_convolution = size + 2 * (kernel // 2) - kernel + 1
     return (after_convolution + 1) // 2

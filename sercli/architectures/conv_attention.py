@@ -82,7 +82,7 @@ class ConvAttention(Classifier):
 class _Block(nn.Module):
     """Convolution, normalisation, ReLU; zero beyond each true length.
 
-    The pool and the next convolution must find there what they find at an edge (no value after a ReLU is below zero, so
+    The pool and the next convolution then see an edge there (no value after a ReLU is below zero, so
     a zero never wins a maximum).
     """
 

@@ -3,7 +3,7 @@
 The layers of such a model carry different information; a softmax over one weight per layer learns which of them to use
 (Yang et al. 2021, "SUPERB"). An attention weighs the frames for the mean and the deviation (Okabe et al. 2018,
 "Attentive statistics pooling for deep speaker embedding"). Several such heads make an ensemble: on a small corpus each
-of them makes other mistakes (Lakshminarayanan et al. 2017, "Deep ensembles").
+of them makes different mistakes (Lakshminarayanan et al. 2017, "Deep ensembles").
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from sercli.types import Depth, Dropout, PositiveInt
 class Config:
     """Sizes of the network."""
 
-    # concat: the hidden units read the layers side by side; softmax: a mixture with one learned weight per layer
+    # concat: the layers are concatenated; softmax: a mixture with one learned weight per layer
     mixing: Literal["concat", "softmax"] = "concat"
     n_layers: Depth = 4  # layers that the softmax mixes: the number of feature.layers
     n_hidden: PositiveInt = 128  # width to which each frame is reduced
     n_attention: PositiveInt = 64  # hidden units of the attention
     pooling: Literal["attention", "mean"] = "attention"  # mean: all frames have the same weight
-    # Heads of the ensemble: each has weights of its own and is trained by its own scores; their scores are averaged
+    # Heads of the ensemble: each has its own weights and its own loss; their scores are averaged
     n_members: Annotated[int, Meta(ge=1, le=64)] = 1
     deviation: bool = True  # pool the deviation over time as well as the mean
     input_dropout: Dropout = 0.1  # on the mixed frames
@@ -87,7 +87,7 @@ class LayerMix(Classifier):
         attentions = [*self.attentions] if self.attentions else [None] * len(members)
         weights = [frame_weights(a, m, lengths) for a, m in zip(attentions, members, strict=True)]
         pooled = torch.cat([self._statistics(m, w) for m, w in zip(members, weights, strict=True)], dim=1)
-        # Divided by the number of heads, so that the sum which the classifier takes is the mean of their scores.
+        # Divided by the number of heads, so that the classifier's output is the mean of their scores.
         embedding = self.dropout(pooled) / len(members)
         return embedding, torch.stack(weights).mean(dim=0) if self.attentions else None
 

@@ -3,10 +3,10 @@
 Made for unseen speakers, rooms and microphones. A softmax over all classes lets one score rise against all others at
 once, as it does when a whole corpus sounds angrier than another; here each classifier is trained on the examples of its
 two classes only (Friedman 1996, "Another approach to polychotomous classification"). Unit length keeps the direction of
-a mean and drops its distance. The directions in which utterances of one class differ most are removed: they show where
-and by whom an utterance was recorded.
+a mean and drops its distance. The directions in which utterances of one class differ most are removed: they encode the
+speaker and the room.
 
-Train it with `train.optimiser` "sgd": the steps of Adam are of one size for all columns and so favour the faint ones,
+Train it with `train.optimiser` "sgd": Adam steps equally far in all columns and so favours those of low variance,
 which differ most between corpora.
 """
 
@@ -27,7 +27,7 @@ from sercli.types import Array, Dropout
 
 @dataclass(frozen=True)
 class Config:
-    """What is removed before the classifiers."""
+    """Preprocessing of the mean frame."""
 
     n_removed: Annotated[int, Meta(ge=0, le=64)] = 1  # directions in which utterances of one class differ most
     input_dropout: Dropout = 0.0  # on the mean frame
@@ -44,7 +44,7 @@ def build(config: Config, n_features: int, n_labels: int) -> "OneVsOne":
 
 
 def start(module: nn.Module, features: Iterable[Array], y: Array) -> None:
-    """Measure on the train part the centre and scale of the mean frames, and the directions to remove.
+    """Compute the centre and scale of the train part's mean frames, and the directions to remove.
 
     Args:
         module: as `build` makes it.
@@ -59,7 +59,7 @@ def start(module: nn.Module, features: Iterable[Array], y: Array) -> None:
     unit = nn.functional.normalize((means - centre) * scale, dim=1)
     within = torch.cat([unit[y == k] - unit[y == k].mean(dim=0) for k in np.unique(y)])
     n_removed = min(len(removed), *within.shape)
-    _, vectors = torch.linalg.eigh(within.T @ within)  # the largest come last
+    _, vectors = torch.linalg.eigh(within.T @ within)  # in ascending order
     removed[:n_removed].copy_(vectors.T[len(vectors) - n_removed :])
 
 

@@ -1,1 +1,1 @@
-"""One file per speech recogniser, named as `--asr` has it; `plugins.Recogniser` is the contract."""
+"""One module per speech recogniser, with the name that `--asr` takes; `plugins.Recogniser` is the interface."""

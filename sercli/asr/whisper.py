@@ -1,4 +1,4 @@
-"""Whisper by faster-whisper: words with times and probabilities, and the probability that nobody speaks.
+"""Whisper, run by faster-whisper: words with times and probabilities, and the probability that nobody speaks.
 
 Two models come with ser. Whisper tiny.en writes English for any input, so the probability of its words shows whether
 they are words at all: see `confidence`. Whisper base knows many languages and takes twice as long.
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 VERSION = 1
 
 _WINDOW_S = 30  # the length of Whisper's input
-# An upper bound of tokens a second, and of tokens at least and at most; without it a repetition loop takes seconds.
+# Token limit for a signal: a base, more per second, and a maximum; without it a repetition loop takes seconds.
 _TOKENS_PER_S, _TOKENS_LEAST, _TOKENS_MOST = 12, 12, 224
-_BRIEF_S, _BRIEF_SHARE = 0.03, 0.4  # in a loop more than this share of the words is shorter than this
+_BRIEF_S, _BRIEF_SHARE = 0.03, 0.4  # in a loop, words shorter than this make up more than this share
 _GUESSED, _SURE = 0.6, 0.85  # mean word probabilities that become confidence 0 and 1
 
 
@@ -34,32 +34,32 @@ _GUESSED, _SURE = 0.6, 0.85  # mean word probabilities that become confidence 0 
 class Config:
     """Which model, and how it decodes."""
 
-    # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder that CTranslate2 reads, or a name on
+    # null: Whisper tiny.en. `base` comes with ser too. Anything else is a folder that CTranslate2 reads, or a name on
     # the model hub
     model: str | None = None
-    beam_size: PositiveInt = 1  # hypotheses that are followed at once; 5 is a little better and slower
-    # For multilingual models only. null: the likeliest; else a code such as "en": speech in another language is written
-    # in this one, with a confidence as low as the probability of the language. Give it where a model that knows one
-    # language reads the text.
+    beam_size: PositiveInt = 1  # hypotheses kept while decoding; 5 is a little better and slower
+    # For multilingual models only. null: the detected language. With a code such as "en" all speech is transcribed as
+    # that language, and the confidence is multiplied by the probability of the language. Set it if the linguistic model
+    # knows only one language.
     language: str | None = None
     compute_type: Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = "int8"
-    device: Literal["cpu", "cuda", "auto"] | None = None  # null: that of the command, cpu where CTranslate2 has no such
+    device: Literal["cpu", "cuda", "auto"] | None = None  # null: the command's; cpu if CTranslate2 does not support it
     threads: PositiveInt | None = None  # null: OMP_NUM_THREADS, or one for each core that may be used
-    no_speech: Fraction = 0.6  # from this probability of no speech on, only words with high probabilities are kept
+    no_speech: Fraction = 0.6  # from this no-speech probability on, only words with high probabilities are kept
     max_compression: Positive = 2.4  # text with a higher compression ratio may be a loop, which is dropped
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """Return the settings that the words depend on: all but device and threads."""
+    """Return the settings that affect the transcript: all but device and threads."""
     return {key: value for key, value in asdict(config).items() if key not in ("device", "threads")}
 
 
 def make(config: Config, device: str) -> Callable[[Sequence[Array]], list[Transcript]]:
-    """Load the model; see `plugins.Recogniser`.
+    """Return a function that transcribes signals with the loaded model; see `plugins.Recogniser`.
 
     Raises:
         SerError: faster-whisper or the weights are missing, or cannot be used.
-        ConfigError: a language that the model does not know.
+        ConfigError: the model does not know the configured language.
     """
     model = _load(config.model, config.compute_type, config.device or device, config.threads or _n_threads())
     _check_language(model, config)
@@ -92,7 +92,7 @@ def options(config: Config, duration_s: float) -> dict[str, Any]:
         "condition_on_previous_text": False,  # an error must not spread to the next window
         "word_timestamps": True,
         "max_new_tokens": round(min(_TOKENS_LEAST + _TOKENS_PER_S * min(duration_s, _WINDOW_S), _TOKENS_MOST)),
-        # `_is_speech` decides later what is left out; here it would leave no trace.
+        # `_is_speech` drops windows later; faster-whisper would drop them without a trace.
         "no_speech_threshold": None,
         "log_prob_threshold": None,
         "compression_ratio_threshold": None,
@@ -117,9 +117,9 @@ def confidence(words: Sequence[Word]) -> float:
 
 
 def _is_speech(window: Sequence[Any], config: Config) -> bool:
-    """Return whether a window's segments are neither invented in silence nor a loop.
+    """Return whether a window's segments are speech, neither hallucinated in silence nor a repetition loop.
 
-    A window with long pauses may look like silence although its words are sure. A loop repeats a phrase faster than
+    A window with long pauses may look like silence although its words are probable. A loop repeats a phrase faster than
     anybody can speak; repetitions at normal speed are kept.
     """
     words = [word for segment in window for word in segment.words]
@@ -131,7 +131,7 @@ def _is_speech(window: Sequence[Any], config: Config) -> bool:
 
 
 def _word(word: Any, duration_s: float) -> Word:
-    """Return a word whose times are within the signal; Whisper's are within its padding to 30 s."""
+    """Return a word with its times limited to the signal; Whisper's may lie in the padding to 30 s."""
     start_s, end_s = (min(float(t), duration_s) for t in (word.start, word.end))
     return Word(word.word.strip(), start_s, end_s, float(word.probability))
 
@@ -149,7 +149,7 @@ def _check_language(model: "WhisperModel", config: Config) -> None:
 
 
 def _language(model: "WhisperModel", signal: Array, config: Config) -> tuple[str, float]:
-    """Return the language to write in, and the probability that it is spoken."""
+    """Return the language to transcribe in, and the probability that it is spoken."""
     if not model.model.is_multilingual:
         return "en", 1.0
     likeliest, probability, everything = model.detect_language(signal)
@@ -159,7 +159,7 @@ def _language(model: "WhisperModel", signal: Array, config: Config) -> tuple[str
 
 
 def _n_threads() -> int:
-    """Return the number of threads by OMP_NUM_THREADS, or of the cores that this process may use."""
+    """Return the number of threads: OMP_NUM_THREADS, or the number of cores that this process may use."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given):
         return int(given)
@@ -205,7 +205,7 @@ def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> "
     n_mels = len(model.feature_extractor.mel_filters)
     if model.model.n_mels != n_mels:
         raise SerError(
-            f"{folder}: the model takes {model.model.n_mels} bands, and would get {n_mels}; copy the "
+            f"{folder}: the model needs {model.model.n_mels} mel bands but would get {n_mels}; copy the "
             "preprocessor_config.json of the model it was converted from."
         )
     return model

@@ -1,4 +1,4 @@
-"""Conditioning a signal for features: playing speed and level; and measuring how loud speech is."""
+"""Changing the speed and level of a signal before features are computed, and measuring the level of speech."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _FLOOR_POWER = 1e-12  # -120 dBFS
 
 
 def prepare_signal(signal: Array, config: AudioConfig) -> Array:
-    """Return a signal at the speed and at the speech level that a configuration sets.
+    """Return the signal, changed to the speed and speech level that the configuration sets.
 
     Loudness shows the microphone's gain more than the emotion: in RAVDESS anger is 14 dB above neutral. Silence is not
     amplified.
@@ -49,7 +49,7 @@ def frame_power(signal: Array, frame_samples: int) -> Array:
 
 
 def is_active(power: Array) -> Array:
-    """Return which frames (T,) are within 30 dB of the loudest one."""
+    """Return a mask (T,) of the frames that are within 30 dB of the loudest one."""
     active: Array = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
     return active
 

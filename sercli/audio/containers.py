@@ -17,12 +17,12 @@ from sercli.audio.sources import no_samples, truncated
 from sercli.errors import AudioError
 from sercli.types import Array
 
-_LATE_S = 0.5  # a recording that ends so much before its header says is truncated; codecs pad and round by less
-_GAPS_S = (0.1, 600.0)  # a jump of time stamps between these is a pause of the recorder; a longer one is an error
-_RUN_UP_S = 0.5  # decoding starts this long before a stretch: the first frames after a seek are not exact
+_LATE_S = 0.5  # a recording that ends this much earlier than its header says is truncated; codecs pad and round by less
+_GAPS_S = (0.1, 600.0)  # a time stamp gap of this length is a pause of the recorder; a longer one is an error
+_RUN_UP_S = 0.5  # decoding starts this long before the wanted part: the first frames after a seek are not exact
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})  # text files that name recordings
-_SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stamps are right after a seek
-_COUNTING = frozenset({"mov", "flac", "wv", "asf", "avi"})  # containers whose streams count their length
+_SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stamps are still correct after a seek
+_COUNTING = frozenset({"mov", "flac", "wv", "asf", "avi"})  # containers whose streams store their exact length
 # How files of known containers begin: (offset, bytes).
 _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b"0&\xb2u"))
 # A title that is not UTF-8 must not make a recording unreadable; PyAV 19 and later ignore it by themselves.
@@ -31,14 +31,14 @@ _LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.p
 
 @contextmanager
 def open_container(path: Path, reason: str) -> Iterator["Container"]:
-    """Open the first audio stream of a file.
+    """Yield the first audio stream of a file, open until the context ends.
 
     Args:
         path: a file that exists.
         reason: why libsndfile cannot read it.
 
     Raises:
-        AudioError: damaged, without audio, or in a format that FFmpeg does not know.
+        AudioError: the file is damaged, has no audio, or is in a format that FFmpeg does not know.
     """
     try:
         # The absolute path, because FFmpeg takes text before a colon for a protocol. Nothing is fetched from a network.
@@ -73,7 +73,7 @@ class Container:
         self.n_frames = None if promised_s is None else round(promised_s * self.rate_hz)
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
-        """See `Source`. In Matroska a stretch starts exact to the millisecond, as precise as its time stamps."""
+        """See `Source`. In Matroska the start is exact to 1 ms, the resolution of its time stamps."""
         held: list[Array] = []
         n_held, left = 0, n_frames
         for piece in self._pieces(first, to_end=n_frames is None):
@@ -117,7 +117,7 @@ class Container:
         return (0, iter(())) if head is None else (self._position(head, 0), chain([head], frames))
 
     def _position(self, frame: AudioFrame, otherwise: int) -> int:
-        """Return the place of a decoded piece in the recording, by its time stamp."""
+        """Return the first sample of a decoded frame by its time stamp; `otherwise` if it has none."""
         if frame.pts is None or self._stream.time_base is None:
             return otherwise
         return round((frame.pts - self._origin) * self._stream.time_base * self.rate_hz)
@@ -145,7 +145,7 @@ def _first_audio(path: Path, container: InputContainer, reason: str) -> AudioStr
 
 
 def _promised_s(container: InputContainer, stream: AudioStream, kinds: frozenset[str]) -> float | None:
-    """Return the length by the header, for containers that count it; the others estimate it from the bit rate."""
+    """Return the length in the header; None for containers that only estimate it from the bit rate."""
     if kinds & _COUNTING and stream.duration and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if "matroska" in kinds:
@@ -176,7 +176,7 @@ def _silence(n_frames: int, rate_hz: int) -> Iterator[Array]:
 
 
 def _looks_known(path: Path) -> bool:
-    """Return whether a file begins like a container, so that it is damaged and not something else."""
+    """Return whether a file begins like a known container, so that it is damaged rather than another format."""
     with path.open("rb") as file:
         head = file.read(16)
     return any(head[at:].startswith(magic) for at, magic in _MAGIC)

@@ -1,4 +1,4 @@
-"""Finding recordings: by name, below folders, by pattern, on stdin; and the one list of formats."""
+"""Finding recordings by name, in folders, by pattern or on stdin, and the list of their suffixes."""
 
 import shutil
 import sys
@@ -17,9 +17,9 @@ SUFFIXES = (
     *(".wv", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4b", ".mka", ".weba", ".aac", ".ac3", ".mp2", ".wma", ".amr"),
     *(".spx", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".asf", ".flv", ".3gp", ".3g2"),
 )
-"""What the recordings in a folder end with, best first: without loss, then with loss, then films.
+"""Suffixes of the recordings that are found in folders, best first: lossless, lossy, video.
 
-A file that is named itself may be called anything.
+A file that is named directly may have any suffix.
 """
 
 _RANKS = {suffix: rank for rank, suffix in enumerate(SUFFIXES)}
@@ -27,7 +27,7 @@ _COPY_BYTES = 1 << 20
 
 
 def suffix(path: str) -> str:
-    """Return the last dot of a path's name and what follows it; "" for a name without or only with a dot in front.
+    """Return the suffix of a path with its dot; "" if the name has no dot or only a leading one.
 
     `PurePosixPath.suffix` gives the same and takes five times as long.
 
@@ -39,7 +39,7 @@ def suffix(path: str) -> str:
 
 
 def is_audio(path: str) -> bool:
-    """Return whether a path ends like a recording.
+    """Return whether a path has the suffix of a recording.
 
     >>> is_audio("DC/a01.WAV"), is_audio("a01.mp4"), is_audio("notes.txt")
     (True, True, False)
@@ -48,14 +48,14 @@ def is_audio(path: str) -> bool:
 
 
 def rank(path: str) -> int:
-    """Return the place of a recording's format in `SUFFIXES`: of several files of one clip the lowest is used."""
+    """Return the index of a recording's suffix in `SUFFIXES`; of several files of one clip, the lowest is used."""
     return _RANKS[suffix(path).lower()]
 
 
 def find(paths: list[Path]) -> list[Path]:
-    """Return the recordings that paths name: a file is itself, a folder all audio below it, a pattern its matches.
+    """Return the recordings at the given paths, each a file, a folder (all audio in it) or a pattern (all matches).
 
-    Patterns such as `*.wav` and `**/*.m4a` come from shells that do not expand them, and from quotes. Hidden files are
+    Shells that do not expand patterns such as `*.wav` and `**/*.m4a` pass them on, as do quotes. Hidden files are
     left out of folders; links to folders are followed, each folder once.
 
     Returns:
@@ -68,20 +68,20 @@ def find(paths: list[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in paths:
         for recording in _named_by(path):
-            # By its folder: a link to a file is a recording of another name, a link to a folder holds the same ones.
+            # Resolve only the folder: a link to a file is a separate recording, a link to a folder holds the same ones.
             found.setdefault(recording.parent.resolve() / recording.name, recording)
     return list(found.values())
 
 
 @contextmanager
 def stdin(stream: BinaryIO | None = None) -> Iterator[Path]:
-    """Give stdin as a file while the context lasts, because decoders need to seek.
+    """Yield the path of a temporary file with the content of stdin, because decoders need to seek.
 
     Args:
-        stream: None: stdin.
+        stream: what is read; None: stdin.
 
     Raises:
-        AudioError: stdin is empty, or there is no room for it.
+        AudioError: stdin is closed, a terminal or empty, or the disk is full.
     """
     stream = stream or getattr(sys.stdin, "buffer", None)
     if stream is None:
@@ -103,7 +103,7 @@ def stdin(stream: BinaryIO | None = None) -> Iterator[Path]:
 def _named_by(path: Path) -> list[Path]:
     if path.is_dir():
         if not (found := sorted(_below(path, set()))):
-            raise AudioError(f"{path} holds no audio files ({', '.join(sorted(SUFFIXES))}).")
+            raise AudioError(f"{path} holds no audio files; their names must end in {', '.join(sorted(SUFFIXES))}.")
         return found
     if path.exists():
         return [path]
@@ -115,7 +115,7 @@ def _named_by(path: Path) -> list[Path]:
 
 
 def _matches(pattern: Path) -> Iterator[Path]:
-    """Yield the recordings that match, those below matching folders, and any file whose suffix the pattern spells."""
+    """Yield the recordings that match or are in matching folders, and any match whose suffix the pattern spells out."""
     n_plain = next(n for n, part in enumerate(pattern.parts) if has_magic(part))
     base = Path(*pattern.parts[:n_plain])
     try:

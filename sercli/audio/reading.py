@@ -14,22 +14,22 @@ from sercli.errors import AudioError
 from sercli.types import Array
 
 BLOCK_S = 20.0
-"""Files are read in blocks, so that a header with a wrong length cannot ask for memory."""
+"""Files are read in blocks of this length, so that a wrong length in the header cannot exhaust memory."""
 
-_BLOCK_VALUES = 2**22  # most numbers in a block, whatever rate and channels a header claims
-_RATES_HZ = range(1_000, 1_000_001)  # outside of these a header is damaged, and resampling could ask for any memory
+_BLOCK_VALUES = 2**22  # largest number of values in a block, whatever rate and channels a header claims
+_RATES_HZ = range(1_000, 1_000_001)  # a rate outside this range means a damaged header; resampling could exhaust memory
 
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """What a readable recording is."""
+    """The digest and duration of a readable recording."""
 
     digest: str  # BLAKE2b over the file's bytes
     duration_s: float
 
 
 def inspect(path: Path) -> AudioFacts:
-    """Decode the whole file once, so that a damaged one is found before any work is done with it.
+    """Return the digest and duration of a file, decoded to its end so that damage is found before other work.
 
     Raises:
         AudioError: missing, empty, truncated, not audio, or with samples that are not numbers; the message names the
@@ -46,10 +46,10 @@ def inspect(path: Path) -> AudioFacts:
 
 
 def duration_s(path: Path) -> float:
-    """Return the length by the file's header; a file whose header does not give it is decoded.
+    """Return the duration in the header, or that of the decoded file if the header does not give it.
 
     Raises:
-        AudioError: as `inspect`, as far as it is read.
+        AudioError: as `inspect`, but only for the part that is read.
     """
     with _open(path) as source:
         n_frames = source.n_frames
@@ -59,7 +59,7 @@ def duration_s(path: Path) -> float:
 
 
 def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s: float | None = None) -> Array:
-    """Read a recording, or a stretch of it, as one channel.
+    """Return a recording, or a part of it, as one channel.
 
     Returns:
         (n_samples,) float32 in [-1, 1] at `sample_rate_hz`, the mean of the channels.
@@ -82,7 +82,7 @@ def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s
 
 
 def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iterator[Array]:
-    """Read a recording of any length piece by piece; the pieces together are what `read` returns.
+    """Yield a recording of any length piece by piece; joined, the pieces are what `read` returns.
 
     Yields:
         (n_samples,) float32 of about `block_s`; resampling continues from one to the next.
@@ -101,7 +101,7 @@ def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iter
 
 @contextmanager
 def _open(path: Path) -> Iterator[Source]:
-    """Open a file by libsndfile, which is quick and exact, or by PyAV what libsndfile does not know.
+    """Yield a file opened with libsndfile, which is fast and exact, or with PyAV if libsndfile cannot read it.
 
     Raises:
         AudioError: missing, empty, truncated as far as its header tells, or not audio.
@@ -124,7 +124,7 @@ def _check_file(path: Path) -> None:
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; give a recording.")
+            raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}; give a recording.")
         path.open("rb").close()  # libsndfile would say "System error" for a file without read permission
     except PermissionError:
         raise AudioError(f"{path} cannot be read: Permission denied; change its permissions.") from None
@@ -142,7 +142,7 @@ def _check_rate(path: Path, rate_hz: int) -> None:
 def _blocks(
     source: Source, path: Path, start_s: float | None = None, end_s: float | None = None, *, block_s: float = BLOCK_S
 ) -> Iterator[Array]:
-    """Yield (n,) float32 of a stretch; nothing where it is outside of the recording.
+    """Yield blocks (n,) float32 of a part of the recording; nothing if the part is outside of it.
 
     Raises:
         AudioError: damaged, truncated, or with samples that are not numbers.

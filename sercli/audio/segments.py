@@ -14,23 +14,23 @@ SPEECH_PROBABILITY = 0.5
 
 LEAST_SPEECH_S = 0.2
 LEAST_SPEECH_SHARE = 0.08
-"""The least length of all speech frames of a clip with speech, and their least share of its active frames.
+"""A clip has speech if its speech frames last at least this long and are at least this share of its active frames.
 
-The length keeps out beeps and clicks; the share keeps out music, in which a few frames now and then resemble a voice.
+The length rules out beeps and clicks; the share rules out music, in which a few frames may resemble a voice.
 """
 
 FAINTEST_DBFS = -75.0
 """A signal below this level holds no speech. The faintest speech measured is -61 dBFS (RAVDESS, actor 9, sad)."""
 
-_LEVEL_DBFS = -26.0  # the network's input is brought to this level; from -40 to -10 its output is alike
-_MOST_DAMPING_DB = 10.0  # a bang must not hide the voice after it
-_DECAY_DB_PER_S = 1.0  # how slowly a faint voice is amplified after a loud one
+_LEVEL_DBFS = -26.0  # level of the network's input; its output hardly differs between -40 and -10
+_MOST_DAMPING_DB = 10.0  # largest attenuation: a bang must not hide the voice after it
+_DECAY_DB_PER_S = 1.0  # how fast the tracked level falls, so that a faint voice after a loud one is amplified
 _PIECE_SAMPLES = 64 * FRAME_SAMPLES  # 2 s: the level is measured on pieces of this length
 
-_END_PROBABILITY = 0.35  # speech lasts until a frame below this probability
+_END_PROBABILITY = 0.35  # speech ends at the first frame below this probability
 _LONGEST_S = 10.0
 _SHORTEST_S = 1.0
-_LEAST_UTTERED_S = 0.25  # least length of all speech frames in an utterance
+_LEAST_UTTERED_S = 0.25  # shortest total length of the speech frames in an utterance
 _PAUSE_S = 0.5  # a pause of this length ends an utterance
 _PAD_SAMPLES = SAMPLE_RATE_HZ // 10  # on each side of an utterance
 
@@ -79,7 +79,7 @@ def speech_share(signal: Array) -> float:
 
 
 def segments(blocks: Iterable[Array]) -> Iterator[Segment]:
-    """Cut a recording into utterances while it is read; memory does not grow with its length.
+    """Yield the utterances of a recording while it is read; memory does not grow with its length.
 
     Speech with pauses of less than half a second is one utterance, up to 10 s; a longer one is cut at its longest
     pause, or where speech is least probable. An utterance is shorter than a second only if no other is near.
@@ -88,10 +88,10 @@ def segments(blocks: Iterable[Array]) -> Iterator[Segment]:
         blocks: consecutive pieces of a 16 kHz signal, (n,) float32 each, of any lengths.
 
     Yields:
-        utterances in order, without overlap, with a tenth of a second around each.
+        utterances in order, without overlap, each padded with a tenth of a second on both sides.
     """
     detector, cutter = _LevelledDetector(), _Cutter()
-    tape, begins = np.zeros(0, np.float32), 0  # samples that may still be part of an utterance, and their place
+    tape, begins = np.zeros(0, np.float32), 0  # samples that may still belong to an utterance, from `begins` on
     for piece in _pieces(blocks):
         tape = np.concatenate([tape, piece])
         for start, end in cutter.push(detector.probabilities(piece)):
@@ -131,7 +131,7 @@ class _LevelledDetector:
         self._level_dbfs = FAINTEST_DBFS
 
     def probabilities(self, piece: Array) -> Array:
-        """Return (T,) for (n_samples,). The level is the highest so far, which decays slowly, and of this piece."""
+        """Return speech probabilities (T,) for (n_samples,), scaled by the highest level so far, which slowly falls."""
         piece = piece - piece.mean()
         level = speech_level_dbfs(piece)
         held = min(self._level_dbfs, _LEVEL_DBFS) - _DECAY_DB_PER_S * len(piece) / SAMPLE_RATE_HZ
@@ -155,7 +155,7 @@ class _Cutter:
 
     @property
     def pending(self) -> int:
-        """The first sample that the next utterance can begin with."""
+        """The earliest sample at which the next utterance can begin."""
         return self._start if self._probs else max(0, self._n_frames * FRAME_SAMPLES - _PAD_SAMPLES)
 
     def push(self, probs: Array) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Silero's voice activity detector: the probability of speech in each 32 ms of a signal.
 
-Source: the package `silero-vad` (MIT). Its model for whole sequences is read from where pip put it and run by ONNX
+Source: the package `silero-vad` (MIT). Its model for whole sequences is read from the installed package and run by ONNX
 Runtime. The package itself is never imported, because its import sets torch's number of threads for the whole process.
 """
 
@@ -62,10 +62,10 @@ class SpeechDetector:
 
 @cache
 def _session() -> Any:
-    """Return the network, ready to run on one thread.
+    """Return the ONNX session of the network, which runs on one thread.
 
     Raises:
-        SerError: it is not installed, or its file is damaged.
+        SerError: the package is not installed, or its file is damaged.
     """
     import onnxruntime
 

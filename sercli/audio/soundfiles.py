@@ -15,15 +15,15 @@ from sercli.types import Array
 
 _N_FRAMES_MAX = 2**40  # no recording is longer; a file that claims more was written to a pipe or is damaged
 _STEP_16_BITS = np.float32(2**-15)
-# How libsndfile's log tells, depending on the format, that a file is shorter than its header says.
+# Messages of libsndfile's log, one per format, that a file is shorter than its header says.
 _CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
 
 
 def open_sound_file(path: Path) -> "SoundFile | str":
-    """Return the open file, to be closed, or why libsndfile cannot read it.
+    """Return the open file, which the caller closes, or the reason why libsndfile cannot read it.
 
     Raises:
-        AudioError: truncated, as far as the header tells, or a name that cannot be passed on.
+        AudioError: the header shows that the file is truncated, or its name is not UTF-8.
     """
     try:
         file = soundfile.SoundFile(path)
@@ -66,7 +66,7 @@ class SoundFile:
                     break
                 left -= len(part)
                 yield part[:, 0] if part.shape[1] == 1 else part.mean(axis=1)
-        except (soundfile.LibsndfileError, ValueError) as error:  # ValueError: the decoder landed behind the end
+        except (soundfile.LibsndfileError, ValueError) as error:  # ValueError: the decoder is past the end
             raise AudioError(
                 f"{self._path} is damaged or truncated ({_reason(error)}); copy or export it again."
             ) from None
@@ -74,7 +74,7 @@ class SoundFile:
             raise truncated(self._path, self.n_frames / self.rate_hz, (self.n_frames - left) / self.rate_hz)
 
     def _read(self, n_frames: int) -> Array:
-        """(n, channels) float32. 16-bit samples are scaled here: libsndfile takes three times as long."""
+        """Return (n, channels) float32; 16-bit samples are scaled here, which libsndfile does three times as slowly."""
         if self._file.subtype != "PCM_16":
             decoded: Array = self._file.read(n_frames, dtype="float32", always_2d=True)
             return decoded
@@ -83,7 +83,7 @@ class SoundFile:
 
 
 def _check_header(file: soundfile.SoundFile, path: Path) -> None:
-    """Refuse a file that is truncated by its header.
+    """Raise if the header shows that the file is truncated.
 
     Libsndfile silently shortens a file whose header claims more samples than it holds; only its log says so.
     """
@@ -115,6 +115,6 @@ def _reason(error: Exception) -> str:
 def _tolerance(file: soundfile.SoundFile) -> float:
     """Return how many frames may be missing without truncation: any number where the header gives an estimate."""
     if file.format == "MP3":
-        counted = re.search(r"bitrate mode\s*: variable", file.extra_info)  # by a Xing header, which counts
+        counted = re.search(r"bitrate mode\s*: variable", file.extra_info)  # a Xing header gives the exact number
         return 4 * 1152 if counted else math.inf
     return 0 if file.format in {"FLAC", "WAV", "WAVEX", "AIFF"} else math.inf

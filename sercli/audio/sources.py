@@ -1,4 +1,4 @@
-"""What the decoders have in common: the protocol of an open recording, and the errors that both of them raise."""
+"""What both decoders share: the protocol of an open recording, and the errors that they raise."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ class Source(Protocol):
 
     @property
     def rate_hz(self) -> int:
-        """Frames a second."""
+        """Frames per second."""
 
     @property
     def n_channels(self) -> int:
@@ -21,14 +21,14 @@ class Source(Protocol):
 
     @property
     def n_frames(self) -> int | None:
-        """Length by the header; None where the header does not give it, or only an estimate."""
+        """Length in the header; None if the header gives none, or only an estimate."""
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
-        """Yield (n,) float32, n about `block`. Works once.
+        """Yield blocks (n,) float32 with n about `block`. It can be called only once.
 
         Args:
             first: the frame to begin with, 0 or more.
-            n_frames: how many; None: to the end, which must then be where the header puts it.
+            n_frames: how many frames; None: up to the end, which must match the header.
             block: frames to read at a time.
 
         Raises:
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 def truncated(path: Path, promised_s: float, found_s: float) -> AudioError:
-    """Return the error for a recording that ends before its header says."""
+    """Return the error for a recording that ends earlier than its header says."""
     return AudioError(
         f"{path} is truncated: {promised_s:.2f} s promised, {found_s:.2f} s found; copy or export it again."
     )

@@ -20,7 +20,7 @@ app = typer.Typer(
 for command in (prepare, tune, train, ensemble, evaluate, predict):
     app.command(cls=options.Command)(getattr(command, command.__name__.rpartition(".")[2]))
 
-# Errors of the file system that a person can mend: make room, or choose another place.
+# File system errors that the user can fix: free space, or choose another place.
 _DISK = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -28,7 +28,7 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
     errno.EIO,
-    errno.EEXIST,  # a dangling link is where a folder is to be made
+    errno.EEXIST,  # a dangling link in place of a folder to create
     errno.ELOOP,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
@@ -55,7 +55,7 @@ def _root(
 
 
 def main() -> NoReturn:
-    """Run the command line; exit 0 done, 1 a bug, 2 the user's input, 130 Ctrl-C."""
+    """Run the command line and exit: 0 success, 1 bug, 2 wrong input, 130 Ctrl-C."""
     limits.keep_few_kernels()
     limits.set_threads()
     before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
@@ -90,7 +90,7 @@ def _run() -> NoReturn:
         # Typer's usage errors have no public base class in common; all of them have this method.
         if not hasattr(error, "format_message"):
             raise
-        if not error.format_message():  # `ser` alone: the help is on the screen already
+        if not error.format_message():  # `ser` alone: typer has already printed the help
             sys.exit(2)
         said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
         _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
@@ -98,14 +98,14 @@ def _run() -> NoReturn:
 
 
 def _command() -> object:
-    """The result of the command. Ctrl-C is raised as KeyboardInterrupt, whatever libraries have made of it."""
+    """Return the command's result; Ctrl-C raises KeyboardInterrupt even if a library has replaced it."""
     try:
         code = app(prog_name="ser", standalone_mode=False)
     except BaseException as error:
         if ctrl_c.is_behind(error):
             raise KeyboardInterrupt from None
         raise
-    if code == ctrl_c.CODE:  # what typer makes of Ctrl-C
+    if code == ctrl_c.CODE:  # typer's exit code for Ctrl-C
         raise KeyboardInterrupt
     return code
 

@@ -1,4 +1,4 @@
-"""`ser predict`: the emotion in recordings."""
+"""`ser predict`: recognise the emotion in recordings."""
 
 from contextlib import ExitStack
 from enum import StrEnum
@@ -35,7 +35,7 @@ class Way(StrEnum):
 _OUTPUT = {"rich_help_panel": "Predictions"}
 _WORDS = {"rich_help_panel": "Speech recognition"}
 _WHY = {"rich_help_panel": "What a prediction may rest on"}
-_MANY = 100  # from so many recordings on it pays to load the model in several processes
+_MANY = 100  # number of recordings from which loading the model in several processes pays off
 
 
 def predict(
@@ -54,10 +54,10 @@ def predict(
     csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv.", **_OUTPUT)] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for one file per recording, named as the recording is.", **_OUTPUT),
+        typer.Option("--out", "-o", help="Folder for one file per recording, named after it.", **_OUTPUT),
     ] = None,
     skip_done: Annotated[
-        bool, typer.Option("--skip-done", help="With --out: leave out recordings whose file exists.", **_OUTPUT)
+        bool, typer.Option("--skip-done", help="With --out: skip recordings whose file exists.", **_OUTPUT)
     ] = False,
     plot: Annotated[
         Path | None,
@@ -65,7 +65,7 @@ def predict(
     ] = None,
     min_confidence: Annotated[
         float,
-        typer.Option("--min-confidence", min=0, max=1, help="Prediction 'unsure' below this probability.", **_OUTPUT),
+        typer.Option("--min-confidence", min=0, max=1, help="Predict 'unsure' below this probability.", **_OUTPUT),
     ] = 0.0,
     explain: Annotated[
         Path | None,
@@ -77,7 +77,7 @@ def predict(
         Way | None,
         typer.Option(
             "--explain-by",
-            help="attention: where the network looked; occlusion: what the prediction loses without a piece. Default: "
+            help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
             "attention, where the network has one.",
             show_default=False,
             **_WHY,
@@ -88,16 +88,16 @@ def predict(
         typer.Option("--at", help="A moment of the utterance to explain, in s or m:ss.", show_default=False, **_WHY),
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="What is said in one clip, instead of recognising it.", **_WORDS)
+        str | None, typer.Option("--text", help="The words of a single clip, instead of recognition.", **_WORDS)
     ] = None,
     no_asr: Annotated[
-        bool, typer.Option("--no-asr", help="No speech recognition: quicker, from audio alone.", **_WORDS)
+        bool, typer.Option("--no-asr", help="No speech recognition: faster, from audio alone.", **_WORDS)
     ] = False,
     asr: Annotated[str, typer.Option("--asr", help="Speech recogniser: {asr}.", **_WORDS)] = "whisper",
     sets: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Its settings, such as asr.beam_size=5; repeat for more.", **_WORDS
+            "--set", metavar="KEY=VALUE", help="Recogniser setting, such as asr.beam_size=5; repeat for more.", **_WORDS
         ),
     ] = None,
     model: Annotated[
@@ -139,7 +139,7 @@ def predict(
             recordings = _left(recordings, files)
         if not recordings:
             return
-        # Not before: what is wrong with the command line must not take as long as importing torch.
+        # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
         from sercli.cli.recordings import Recordings
         from sercli.cli.writers import sinks
@@ -165,10 +165,10 @@ def predict(
 
 
 def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> writers.Format | None:
-    """The format that is asked for; None is the table.
+    """Return the chosen format; None: the table.
 
     Raises:
-        SerError: more than one format is asked for, or a table in files.
+        SerError: more than one format is given, or a table with --out.
     """
     if json and csv:
         raise SerError("--json and --csv exclude each other; give one.")
@@ -198,7 +198,7 @@ def _asr_settings(sets: list[str]) -> dict[str, object]:
 def _recordings(
     paths: list[Path], until_the_end: ExitStack, text: str | None, min_confidence: float
 ) -> "list[Recording]":
-    """The recordings in the order of the paths, each once; what comes in on stdin is kept in a file until the end."""
+    """Return the recordings in the order of the paths, each once; stdin is saved to a temporary file."""
     from sercli.audio import discovery
     from sercli.types import Recording
 
@@ -218,7 +218,7 @@ def _check_number(
     explain: Path | None,
     out: Path | None,
 ) -> None:
-    """Refuse what makes sense for one recording only where there are more.
+    """Refuse options for a single recording if there are several.
 
     Raises:
         SerError: naming the option.
@@ -239,7 +239,7 @@ def _seconds(moment: str) -> float:
     """Seconds, or minutes and seconds, or hours, minutes and seconds, as the table shows them.
 
     Raises:
-        SerError: it is neither.
+        SerError: it is none of these.
     """
     from math import isfinite
 
@@ -253,7 +253,7 @@ def _seconds(moment: str) -> float:
 
 
 def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Recording]":
-    """The recordings that have no file yet."""
+    """Return the recordings that have no file yet."""
     from sercli.cli import render
 
     left = [recording for recording in recordings if not files[recording.name].exists()]
@@ -263,6 +263,6 @@ def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Record
 
 
 def _n_jobs(jobs: int | None, n_recordings: int, device: str) -> int:
-    """As asked, or for many recordings one a core: each process has its own model, so a GPU is not shared."""
+    """Return the number given, or for many recordings one per core, not on a GPU: each process has its own model."""
     many = n_recordings >= _MANY and device in ("auto", "cpu")
     return max(1, min(n_recordings, options.n_jobs(jobs) if jobs or many else 1))

@@ -1,4 +1,4 @@
-"""Recordings on their way through `ser predict`: progress, and what failed."""
+"""The recordings of `ser predict`: prediction, progress and failures."""
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ _NAMED = 20  # failures that the last line names
 
 
 class Recordings:
-    """The recordings of one command. One that cannot be read is named and left out, unless it is the only one."""
+    """The recordings of one command. One that cannot be read is reported and skipped, unless it is the only one."""
 
     def __init__(self, recordings: Sequence[Recording], config: PipelineConfig, *, jobs: int, keep: bool) -> None:
         self.all, self.config, self.jobs = recordings, config, jobs
@@ -29,12 +29,12 @@ class Recordings:
         self._running: Generator[RecordingResult | AudioError, None, None] | None = None
 
     def close(self) -> None:
-        """Stop at once; other processes would work on what they have begun."""
+        """Stop at once; otherwise worker processes would finish the recordings that they have started."""
         if self._running:
             self._running.close()
 
     def results(self) -> Iterator[RecordingResult]:
-        """Each recording that can be opened, with progress on stderr meanwhile."""
+        """Yield each recording that can be opened, with progress on stderr."""
         alone = self.all[0] if len(self.all) == 1 else None
         with render.progress("Predicting", _length_s(alone) if alone else len(self.all)) as advance:
             self._running = batch_runner.run(self.all, self.config, jobs=self.jobs)
@@ -55,12 +55,12 @@ class Recordings:
             self.failed(result.recording, error)
 
     def failed(self, recording: Recording, error: AudioError) -> None:
-        """Name a recording that cannot be read.
+        """Warn of a recording that cannot be read.
 
         Raises:
             AudioError: it is the only one.
         """
-        why = str(error).replace(str(recording.path), recording.name)  # the file that stdin was kept in says nothing
+        why = str(error).replace(str(recording.path), recording.name)  # stdin's temporary file means nothing to users
         if len(self.all) == 1:
             raise AudioError(why)
         render.warn(why)
@@ -73,7 +73,7 @@ class Recordings:
             out: the folder of --out; all failures of the last run are listed there.
 
         Raises:
-            SerError: how many recordings failed, and which.
+            SerError: recordings failed; the message counts and names them.
         """
         report = out / FAILURES if out else None
         if not self.failures:
@@ -85,13 +85,13 @@ class Recordings:
         listed = ""
         if report:
             write_atomic(report, "".join(f"{name}\t{why}\n" for name, why in self.failures).encode(*UTF_8))
-            listed = f"; {report} says why"
+            listed = f"; the reasons are in {report}"
         raise SerError(f"{len(self.failures)} of {len(self.all)} recordings failed: {named}{more}{listed}")
 
     def _followed(
         self, predictions: Iterable[Prediction], advance: Callable[[int], None] | None
     ) -> Iterator[Prediction]:
-        """Keep predictions that are needed later; of a single recording the progress counts its seconds."""
+        """Yield the predictions, keep them if needed later, and show the progress of a single recording in seconds."""
         done_s = 0
         for prediction in predictions:
             if self.kept is not None:
@@ -103,7 +103,7 @@ class Recordings:
 
 
 def _length_s(recording: Recording) -> int | None:
-    """Whole seconds, where a terminal shows how many of them are done; a faulty file is reported later."""
+    """Return a recording's length in seconds, for progress on a terminal; None if unknown or unreadable."""
     if not sys.stderr.isatty() or recording.path is None:
         return None
     try:

@@ -1,5 +1,5 @@
-"""One file per representation, named as `model.feature` has it (log_mel.py is `log-mel`).
+"""Features: one file each, named like the value of `model.feature` (log_mel.py is `log-mel`).
 
 `sercli.plugins.Feature` says what a file must provide; UsesDevice, HasIdentity, ReadsFiles, HasWordPlaces, HasFrameStep
-and NeedsExtra say what it may provide besides.
+and NeedsExtra describe what it may provide in addition.
 """

@@ -92,7 +92,7 @@ def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int =
         n_samples: approximate size of a block; samples in the overlap count in each frame.
 
     Yields:
-        The rows of a block in a (T, anything) array.
+        The slice of a block's frames.
     """
     n_rows = multiple_of * max(1, n_samples // (window * multiple_of))
     for start in range(0, n_frames, n_rows):
@@ -100,7 +100,7 @@ def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int =
 
 
 def stretch(rows: slice, window: int, hop: int) -> slice:
-    """Return the samples that some frames are cut from.
+    """Return the slice of samples that a slice of frames covers.
 
     >>> stretch(slice(2, 4), 400, 160)
     slice(320, 880, None)
@@ -111,7 +111,7 @@ def stretch(rows: slice, window: int, hop: int) -> slice:
 def spectrum(framed: Array, taper: Array) -> Array:
     """Return the Fourier transform of each frame, unscaled: `rfft(frame * taper)`.
 
-    scipy transforms as many frames at once as the processor has lanes: seven times as fast as numpy, and equal to it
+    scipy transforms as many frames at once as there are SIMD lanes: seven times as fast as numpy, and equal to it
     except for rounding.
 
     Args:
@@ -139,7 +139,7 @@ def power(framed: Array, taper: Array) -> Array:
 
 
 def multiply(values: Array, matrix: Array, *, out: Array) -> None:
-    """Compute `np.matmul(values, matrix, out=out)` in pieces that need no second thread.
+    """Compute `np.matmul(values, matrix, out=out)` in pieces small enough for one thread.
 
     Args:
         values: (T, n)
@@ -181,12 +181,12 @@ def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float
         (window // 2 + 1, n_mels) float32; `power @ filterbank` gives the bands.
 
     Raises:
-        ConfigError: the edges are not within 0 Hz and half the sample rate, or a band holds no frequency.
+        ConfigError: the edges are not within 0 Hz and half the sample rate, or a band has no FFT bin.
     """
     nyquist_hz = sample_rate_hz / 2
     top_hz = nyquist_hz if fmax_hz is None else fmax_hz
     if not 0 <= fmin_hz < top_hz <= nyquist_hz:
-        need = f"it takes 0 <= fmin_hz < fmax_hz <= {nyquist_hz:g}, half of sample_rate_hz={sample_rate_hz}"
+        need = f"set 0 <= fmin_hz < fmax_hz <= {nyquist_hz:g}, half of sample_rate_hz={sample_rate_hz}"
         raise ConfigError(f"feature.fmin_hz={fmin_hz:g} with fmax_hz={top_hz:g} leaves no mel bands: {need}.")
     edges = mel_to_hz(np.linspace(hz_to_mel(fmin_hz), hz_to_mel(top_hz), n_mels + 2))
     bins = np.arange(window // 2 + 1)[:, None] * (sample_rate_hz / window)

@@ -8,7 +8,7 @@ from sercli.errors import SerError
 
 
 def library(feature: str) -> Any:
-    """Import transformers, which takes seconds, and keep it from printing the errors that it raises.
+    """Return the module transformers, imported here since that takes seconds, with warnings and progress bars off.
 
     Raises:
         SerError: it is not installed.
@@ -27,7 +27,7 @@ def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
     """Return `cls.from_pretrained` of a folder, or of a name on the model hub.
 
     Raises:
-        SerError: `name` is not `what` it should be, or cannot be fetched.
+        SerError: `name` is not a model of the kind `what`, or cannot be fetched.
     """
     folder = Path(name).expanduser()
     local = folder.is_dir()
@@ -46,17 +46,17 @@ def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
 
 
 def network(name: str, settings: Any, auto_model: Any, *, what: str, dispensable: tuple[str, ...]) -> Any:
-    """Load a network, its weights as float32, ready to compute.
+    """Return a network with float32 weights in evaluation mode.
 
     Args:
         name: as `pretrained` takes it.
         settings: its configuration.
         auto_model: the class `transformers.AutoModel`.
         what: the kind of model, for messages.
-        dispensable: beginnings of the names of weights that it works without.
+        dispensable: prefixes of the names of weights that may be missing.
 
     Raises:
-        SerError: it cannot be read, or lacks weights, which the library would fill with random numbers, or has others.
+        SerError: it cannot be read, or weights are missing (the library would draw them at random) or of another shape.
     """
     options = {"config": settings, "output_loading_info": True, "ignore_mismatched_sizes": True}
     loaded, report = pretrained(name, auto_model, what=what, **options)

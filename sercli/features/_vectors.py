@@ -1,4 +1,4 @@
-"""Word vectors on disk: the .npz that ser writes, GloVe text, word2vec text and word2vec binary, told by their content.
+"""Word vectors on disk: the .npz that ser writes, GloVe text, word2vec text and word2vec binary, recognised by content.
 
 Text and binary are read as a stream, and nothing is allocated by what a header says, so memory is bounded by the file.
 """
@@ -50,7 +50,7 @@ def load(path: Path | None, max_words: int) -> WordVectors:
     A word that occurs twice keeps its first vector. Bytes of a word that are not UTF-8 become U+FFFD.
 
     Args:
-        path: the file; None: the cut of GloVe 6B 50-d that ships with ser.
+        path: the file; None: the subset of GloVe 6B 50-d that ships with ser.
         max_words: number of words to read from the beginning, where such files have the frequent ones.
 
     Raises:
@@ -103,7 +103,7 @@ def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
 
 
 def _collect(blocks: Iterable[_Block], max_words: int) -> WordVectors:
-    """Join blocks up to `max_words` different words; the first of equal words wins."""
+    """Return the first `max_words` distinct words of the blocks; of equal words the first is kept."""
     index: dict[str, int] = {}
     kept = []
     for words, values in blocks:
@@ -153,7 +153,7 @@ def _looks_binary(sample: bytes) -> bool:
 
 
 def _text_blocks(stream: BinaryIO, file: Path, dim: int, promised: int | None) -> Iterator[_Block]:
-    """Yield rows `word v1 ... vD`, split from the right, as a word may hold spaces; `promised`: words, by a header."""
+    """Yield rows `word v1 ... vD`, split from the right, as a word may hold spaces; `promised`: words in the header."""
     lines = enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES), b""), start=1 if promised is None else 2)
     found = 0
     while batch := list(islice(lines, _BLOCK_ROWS)):
@@ -189,7 +189,7 @@ def _cut(line: bytes, dim: int, place: str) -> tuple[str, bytes]:
 
 
 def _parse(tails: list[bytes], dim: int, file: Path, numbers: list[int]) -> Array:
-    """The numbers of some lines as (n, D) float32; only if one is faulty are they searched one by one."""
+    """Return the numbers of n lines as (n, D) float32; lines are checked one by one only after an error."""
     try:
         values = np.loadtxt(tails, np.float32, comments=None, ndmin=2, encoding="utf-8")
     except ValueError as error:
@@ -252,7 +252,7 @@ def _check_values(values: Array, place: Callable[[int], str]) -> None:
 
 
 def _word_place(file: Path, first: int, row: int) -> str:
-    """The place of a word, counted from 1, by its row in a block that begins with word `first`."""
+    """Return a word's place in the file for messages, counted from 1; `first`: words before its block."""
     return f"{file}: word {first + row + 1}"
 
 

@@ -1,4 +1,4 @@
-"""The 34 short-term descriptors of pyAudioAnalysis, in its order and by its names, as the original study used them.
+"""The 34 short-term descriptors of pyAudioAnalysis, in its order and with its names, as in the original study.
 
 Definitions are those of Giannakopoulos & Pikrakis, Introduction to Audio Analysis (2014), chapter 4; frequencies are
 fractions of half the sample rate. The differences from pyAudioAnalysis 0.3 are deliberate:
@@ -35,7 +35,7 @@ PARTS = 10  # pieces of a frame, and of its spectrum, for the entropies
 ROLLOFF = 0.90  # share of the energy that lies below the roll-off frequency
 LOWEST_HZ = 65.0  # of mel bands and chroma: below it there is hum, not voice
 LOWEST_A_HZ = 27.5  # chroma_1 is the pitch class of this note
-_FAINT = _dsp.SILENCE**0.5  # a sum of magnitudes below which there is no sound
+_FAINT = _dsp.SILENCE**0.5  # a smaller sum of magnitudes counts as silence
 _TINY = np.float32(1e-12)  # keeps the logarithm of an empty share finite
 
 NAMES = (
@@ -54,7 +54,7 @@ class Config(AudioConfig):
 
     window_s: WindowS = 0.050  # length of a frame and of its FFT
     hop_s: Positive = 0.025  # from one frame to the next
-    deltas: bool = False  # 34 more columns: how much each changed since the frame before (0 in the first)
+    deltas: bool = False  # 34 more columns: the difference from the frame before (0 in the first)
 
     def __post_init__(self) -> None:
         """Compute the tables now, so that impossible settings are refused before any audio is read."""
@@ -66,11 +66,11 @@ class _Tables(NamedTuple):
     hop: int  # samples
     frequencies: Array  # (n_bins,) fractions of half the sample rate
     moments: Array  # (n_bins, 3): the magnitudes' sum, first and second moment
-    bands: Array  # (n_bins, N_MELS + PITCH_CLASSES + PARTS + 1): power in mel bands, pitch classes, equal parts, in all
+    bands: Array  # (n_bins, N_MELS + PITCH_CLASSES + PARTS + 1): power in mel bands, pitch classes, equal parts, total
 
 
 class _Sums(NamedTuple):
-    """Sums over frames and spectra, T rows each; all columns but two follow from them."""
+    """Sums over frames and spectra, T rows each; all columns but zcr, energy and rolloff are computed from them."""
 
     parts: Array  # (T, PARTS) energy of the frame's pieces
     moments: Array  # (T, 3) as in `_Tables`
@@ -113,7 +113,7 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(signal: Array, config: Config) -> Array:
-    """Describe a clip frame by frame.
+    """Return the descriptors of a clip, one row per frame.
 
     Args:
         signal: (n_samples,) float32 at `config.sample_rate_hz`.
@@ -140,11 +140,11 @@ def extract(signal: Array, config: Config) -> Array:
 
 
 def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums: _Sums) -> Array:
-    """Reduce one block's frames and spectra to their sums, and fill the columns that do not follow from sums.
+    """Write one block's sums and the columns that sums do not give; return the last frame's magnitudes.
 
     Args:
-        samples: what the block's T frames are cut from, minus the clip's mean.
-        table: of the configuration.
+        samples: of the block's T frames, with the clip's mean subtracted.
+        table: the constants of the configuration.
         before: (1, n_bins) magnitudes of the frame before the block.
         out: (T, 34), columns zcr, energy and spectral_rolloff are written.
         sums: T rows, written.
@@ -167,7 +167,7 @@ def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums:
 
 
 def _summarise(sums: _Sums, *, out: Array) -> None:
-    """Fill the other columns, for all frames of the clip at once."""
+    """Write the columns that are computed from sums, for all frames of the clip at once."""
     mel, chroma, parts, total = np.split(sums.bands, np.cumsum((N_MELS, PITCH_CLASSES, PARTS)), axis=1)
     out[:, 2] = _entropy(sums.parts)
     out[:, 3], out[:, 4] = _centroid_and_spread(sums.moments)
@@ -180,7 +180,7 @@ def _summarise(sums: _Sums, *, out: Array) -> None:
 
 
 def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
-    """Changes of sign per pair of neighbours, (T,); zero counts as positive.
+    """Return the share of neighbouring samples that differ in sign, (T,); zero counts as positive.
 
     Crossings are found once for the whole block and then counted in each frame.
     """
@@ -212,7 +212,7 @@ def _centroid_and_spread(moments: Array) -> tuple[Array, Array]:
 
 
 def _flux(total: Array, energy: Array, overlap: Array) -> Array:
-    """Squared distance of each magnitude spectrum from the one before, both made to sum to 1, (T,); 0 in the first.
+    """Return the squared distance of each magnitude spectrum from the one before, both with sum 1, (T,); first: 0.
 
     |a - b|^2 is |a|^2 + |b|^2 - 2 ab, of which all three are known.
     """

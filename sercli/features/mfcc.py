@@ -16,8 +16,8 @@ INPUT = "audio"
 VERSION = 1
 DTYPE = "float16"
 
-DELTA_FRAMES = 9  # over which the slope is fitted
-_BLOCK_FRAMES = 4096  # bounds the memory that a long recording takes; librosa makes its tables anew for each block
+DELTA_FRAMES = 9  # number of frames that each slope is fitted to
+_BLOCK_FRAMES = 4096  # limits memory on long recordings; librosa rebuilds its tables for each block
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def extract(signal: Array, config: Config) -> Array:
         config: see its fields.
 
     Returns:
-        (T, 80) float32, coefficients and then their slopes per frame, or (T, 40) without; T as `_dsp.count_frames`
+        (T, 80) float32: coefficients, then slopes; or (T, 40) without deltas; T as `_dsp.count_frames`
         says.
     """
     window, hop = _frame_samples(config)
@@ -84,7 +84,7 @@ def extract(signal: Array, config: Config) -> Array:
 
 
 def _coefficients(samples: Array, config: Config) -> Any:
-    """(n_mfcc, T) of one stretch."""
+    """Return the MFCCs of a block of samples, (n_mfcc, T)."""
     window, hop = _frame_samples(config)
     bands = librosa.feature.melspectrogram(
         y=samples,

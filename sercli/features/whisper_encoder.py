@@ -1,6 +1,6 @@
-"""Frames of Whisper's encoder: the states of each chosen layer, 50 times a second, side by side.
+"""States of Whisper's encoder: 50 frames a second, the chosen layers concatenated.
 
-Several encoders can be read at once, such as one that knows English best beside one that knows many languages.
+Several encoders can be combined, such as an English one and a multilingual one.
 
 Early and middle layers carry emotion and transfer best; late layers encode words. A clip is not padded to the 30 s that
 speech recognition needs; a longer one is read in windows of at most 30 s.
@@ -29,13 +29,13 @@ USES_DEVICE = True
 
 HOP = 160  # samples from one frame of the spectrogram to the next: 100 frames a second
 _WINDOW = 400  # samples in a frame
-_BLOCK_SAMPLES = 48_000  # numpy's transform is quickest with fewer at a time than `_dsp.blocks` takes
-_RANGE = 8.0  # decades below the clip's loudest band that are kept
+_BLOCK_SAMPLES = 48_000  # numpy's FFT is fastest with blocks smaller than the default of `_dsp.blocks`
+_RANGE = 8.0  # dynamic range in decades below the clip's loudest band
 _STEP = 2 * HOP  # samples from one state of the encoder to the next
-_SOUNDING_DB = 35.0  # frames within this range below the loudest one hold sound
-_SMOOTHED = 5  # frames whose mean level counts: a tenth of a second
+_SOUNDING_DB = 35.0  # frames at most this far below the loudest one count as sound
+_SMOOTHED = 5  # frames in the moving average of the level: a tenth of a second
 _WINDOW_FRAMES = 3000  # frames of the spectrogram that the encoder reads at once: 30 s
-_BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # of a padded batch: more gains nothing on a CPU
+_BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # samples in a padded batch; larger ones are no faster on a CPU
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Config(AudioConfig):
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the audio
     stride: PositiveInt = 1  # frames averaged into one: 4 gives 12.5 a second and makes training four times as fast
     # One frame for the whole clip: the mean of all frames and the mean of those with sound, half each. Pauses, which
-    # some corpora have more of, then count less; `stride` has no effect.
+    # differ between corpora, then count less; `stride` has no effect.
     pooled: bool = False
 
     def __post_init__(self) -> None:
@@ -62,14 +62,14 @@ class Config(AudioConfig):
 
 
 def identity(config: Config) -> dict[str, object]:
-    """Return what the numbers depend on: the weights by name, since their content is checked when they are loaded."""
+    """Return what the features depend on; weights by name, since their content is checked when they are loaded."""
     frames = {"pooled": True} if config.pooled else {"stride": config.stride}
     signal = {"level_dbfs": config.level_dbfs, "speed": config.speed}
     return {"model": config.model, "layers": config.layers, **signal, **frames}
 
 
 def make(config: Config, device: str) -> Extractor:
-    """Load the encoders onto a device.
+    """Return the extractor: the encoders on a device.
 
     The extractor returns (T, n_layers * E) float32, T = n_samples / 320 / stride, or 1 if pooled; E is 384 for tiny,
     512 for base, and their sum for several.
@@ -181,7 +181,7 @@ def log_mel(signal: Array, n_mels: int) -> Array:
 
 
 def sounding(signal: Array, n_frames: int) -> Array:
-    """Tell which of the encoder's frames hold sound; at least one does.
+    """Return a mask of the encoder's frames that hold sound; at least one does.
 
     Args:
         signal: (n_samples,) float32 at 16 kHz.
@@ -194,6 +194,6 @@ def sounding(signal: Array, n_frames: int) -> Array:
     kept = signal[: power.size]
     np.square(kept, out=power[: kept.size])
     level = np.convolve(power.reshape(n_frames, _STEP).mean(axis=1), np.ones(_SMOOTHED) / _SMOOTHED)
-    level = level[_SMOOTHED // 2 :][:n_frames]  # numpy's "same" is never shorter than the smoothing
+    level = level[_SMOOTHED // 2 :][:n_frames]  # mode="same" would give at least _SMOOTHED values
     found: Array = level >= level.max() * 10 ** (-_SOUNDING_DB / 10)
     return found

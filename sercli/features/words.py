@@ -1,4 +1,4 @@
-"""Words as vectors: tokens by NLTK, each mapped to its word vector; one more column flags unknown words.
+"""Word vectors of a text's tokens (by NLTK), with one more column that flags unknown words.
 
 Tokens follow the Penn Treebank, as in GloVe's own corpus: "can't" is `ca` `n't`, and punctuation is a token. A marker
 such as [LAUGHTER] or [BREATHING] is one token, since a laugh is a cue. A token is looked up in this order:
@@ -8,7 +8,7 @@ such as [LAUGHTER] or [BREATHING] is one token, since a laugh is a cue. A token 
 3. with each letter that is repeated three times or more written once: `nooo`, `sooo`;
 4. if it joins several words (`well-meant`, `y'know`, the stutter `wh-what`), the mean over its known parts.
 
-An unknown token has a row of zeros, and 1 in the last column, which is 0 for every known word.
+An unknown token gets zeros and a 1 in the last column, which is 0 for every known token.
 """
 
 import dataclasses
@@ -33,9 +33,9 @@ DTYPE = "float16"
 
 FILES = ("vectors.npz",)  # what `export` writes into a run directory
 _MARKER = re.compile(r"(\[[A-Za-z]+\])")
-_MARKER_WORDS = {"garbage": "unintelligible", "lipsmack": "lips"}  # IEMOCAP's misleading and unknown names
+_MARKER_WORDS = {"garbage": "unintelligible", "lipsmack": "lips"}  # IEMOCAP's markers without a fitting vector
 _QUOTES = str.maketrans("‘’‚′`“”„«»", "'''''\"\"\"\"\"")
-# NLTK splits a full stop only from the last word of what it gets; Mr. and U.S. keep theirs.
+# NLTK splits off a full stop only at the end of its input, this splits off the others; Mr. and U.S. keep theirs.
 _FULL_STOP = re.compile(r"(?<![.\s])(?<!\.\w)(?<!\b[md]r)(?<!\bms)(?<!\bmrs)\.(?=[\"')\]]*(?:\s|$))", re.IGNORECASE)
 _DOTS = re.compile(r"\.{2,}")
 _LONG = re.compile(r"([^\W\d])\1{2,}")
@@ -47,9 +47,9 @@ class Config:
     """How words become vectors."""
 
     vectors: str | None = None  # path of a GloVe or word2vec file as text, binary or .gz; null: those that ship
-    max_words: PositiveInt = 400_000  # words read from the beginning of the file; more of them take more memory
+    max_words: PositiveInt = 400_000  # how many words to read from the start of the file; more take more memory
     lower: bool = True  # lower-case the text first; false for vectors that distinguish "May" from "may"
-    max_tokens: PositiveInt = 128  # tokens from the beginning of the text; the rest is left out
+    max_tokens: PositiveInt = 128  # tokens after this many are ignored
 
 
 def make(config: Config, _device: str) -> Extractor:
@@ -65,7 +65,7 @@ def extract(text: str, config: Config) -> Array:
         token is one unknown word.
 
     Raises:
-        SerError: the file of vectors is missing or damaged.
+        SerError: the word vector file is missing or damaged.
     """
     known = _load(config)
     found = [_look_up(token, known) for token in tokens(text, config)] or [None]
@@ -91,7 +91,7 @@ def tokens(text: str, config: Config) -> list[str]:
 
 
 def word_places(text: str, config: Config) -> Array:
-    """Return the place in `text.split()` of the word that each row of `extract` was computed from; -1: none.
+    """Return, for each frame of `extract`, the index of its word in `text.split()`; -1: none.
 
     Tokens are the characters of the words in their order, so counting them is enough.
 
@@ -107,19 +107,19 @@ def word_places(text: str, config: Config) -> Array:
 
 
 def _plain(text: str, config: Config) -> str:
-    """The text with one form of each letter, of dots and of quotes."""
+    """Return the text with letters, dots and quotes normalised."""
     plain = _DOTS.sub("...", unicodedata.normalize("NFKC", text)).translate(_QUOTES)
     return plain.lower() if config.lower else plain
 
 
 def _n_characters(word: str, config: Config) -> int:
-    """Number of characters in the tokens of a word; what the tokenizer takes for one quote counts as one."""
+    """Return the number of characters in a word's tokens; a quote mark of two characters counts as one."""
     plain = _plain(word, config).replace("``", '"').replace("''", '"')
     return sum(not character.isspace() for character in plain)
 
 
 def identity(config: Config) -> dict[str, object]:
-    """Return what the numbers depend on: the vectors by their content, whatever their path, and how a text is split.
+    """Return what the features depend on: the content of the vectors, whatever their path, and the tokenization.
 
     Raises:
         SerError: the file is missing.
@@ -128,7 +128,7 @@ def identity(config: Config) -> dict[str, object]:
 
 
 def export(config: Config, folder: Path) -> Config:
-    """Write the vectors into a run directory; the Config names them relative to that."""
+    """Copy the vectors into a run directory; return the Config that names them relative to it."""
     if config.vectors is None:
         return config
     _vectors.save(_load(config), folder / FILES[0])
@@ -152,7 +152,7 @@ def _look_up(token: str, known: _vectors.WordVectors) -> Array | None:
 
 
 def _digest(config: Config) -> str:
-    """SHA-256 over words and vectors; "" for all those that ship, which VERSION stands for."""
+    """Return the SHA-256 of words and vectors; "" for those that ship with ser, which VERSION identifies."""
     if config.vectors is None and config.max_words >= _vectors.BUNDLED_WORDS:
         return ""
     known = _load(config)
@@ -171,7 +171,7 @@ def _state(path: str) -> tuple[str, int, int]:
         file = Path(path).expanduser()
         file.open("rb").close()
         state = file.stat()
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: an impossible name
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown user after ~; ValueError: invalid name
         reason = error.strerror if isinstance(error, OSError) else error
         raise SerError(f"{path}: no file of word vectors ({reason}); give feature.vectors the path of one.") from None
     return str(file), state.st_mtime_ns, state.st_size
@@ -179,7 +179,7 @@ def _state(path: str) -> tuple[str, int, int]:
 
 @lru_cache(maxsize=2)
 def _load_file(path: str | None, mtime_ns: int, size: int, max_words: int) -> _vectors.WordVectors:
-    """Kept, since the identity and the extractor both need it; a changed file has another `mtime_ns` or `size`."""
+    """Return a file's vectors, cached for identity and extractor; `mtime_ns` and `size` differ if it changes."""
     return _vectors.load(None if path is None else Path(path), max_words)
 
 

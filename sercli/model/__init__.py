@@ -1,1 +1,1 @@
-"""Trained models and ensembles: loading, prediction, calibration, and what a prediction may rest on."""
+"""Trained models and ensembles: loading, prediction, calibration, and explanations of predictions."""

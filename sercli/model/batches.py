@@ -21,11 +21,11 @@ class Normaliser:
 
     @classmethod
     def of(cls, features: Sequence[Array], kind: str) -> "Normaliser":
-        """The mean and deviation over all frames.
+        """Return the normaliser with the statistics of all frames.
 
         Args:
             features: of the N utterances of the train part, each (T, F).
-            kind: "feature": each of F by its own; "global": all by one mean and deviation; "none": no change.
+            kind: "feature": mean and deviation of each column; "global": the same for all columns; "none": no change.
         """
         n_features = features[0].shape[1]
         if kind == "none":
@@ -106,7 +106,7 @@ def pad(features: Sequence[Array], normaliser: Normaliser) -> tuple[Array, Array
 
 @cache
 def _silence_torch() -> None:
-    """Trigger the warning that torch gives once per process, of read-only arrays: nothing writes to the features."""
+    """Use up torch's warning about read-only arrays, given once per process; nothing writes to the features."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.from_numpy(np.frombuffer(b"0", np.uint8))

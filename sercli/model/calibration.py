@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: one temperature, measured on the validation part.
+"""Calibration by temperature scaling, fitted on the validation part.
 
 Source: Guo et al. 2017, "On calibration of modern neural networks".
 """
@@ -7,19 +7,19 @@ import numpy as np
 
 from sercli.types import Array
 
-_SMALLEST = 1e-12  # below, a probability is taken for rounding
-_RANGE = (0.1, 10.0)  # of the temperature: beyond, a validation part is too small or too easy to tell
+_SMALLEST = 1e-12  # smaller probabilities count as rounding errors
+_RANGE = (0.1, 10.0)  # bounds of the temperature; a fit outside means that the validation part is too small or too easy
 
 
 def temper(probs: Array, temperature: float) -> Array:
-    """Sharpen (temperature < 1) or flatten (> 1): the softmax of the scores divided by the temperature.
+    """Return sharpened (temperature < 1) or flattened (> 1) probabilities: softmax(scores / temperature).
 
     Args:
         probs: (N, K), each row sums to 1.
         temperature: above 0; 1 changes nothing.
 
     Returns:
-        (N, K) float64; the order of the classes stays.
+        (N, K) float64; the ranking of the classes is unchanged.
 
     >>> temper(np.array([[0.8, 0.2]]), 2.0).round(3)
     array([[0.667, 0.333]])
@@ -33,10 +33,10 @@ def temper(probs: Array, temperature: float) -> Array:
 
 
 def fit_temperature(probs: Array, y: Array) -> float:
-    """The temperature with the lowest cross-entropy against targets that are never quite sure.
+    """Return the temperature with the lowest cross-entropy against smoothed targets.
 
-    One wrong answer more than was seen is expected among N + 2, spread over the other classes, as Platt 1999 has it:
-    without that a part that is answered without a fault would ask for no doubt at all.
+    The true class has the target 1 - 1 / (N + 2), the other classes share the rest, similar to Platt 1999:
+    otherwise a validation part without errors would drive the temperature to its lower bound.
 
     Args:
         probs: (N, K) of the validation part.

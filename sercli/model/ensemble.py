@@ -48,16 +48,16 @@ class Ensemble:
         return tuple(feature for member in self.members for feature in member.features)
 
     def lacks(self, utterance: Utterance) -> str | None:
-        """The input of a member that an utterance lacks, "words" or "sound"; None: it has all."""
+        """Return the input of a member that an utterance lacks, "text" or "audio"; None: it has all."""
         return next((what for member in self.members if (what := member.lacks(utterance))), None)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
-        """Probabilities of N utterances; where one member has no input, the other predicts alone.
+        """Return the probabilities of N utterances; where one member has no input, the other predicts alone.
 
         The probabilities of each member are in `members`, NaN where it had no input.
 
         Raises:
-            SerError: an utterance has no member's input.
+            SerError: an utterance has neither audio nor text.
         """
         probs = np.zeros((len(utterances), len(self.labels)))
         by_member: dict[str, Array] = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}

@@ -44,14 +44,14 @@ class Model:
         return ((self.spec.feature, self.spec.feature_config),)
 
     def lacks(self, utterance: Utterance) -> str | None:
-        """The input of the network that an utterance lacks, "words" or "sound"; None: it has it."""
+        """Return the input of the network that an utterance lacks, "text" or "audio"; None: it has it."""
         return extraction.lacks(utterance, self.spec.feature)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
-        """Probabilities and embeddings of N utterances that have the input of the network.
+        """Return probabilities and embeddings of N utterances that have the input of the network.
 
         Raises:
-            SerError: the network returns no numbers.
+            SerError: a probability is NaN or infinite.
         """
         inputs = provider(utterances, self.spec.feature, self.spec.feature_config)
         probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
@@ -68,13 +68,13 @@ class Model:
         )
 
     def _asr_confidence(self, utterances: Sequence[Utterance]) -> Array | None:
-        """(N,) in [0, 1]; None where the network reads no transcript of a recogniser."""
+        """Return the ASR confidence of each utterance, (N,) in [0, 1]; None if no transcript is a recogniser's."""
         confidence = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
         return confidence if extraction.reads_text(self.spec.feature) and (confidence < 1).any() else None
 
 
 def truth_of(utterances: Sequence[Utterance], labels: Sequence[str]) -> tuple[str, ...] | None:
-    """The N labels, or None where one of them is unknown to the model."""
+    """Return the N labels, or None if the model does not know one of them."""
     truth = tuple(u.label for u in utterances)
     return truth if set(truth) <= set(labels) else None
 

@@ -19,7 +19,7 @@ from sercli.types import Array, ModelSpec
 
 
 def load_run(folder: Path, device: torch.device) -> Model | Ensemble:
-    """Load a finished run of either kind.
+    """Return a finished run's model or ensemble.
 
     Raises:
         SerError: not a run, unfinished, damaged, or made by another version.
@@ -38,7 +38,7 @@ def load_run(folder: Path, device: torch.device) -> Model | Ensemble:
 
 
 def load_model(folder: Path, device: torch.device) -> Model:
-    """Load a finished run that must be a single model.
+    """Return the model of a finished run, which must not be an ensemble.
 
     Raises:
         SerError: not a run, an ensemble, unfinished, damaged, or made by another version.

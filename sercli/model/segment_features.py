@@ -26,7 +26,7 @@ class SegmentFeatures:
         return extraction.extract_signals(signals, feature, config, device=self.device)
 
     def signal(self, utterance_id: str, rate_hz: int) -> Array:
-        """(n_samples,) at a feature's rate, made once; above 16 kHz read from the recording, if it is a file."""
+        """Return a segment's signal (n_samples,), cached; above 16 kHz it is read from the recording, if a file."""
         key = (utterance_id, rate_hz)
         if key not in self._by_rate:
             segment = self.segments[utterance_id]

@@ -1,4 +1,4 @@
-"""From a preset, a configuration file and `--set` to the full configuration of a model and its training."""
+"""The configuration of a model and its training, built from a preset, a file and `--set`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -27,14 +27,14 @@ class ExperimentConfig:
 
     @property
     def feature_configs(self) -> "tuple[DataclassInstance, ...]":
-        """Of the features in the train part: as in prediction, then at each of `train.speeds`."""
+        """Configurations of the features in the train part: as in prediction, then at each of `train.speeds`."""
         own = self.model.feature_config
         if not isinstance(own, AudioConfig):
             return (own,)
         return (own, *(replace(own, speed=speed) for speed in self.train.speeds))
 
     def to_dict(self) -> Sections:
-        """The same as sections of a configuration file, defaults included."""
+        """Return the configuration as sections of a file, defaults included."""
         return {
             "model": {"feature": self.model.feature, "architecture": self.model.architecture},
             "feature": config.to_dict(self.model.feature_config),
@@ -87,7 +87,7 @@ def preset_features() -> list[tuple[str, Section]]:
 
 
 def resolve(preset: str | None, file: Path | None, sets: Sections) -> ExperimentConfig:
-    """Merge preset, file and `--set`, of which the later wins; then check every key and value.
+    """Return the checked configuration merged from preset, file and `--set`; later ones override earlier ones.
 
     Settings of a feature or architecture are dropped when a later source names another one.
 
@@ -98,9 +98,9 @@ def resolve(preset: str | None, file: Path | None, sets: Sections) -> Experiment
     for layer in (preset_sections(preset) if preset else {}, config.read_file(file) if file else {}, sets):
         _merge(merged, layer)
     for key in merged["ensemble"]:
-        raise ConfigError(f"ensemble.{key} is a setting of `ser ensemble`, not of a model.")
+        raise ConfigError(f"ensemble.{key} is a setting of `ser ensemble`, not of a model; leave it out.")
     for key in merged["asr"]:
-        raise ConfigError(f"asr.{key} is a setting of `ser prepare --asr` and `ser predict`.")
+        raise ConfigError(f"asr.{key} is a setting of `ser prepare --asr` and `ser predict`; leave it out.")
     return build(preset or "custom", merged)
 
 

@@ -1,4 +1,4 @@
-"""The run directory: everything that predict needs, written file by file, each whole or not at all."""
+"""The run directory: everything that predict needs, each file written atomically."""
 
 from sercli.runs.files import (
     read_arrays,

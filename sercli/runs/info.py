@@ -1,4 +1,4 @@
-"""What run.json says of a run, and where the runs of a cross-validation are."""
+"""The content of run.json, and the folders of a cross-validation's runs."""
 
 import platform
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class RunInfo:
     labels: tuple[str, ...]
     modality: Literal["acoustic", "linguistic", "both"]
     settings: RunSettings
-    data: str  # folder of the dataset; only a hint, for predicting does not need it
+    data: str  # folder of the dataset; for information only, prediction does not need it
     n_features: NonNegativeInt = 0
-    best_epoch: int | None = None  # whose weights were kept, where a network was trained
+    best_epoch: int | None = None  # epoch of the weights; None: no network was trained
     temperature: Positive = 1.0  # of the probabilities, measured on the validation part
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     versions: dict[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def load_single(folder: Path) -> RunInfo:
     """Read run.json of a complete run that can predict by itself.
 
     Raises:
-        SerError: as `load_finished`, or it is a cross-validation, each run of which is for its own test part.
+        SerError: as `load_finished`, or it is a cross-validation, which holds several runs.
     """
     info = load_finished(folder)
     if info.kind == CROSS_VALIDATION:

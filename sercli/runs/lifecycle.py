@@ -1,4 +1,4 @@
-"""Starting a run, resuming it after a kill, and keeping other processes away from it."""
+"""Starting a run, resuming it after an interruption, and locking out other processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ _LOCK = "run"
 
 
 def start(folder: Path, info: RunInfo) -> RunInfo:
-    """Start a run, or resume one that the same settings started.
+    """Start a run, or resume one with the same settings; return its current info.
 
     Returns:
         the run's current info: status "finished" when nothing is left to do.
@@ -46,7 +46,7 @@ def started(folder: Path, info: RunInfo) -> Iterator[RunInfo]:
         SerError: as `start`.
     """
     if not (folder / "run.json").exists():
-        check_free(folder)  # before the lock, which would be the first file in a folder that is not ours
+        check_free(folder)  # before the lock, whose file must not be created in somebody else's folder
     elif (old := start(folder, info)).status == "finished":
         yield old
         return
@@ -57,20 +57,20 @@ def started(folder: Path, info: RunInfo) -> Iterator[RunInfo]:
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder for a new run that already holds something.
+    """Refuse a folder that is not empty for a new run.
 
     Raises:
-        SerError: it does.
+        SerError: the folder is not empty, or is a file.
     """
     if folder.exists() and (not folder.is_dir() or visible_names(folder)):
         raise SerError(f"{folder} exists and is not a run directory; choose another --out.")
 
 
 def check_there(folder: Path) -> None:
-    """Refuse to write to a run whose directory was removed meanwhile, which would leave half a run there.
+    """Refuse to write to a run whose directory was removed meanwhile; that would leave an incomplete run.
 
     Raises:
-        SerError: it was.
+        SerError: the directory was moved or removed.
     """
     if not (folder / "run.json").exists():
         raise SerError(f"{folder} was moved or removed while it was being written to; repeat the command.")

@@ -1,6 +1,6 @@
 """The settings of a run, as run.json keeps them: equal settings make an equal run.
 
-Each record is read strictly: an unknown field, as a newer version may write it, is refused by its name.
+Unknown fields, which a newer version may write, are refused by name.
 """
 
 from typing import Annotated
@@ -19,7 +19,7 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class DataSettings(_Strict, frozen=True):
     """The data that a run was trained on."""
 
-    corpus: str  # "none" where it was trained on none itself
+    corpus: str  # "none" if the run was not trained on data itself
     manifest_sha256: str
     words: str = HUMAN  # whose transcripts: `HUMAN`, or the name of a recogniser
     words_sha256: str = ""  # of a recogniser's transcripts
@@ -44,21 +44,21 @@ class ExperimentSettings(_Strict, frozen=True, omit_defaults=True):
     train: Section = {}
 
     def sections(self) -> dict[str, Section]:
-        """The same as `spec.build` takes them."""
+        """Return the sections as `spec.build` takes them."""
         return {"model": self.model, "feature": self.feature, "architecture": self.architecture, "train": self.train}
 
     def to_dict(self) -> dict[str, object]:
-        """The same as in run.json."""
+        """Return the settings as in run.json."""
         return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, object])
 
 
 class RunSettings(ExperimentSettings, frozen=True, kw_only=True):
-    """Everything that the command decided."""
+    """All settings of a run."""
 
     data: DataSettings
     split: SplitSettings
     seeds: Annotated[tuple[int, ...], Meta(min_length=1, max_length=10_000)]  # a cross-validation may have several
-    by_fold: dict[str, ExperimentSettings] = {}  # of a cross-validation whose folds were tuned apart
+    by_fold: dict[str, ExperimentSettings] = {}  # of a cross-validation whose folds were tuned separately
     rule: str = ""  # of an ensemble
     ensemble: Section = {}  # configuration of the rule
     members: dict[str, "RunSettings"] = {}  # of an ensemble: modality -> settings of the member

@@ -14,7 +14,7 @@ from sercli.types import Array
 from sercli.whisper import weights
 
 MAX_FRAMES = 3000
-"""Frames of the mel spectrogram, at 100 Hz, that there are position encodings for: 30 s."""
+"""Frames of the mel spectrogram, at 100 Hz, that the position encodings cover: 30 s."""
 
 
 class Encoder(nn.Module):
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         Args:
             mel: (B, T, M), T at most `MAX_FRAMES`.
             lengths: (B,) frames of each utterance.
-            n_layers: number of layers to run; None: all. The final norm follows only the last one of all.
+            n_layers: number of layers to run; None: all. The final norm follows the network's last layer only.
 
         Returns:
             n_layers tensors (B, ceil(T / 2), E); values beyond ceil(length / 2) have no meaning.
@@ -83,7 +83,7 @@ class _Layer(nn.Module):
 
 
 def _sinusoids(n_positions: int, n_states: int) -> Tensor:
-    """(n_positions, n_states), sines beside cosines, from one radian a frame down to a ten thousandth of it.
+    """Return (n_positions, n_states): sines, then cosines, from one radian per frame down to a ten-thousandth of it.
 
     Source: Vaswani et al. 2017, "Attention is all you need", laid out as in Whisper's own code; n_states is even.
     """
@@ -93,7 +93,7 @@ def _sinusoids(n_positions: int, n_states: int) -> Tensor:
 
 
 def load(model: str | None) -> Encoder:
-    """Load the encoder of a model, ready to compute.
+    """Return the encoder with a model's weights, in evaluation mode.
 
     Args:
         model: as `weights.find` takes it.

@@ -56,7 +56,7 @@ _PACKAGED = {
 _CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _MAX_BYTES = 1 << 33  # no Whisper model is larger; a file that claims to be is damaged
 _FILES = ("model.bin", "model.safetensors")
-# A name without an owner means what faster-whisper means by it.
+# A name without an owner is resolved as in faster-whisper.
 _HUB = "Systran/faster-whisper-{}"
 _HF_LAYER = {
     "self_attn_layer_norm": "self_attention/layer_norm",
@@ -76,7 +76,7 @@ class Model:
 
 
 def find(model: str | None) -> Model:
-    """Find the files of a Whisper model.
+    """Return the files of a Whisper model, after downloading them if needed.
 
     Args:
         model: None or `tiny.en`, or `base`: the weights that come with ser; else a folder in CTranslate2's or Hugging
@@ -115,7 +115,7 @@ def read_encoder(model: Model) -> dict[str, Array]:
         weights = dict(_read_ct2(model.binary)) if model.binary else _read_hugging_face(model.folder)
         found = {name.removeprefix("encoder/"): value for name, value in weights.items() if name.startswith("encoder/")}
         if not {"conv1/weight", "position_encodings/encodings", "num_heads"} <= found.keys():
-            raise ValueError("no encoder of Whisper in it")
+            raise ValueError("it has no Whisper encoder")
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise SerError(
             f"{model.folder} cannot be read as a Whisper model ({error}); copy or install it again."
@@ -135,14 +135,14 @@ def _download(name: str) -> Path:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError:
-        raise SerError(f"{name} is not a folder; fetching it needs: pip install huggingface-hub") from None
+        raise SerError(f"{name} is not a folder; to fetch it, run: pip install huggingface-hub") from None
     try:
         patterns = ["*.json", "vocabulary.*", *_FILES]
         return Path(snapshot_download(name if "/" in name else _HUB.format(name), allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise SerError(
             f"The Whisper model '{name}' cannot be fetched ({type(error).__name__}); "
-            "give the folder of one, or leave the setting out for the weights that come with ser."
+            "give the folder of a model, or leave the setting out to use the weights that come with ser."
         ) from None
 
 
@@ -171,7 +171,7 @@ def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
     """Yield the encoder's variables of a CTranslate2 file, which may be in parts, as float32.
 
     The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
-    bytes, content; then aliases. Only the encoder's content is read; nothing is allocated by what a header says.
+    bytes, content; then aliases. Only the encoder's content is read; no memory is allocated from header sizes.
     """
     content = _Joined(paths)
     at = 0

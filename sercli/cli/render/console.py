@@ -34,12 +34,12 @@ def stdout() -> Console:
 
 @cache
 def stderr() -> Console:
-    """The console of everything else: one for all, so that notes are printed above a live display, not through it."""
+    """Return the console of everything else, one shared console, so that notes appear above a live display."""
     return Console(stderr=True, highlight=False)
 
 
 def show(console: Console, *renderables: RenderableType) -> None:
-    """Print; on a stream that is not UTF-8 with plain characters, and escapes for characters that it lacks."""
+    """Print; if the stream is not UTF-8, replace symbols by ASCII and escape characters that it cannot encode."""
     if console.options.ascii_only:
         with console.capture() as captured:
             _print(console, renderables)
@@ -81,7 +81,7 @@ def figure(value: str | int | float | None, digits: int = 3) -> str:
 
 
 def blocks(share: float, width: int) -> str:
-    """A bar of a share of `width` characters, to an eighth of a character."""
+    """Return a bar that fills a share of `width` characters, to an eighth of a character."""
     eighths = round(share * width * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 

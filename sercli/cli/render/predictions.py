@@ -29,8 +29,8 @@ _BAR = 24  # characters of the bar of a probability of 1
 def prediction_rows(predictions: Sequence[Prediction], *, console: Console | None = None) -> None:
     """Show a row for each clip: path, emotion, confidence and a bar for each class.
 
-    With too many classes for the terminal's width the next three are written instead of bars. What all predictions
-    leave out is said once, below.
+    If bars do not fit the terminal's width, the three next likeliest classes are listed. A reason that all predictions
+    share is shown once, below.
 
     Args:
         predictions: of clips, in the order to show them.
@@ -52,7 +52,7 @@ def prediction_rows(predictions: Sequence[Prediction], *, console: Console | Non
 
 
 def prediction_card(prediction: Prediction, *, console: Console | None = None) -> None:
-    """Show one clip: the emotion, a bar for each class, the words, and what audio and text say by themselves.
+    """Show one clip: the emotion, a bar for each class, the words, and the probabilities from audio and text alone.
 
     Args:
         prediction: of the clip.
@@ -108,11 +108,11 @@ class _Layout:
     scores: int
     bar: int  # width of one class's bar; 0: words instead of bars
     head: str
-    folder: str  # what all paths begin with and the table leaves out; "" while paths fit
+    folder: str  # the paths' common folder, if the table leaves it out; "" if the paths fit
 
     @classmethod
     def of(cls, paths: Sequence[str], labels: Sequence[str], room: int) -> "_Layout":
-        """Paths come first, while bars keep 24 characters together and each the width of its class's short name."""
+        """Return the layout: paths have priority while bars have 24 characters in all and fit their names."""
         short, longest = short_names(labels), max(map(cell_len, paths), default=0)
         least = max(24 // max(len(labels), 3), *map(cell_len, short), 3)
         bar = max(least, min(10, (room - longest + 1) // max(len(labels), 1) - 1))

@@ -26,7 +26,7 @@ def progress(description: str, total: int | None, *, console: Console | None = N
         console: instead of stderr.
 
     Yields:
-        `advance(n=1, **fields)`: reports n steps as done and shows the fields behind the bar.
+        `advance(n=1, **fields)`: reports n steps as done and shows the fields after the bar.
     """
     console = console or stderr()
     said = TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))

@@ -1,4 +1,4 @@
-"""The predictions for a long recording: a row for each utterance, written as soon as it is there."""
+"""The predictions for a long recording: a row for each utterance, printed as soon as it is predicted."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from sercli.cli.render.predictions import said
 from sercli.types import UNSURE, Prediction
 
 _TIME = len("0:00:00.0")
-_NARROWEST = 20  # characters that words get, however narrow the terminal
+_NARROWEST = 20  # minimum width of the words, even on a narrow terminal
 
 
 def timeline_rows(
@@ -20,11 +20,11 @@ def timeline_rows(
 ) -> None:
     """Show each utterance as it comes: times, emotion, confidence and words; then the share of time of each emotion.
 
-    What predictions leave out is said at the end, with how many utterances it is true of.
+    Reasons of the predictions are listed at the end, each with its number of utterances.
 
     Args:
         path: of the recording.
-        predictions: in the order of time; none is kept.
+        predictions: in order of time; they are not stored.
         labels: all that a prediction can have.
         console: instead of stdout.
     """

@@ -1,4 +1,4 @@
-"""What the file of each recording is called."""
+"""Names of the output files, one for each recording."""
 
 import os
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path,
 
     The file has the recording's name with the format's suffix added: a recording from a folder keeps its path below
     that folder, one from a pattern its path below the pattern's fixed part, a file its own name. Where two would have
-    the same name, both get the name of one more folder above them, until they differ. Nothing else about other
-    recordings changes a name, so that a second run finds what a first one has done.
+    the same name, parent folders are added to both until they differ. Otherwise a name does not depend on other
+    recordings, so that a second run finds the files of the first one.
 
     Args:
         recordings: in any order.
@@ -37,7 +37,7 @@ def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path,
 
 
 def _alike(bases: dict[Path, Path]) -> list[Path]:
-    """The recordings that would have the name of another one."""
+    """Return the recordings whose file names clash."""
     called: dict[Path, list[Path]] = {}
     for path, base in bases.items():
         called.setdefault(path.relative_to(base), []).append(path)

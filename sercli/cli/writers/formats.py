@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 Lines = Callable[["Iterable[Prediction]", Sequence[str]], Iterator[str]]
 """(predictions, all classes) -> pieces of text, each of whole lines; memory does not grow with the predictions."""
 
-# What some programs take for the end of a line, as `str.splitlines` does, and JSON leaves as it is.
+# Characters that some programs (and `str.splitlines`) take for a line end, but JSON does not escape.
 _LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
-_SHORTEST_MS = 1  # a cue without any length is an error to most players
+_SHORTEST_MS = 1  # most players reject a cue of length 0
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Format:
 
     suffix: str  # of its files
     lines: Lines
-    timed: bool = False  # its times are those of one recording: two recordings cannot be put into one text
+    timed: bool = False  # has times but no file names, so one text cannot hold two recordings
 
 
 def json_lines(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """One object a line."""
+    """Yield one JSON object per line."""
     for prediction in predictions:
         yield json.dumps(_json(prediction), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
 def _json(prediction: "Prediction") -> dict[str, object]:
-    """JSON-safe; every key is always there."""
+    """Return a prediction as JSON-safe values; every key is always present."""
     content = asdict(prediction)
     return {"probs" if key == "probabilities" else key: value for key, value in content.items()}
 
@@ -51,14 +51,14 @@ def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iter
 
 
 def srt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """SubRip subtitles. The format has no escapes; an arrow in the words would begin a new cue, so it changes shape."""
+    """Yield SubRip subtitles. The format has no escapes, so `-->` in the text, which would begin a cue, becomes `→`."""
     for number, (prediction, (start_ms, end_ms)) in enumerate(_cues(predictions), start=1):
         times = f"{_clock(start_ms, ',')} --> {_clock(end_ms, ',')}"
         yield f"{number}\n{times}\n{_caption(prediction).replace('-->', '→')}\n\n"
 
 
 def vtt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """WebVTT subtitles, with &, < and > as HTML has them."""
+    """Yield WebVTT subtitles, with &, < and > escaped as in HTML."""
     yield "WEBVTT\n\n"
     for prediction, (start_ms, end_ms) in _cues(predictions):
         times = f"{_clock(start_ms, '.')} --> {_clock(end_ms, '.')}"
@@ -81,7 +81,7 @@ FORMATS = {
 
 
 def _csv_row(cells: Sequence[object]) -> str:
-    """Without a value the cell is empty; line breaks of either kind are quoted, since both stand in the terminator."""
+    """Return a line of CSV. None is an empty cell; both kinds of line break are quoted, being in the terminator."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
     return line.getvalue().removesuffix("\r\n") + "\n"

@@ -19,11 +19,11 @@ from sercli.types import Prediction
 if TYPE_CHECKING:
     from sercli.model.explanation import Kind
 
-_ROUNDED_S = 0.0501  # a moment read off the table, which has tenths of a second
+_ROUNDED_S = 0.0501  # tolerance for times read from the table, which shows tenths of a second
 
 
 def show(recordings: Recordings, labels: Sequence[str]) -> None:
-    """As tables: a card for one clip, a row each for more; of a longer recording a row for each utterance at once."""
+    """Show tables: a card for a single clip, a row for each of several, for longer recordings a row per utterance."""
     clips: list[Prediction] = []
     for result in recordings.results():
         if result.is_clip:
@@ -43,7 +43,7 @@ def _show_clips(clips: Sequence[Prediction], *, alone: bool) -> None:
 
 
 def stream(recordings: Recordings, labels: Sequence[str], form: Format) -> None:
-    """On stdout, each piece as soon as it is there; nothing at all of a recording that cannot be read."""
+    """Write to stdout, each piece as soon as it is predicted; nothing if the only recording cannot be read."""
     predictions = chain.from_iterable(map(recordings.predictions, recordings.results()))
     first = list(islice(predictions, 1))
     for piece in form.lines(chain(first, predictions), labels):
@@ -51,7 +51,7 @@ def stream(recordings: Recordings, labels: Sequence[str], form: Format) -> None:
 
 
 def write(recordings: Recordings, labels: Sequence[str], form: Format, files: Mapping[str, Path]) -> None:
-    """A file for each recording, by its name; whole or not at all."""
+    """Write a file for each recording, atomically."""
     for result in recordings.results():
         try:
             write_atomic(files[result.recording.name], partial(_save, form.lines(result.predictions, labels)))
@@ -65,7 +65,7 @@ def _save(pieces: Iterable[str], path: Path) -> None:
 
 
 def draw(recordings: Recordings, labels: Sequence[str], path: Path) -> None:
-    """The timeline of a recording whose predictions were kept; its audio is read a second time rather than held."""
+    """Draw the timeline of a recording whose predictions were kept; its audio is read again to save memory."""
     from sercli.audio import reading
     from sercli.evaluation import plots
 
@@ -77,13 +77,13 @@ def draw(recordings: Recordings, labels: Sequence[str], path: Path) -> None:
 
 
 def explain(recordings: Recordings, path: Path, *, by: "Kind | None", at_s: float | None) -> None:
-    """What one prediction may rest on; the model is loaded a second time, which is quick now.
+    """Draw the explanation of one prediction; the model is loaded again, which is fast by now.
 
     Args:
-        recordings: one, whose predictions were kept.
+        recordings: a single one, whose predictions were kept.
         path: the PNG to write.
-        by: the way; None: as the model allows.
-        at_s: a moment of the utterance; None: there is but one.
+        by: the method; None: attention if the model has one.
+        at_s: a time within the utterance; None: there is only one utterance.
 
     Raises:
         SerError: there is no utterance at this moment, or it has no label.
@@ -97,7 +97,7 @@ def explain(recordings: Recordings, path: Path, *, by: "Kind | None", at_s: floa
     assert recording.path is not None
     prediction = _spoken_at(recordings.kept or [], at_s)
     if recording.text is not None:
-        prediction = replace(prediction, asr_confidence=None)  # words that are given were not recognised
+        prediction = replace(prediction, asr_confidence=None)  # a given text has no ASR confidence
     predictor = load_run(config.model, devices.pick_device(config.device))
     with render.progress("Explaining", None):
         found = attribution.explain(predictor, prediction, recording.path, by=by)
@@ -105,10 +105,10 @@ def explain(recordings: Recordings, path: Path, *, by: "Kind | None", at_s: floa
 
 
 def _spoken_at(predictions: Sequence[Prediction], at_s: float | None) -> Prediction:
-    """The one utterance, or the one that holds a moment; where one ends as the next begins, the next.
+    """Return the only utterance, or the one at a given time; at a common boundary, the later one.
 
     Raises:
-        SerError: there are several and no moment is given, or nobody speaks then.
+        SerError: there are several and no time is given, or no utterance is near it.
     """
     if at_s is None:
         if len(predictions) > 1:
