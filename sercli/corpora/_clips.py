@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sercli.audio.discovery import is_audio
-from sercli.corpora._files import files_below, need_folder, not_this_corpus, one_each, without_suffix
-from sercli.types import Remark
+from sercli.corpora._files import corpus_files, not_this_corpus, one_each, without_suffix
+from sercli.types import Remark, Utterance
 
 
 @dataclass(frozen=True)
@@ -27,36 +27,36 @@ def own_name(match: re.Match[str]) -> str:
 def find_clips(
     root: Path,
     pattern: re.Pattern[str],
+    make: Callable[[Clip], Utterance | Remark],
     *,
     corpus: str,
     example: str,
     identify: Callable[[re.Match[str]], str] = own_name,
-) -> Iterator[Clip | Remark]:
-    """Yield the recordings below a folder whose path, without suffix, fits a pattern; sorted by id.
+) -> Iterator[Utterance | Remark]:
+    """Yield the utterances of the recordings below a folder whose path, without suffix, fits a pattern; sorted by id.
 
     Args:
         root: the corpus' folder.
         pattern: searched in the path without suffix; begins with `(?:^|/)` and ends with `$`.
+        make: makes the utterance from a clip, or a remark for a clip that is left out.
         corpus: the corpus' name, for errors.
         example: one or two names that fit, for errors.
         identify: makes the id from the match; of several clips with one id the best format is used.
 
     Yields:
-        Clips, and remarks on recordings that do not fit or are copies.
+        Utterances, and remarks on recordings that do not fit or are copies.
 
     Raises:
         SerError: there is no such folder, or nothing in it fits.
     """
-    need_folder(root, corpus, f"files like {example}")
     fits: dict[str, re.Match[str]] = {}
-    for path in filter(is_audio, files_below(root)):
+    for path in filter(is_audio, corpus_files(root, corpus, f"files like {example}")):
         if match := pattern.search(without_suffix(path)):
             fits[path] = match
         else:
             yield Remark("skipped", path, f"its name is not that of a clip of {corpus}")
     if not fits:
         raise not_this_corpus(root, corpus, f"clips called like {example}")
-    chosen, remarks = one_each(fits, key=lambda path: identify(fits[path]))
-    yield from remarks
+    chosen = yield from one_each(fits, key=lambda path: identify(fits[path]))
     for id_, path in chosen.items():
-        yield Clip(id_, path, fits[path])
+        yield make(Clip(id_, path, fits[path]))

@@ -1,7 +1,7 @@
 """Finding and reading the files of a corpus, in one way for all readers."""
 
 import codecs
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from sercli._system.files import visible_names, walk
@@ -19,8 +19,8 @@ def of_four(*labels: str) -> dict[str, str | None]:
     return {label: label if label in FOUR else None for label in labels}
 
 
-def need_folder(root: Path, corpus: str, holds: str) -> None:
-    """Refuse a root that cannot be the corpus before anything is read.
+def corpus_files(root: Path, corpus: str, holds: str) -> list[str]:
+    """Return the visible files below the folder of a corpus, as `files_below`.
 
     Args:
         root: the path that the user gave.
@@ -35,8 +35,9 @@ def need_folder(root: Path, corpus: str, holds: str) -> None:
         raise SerError(f"{root}: no such folder. {advice}")
     if not root.is_dir():
         raise SerError(f"{root} is a file, not a folder. {advice}")
-    if next(walk(root), None) is None:
+    if not (paths := list(files_below(root))):
         raise SerError(f"{root} is empty. {advice}")
+    return paths
 
 
 def not_this_corpus(root: Path, corpus: str, looked_for: str) -> SerError:
@@ -78,11 +79,14 @@ def without_suffix(path: str) -> str:
     return path[: len(path) - len(suffix(path))]
 
 
-def one_each(paths: Iterable[str], key: Callable[[str], str]) -> tuple[dict[str, str], list[Remark]]:
+def one_each(paths: Iterable[str], key: Callable[[str], str]) -> Generator[Remark, None, dict[str, str]]:
     """Choose one of the recordings with the same key: the best format of `discovery.SUFFIXES`, then the first path.
 
+    Yields:
+        A remark on each other path.
+
     Returns:
-        The chosen path for each key, sorted by key, and a remark on each other path.
+        The chosen path for each key, sorted by key.
     """
     chosen: dict[str, str] = {}
     ranked = sorted(paths, key=lambda path: (rank(path), path))
@@ -90,11 +94,12 @@ def one_each(paths: Iterable[str], key: Callable[[str], str]) -> tuple[dict[str,
         chosen.setdefault(key(path), path)
     kept = set(chosen.values())
     reason = "second copy of a recording (formats without loss go first, films last)"
-    return dict(sorted(chosen.items())), [Remark("skipped", path, reason) for path in ranked if path not in kept]
+    yield from (Remark("skipped", path, reason) for path in ranked if path not in kept)
+    return dict(sorted(chosen.items()))
 
 
-def read_text(path: Path) -> tuple[str, list[Remark]]:
-    """Return a text file's content with its line ends, and a warning if it is not UTF-8.
+def read_text(path: Path) -> Generator[Remark, None, str]:
+    """Return a text file's content with its line ends, after yielding a warning if it is not UTF-8.
 
     Lines that are not UTF-8 are decoded as Windows-1252 one by one, so that one wrong byte does not affect the others.
 
@@ -104,16 +109,16 @@ def read_text(path: Path) -> tuple[str, list[Remark]]:
     try:
         raw = path.read_bytes()
         if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return raw.decode("utf-16"), []
+            return raw.decode("utf-16")
     except OSError as error:
         raise SerError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise SerError(f"{path} starts like UTF-16 text but is not; save it as UTF-8.") from None
     try:
-        return raw.decode("utf-8-sig"), []
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = "\n".join(map(_decode_line, raw.removeprefix(codecs.BOM_UTF8).split(b"\n")))
-        return text, [Remark("warning", str(path), "not UTF-8; the lines concerned are read as Windows-1252")]
+        yield Remark("warning", str(path), "not UTF-8; the lines concerned are read as Windows-1252")
+        return "\n".join(map(_decode_line, raw.removeprefix(codecs.BOM_UTF8).split(b"\n")))
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from sercli.corpora._files import lines_of
 from sercli.types import FOUR, Remark
@@ -23,6 +22,7 @@ CODES = {
     "oth": "other",
 }
 NO_MAJORITY = "xxx"
+DIMENSIONS = ("valence", "activation", "dominance")
 
 # Fixed positions would give a wrong speaker for longer names: Ses03M_impro05a, Ses05M_script01_1b.
 TURN = re.compile(
@@ -39,6 +39,10 @@ _NUMBER = re.compile(rf"\s*{_N}\s*", re.ASCII)
 _VOTES = {"excited": "excitement", "neutral state": "neutral"}  # the others are the same
 
 
+Vote = dict[str, object]
+"""What one rater wrote of a turn."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """One block of an evaluation file."""
@@ -47,8 +51,8 @@ class Turn:
     code: str  # three letters
     start_s: float  # in the dialog's recording
     end_s: float
-    dimensions: tuple[float | None, float | None, float | None]  # valence, activation, dominance, each 1 to 5
-    votes: list[dict[str, Any]] = field(default_factory=list)
+    dimensions: tuple[float | None, ...]  # by DIMENSIONS, each 1 to 5
+    votes: list[Vote] = field(default_factory=list)
 
 
 def parse_evaluation(text: str, source: str) -> Iterator[Turn | Remark]:
@@ -93,8 +97,7 @@ def _header(line: str) -> Turn | None:
     if not match:
         return None
     numbers = [_number(cell) for cell in match[5].split(",")]
-    valence, activation, dominance = (*numbers, None, None, None)[:3]
-    return Turn(match[3], match[4], float(match[1]), float(match[2]), (valence, activation, dominance))
+    return Turn(match[3], match[4], float(match[1]), float(match[2]), (*numbers, None, None, None)[:3])
 
 
 def _number(text: str) -> float | None:
@@ -102,17 +105,17 @@ def _number(text: str) -> float | None:
 
 
 @lru_cache(maxsize=4096)  # raters choose among few words: most lines occur hundreds of times
-def _vote(line: str) -> dict[str, Any] | None:
+def _vote(line: str) -> Vote | None:
     """Return one rater's labels, or valence, activation and dominance, None where the rater left it out.
 
     Equal lines share one result, which must not be changed.
     """
     if match := _CATEGORIES.fullmatch(line):
         words = [word.strip().lower() for word in match[2].split(";") if word.strip()]
-        vote: dict[str, Any] = {"rater": match[1], "labels": [_VOTES.get(word, word) for word in words]}
+        vote: Vote = {"rater": match[1], "labels": [_VOTES.get(word, word) for word in words]}
     elif match := _DIMENSIONS.fullmatch(line):
         values = [int(digit) if digit else None for digit in match.group(2, 3, 4)]
-        vote = {"rater": match[1], **dict(zip(("valence", "activation", "dominance"), values, strict=True))}
+        vote = {"rater": match[1], **dict(zip(DIMENSIONS, values, strict=True))}
     else:
         return None
     comment = match[match.re.groups]
@@ -128,19 +131,19 @@ EXPECTED = {
     4: (30, 2103, 987, 1116, 258, 303, 143, 327),
     5: (31, 2170, 1033, 1137, 384, 442, 245, 170),
 }
-EXPECTED_CODES = {
-    "xxx": 2507,
-    "fru": 1849,
-    "neu": 1708,
-    "ang": 1103,
-    "sad": 1084,
-    "exc": 1041,
-    "hap": 595,
-    "sur": 107,
-    "fea": 40,
-    "oth": 3,
-    "dis": 2,
-}
+EXPECTED_CODES = (
+    1708,
+    595,
+    1041,
+    1084,
+    1103,
+    1849,
+    107,
+    40,
+    2,
+    3,
+    2507,
+)  # in the order of CODES, then xxx
 
 
 def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[Remark]:
@@ -158,9 +161,8 @@ def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[R
         mine = [turn for turn in turns if turn.id.startswith(f"Ses0{number}")]
         yield from _compare(f"Session{number}", COUNTED, EXPECTED[number], _counts(n_dialogs[number], mine))
     if not missing:
-        codes = Counter(turn.code for turn in turns)
-        found = tuple(codes[code] for code in EXPECTED_CODES)
-        yield from _compare("all sessions", tuple(EXPECTED_CODES), tuple(EXPECTED_CODES.values()), found)
+        counts, codes = Counter(turn.code for turn in turns), (*CODES, NO_MAJORITY)
+        yield from _compare("all sessions", codes, EXPECTED_CODES, tuple(counts[code] for code in codes))
 
 
 def _counts(n_dialogs: int, turns: list[Turn]) -> tuple[int, ...]:
@@ -169,9 +171,7 @@ def _counts(n_dialogs: int, turns: list[Turn]) -> tuple[int, ...]:
     return (n_dialogs, len(turns), sexes["F"], sexes["M"], *(words[label] for label in FOUR))
 
 
-def _compare(
-    source: str, names: tuple[str, ...], expected: tuple[int, ...], found: tuple[int, ...]
-) -> Iterator[Remark]:
+def _compare(source: str, names: Iterable[str], expected: Iterable[int], found: Iterable[int]) -> Iterator[Remark]:
     wrong = [f"{n} {name} instead of {e}" for name, e, n in zip(names, expected, found, strict=True) if e != n]
     if wrong:
         yield Remark("warning", source, "differs from the complete release: " + ", ".join(wrong))

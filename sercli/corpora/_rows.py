@@ -3,24 +3,28 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sercli.errors import SerError, no_such
 
 
-def read_rows(text: str, source: str, *, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    text: str, source: str, *, delimiter: str = ",", columns: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a CSV or TSV text as dictionaries by the header's names, without blanks around cells.
 
     Args:
         text: the content with its line ends, which a quoted cell may contain.
         source: the file's name, for errors.
         delimiter: between cells.
+        columns: those that the table must have.
 
     Yields:
         The line that the row begins on, from 1, and its cells. Blank lines are skipped.
 
     Raises:
-        SerError: no header, two columns of one name, quotes that do not close, or more or fewer cells than columns.
+        SerError: no header, two columns of one name, a missing column, quotes that do not close, or more or fewer
+            cells than columns.
     """
     rows = _rows(text, source, delimiter)
     line, header = next(rows, (1, []))
@@ -29,6 +33,7 @@ def read_rows(text: str, source: str, *, delimiter: str = ",") -> Iterator[tuple
     twice = [name for name, n in Counter(name.lower() for name in header).items() if n > 1]
     if twice:
         raise SerError(f"{source}:{line}: there are two columns '{shown(twice[0])}'; name each column once.")
+    need_columns(header, columns, f"{source}:{line}")
     for line, cells in rows:
         if len(cells) != len(header):
             raise SerError(
@@ -38,15 +43,15 @@ def read_rows(text: str, source: str, *, delimiter: str = ",") -> Iterator[tuple
         yield line, dict(zip(header, cells, strict=True))
 
 
-def need_columns(row: dict[str, str], columns: tuple[str, ...], source: str) -> None:
+def need_columns(names: Collection[str], columns: Iterable[str], source: str) -> None:
     """Refuse a table that lacks a column.
 
     Raises:
-        SerError: naming the first missing column, and all that there are.
+        SerError: naming the first missing column, and the first 20 that there are.
     """
     for column in columns:
-        if column not in row:
-            raise SerError(f"{source}: {no_such('column', column, map(shown, row))}")
+        if column not in names:
+            raise SerError(f"{source}: {no_such('column', column, map(shown, list(names)[:20]))}")
 
 
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

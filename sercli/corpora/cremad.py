@@ -1,7 +1,8 @@
 """CREMA-D: 91 North American actors, twelve sentences, six emotions (Cao et al. 2014)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 from sercli.corpora._clips import Clip, find_clips
@@ -45,28 +46,23 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     Raises:
         SerError: there is no such folder, no clip of CREMA-D in it, or VideoDemographics.csv is broken.
     """
-    sexes: dict[str, str] | None = None
-    for found in find_clips(root, _NAME, corpus="CREMA-D", example="AudioWAV/1001_DFA_ANG_XX.wav"):
-        if isinstance(found, Remark):
-            yield found
-            continue
-        if sexes is None:
-            sexes = _read_sexes(root)
-            if not sexes:
-                yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is not there: the speakers' sex is unknown")
-        yield _utterance(found, sexes)
+    sexes = yield from _read_sexes(root)
+    make = partial(_utterance, sexes)
+    yield from find_clips(root, _NAME, make, corpus="CREMA-D", example="AudioWAV/1001_DFA_ANG_XX.wav")
+    if not sexes:
+        yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is not there: the speakers' sex is unknown")
 
 
-def _read_sexes(root: Path) -> dict[str, str]:
+def _read_sexes(root: Path) -> Generator[Remark, None, dict[str, str]]:
     """Return "female" or "male" for each actor; nothing if the table is missing."""
     for path in (root / _DEMOGRAPHICS, root.parent / _DEMOGRAPHICS):  # the root may be AudioWAV itself
         if path.is_file():
-            text, _ = read_text(path)
+            text = yield from read_text(path)
             return {row.get("ActorID", ""): row.get("Sex", "").lower() for _, row in read_rows(text, str(path))}
     return {}
 
 
-def _utterance(clip: Clip, sexes: dict[str, str]) -> Utterance:
+def _utterance(sexes: dict[str, str], clip: Clip) -> Utterance:
     part = clip.match.groupdict()
     attributes = {"sex": sexes.get(part["actor"]), "level": _LEVELS.get(part["level"])}
     return Utterance(

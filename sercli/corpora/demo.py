@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sercli.corpora._files import read_text
-from sercli.corpora._rows import need_columns, read_rows, shown
+from sercli.corpora._rows import read_rows, shown
 from sercli.errors import SerError
 from sercli.types import FOUR, Remark, Utterance
 
@@ -49,10 +49,8 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     table = root / "demo.csv"
     if not table.is_file():
         raise SerError(f"{root} is not the demo corpus: no demo.csv in it. Leave ROOT out for the one that ships.")
-    text, remarks = read_text(table)
-    yield from remarks
-    for line, row in read_rows(text, str(table)):
-        need_columns(row, _COLUMNS, f"{table}:1")
+    text = yield from read_text(table)
+    for line, row in read_rows(text, str(table), columns=_COLUMNS):
         if not os.path.isfile(root / row["path"]):  # noqa: PTH113 - pathlib raises for names that are too long
             raise SerError(f"{table}:{line}: path '{shown(row['path'])}' is not a file; install ser again.")
         yield _utterance(row)

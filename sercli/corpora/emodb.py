@@ -34,13 +34,12 @@ _NAME = re.compile(
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """Yield the clips below a folder, in `wav/` as released or anywhere else.
+    """Return the clips below a folder, in `wav/` as released or anywhere else.
 
     Raises:
         SerError: there is no such folder, or no clip of EmoDB in it.
     """
-    for found in find_clips(root, _NAME, corpus="EmoDB", example="wav/03a01Fa.wav"):
-        yield found if isinstance(found, Remark) else _utterance(found)
+    return find_clips(root, _NAME, _utterance, corpus="EmoDB", example="wav/03a01Fa.wav")
 
 
 def _utterance(clip: Clip) -> Utterance:

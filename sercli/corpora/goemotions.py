@@ -5,10 +5,10 @@ itself: gratitude, love and optimism are not happiness, disapproval is not anger
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from sercli.corpora._files import files_below, find_files, lines_of, need_folder, not_this_corpus, of_four, read_text
+from sercli.corpora._files import corpus_files, find_files, lines_of, not_this_corpus, of_four, read_text
 from sercli.errors import SerError
 from sercli.types import Remark, Utterance
 
@@ -38,13 +38,12 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     Raises:
         SerError: there is no such folder, no emotions.txt or none of the three tables in it, or one is broken.
     """
-    need_folder(root, "GoEmotions", "emotions.txt, train.tsv, dev.tsv and test.tsv")
-    paths = list(files_below(root))
+    paths = corpus_files(root, "GoEmotions", "emotions.txt, train.tsv, dev.tsv and test.tsv")
     tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
     names = find_files(paths, _NAMES)
     if not names or not any(tables.values()):
         raise not_this_corpus(root, "GoEmotions", "emotions.txt with train.tsv, dev.tsv and test.tsv")
-    emotions = _read_names(root / names[0])
+    emotions = yield from _read_names(root / names[0])
     seen: set[str] = set()
     for part, found in tables.items():
         if found:
@@ -53,8 +52,8 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
             yield Remark("warning", _TABLES[part], f"not there: the {part} part is missing")
 
 
-def _read_names(path: Path) -> list[str]:
-    text, _ = read_text(path)
+def _read_names(path: Path) -> Generator[Remark, None, list[str]]:
+    text = yield from read_text(path)
     emotions = [line.strip() for _, line in lines_of(text) if line.strip()]
     unknown = [name for name in emotions if name not in LABELS]
     if unknown:
@@ -63,8 +62,7 @@ def _read_names(path: Path) -> list[str]:
 
 
 def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> Iterator[Utterance | Remark]:
-    text, remarks = read_text(path)
-    yield from remarks
+    text = yield from read_text(path)
     for line, content in lines_of(text):
         if not content.strip():
             continue

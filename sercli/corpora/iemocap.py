@@ -3,33 +3,16 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sercli.audio.discovery import is_audio
-from sercli.corpora._files import (
-    list_folder,
-    need_folder,
-    not_this_corpus,
-    of_four,
-    one_each,
-    read_text,
-    without_suffix,
-)
-from sercli.corpora._iemocap import (
-    CODES,
-    DIALOG,
-    NO_MAJORITY,
-    TURN,
-    Turn,
-    check_counts,
-    parse_evaluation,
-    parse_transcription,
-)
+from sercli.corpora import _files
+from sercli.corpora import _iemocap as formats
+from sercli.corpora._iemocap import CODES, DIALOG, DIMENSIONS, NO_MAJORITY, TURN, Turn
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
-LABELS = of_four(*CODES.values()) | {"excitement": "happiness"}
+LABELS = _files.of_four(*CODES.values()) | {"excitement": "happiness"}
 SPLIT = "loso"
 FOLDS: int | None = None  # the five sessions
 
@@ -47,22 +30,22 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     Raises:
         SerError: there is no such folder, or no session with evaluation files in it.
     """
-    need_folder(root, "IEMOCAP", _HOLDS)
+    _files.corpus_files(root, "IEMOCAP", _HOLDS)
     sessions = _find_sessions(root)
     if not sessions:
-        raise not_this_corpus(root, "IEMOCAP", f"Session1/{_EVALUATION} with files like Ses01F_impro01.txt")
+        raise _files.not_this_corpus(root, "IEMOCAP", f"Session1/{_EVALUATION} with files like Ses01F_impro01.txt")
     turns: dict[str, Turn] = {}
     n_dialogs = {}
     for number, folder in sessions.items():
-        dialogs, remarks = _dialogs(folder / _EVALUATION)
-        yield from remarks
+        dialogs, strange = _dialogs(folder / _EVALUATION)
+        yield from (Remark("skipped", f"{name}.txt", "its name is not that of a dialog") for name in strange)
         n_dialogs[number] = len(dialogs)
         new: dict[str, Turn] = {}
         for dialog in dialogs:
             yield from _read_evaluation(folder / _EVALUATION / f"{dialog}.txt", turns, new)
         yield from _read_session(root, folder, dialogs, new)
         turns |= new
-    yield from check_counts(turns.values(), n_dialogs)
+    yield from formats.check_counts(turns.values(), n_dialogs)
 
 
 def _find_sessions(root: Path) -> dict[int, Path]:
@@ -82,20 +65,16 @@ def _find_sessions(root: Path) -> dict[int, Path]:
     return {}
 
 
-def _dialogs(folder: Path) -> tuple[list[str], list[Remark]]:
-    """Return the dialogs that have an evaluation file, and remarks on other files beside them."""
-    names = [name for name in list_folder(folder) if name.endswith(".txt")]
-    dialogs = [name.removesuffix(".txt") for name in names]
-    strange = [name for name in dialogs if not DIALOG.fullmatch(name)]
-    remarks = [Remark("skipped", f"{name}.txt", "its name is not that of a dialog") for name in strange]
-    return [name for name in dialogs if name not in strange], remarks
+def _dialogs(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the dialogs that have an evaluation file, and other text files beside them, without suffix."""
+    names = [name.removesuffix(".txt") for name in _files.list_folder(folder) if name.endswith(".txt")]
+    return list(filter(DIALOG.fullmatch, names)), [name for name in names if not DIALOG.fullmatch(name)]
 
 
 def _read_evaluation(path: Path, before: dict[str, Turn], turns: dict[str, Turn]) -> Iterator[Remark]:
     """Add the turns of one file to `turns`."""
-    text, remarks = read_text(path)
-    yield from remarks
-    for item in parse_evaluation(text, path.name):
+    text = yield from _files.read_text(path)
+    for item in formats.parse_evaluation(text, path.name):
         if isinstance(item, Remark):
             yield item
         elif not TURN.fullmatch(item.id):
@@ -111,9 +90,9 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
     recordings: dict[str, str] = {}
     for dialog in dialogs:
         yield from _read_transcription(folder / "dialog" / "transcriptions" / f"{dialog}.txt", words)
-        clips, remarks = _find_recordings(folder / "sentences" / "wav" / dialog)
-        yield from remarks
-        recordings |= clips
+        names = filter(is_audio, _files.list_folder(folder / "sentences" / "wav" / dialog))
+        chosen = yield from _files.one_each(names, key=_files.without_suffix)
+        recordings |= {turn: f"sentences/wav/{dialog}/{name}" for turn, name in chosen.items()}
     below = folder.relative_to(root).as_posix()
     for id_, turn in sorted(turns.items()):
         recording = recordings.get(id_)
@@ -134,19 +113,12 @@ def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
     if not path.is_file():
         yield Remark("warning", path.name, "transcription is not there")
         return
-    text, remarks = read_text(path)
-    yield from remarks
-    for item in parse_transcription(text, path.name):
+    text = yield from _files.read_text(path)
+    for item in formats.parse_transcription(text, path.name):
         if isinstance(item, Remark):
             yield item
         else:
             words.setdefault(*item)
-
-
-def _find_recordings(folder: Path) -> tuple[dict[str, str], list[Remark]]:
-    """Return the recordings of one dialog by turn, as paths below the session's folder."""
-    chosen, remarks = one_each(filter(is_audio, list_folder(folder)), key=without_suffix)
-    return {turn: f"sentences/wav/{folder.name}/{name}" for turn, name in chosen.items()}, remarks
 
 
 def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
@@ -154,16 +126,13 @@ def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
     assert match, turn.id
     sex = match["sex"]  # of the speaker; the F or M before the scene is the actor with the markers
     scripted = match["scene"].startswith("script")
-    valence, activation, dominance = turn.dimensions
-    attributes: dict[str, Any] = {
+    attributes: dict[str, object] = {
         "sex": {"F": "female", "M": "male"}[sex],
         "style": "scripted" if scripted else "improvised",
         "dialog": match["dialog"],
         "dialog_start_s": turn.start_s,
         "dialog_end_s": turn.end_s,
-        "valence": valence,
-        "activation": activation,
-        "dominance": dominance,
+        **dict(zip(DIMENSIONS, turn.dimensions, strict=True)),
         "votes": turn.votes,
     }
     return Utterance(

@@ -4,27 +4,17 @@ The text is read from the release's CSV files, the audio from its films or from 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from sercli.audio.discovery import is_audio
-from sercli.corpora._files import (
-    files_below,
-    find_files,
-    need_folder,
-    not_this_corpus,
-    of_four,
-    one_each,
-    read_text,
-    without_suffix,
-)
-from sercli.corpora._rows import need_columns, read_rows
+from sercli.corpora import _files
+from sercli.corpora._rows import read_rows
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://affective-meld.github.io/"
 LICENCE = "GPL-3.0"
-LABELS = of_four("neutral", "happiness", "sadness", "anger", "surprise", "fear", "disgust")
+LABELS = _files.of_four("neutral", "happiness", "sadness", "anger", "surprise", "fear", "disgust")
 SPLIT = "official"
 FOLDS: int | None = None
 
@@ -48,13 +38,11 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     Raises:
         SerError: there is no such folder, none of the three tables is in it, or one is broken.
     """
-    need_folder(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv")
-    paths = list(files_below(root))
-    tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
+    paths = _files.corpus_files(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv")
+    tables = {part: _files.find_files(paths, name) for part, name in _TABLES.items()}
     if not any(tables.values()):
-        raise not_this_corpus(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv")
-    clips, remarks = _find_clips(paths)
-    yield from remarks
+        raise _files.not_this_corpus(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv")
+    clips = yield from _find_clips(paths)
     n_silent = 0
     for part, found in tables.items():
         if not found:
@@ -67,15 +55,15 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         yield Remark("warning", str(root), f"{n_silent} utterances have no clip: only their text is used")
 
 
-def _find_clips(paths: list[str]) -> tuple[dict[_Key, str], list[Remark]]:
+def _find_clips(paths: list[str]) -> Generator[Remark, None, dict[_Key, str]]:
     named = (path for path in paths if is_audio(path) and _key(path))
-    chosen, remarks = one_each(named, key=lambda path: str(_key(path)))
-    return {key: path for path in chosen.values() if (key := _key(path))}, remarks
+    chosen = yield from _files.one_each(named, key=lambda path: str(_key(path)))
+    return {key: path for path in chosen.values() if (key := _key(path))}
 
 
 def _key(path: str) -> _Key | None:
     """Return part and numbers of a clip by its name and the nearest folder that names a part."""
-    number = _CLIP.search(without_suffix(path))
+    number = _CLIP.search(_files.without_suffix(path))
     for folder in PurePosixPath(path).parent.parts[::-1]:
         part = _FOLDER.search(folder)
         if number and part:
@@ -84,11 +72,9 @@ def _key(path: str) -> _Key | None:
 
 
 def _read_part(path: Path, part: str, clips: dict[_Key, str]) -> Iterator[Utterance | Remark]:
-    text, remarks = read_text(path)
-    yield from remarks
+    text = yield from _files.read_text(path)
     rows: dict[_Key, dict[str, str]] = {}
-    for line, row in read_rows(text, path.name):
-        need_columns(row, _COLUMNS, path.name)
+    for line, row in read_rows(text, path.name, columns=_COLUMNS):
         source = f"{path.name}:{line}"
         if not (_NUMBER.fullmatch(row["Dialogue_ID"]) and _NUMBER.fullmatch(row["Utterance_ID"])):
             yield Remark("skipped", source, "Dialogue_ID or Utterance_ID is not a number")
@@ -102,10 +88,8 @@ def _read_part(path: Path, part: str, clips: dict[_Key, str]) -> Iterator[Uttera
 
 def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
     part, dialogue, number = key
-    attributes: dict[str, Any] = {"part": part, "dialogue": f"{part}_dia{dialogue}", "turn": number}
-    for name in ("Sentiment", "Season", "Episode"):
-        if row.get(name):
-            attributes[name.lower()] = row[name]
+    attributes = {"part": part, "dialogue": f"{part}_dia{dialogue}", "turn": number}
+    optional = {name.lower(): row[name] for name in ("Sentiment", "Season", "Episode") if row.get(name)}
     return Utterance(
         id=f"{part}_dia{dialogue}_utt{number}",  # each part numbers its dialogues from 0
         corpus="meld",
@@ -113,7 +97,7 @@ def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
         speaker=_repair(row["Speaker"]) or None,
         audio=audio,
         transcripts={"human": _repair(row["Utterance"])},
-        attributes=attributes,
+        attributes=attributes | optional,
     )
 
 

@@ -5,23 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sercli.audio.discovery import is_audio
-from sercli.corpora._files import (
-    files_below,
-    find_files,
-    need_folder,
-    not_this_corpus,
-    of_four,
-    one_each,
-    read_text,
-    without_suffix,
-)
-from sercli.corpora._rows import need_columns, read_rows
+from sercli.corpora import _files
+from sercli.corpora._rows import read_rows
 from sercli.errors import SerError
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/amu-cai/nEMO"
 LICENCE = "CC BY-NC-SA 4.0"
-LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "surprise")
+LABELS = _files.of_four("neutral", "happiness", "sadness", "anger", "fear", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out
 
@@ -36,31 +27,26 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     Raises:
         SerError: there is no such folder, no data.tsv in it, or it is broken.
     """
-    need_folder(root, "nEMO", "data.tsv and samples/")
-    paths = list(files_below(root))
-    tables = find_files(paths, "data.tsv")
+    paths = _files.corpus_files(root, "nEMO", "data.tsv and samples/")
+    tables = _files.find_files(paths, "data.tsv")
     if not tables:
-        raise not_this_corpus(root, "nEMO", "data.tsv")
-    clips, remarks = one_each(filter(is_audio, paths), key=_stem)
-    yield from remarks
-    text, remarks = read_text(root / tables[0])
-    yield from remarks
+        raise _files.not_this_corpus(root, "nEMO", "data.tsv")
+    clips = yield from _files.one_each(filter(is_audio, paths), key=_stem)
+    text = yield from _files.read_text(root / tables[0])
     yield from _join(text, tables[0], clips)
 
 
 def _join(text: str, source: str, clips: dict[str, str]) -> Iterator[Utterance | Remark]:
     rows: dict[str, dict[str, str]] = {}
-    for line, row in read_rows(text, source, delimiter="\t"):
-        need_columns(row, _COLUMNS, source)
+    for line, row in read_rows(text, source, delimiter="\t", columns=_COLUMNS):
         if rows.setdefault(_stem(row["file_id"]), row) is not row:
             yield Remark("skipped", f"{source}:{line}", "clip listed a second time")
     there = sorted(rows.keys() & clips.keys())
     if rows and not there:
         raise SerError(f"{source} lists {len(rows)} clips, none of which is there; put samples/ beside it.")
     if len(there) < len(rows):
-        yield Remark(
-            "warning", source, f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are not there"
-        )
+        missing = f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are not there"
+        yield Remark("warning", source, missing)
     for name in sorted(clips.keys() - rows.keys()):
         yield Remark("skipped", clips[name], "not listed in data.tsv")
     for name in there:
@@ -86,4 +72,4 @@ def _utterance(name: str, row: dict[str, str], path: str) -> Utterance | Remark:
 
 
 def _stem(path: str) -> str:
-    return without_suffix(PurePosixPath(path).name)
+    return _files.without_suffix(PurePosixPath(path).name)

@@ -32,20 +32,20 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     Raises:
         SerError: there is no such folder, or no clip of RAVDESS in it.
     """
-    found = list(find_clips(root, _NAME, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"))
-    audio_only = {clip.id[2:] for clip in found if isinstance(clip, Clip) and clip.match["modality"] == "03"}
+    found = list(find_clips(root, _NAME, _utterance, corpus="RAVDESS", example="Actor_01/03-01-01-01-01-01-01.wav"))
+    audio_only = {item.id[2:] for item in found if isinstance(item, Utterance) and item.id.startswith("03")}
     for item in found:
-        yield item if isinstance(item, Remark) else _utterance(item, audio_only)
+        if isinstance(item, Utterance) and item.audio and item.id.startswith("01") and item.id[2:] in audio_only:
+            item = Remark("skipped", item.audio, "film of a clip that is there as audio alone, too")
+        yield item
 
 
-def _utterance(clip: Clip, audio_only: set[str]) -> Utterance | Remark:
+def _utterance(clip: Clip) -> Utterance | Remark:
     part = clip.match.groupdict()
     if part["channel"] != "01":
         return Remark("skipped", clip.path, "sung, not spoken")
     if part["modality"] == "02":
         return Remark("skipped", clip.path, "film without sound")
-    if part["modality"] == "01" and clip.id[2:] in audio_only:
-        return Remark("skipped", clip.path, "film of a clip that is there as audio alone, too")
     return Utterance(
         id=clip.id,
         corpus="ravdess",

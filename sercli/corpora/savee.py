@@ -20,13 +20,12 @@ _COMMON = ("01", "02", "03")  # the three sentences that are spoken in every emo
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """Yield the clips below a folder, as `AudioData/DC/a01.wav` or as `DC_a01.wav`.
+    """Return the clips below a folder, as `AudioData/DC/a01.wav` or as `DC_a01.wav`.
 
     Raises:
         SerError: there is no such folder, or no clip of SAVEE in it.
     """
-    for found in find_clips(root, _NAME, corpus="SAVEE", example="AudioData/DC/a01.wav or DC_a01.wav"):
-        yield found if isinstance(found, Remark) else _utterance(found)
+    return find_clips(root, _NAME, _utterance, corpus="SAVEE", example="AudioData/DC/a01.wav or DC_a01.wav")
 
 
 def _utterance(clip: Clip) -> Utterance:

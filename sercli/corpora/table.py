@@ -8,12 +8,12 @@ label and a path or a text. Other columns are kept as attributes.
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from sercli.corpora._files import lines_of, list_folder, read_text
-from sercli.corpora._rows import read_rows, shown
+from sercli.corpora._rows import need_columns, read_rows, shown
 from sercli.errors import SerError, no_such
 from sercli.types import FOUR, Remark, Utterance
 
@@ -55,8 +55,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         SerError: no table, or a row that cannot be used; the message names file, line, value and reason.
     """
     path = _find_table(root)
-    text, remarks = read_text(path)
-    yield from remarks
+    text = yield from read_text(path)
     if "\0" in text:
         raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
     rows = _read_jsonl(text, path) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_delimited(text, path)
@@ -128,12 +127,8 @@ def _column(name: str) -> str:
     return plain if plain in _COLUMNS else name.strip()
 
 
-def _need_columns(cells: Iterable[str], source: str) -> None:
-    names = [shown(name) for name in cells]
-    if "label" not in names:
-        raise SerError(f"{source}: {no_such('column', 'label', names[:20])}")
-    if "path" not in names and "text" not in names:
-        raise SerError(f"{source}: {no_such('column', 'path', names[:20])}")
+def _need_columns(cells: Collection[str], source: str) -> None:
+    need_columns(cells, ("label",) if "text" in cells else ("label", "path"), source)
 
 
 def _cell(name: str, value: Any, source: str) -> Any:

@@ -20,13 +20,14 @@ _NAME = re.compile(rf"(?:^|/)(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """Yield the clips below a folder, in folders of any names; copies of a clip in two folders count once.
+    """Return the clips below a folder, in folders of any names; copies of a clip in two folders count once.
 
     Raises:
         SerError: there is no such folder, or no clip of TESS in it.
     """
-    for found in find_clips(root, _NAME, corpus="TESS", example="OAF_angry/OAF_back_angry.wav", identify=_identify):
-        yield found if isinstance(found, Remark) else _utterance(found)
+    return find_clips(
+        root, _NAME, _utterance, corpus="TESS", example="OAF_angry/OAF_back_angry.wav", identify=_identify
+    )
 
 
 def _identify(match: re.Match[str]) -> str:

@@ -10,6 +10,17 @@ from sercli.corpora._rows import read_rows
 from sercli.errors import SerError
 
 
+def result_and_remarks(reading):
+    """Return what a generator returns, and the remarks that it yields before."""
+    result = []
+
+    def finished():
+        result.append((yield from reading))
+
+    remarks = list(finished())
+    return result[0], remarks
+
+
 def test_files_are_walked_in_order_and_without_the_twins_that_macos_leaves(make_files):
     root = make_files("b.wav", "a/c.wav", "a/._c.wav", "__MACOSX/a/c.wav", ".git/x.wav", ".DS_Store")
     assert sorted(files_below(root)) == ["a/c.wav", "b.wav"]
@@ -29,7 +40,8 @@ def test_a_linked_folder_is_read(make_files):
 
 
 def test_the_best_format_of_a_recording_is_chosen():
-    chosen, remarks = one_each(["x.mp3", "x.flac", "x.WAV", "y.mp4", "y.m4a", "z.mp4"], key=lambda path: path[0])
+    names = ["x.mp3", "x.flac", "x.WAV", "y.mp4", "y.m4a", "z.mp4"]
+    chosen, remarks = result_and_remarks(one_each(names, key=lambda path: path[0]))
     assert chosen == {"x": "x.WAV", "y": "y.m4a", "z": "z.mp4"}
     assert sorted(remark.source for remark in remarks) == ["x.flac", "x.mp3", "y.mp4"]
 
@@ -47,12 +59,12 @@ def test_the_file_in_the_fewest_folders_comes_first():
     ],
 )
 def test_unicode_is_read_by_its_mark(write, raw, text):
-    assert read_text(write("x.txt", raw)) == (text, [])
+    assert result_and_remarks(read_text(write("x.txt", raw))) == (text, [])
 
 
 def test_only_the_lines_that_are_not_utf8_are_read_as_windows_1252(write):
     path = write("x.txt", b"caf\xc3\xa9\ncaf\xe9 \x93so\x94\nodd \x81\n")
-    text, remarks = read_text(path)
+    text, remarks = result_and_remarks(read_text(path))
     assert text == "café\ncafé “so”\nodd \x81\n"
     assert [(remark.kind, remark.source) for remark in remarks] == [("warning", str(path))]
     assert "read as Windows-1252" in remarks[0].reason
@@ -60,7 +72,7 @@ def test_only_the_lines_that_are_not_utf8_are_read_as_windows_1252(write):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(SerError, match=r"gone\.txt cannot be read: No such file"):
-        read_text(tmp_path / "gone.txt")
+        result_and_remarks(read_text(tmp_path / "gone.txt"))
 
 
 def test_lines_end_at_line_ends_only():
@@ -76,6 +88,7 @@ def test_rows_are_counted_by_the_lines_of_the_file():
     ("text", "message"),
     [
         ("", r"t\.csv is empty; its first line must name the columns"),
+        ("a,c\n1,2\n", r"t\.csv:1: No column called 'b'\. .*Available: a, c\."),
         ("a,A\n1,2\n", r"t\.csv:1: there are two columns 'a'"),
         ("a,b\n1,2\n3\n", r"t\.csv:3: 1 cells, but there are 2 columns \(the row begins with '3'\)"),
         ('a,b\n1,"2\n3,4\n', r"t\.csv:2: unexpected end of data; inside quotes, write a quote twice"),
@@ -83,7 +96,7 @@ def test_rows_are_counted_by_the_lines_of_the_file():
 )
 def test_broken_tables_are_refused_with_their_line(text, message):
     with pytest.raises(SerError, match=message):
-        list(read_rows(text, "t.csv"))
+        list(read_rows(text, "t.csv", columns=("a", "b")))
 
 
 @given(st.lists(st.sampled_from([".", "/", "a", "wav", "WAV", "İ"]), max_size=6).map("".join))

@@ -66,7 +66,7 @@ def test_nemo_leaves_out_an_emotion_that_it_does_not_know(make_files, write):
 def test_nemo_names_a_column_that_is_not_there(make_files, write):
     root = make_files("samples/a.wav")
     write("data.tsv", "file_id\temotions\na.wav\tfear\n")
-    with pytest.raises(SerError, match=r"data\.tsv: No column called 'emotion'\. Did you mean 'emotions'\?"):
+    with pytest.raises(SerError, match=r"data\.tsv:1: No column called 'emotion'\. Did you mean 'emotions'\?"):
         list(nemo.read(root))
 
 
