@@ -25,6 +25,7 @@ Sections = dict[str, Section]
 SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr")
 
 _WORDS: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "at least", "max_length": "at most"}
 _LISTS: dict[object, str] = {int: "[2, 3]", float: "[0.9, 1.1]", str: '["a", "b"]'}
 
 
@@ -112,7 +113,7 @@ def differences(old: Mapping[str, object], new: Mapping[str, object], prefix: st
     return found
 
 
-def _convert(value: object, hint: Any, name: str) -> Any:
+def _convert(value: object, hint: object, name: str) -> Any:
     """The value as the field's type."""
     try:
         converted = msgspec.convert(_literal(value, hint), hint, strict=False)
@@ -127,7 +128,7 @@ def _convert(value: object, hint: Any, name: str) -> Any:
     return converted
 
 
-def _describe(hint: Any) -> str:
+def _describe(hint: object) -> str:
     """The type of a field, in words.
 
     >>> _describe(Annotated[float, msgspec.Meta(ge=0, lt=1)] | None)
@@ -151,23 +152,16 @@ def _describe(hint: Any) -> str:
 
 
 def _bounds(meta: msgspec.Meta) -> list[tuple[str, float]]:
-    pairs = (
-        (">=", meta.ge),
-        (">", meta.gt),
-        ("<=", meta.le),
-        ("<", meta.lt),
-        ("at least", meta.min_length),
-        ("at most", meta.max_length),
-    )
-    return [(sign, limit) for sign, limit in pairs if limit is not None]
+    limits = ((sign, getattr(meta, name)) for name, sign in _BOUNDS.items())
+    return [(sign, limit) for sign, limit in limits if limit is not None]
 
 
-def _literal(value: object, hint: Any) -> object:
+def _literal(value: object, hint: object) -> object:
     """The value, parsed where it is the text of a JSON list, or of null where that is allowed."""
     if value == "null" and type(None) in typing.get_args(hint):
         return None
     return json.loads(value) if isinstance(value, str) and value.startswith("[") and _takes_list(hint) else value
 
 
-def _takes_list(hint: Any) -> bool:
+def _takes_list(hint: object) -> bool:
     return typing.get_origin(hint) is tuple or any(map(_takes_list, typing.get_args(hint)))

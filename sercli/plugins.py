@@ -98,10 +98,10 @@ class ReadsFiles(Protocol):
 
     FILES: tuple[str, ...]  # names of the files that `export` writes
 
-    def export(self, config: PluginConfig, folder: Path) -> Any:
+    def export(self, config: PluginConfig, folder: Path) -> PluginConfig:
         """Copy the files into a run directory; returns the Config that names them relative to it."""
 
-    def localise(self, config: PluginConfig, folder: Path) -> Any:
+    def localise(self, config: PluginConfig, folder: Path) -> PluginConfig:
         """Return the Config that reads the files which `export` wrote into a folder."""
 
 

@@ -3,19 +3,18 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from sercli import config, plugins
 from sercli.errors import ConfigError, SerError
 
-FeatureSpecs = Sequence[tuple[str, Any]]
+FeatureSpecs = Sequence[tuple[str, plugins.PluginConfig]]
 """Features to compute, each with its Config."""
 
 
 def feature_configs(
-    names: str | None, sets: Sequence[str], defaults: Sequence[tuple[str, Mapping[str, Any]]]
+    names: str | None, sets: Sequence[str], defaults: Sequence[tuple[str, Mapping[str, object]]]
 ) -> FeatureSpecs:
     """Return the features to compute, each with its configuration.
 
@@ -31,31 +30,29 @@ def feature_configs(
     chosen = defaults if names is None else [(name.strip(), {}) for name in names.split(",") if name.strip()]
     if not chosen:
         raise SerError("--features names none; give for example --features lld,words, or leave it out.")
-    classes = {name: plugins.load("feature", name).Config for name, _ in chosen}
+    classes = {name: plugins.feature(name).Config for name, _ in chosen}
     fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
     sections = config.parse_sets(sets)
     for section in sections:
         if section not in ("feature", "asr"):
-            raise ConfigError(
-                f"--set {section}.… does nothing in `ser prepare`, which takes feature.KEY=VALUE and asr.KEY=VALUE."
-            )
+            taken = "feature.KEY=VALUE and asr.KEY=VALUE"
+            raise ConfigError(f"--set {section}.… does nothing in `ser prepare`, which takes {taken}.")
     values = sections.get("feature", {})
     for key in values:
         if not any(key in known for known in fields.values()):
             raise ConfigError(config.no_such_setting("feature", key, set().union(*fields.values())))
-    return [
-        (
-            name,
-            config.build(classes[name], {**own, **{k: v for k, v in values.items() if k in fields[name]}}, "feature"),
-        )
-        for name, own in chosen
-    ]
+    specs = []
+    for name, own in chosen:
+        given = {key: value for key, value in values.items() if key in fields[name]}
+        specs.append((name, config.build(classes[name], {**own, **given}, "feature")))
+    return specs
 
 
-def key(feature: str, feature_config: Any) -> str:
+def key(feature: str, feature_config: plugins.PluginConfig) -> str:
     """Return the name of a feature's folder: the same name means the same numbers."""
-    plugin = plugins.load("feature", feature)
-    own = isinstance(plugin, plugins.HasIdentity)
-    settings = plugin.identity(feature_config) if own else config.to_dict(feature_config)
+    plugin = plugins.feature(feature)
+    settings = config.to_dict(feature_config)
+    if isinstance(plugin, plugins.HasIdentity):
+        settings = plugin.identity(feature_config)
     content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
     return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"

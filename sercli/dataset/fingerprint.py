@@ -104,15 +104,16 @@ def take(corpus: str, root: Path, out: Path, *, label_set: str, features: Sequen
 
 def load_summary(out: Path, now: Fingerprint) -> Summary | None:
     """Return the summary of a dataset that is unchanged and made from the same; else None."""
-    saved = _load(out / _NAME)
-    if saved is None or saved.made_from != now.digest:
-        return None
+    path = out / _NAME
     try:
-        if saved.made != _digest_of(out):
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            return None
+        saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
+        if saved.made_from != now.digest or saved.made != _digest_of(out):
             return None
         n_same = saved.n_elsewhere and sum(_is_unchanged(now.folder, one) for one in _elsewhere(out, now))
         return saved.summary if n_same == saved.n_elsewhere else None
-    except (OSError, SerError):
+    except (OSError, SerError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # damaged, or anybody's file
         return None
 
 
@@ -167,13 +168,3 @@ def _digest_of(out: Path) -> str:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()  # repr, because odd file names cannot be encoded
-
-
-def _load(path: Path) -> _Saved | None:
-    """Return None where there is no such file, or it is damaged: it may be anybody's."""
-    try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return None
-        return msgspec.json.decode(path.read_bytes(), type=_Saved)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None

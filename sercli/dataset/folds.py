@@ -3,20 +3,21 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from sercli._system.files import write_atomic
-from sercli.dataset.splits import check_parts, folds_hash, shares_speakers
+from sercli.dataset.splits import check_parts, folds_hash, ids_by_part, shares_speakers
 from sercli.errors import SerError
-from sercli.types import Manifest, Split, Utterance
+from sercli.types import Manifest, Split
 
 FILE = "file:"
 """Prefix of the name of a split that is read from a file."""
 
+_FORMATS = "give JSON as in folds.json of a run, or CSV with the columns id, fold"
 _SHOWN = 3  # unknown ids in a message
 
 
@@ -58,9 +59,8 @@ def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
         SerError: the file cannot be read, lists unknown utterances or one twice, was changed, or a part is empty.
     """
     content = _read(path)
-    known = {u.id: n for n, u in enumerate(manifest.utterances)}
-    _check_ids(path, content, known)
-    folds = tuple(_splits(path, content, manifest, known))
+    _check_ids(path, content, {u.id for u in manifest.utterances})
+    folds = tuple(_splits(path, content, manifest))
     if content.hash and content.hash != folds_hash(folds):
         raise SerError(
             f"{path}: the folds do not match the file's hash {content.hash}; copy the file again, or remove "
@@ -72,20 +72,15 @@ def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
 def _read(path: Path) -> _File:
     try:
         raw = path.read_bytes()
-        content = _table(raw.decode("utf-8-sig")) if path.suffix.lower() == ".csv" else _json(raw)
+        is_table = path.suffix.lower() == ".csv"
+        content = _table(raw.decode("utf-8-sig")) if is_table else msgspec.json.decode(raw, type=_File)
     except OSError as error:
         raise SerError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
     except (msgspec.DecodeError, ValueError, RecursionError, csv.Error) as error:
-        raise SerError(
-            f"{path} cannot be read as folds: {error}; give JSON as in folds.json of a run, or CSV."
-        ) from None
+        raise SerError(f"{path} cannot be read as folds: {error}; {_FORMATS}.") from None
     if not content.folds:
-        raise SerError(f"{path} holds no fold; give JSON as in folds.json of a run, or CSV with the columns id, fold.")
+        raise SerError(f"{path} holds no fold; {_FORMATS}.")
     return content
-
-
-def _json(raw: bytes) -> _File:
-    return msgspec.json.decode(raw, type=_File)
 
 
 def _table(text: str) -> _File:
@@ -98,9 +93,9 @@ def _table(text: str) -> _File:
     return _File(tuple(_Parts(tuple(tested[fold])) for fold in sorted(tested)))
 
 
-def _check_ids(path: Path, content: _File, known: Mapping[str, int]) -> None:
+def _check_ids(path: Path, content: _File, known: Set[str]) -> None:
     named = [i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()]
-    unknown = sorted(set(named) - known.keys())
+    unknown = sorted(set(named) - known)
     if unknown:
         few = ", ".join(f"'{i}'" for i in unknown[:_SHOWN]) + ", …" * (len(unknown) > _SHOWN)
         raise SerError(
@@ -113,28 +108,18 @@ def _check_ids(path: Path, content: _File, known: Mapping[str, int]) -> None:
             raise SerError(f"{path}: '{name}' is in the test part of {times} folds; list each utterance once.")
 
 
-def _splits(path: Path, content: _File, manifest: Manifest, known: Mapping[str, int]) -> Iterator[Split]:
+def _splits(path: Path, content: _File, manifest: Manifest) -> Iterator[Split]:
     every = {i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()}
     for number, parts in enumerate(content.folds, start=1):
         following = content.folds[number % len(content.folds)]
         valid = following.test if parts.valid is None else parts.valid
         train = tuple(every - {*parts.test, *valid}) if parts.train is None else parts.train
-        ids = {"train": train, "valid": valid, "test": parts.test}
-        where = _where(path, number, ids)
+        where = _where(path, number, {"train": train, "valid": valid, "test": parts.test})
         utterances = [u for u in manifest.utterances if u.id in where]
         leaky = shares_speakers(utterances, where)
-        ordered = {part: tuple(sorted(names, key=known.__getitem__)) for part, names in ids.items()}
-        split = Split(
-            ordered["train"],
-            ordered["valid"],
-            ordered["test"],
-            kind="file",
-            group_by=_grouped_by(utterances, leaky=leaky),
-            fold=number,
-            n_folds=len(content.folds),
-            seed=0,
-            leaky=leaky,
-        )
+        group_by = "none" if leaky or any(not u.speaker for u in utterances) else "speaker"
+        ids, n = ids_by_part(utterances, where), len(content.folds)
+        split = Split(**ids, kind="file", group_by=group_by, fold=number, n_folds=n, seed=0, leaky=leaky)
         yield check_parts(split, manifest)
 
 
@@ -156,7 +141,3 @@ def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[st
                 )
             where[name] = part
     return where
-
-
-def _grouped_by(utterances: Iterable[Utterance], *, leaky: bool) -> str:
-    return "none" if leaky or any(not u.speaker for u in utterances) else "speaker"

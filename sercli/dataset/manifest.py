@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from sercli import plugins
-from sercli._system.files import refuse_links_out, write_atomic
+from sercli._system.files import refuse_links_out, write_atomic, write_json
 from sercli.dataset import transcripts
 from sercli.errors import SerError, no_such
 from sercli.types import ASR_CONFIDENCE, HUMAN, Manifest, Transcript, Utterance
@@ -86,13 +86,8 @@ def make_manifest(utterances: Iterable[Utterance], labels: tuple[str, ...]) -> M
 
 def save(dataset: Dataset) -> None:
     """Write manifest.jsonl, then dataset.json, which never names a manifest that is not there."""
-
-    def write(path: Path) -> None:
-        with path.open("wb") as file:
-            file.writelines(map(_line, dataset.manifest.utterances))
-
-    write_atomic(dataset.folder / "manifest.jsonl", write)
-    write_atomic(dataset.folder / "dataset.json", msgspec.json.format(msgspec.json.encode(dataset.info)) + b"\n")
+    write_atomic(dataset.folder / "manifest.jsonl", b"".join(map(_line, dataset.manifest.utterances)))
+    write_json(dataset.folder / "dataset.json", dataset.info)
 
 
 def load(folder: Path, *, words: str = HUMAN) -> Dataset:
@@ -167,15 +162,10 @@ def load_info(folder: Path) -> DatasetInfo:
     try:
         content = path.read_bytes()
         schema = msgspec.json.decode(content, type=_Schema).schema
-        if schema > SCHEMA:
+        if schema != SCHEMA:
+            age, advice = ("a newer", "upgrade ser") if schema > SCHEMA else ("an older", "run `ser prepare` again")
             raise SerError(
-                f"{folder} was prepared by a newer version of ser (schema {schema}, this one reads {SCHEMA}); "
-                "upgrade ser."
-            )
-        if schema < SCHEMA:
-            raise SerError(
-                f"{folder} was prepared by an older version of ser (schema {schema}, this one reads {SCHEMA}); "
-                "run `ser prepare` again."
+                f"{folder} was prepared by {age} version of ser (schema {schema}, this one reads {SCHEMA}); {advice}."
             )
         return msgspec.json.decode(content, type=DatasetInfo)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

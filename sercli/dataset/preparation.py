@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sercli import config, plugins
@@ -228,28 +229,32 @@ def finish(
     if any(remark.reason == scan.UNREADABLE for remark in summary.remarks):  # it is tried again
         made_from = None
     doing = dataset.manifest.sha256
+    make = partial(_make, dataset, computed, jobs, device, progress, made_from, summary)
     try:
         with locks.alone(dataset.folder, _LOCK, doing=doing):
-            _make(dataset, computed, jobs, device, progress)
-            _save_summary(dataset, made_from, summary)
+            make()
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != doing:
             raise
         feature_cache.fill(dataset, computed, jobs=jobs, device=device, progress=progress)
         with locks.alone(dataset.folder, _LOCK, doing=doing, wait=True):  # to complete what the other lost
-            _make(dataset, computed, jobs, device, progress)
-            _save_summary(dataset, made_from, summary)
+            make()
     return replace(prepared, summary=summary)
 
 
-def _make(dataset: Dataset, specs: FeatureSpecs, jobs: int, device: str, progress: ProgressFactory) -> None:
-    """Write the manifest, compute what is missing of the features, then write which there are."""
+def _make(
+    dataset: Dataset,
+    specs: FeatureSpecs,
+    jobs: int,
+    device: str,
+    progress: ProgressFactory,
+    made_from: Fingerprint | None,
+    summary: Summary,
+) -> None:
+    """Write the manifest, compute what is missing of the features, then write which there are and the summary."""
     sweep(dataset.folder)
     manifest.save(dataset)
     feature_cache.fill(dataset, specs, jobs=jobs, device=device, progress=progress)
     manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in specs))))
-
-
-def _save_summary(dataset: Dataset, made_from: Fingerprint | None, summary: Summary) -> None:
     if made_from is not None:
         fingerprint.save_summary(dataset.folder, made_from, summary)

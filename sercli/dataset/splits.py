@@ -32,22 +32,22 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
         raise SerError(no_such("split", kind, KINDS))
     utterances = manifest.utterances
     if kind in ("seed", "official"):
-        check_fold(fold, 1, kind)
-        return check_parts(
-            _seed_split(utterances, seed) if kind == "seed" else _official_split(utterances, seed), manifest
-        )
-    group_by = _grouping(utterances, kind)
-    groups = {u.id: _group(u, group_by, kind) for u in utterances}
-    folds = _deal(utterances, groups, n_folds, group_by)
-    check_fold(fold, len(folds), kind)
-    test, valid = folds[fold - 1], folds[fold % len(folds)]
-    parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
-    if kind == "prompts":
-        parts = _without_test_prompts(utterances, parts)
-    split = _assemble(
-        utterances, parts, kind, group_by, fold, len(folds), seed, leaky=shares_speakers(utterances, parts)
-    )
-    check_groups(split, groups)
+        group_by, n, leaky = ("none", 1, True) if kind == "seed" else ("part", 1, False)
+        check_fold(fold, n, kind)
+        parts = _seed_parts(utterances, seed) if kind == "seed" else {u.id: _official_part(u) for u in utterances}
+    else:
+        group_by = _grouping(utterances, kind)
+        groups = {u.id: _group(u, group_by, kind) for u in utterances}
+        folds = _deal(utterances, groups, n_folds, group_by)
+        n = len(folds)
+        check_fold(fold, n, kind)
+        test, valid = folds[fold - 1], folds[fold % n]
+        parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
+        if kind == "prompts":
+            parts = _without_test_prompts(utterances, parts)
+        leaky = shares_speakers(utterances, parts)
+    ids = ids_by_part(utterances, parts)
+    split = Split(**ids, kind=kind, group_by=group_by, fold=fold, n_folds=n, seed=seed, leaky=leaky)
     return check_parts(split, manifest)
 
 
@@ -60,20 +60,6 @@ def make_folds(manifest: Manifest, kind: str, *, n_folds: int | None = None, see
     first = make_split(manifest, kind, n_folds=n_folds, seed=seed)
     others = (make_split(manifest, kind, n_folds=n_folds, fold=fold, seed=seed) for fold in range(2, first.n_folds + 1))
     return (first, *others)
-
-
-def check_groups(split: Split, groups: Mapping[str, str]) -> None:
-    """Refuse a split in which a group spans two parts.
-
-    Raises:
-        SerError: naming the group and the parts.
-    """
-    where: dict[str, str] = {}
-    for part in PARTS:
-        for utterance_id in getattr(split, part):
-            group = groups[utterance_id]
-            if where.setdefault(group, part) != part:
-                raise SerError(f"{split.group_by} '{group}' is in both the {where[group]} and the {part} part.")
 
 
 def split_hash(split: Split) -> str:
@@ -155,7 +141,7 @@ def shares_speakers(utterances: Sequence[Utterance], parts: Mapping[str, str]) -
     return len(seen) > len({speaker for speaker, _ in seen})
 
 
-def _seed_split(utterances: Sequence[Utterance], seed: int) -> Split:
+def _seed_parts(utterances: Sequence[Utterance], seed: int) -> dict[str, str]:
     """Return the original study's division: the last session is the test part, every 10th of the rest validation."""
     if all(u.session for u in utterances):
         last = max((u.session or "" for u in utterances), key=_natural)
@@ -166,12 +152,7 @@ def _seed_split(utterances: Sequence[Utterance], seed: int) -> Split:
         test = set(shuffled[::5])
     rest = [u.id for u in utterances if u.id not in test]
     valid = set(rest[::10])
-    parts = {u.id: "test" if u.id in test else "valid" if u.id in valid else "train" for u in utterances}
-    return _assemble(utterances, parts, "seed", "none", 1, 1, seed, leaky=True)
-
-
-def _official_split(utterances: Sequence[Utterance], seed: int) -> Split:
-    return _assemble(utterances, {u.id: _official_part(u) for u in utterances}, "official", "part", 1, 1, seed)
+    return {u.id: "test" if u.id in test else "valid" if u.id in valid else "train" for u in utterances}
 
 
 def _official_part(utterance: Utterance) -> str:
@@ -191,22 +172,9 @@ def _without_test_prompts(utterances: Sequence[Utterance], parts: Mapping[str, s
     return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in utterances}
 
 
-def _assemble(
-    utterances: Iterable[Utterance],
-    parts: Mapping[str, str],
-    kind: str,
-    group_by: str,
-    fold: int,
-    n_folds: int,
-    seed: int,
-    *,
-    leaky: bool = False,
-) -> Split:
-    ids: dict[str, list[str]] = {part: [] for part in (*PARTS, "dropped")}
-    for u in utterances:
-        ids[parts[u.id]].append(u.id)
-    train, valid, test = (tuple(ids[part]) for part in PARTS)
-    return Split(train, valid, test, kind, group_by, fold, n_folds, seed, leaky)
+def ids_by_part(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the ids of each part in the utterances' order; ids of other parts, such as "dropped", are left out."""
+    return {part: tuple(u.id for u in utterances if parts[u.id] == part) for part in PARTS}
 
 
 def check_parts(split: Split, manifest: Manifest) -> Split:

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,6 +22,7 @@ from sercli._system.files import write_json
 from sercli._system.progress import ProgressFactory
 from sercli.audio.reading import read
 from sercli.errors import AudioError, ConfigError, SerError
+from sercli.plugins import PluginConfig
 from sercli.types import HUMAN, SAMPLE_RATE_HZ, Array, Transcript, Utterance
 
 _FOLDER = "transcripts"
@@ -75,7 +75,7 @@ class WordErrors:
         return f"{share} ({self.edits} edits in {self.n_words} words)"
 
 
-def engine_config(engine: str | None, sets: Sequence[str]) -> Any:
+def engine_config(engine: str | None, sets: Sequence[str]) -> PluginConfig:
     """Return the recogniser's configuration from `asr.KEY=VALUE` pairs; None without a recogniser.
 
     Raises:
@@ -89,7 +89,7 @@ def engine_config(engine: str | None, sets: Sequence[str]) -> Any:
     return None
 
 
-def check_engine(engine: str, engine_config: Any, *, device: str = "cpu") -> None:
+def check_engine(engine: str, engine_config: PluginConfig, *, device: str = "cpu") -> None:
     """Load the recogniser and transcribe a silent second, so that an error comes before any work.
 
     Raises:
@@ -113,7 +113,7 @@ def add(
     root: Path,
     utterances: Sequence[Utterance],
     engine: str,
-    engine_config: Any,
+    engine_config: PluginConfig,
     *,
     jobs: int,
     progress: ProgressFactory,
@@ -183,7 +183,7 @@ def normalised(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).translate(_APOSTROPHES).casefold())
 
 
-def _begin(path: Path, engine: str, engine_config: Any) -> tuple[str, ...]:
+def _begin(path: Path, engine: str, engine_config: PluginConfig) -> tuple[str, ...]:
     """Prepare the file for appending: remove an unfinished last line, and all lines made with other settings.
 
     Returns:
@@ -194,7 +194,7 @@ def _begin(path: Path, engine: str, engine_config: Any) -> tuple[str, ...]:
     record = path.with_suffix(".json")
     there = path.is_file() and path.stat().st_size > 0
     try:
-        before = msgspec.json.decode(record.read_bytes(), type=dict[str, Any])
+        before = msgspec.json.decode(record.read_bytes(), type=dict[str, object])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         before = None
     if before != now:
@@ -234,20 +234,15 @@ def _append(
             if isinstance(result, str):
                 failures.append(result)
             else:
-                file.write(msgspec.json.encode(_line(u, result)) + b"\n")
+                key = {"id": u.id, "digest": u.digest, "start_s": u.start_s, "end_s": u.end_s}
+                file.write(msgspec.json.encode(msgspec.to_builtins(result) | key) + b"\n")
                 file.flush()
             done += (u.duration_s or 0.0) / 3600
             step(1, done=f"{done:.2f} h", left=f"{max(hours - done, 0.0):.2f} h")
     return tuple(failures)
 
 
-def _line(u: Utterance, found: Transcript) -> _Line:
-    return _Line(
-        found.text, found.words, found.confidence, found.no_speech, u.id, u.digest, start_s=u.start_s, end_s=u.end_s
-    )
-
-
-def _transcribe(root: Path, engine: str, engine_config: Any, device: str, u: Utterance) -> Transcript | str:
+def _transcribe(root: Path, engine: str, engine_config: PluginConfig, device: str, u: Utterance) -> Transcript | str:
     """Return the transcript of an utterance, or why its recording cannot be read."""
     try:
         signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
@@ -257,10 +252,11 @@ def _transcribe(root: Path, engine: str, engine_config: Any, device: str, u: Utt
 
 
 _Transcribe = Callable[[Sequence[Array]], list[Transcript]]
+_Make = Callable[[PluginConfig, str], _Transcribe]
 
 
 @lru_cache(maxsize=1)
-def _loaded(make: Callable[[Any, str], _Transcribe], engine_config: Any, device: str) -> _Transcribe:
+def _loaded(make: _Make, engine_config: PluginConfig, device: str) -> _Transcribe:
     """Return the recogniser, loaded once in each process."""
     from sercli._system import devices  # torch takes its time to import
 

@@ -7,9 +7,9 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from sercli.dataset.manifest import make_manifest
-from sercli.dataset.splits import KINDS, check_groups, make_split, split_hash
+from sercli.dataset.splits import KINDS, make_split, split_hash
 from sercli.errors import SerError
-from sercli.types import Split, Utterance
+from sercli.types import Utterance
 
 LABELS = ("neutral", "anger")
 
@@ -323,13 +323,6 @@ def test_a_train_part_without_a_class_is_refused():
     rows = [u for u in utterances(3, sessions=False) if u.label == "neutral" or u.speaker == "sp0"]
     expected = "--split speakers fold 1: the train part has no anger; choose another split."
     assert refused(rows, "speakers") == expected
-
-
-def test_a_group_in_two_parts_is_named():
-    split = Split(("a",), ("b",), ("c",), "loso", "session", 1, 3, 0)
-    with pytest.raises(SerError) as caught:
-        check_groups(split, {"a": "s1", "b": "s2", "c": "s1"})
-    assert str(caught.value) == "session 's1' is in both the train and the test part."
 
 
 def test_the_hash_of_a_split_is_that_of_its_parts_alone():
