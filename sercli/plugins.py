@@ -21,8 +21,6 @@ from sercli.errors import SerError, no_such
 from sercli.types import Array, Predictions, Remark, Transcript, Utterance
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from torch import Tensor, nn
 
 
@@ -363,18 +361,12 @@ def _providers(kind: str) -> dict[str, dict[str, Callable[[], object]]]:
         if not module.name.startswith("_"):
             import_it = partial(importlib.import_module, f"sercli.{folder}.{module.name}")
             found[module.name.replace("_", "-")]["sercli"] = import_it
-    for entry in _entry_points(f"sercli.{folder}"):
-        found[entry.name][entry.dist.name if entry.dist else entry.value] = entry.load
+    if _others_installed():
+        from importlib.metadata import entry_points
+
+        for entry in entry_points(group=f"sercli.{folder}"):
+            found[entry.name][entry.dist.name if entry.dist else entry.value] = entry.load
     return dict(found)
-
-
-def _entry_points(group: str) -> "Iterable[EntryPoint]":
-    """Return the entry points of a group; importlib.metadata is imported only if a package has one for ser."""
-    if not _others_installed():
-        return ()
-    from importlib.metadata import entry_points
-
-    return entry_points(group=group)
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sercli.cli import options
+from sercli.errors import SerError
 
 
 def ensemble(
@@ -36,7 +37,6 @@ def ensemble(
     from sercli._system import devices
     from sercli.cli import render, validation
     from sercli.dataset import manifest
-    from sercli.errors import SerError
     from sercli.model import feature_provider
     from sercli.model.loading import load_model
     from sercli.runs import load_finished
@@ -87,7 +87,6 @@ def ensemble(
 def _check_out(out: Path, rules: Sequence[str]) -> None:
     """Refuse to put a folder for each rule among other things, such as a dataset or a single run."""
     from sercli._system.files import visible_names
-    from sercli.errors import SerError
 
     if (out.exists() and not out.is_dir()) or visible_names(out) - set(rules):
         raise SerError(f"{out} holds something else than ensembles; choose another --out, or give one --rule.")

@@ -1,17 +1,22 @@
 """`ser evaluate`: the metrics of runs on their test part or on another dataset, with intervals, slices and a report."""
 
 import errno
+import shlex
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sercli.cli import options
+from sercli.errors import SerError
 
 if TYPE_CHECKING:
     from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
-    from sercli.evaluation.results import Evaluation, SystemResult
+    from sercli.evaluation.results import Evaluation
 
 Runs = list[Path] | None
 _PAGE = {"rich_help_panel": "The report"}
@@ -60,7 +65,6 @@ def evaluate(
     ser evaluate --all work/runs --report report.html
     """
     from sercli.cli import render
-    from sercli.errors import SerError
     from sercli.evaluation import inputs
     from sercli.evaluation.evaluate import evaluate as score
 
@@ -101,7 +105,6 @@ def _chosen_runs(
     acoustic: list[Path], linguistic: list[Path], ensemble: list[Path], every: Path | None
 ) -> "list[EvaluatedRun]":
     """The runs that the options name, each by the option for its kind."""
-    from sercli.errors import SerError
     from sercli.evaluation.inputs import EvaluatedRun, find_runs
     from sercli.runs import load_finished
 
@@ -131,18 +134,14 @@ def _by_division(runs: "Sequence[EvaluatedRun]") -> "list[list[EvaluatedRun]]":
 
 def _without_words(evaluation: "Evaluation") -> "Evaluation":
     """The evaluation without transcripts."""
-    from dataclasses import replace
-
-    def hidden(system: "SystemResult") -> "SystemResult":
-        return replace(system, mistakes=tuple(replace(mistake, words=None) for mistake in system.mistakes))
-
-    return replace(evaluation, systems=tuple(map(hidden, evaluation.systems)))
+    systems = (
+        replace(system, mistakes=tuple(replace(mistake, words=None) for mistake in system.mistakes))
+        for system in evaluation.systems
+    )
+    return replace(evaluation, systems=tuple(systems))
 
 
 def _print_json(evaluation: "Evaluation", inputs: "EvaluationInputs") -> None:
-    from dataclasses import asdict
-    from json import dumps
-
     from sercli.evaluation.evaluate import to_json
 
     rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in inputs.errors.items()}
@@ -167,8 +166,6 @@ def _show(evaluation: "Evaluation", inputs: "EvaluationInputs", *, brief: bool) 
 
 def _write(evaluation: "Evaluation", page: Path | None, latex: Path | None, csv: Path | None) -> None:
     """Write the files that the options name."""
-    if not (page or latex or csv):
-        return
     from sercli._system.files import write_atomic
     from sercli.cli import render
     from sercli.evaluation import report
@@ -200,7 +197,4 @@ def _keep(inputs: "EvaluationInputs", evaluation: "Evaluation", suffix: str) -> 
 
 def _command() -> str:
     """The command line, quoted for a shell."""
-    import shlex
-    import sys
-
     return shlex.join(["ser", *sys.argv[1:]])

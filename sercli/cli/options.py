@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from sercli.errors import SerError
+
 
 class Command(TyperCommand):
     """A subcommand whose help lists plug-ins: `{asr}` in the help of a parameter becomes the names of that kind."""
@@ -37,10 +39,7 @@ SplitKind = Annotated[
         show_default=False,
     ),
 ]
-Folds = Annotated[
-    int | None,
-    typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests."),
-]
+Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]
 Fold = Annotated[str, typer.Option("--fold", help="The fold that is the test part, counted from 1; or all.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.")]
 Seeds = Annotated[
@@ -65,10 +64,7 @@ Sets = Annotated[
 Words = Annotated[
     str, typer.Option("--words", help="Whose transcripts are read: human, or those of a recogniser, such as whisper.")
 ]
-Jobs = Annotated[
-    int | None,
-    typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core."),
-]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
 
 
 def fold_number(fold: str) -> int | None:
@@ -77,8 +73,6 @@ def fold_number(fold: str) -> int | None:
     Raises:
         SerError: it is neither.
     """
-    from sercli.errors import SerError
-
     if fold == ALL:
         return None
     if not fold.isascii() or not fold.isdigit() or int(fold) < 1:

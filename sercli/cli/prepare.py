@@ -1,41 +1,32 @@
 """`ser prepare`: make a prepared dataset from a corpus on disk."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sercli.cli import options
+from sercli.errors import SerError
 
 if TYPE_CHECKING:
-    from sercli.dataset.feature_specs import FeatureSpecs
-    from sercli.dataset.fingerprint import Fingerprint, Summary
+    from sercli.dataset.fingerprint import Summary
     from sercli.dataset.preparation import Prepared
-    from sercli.dataset.transcripts import Added
+    from sercli.plugins import PluginConfig
 
 Facts = dict[str, str | int | float | None]
-
-
-class LabelSet(StrEnum):
-    """Which labels a dataset gets."""
-
-    four = "four"
-    native = "native"
 
 
 def prepare(
     corpus: Annotated[str, typer.Argument(help="One of {corpus}.")],
     root: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of the corpus (for table: the CSV, TSV or JSONL file)."),
+        Path | None, typer.Argument(help="Folder of the corpus (for table: the CSV, TSV or JSONL file).")
     ] = None,
     *,
     out: options.Out,
     labels: Annotated[
-        LabelSet,
+        Literal["four", "native"],
         typer.Option("--labels", help="four: neutral, happiness, sadness, anger; native: all that the corpus has."),
-    ] = LabelSet.four,
+    ] = "four",
     features: Annotated[
         str | None,
         typer.Option(
@@ -43,45 +34,41 @@ def prepare(
         ),
     ] = None,
     asr: Annotated[
-        str | None,
-        typer.Option("--asr", help="Speech recogniser that transcribes all recordings: {asr}."),
+        str | None, typer.Option("--asr", help="Speech recogniser that transcribes all recordings: {asr}.")
     ] = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     sets: options.Sets = None,
 ) -> None:
     """Read a corpus, check every recording, choose labels, compute features, transcribe."""
+    from sercli._system import processes
     from sercli.cli import render
     from sercli.dataset import feature_specs, fingerprint
     from sercli.model import spec
 
     root = _default_root(corpus) if root is None else root
-    configs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
-    engine_config = _engine_config(asr, sets or [], device)
+    specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
+    asr_config = _asr_config(asr, sets or [], device)
     made_from = None
     if asr is None:
-        keys = [feature_specs.key(*config) for config in configs]
-        made_from = fingerprint.take(corpus, root, out, label_set=labels.value, features=keys)
+        keys = [feature_specs.key(*one) for one in specs]
+        made_from = fingerprint.take(corpus, root, out, label_set=labels, features=keys)
         if made_from and (summary := fingerprint.load_summary(out, made_from)):
             _show(summary, {})
             render.note(_next(asr, out))
             return
-    prepared = _prepare(
-        corpus,
-        root,
-        out,
-        labels=labels,
-        configs=configs,
-        jobs=options.n_jobs(jobs),
-        device=device,
-        made_from=made_from,
-    )
+    from sercli.dataset import preparation
+
+    n_jobs, progress = options.n_jobs(jobs), render.progress
+    with processes.shared():
+        prepared = preparation.prepare(corpus, root, out, label_set=labels, jobs=n_jobs, progress=progress)
+        prepared = preparation.finish(
+            prepared, specs, jobs=n_jobs, device=device, progress=progress, made_from=made_from
+        )
     if asr is None:
         _show(prepared.summary, {})
     else:
-        added = _transcribe(prepared, asr, engine_config, jobs=options.n_jobs(jobs), device=device)
-        _show(prepared.summary, _transcript_facts(prepared, asr, added))
-        _report(asr, added)
+        _transcribe(prepared, asr, asr_config, n_jobs, device)
     render.note(_next(asr, out))
 
 
@@ -92,7 +79,6 @@ def _default_root(corpus: str) -> Path:
         SerError: no such corpus, or it does not ship with ser.
     """
     from sercli import plugins
-    from sercli.errors import SerError
 
     plugin = plugins.corpus(corpus)
     if not isinstance(plugin, plugins.ShipsWithSer):
@@ -100,7 +86,7 @@ def _default_root(corpus: str) -> Path:
     return plugin.default_root()
 
 
-def _engine_config(asr: str | None, sets: list[str], device: str) -> Any:
+def _asr_config(asr: str | None, sets: list[str], device: str) -> "PluginConfig":
     """Return the recogniser's configuration, after it has been tried; None without a recogniser.
 
     Raises:
@@ -112,49 +98,42 @@ def _engine_config(asr: str | None, sets: list[str], device: str) -> Any:
         return None
     from sercli.dataset import transcripts
 
-    engine_config = transcripts.engine_config(asr, sets)
+    asr_config = transcripts.engine_config(asr, sets)
     if asr is not None:
-        transcripts.check_engine(asr, engine_config, device=device)
-    return engine_config
+        transcripts.check_engine(asr, asr_config, device=device)
+    return asr_config
 
 
-def _prepare(
-    corpus: str,
-    root: Path,
-    out: Path,
-    *,
-    labels: LabelSet,
-    configs: "FeatureSpecs",
-    jobs: int,
-    device: str,
-    made_from: "Fingerprint | None",
-) -> "Prepared":
-    from sercli._system import processes
-    from sercli.cli import render
-    from sercli.dataset import preparation
+def _transcribe(prepared: "Prepared", asr: str, asr_config: "PluginConfig", jobs: int, device: str) -> None:
+    """Transcribe the recordings of a dataset, and show how many, their word error rate and their mean confidence.
 
-    with processes.shared():
-        prepared = preparation.prepare(corpus, root, out, label_set=labels.value, jobs=jobs, progress=render.progress)
-        return preparation.finish(
-            prepared, configs, jobs=jobs, device=device, progress=render.progress, made_from=made_from
-        )
-
-
-def _transcribe(prepared: "Prepared", asr: str, engine_config: Any, *, jobs: int, device: str) -> "Added":
+    Raises:
+        SerError: some recordings cannot be read; all others are done.
+    """
     from sercli.cli import render
     from sercli.dataset import transcripts
 
     dataset = prepared.dataset
-    return transcripts.add(
-        dataset.folder,
-        Path(dataset.info.root),
-        dataset.manifest.utterances,
-        asr,
-        engine_config,
-        jobs=jobs,
-        progress=render.progress,
-        device=device,
+    root, utterances = Path(dataset.info.root), dataset.manifest.utterances
+    added = transcripts.add(
+        dataset.folder, root, utterances, asr, asr_config, jobs=jobs, progress=render.progress, device=device
     )
+    found = added.transcripts
+    errors = transcripts.word_errors(utterances, {name: one.text for name, one in found.items()})
+    facts: Facts = {
+        "transcripts": f"{len(found)} by {asr}, {added.n_new} of them new",
+        **({"word error rate": str(errors)} if errors else {}),
+        "mean confidence": sum(one.confidence for one in found.values()) / len(found) if found else None,
+    }
+    _show(prepared.summary, facts)
+    if added.outdated:
+        changes = "; ".join(added.outdated)
+        render.note(f"The old transcripts by {asr} had other settings ({changes}): made again.")
+    for failure in added.failures:
+        render.warn(failure)
+    if added.failures:
+        n, all_ = len(added.failures), len(added.failures) + len(found)
+        raise SerError(f"{n} of {all_} recordings could not be read; they are named above. The others are done.")
 
 
 def _next(asr: str | None, out: Path) -> str:
@@ -183,36 +162,3 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
         render.warn(f"recordings under more than one name: {n}; the first: {first}")
     for name in (name for name, done in summary.features.items() if not done):
         render.note(f"{name} was skipped: no utterance has its input.")
-
-
-def _transcript_facts(prepared: "Prepared", asr: str, added: "Added") -> Facts:
-    """Return the number of transcripts, their word error rate if there are human ones, and their mean confidence."""
-    from sercli.dataset import transcripts
-
-    found = added.transcripts
-    errors = transcripts.word_errors(prepared.dataset.manifest.utterances, {i: t.text for i, t in found.items()})
-    mean = sum(t.confidence for t in found.values()) / len(found) if found else None
-    return {
-        "transcripts": f"{len(found)} by {asr}, {added.n_new} of them new",
-        **({"word error rate": str(errors)} if errors else {}),
-        "mean confidence": mean,
-    }
-
-
-def _report(asr: str, added: "Added") -> None:
-    """Say why transcripts were made again, and which recordings could not be read.
-
-    Raises:
-        SerError: there are such recordings; all others are done.
-    """
-    from sercli.cli import render
-    from sercli.errors import SerError
-
-    if added.outdated:
-        changes = "; ".join(added.outdated)
-        render.note(f"The old transcripts by {asr} had other settings ({changes}): made again.")
-    for failure in added.failures:
-        render.warn(failure)
-    if added.failures:
-        n, all_ = len(added.failures), len(added.failures) + len(added.transcripts)
-        raise SerError(f"{n} of {all_} recordings could not be read; they are named above. The others are done.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sercli.cli import options
+from sercli.errors import SerError
 
 if TYPE_CHECKING:
     from sercli.training.setup import Setup
@@ -39,7 +40,6 @@ def train(
     The table at the end shows the validation part; `ser evaluate` scores the test part.
     """
     from sercli.cli import render
-    from sercli.errors import SerError
     from sercli.model import spec
     from sercli.training import setup
     from sercli.types import HUMAN
@@ -91,10 +91,7 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
     if made.crossed:
         with render.repetition_progress(made.name, len(made.folds) * len(seeds)) as update:
             info = cross_validation.train(
-                made.configs,
-                cv,
-                out,
-                on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch),
+                made.configs, cv, out, on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch)
             )
     else:
         (config,), (split,) = made.configs, made.folds

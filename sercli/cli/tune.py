@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sercli.cli import options
+from sercli.errors import SerError
 
 _SHOWN = 10  # trials in the table, the best first
 
@@ -19,8 +20,7 @@ def tune(
         int, typer.Option("--trials", min=1, help="Number of trials of the whole study, including earlier ones.")
     ] = 50,
     storage: Annotated[
-        str | None,
-        typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out."),
+        str | None, typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the study.")] = 1,
     words: options.Words = "human",
@@ -81,7 +81,6 @@ def tune(
 def _check_out(out: Path) -> None:
     """Refuse to put a study among other things, such as a dataset; other files may be beside its own."""
     from sercli._system.files import visible_names
-    from sercli.errors import SerError
 
     names = visible_names(out)
     if (out.exists() and not out.is_dir()) or (names and not names & {"study.db", "best.json", "trials.png"}):

@@ -131,19 +131,7 @@ EXPECTED = {
     4: (30, 2103, 987, 1116, 258, 303, 143, 327),
     5: (31, 2170, 1033, 1137, 384, 442, 245, 170),
 }
-EXPECTED_CODES = (
-    1708,
-    595,
-    1041,
-    1084,
-    1103,
-    1849,
-    107,
-    40,
-    2,
-    3,
-    2507,
-)  # in the order of CODES, then xxx
+EXPECTED_CODES = (1708, 595, 1041, 1084, 1103, 1849, 107, 40, 2, 3, 2507)  # in the order of CODES, then xxx
 
 
 def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[Remark]:

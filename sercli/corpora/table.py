@@ -8,9 +8,8 @@ label and a path or a text. Other columns are kept as attributes.
 import json
 import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from sercli.corpora._files import lines_of, list_folder, read_text
 from sercli.corpora._rows import need_columns, read_rows, shown
@@ -37,12 +36,11 @@ SPLIT = "speakers"
 FOLDS: int | None = None
 
 _ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
-_TEXTS = ("path", "label", "speaker", "session", "prompt", "text", "sex", "part", "id")
-_COLUMNS = (*_TEXTS, "start_s", "end_s")
+_COLUMNS = ("path", "label", "speaker", "session", "prompt", "text", "sex", "part", "id", "start_s", "end_s")
 _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
-_Row = tuple[int, dict[str, Any]]  # the line that it begins on, and its non-empty cells by column
+_Row = tuple[int, dict[str, str], dict[str, object]]  # its first line, then by name filled cells and attributes
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
@@ -60,13 +58,11 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
     rows = _read_jsonl(text, path) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_delimited(text, path)
     lines: dict[str, int] = {}
-    for line, row in rows:
-        utterance = _utterance(row, line, path)
+    for line, cells, attributes in rows:
+        utterance = _utterance(cells, attributes, line, path)
         if utterance.id in lines:
-            where = f"line {lines[utterance.id]}"
-            raise SerError(
-                f"{path}:{line}: id '{shown(utterance.id)}' is used in {where}, too; give each row its own id."
-            )
+            used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
+            raise SerError(f"{path}:{line}: {used}, too; give each row its own id.")
         lines[utterance.id] = line
         yield utterance
     if not lines:
@@ -95,7 +91,7 @@ def _read_delimited(text: str, path: Path) -> Iterator[_Row]:
     for line, row in read_rows(text, str(path), delimiter=delimiter):
         cells = {_column(name): cell for name, cell in row.items()}
         _need_columns(cells, f"{path}:1")
-        yield line, {name: cell for name, cell in cells.items() if cell}
+        yield line, *_divide(cells, f"{path}:{line}")
 
 
 def _read_jsonl(text: str, path: Path) -> Iterator[_Row]:
@@ -113,8 +109,7 @@ def _read_jsonl(text: str, path: Path) -> Iterator[_Row]:
         if len(cells) < len(row):
             raise SerError(f"{path}:{line}: two keys differ only in upper and lower case.")
         _need_columns(cells, f"{path}:{line}")
-        filled = {name: value for name, value in cells.items() if value not in (None, "")}
-        yield line, {name: _cell(name, value, f"{path}:{line}") for name, value in filled.items()}
+        yield line, *_divide(cells, f"{path}:{line}")
 
 
 def _refuse_constant(name: str) -> None:
@@ -131,16 +126,21 @@ def _need_columns(cells: Collection[str], source: str) -> None:
     need_columns(cells, ("label",) if "text" in cells else ("label", "path"), source)
 
 
-def _cell(name: str, value: Any, source: str) -> Any:
-    """Return a JSON value as the text of a CSV cell; attributes are kept as they are."""
-    if name not in _COLUMNS:
-        return value
+def _divide(row: Mapping[str, object], source: str) -> tuple[dict[str, str], dict[str, object]]:
+    """Return the filled cells of the columns as text, and those of other columns, the attributes, as they are."""
+    filled = {name: value for name, value in row.items() if value not in (None, "")}
+    cells = {name: _cell(name, value, source) for name, value in filled.items() if name in _COLUMNS}
+    return cells, {name: value for name, value in filled.items() if name and name not in _COLUMNS}
+
+
+def _cell(name: str, value: object, source: str) -> str:
+    """Return a JSON value as the text of a CSV cell."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise SerError(f"{source}: {name} is {shown(json.dumps(value))}; it must be text or a number.")
     return str(value).strip()
 
 
-def _utterance(row: dict[str, Any], line: int, path: Path) -> Utterance:
+def _utterance(row: dict[str, str], others: dict[str, object], line: int, path: Path) -> Utterance:
     source = f"{path}:{line}"
     if not row.get("label"):
         raise SerError(f"{source}: no label; every row needs one.")
@@ -154,37 +154,35 @@ def _utterance(row: dict[str, Any], line: int, path: Path) -> Utterance:
         id=row.get("id") or _default_id(audio, start_s, end_s, line),
         corpus="table",
         label=row["label"],
-        speaker=row.get("speaker") or None,
-        session=row.get("session") or None,
-        prompt=row.get("prompt") or None,
+        speaker=row.get("speaker"),
+        session=row.get("session"),
+        prompt=row.get("prompt"),
         audio=audio,
         start_s=start_s,
         end_s=end_s,
         transcripts={"human": row["text"]} if row.get("text") else {},
-        attributes=_attributes(row, source),
+        attributes=others | _attributes(row, source),
     )
 
 
-def _seconds(row: dict[str, Any], name: str, source: str) -> float | None:
+def _seconds(row: dict[str, str], name: str, source: str) -> float | None:
     if not row.get(name):
         return None
+    given = f"{source}: {name} is '{shown(row[name])}'; it must be"
     try:
         seconds = float(row[name])
     except ValueError:
-        raise SerError(
-            f"{source}: {name} is '{shown(row[name])}'; it must be a number of seconds such as 1.5."
-        ) from None
+        raise SerError(f"{given} a number of seconds such as 1.5.") from None
     if not math.isfinite(seconds) or seconds < 0:
-        raise SerError(f"{source}: {name} is '{shown(row[name])}'; it must be zero or more seconds.")
+        raise SerError(f"{given} zero or more seconds.")
     return seconds
 
 
 def _audio(given: str, folder: Path, source: str) -> str:
     path = Path(given)
     if not os.path.isfile(folder / path):  # noqa: PTH113 - pathlib raises for names that are too long
-        raise SerError(
-            f"{source}: path '{shown(given)}' is not a file (looked for in {folder}); correct it or drop the row."
-        )
+        missing = f"path '{shown(given)}' is not a file (looked for in {folder})"
+        raise SerError(f"{source}: {missing}; correct it or drop the row.")
     return path.as_posix()
 
 
@@ -196,8 +194,8 @@ def _default_id(audio: str | None, start_s: float | None, end_s: float | None, l
     return f"{audio}@{start_s or 0.0:g}-{'end' if end_s is None else f'{end_s:g}'}"
 
 
-def _attributes(row: dict[str, Any], source: str) -> dict[str, Any]:
-    attributes = {name: value for name, value in row.items() if name and name not in _COLUMNS}
+def _attributes(row: dict[str, str], source: str) -> dict[str, object]:
+    attributes: dict[str, object] = {}
     if row.get("sex"):
         attributes["sex"] = _SEXES.get(row["sex"].lower(), row["sex"])
     if row.get("part"):

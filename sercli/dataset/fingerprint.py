@@ -111,7 +111,7 @@ def load_summary(out: Path, now: Fingerprint) -> Summary | None:
         saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
         if saved.made_from != now.digest or saved.made != _digest_of(out):
             return None
-        n_same = saved.n_elsewhere and sum(_is_unchanged(now.folder, one) for one in _elsewhere(out, now))
+        n_same = saved.n_elsewhere and sum(one.is_unchanged(now.folder) for one in _elsewhere(out, now))
         return saved.summary if n_same == saved.n_elsewhere else None
     except (OSError, SerError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # damaged, or anybody's file
         return None
@@ -152,14 +152,6 @@ def _state(path: str) -> State:
 def _elsewhere(out: Path, fingerprint: Fingerprint) -> Iterator[IndexedAudio]:
     """Yield the recordings that a fingerprint does not cover, as they were before they were read."""
     return (one for one in audio_index.load(out) if one.path not in fingerprint.files)
-
-
-def _is_unchanged(folder: str, one: IndexedAudio) -> bool:
-    try:
-        found = os.stat(os.path.join(folder, one.path))  # noqa: PTH116, PTH118 - thousands of them
-    except ValueError:  # a name that no file can have
-        return False
-    return (found.st_size, found.st_mtime_ns) == (one.size, one.mtime_ns)
 
 
 def _digest_of(out: Path) -> str:

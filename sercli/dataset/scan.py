@@ -17,7 +17,6 @@ from sercli.types import Remark, Utterance
 UNREADABLE = "recording cannot be read"
 
 _SHORTEST_S = 0.002  # a stretch of this length has a sample at every sample rate
-_LATEST_NS = 2**63 - 1  # in the year 2262; some file systems have later times
 _ROUNDING_S = 0.1  # a stretch may end this long after its recording, because tables round times to tenths
 
 
@@ -37,7 +36,7 @@ def scan(
         the utterances that can be used, and a remark for each recording or stretch that cannot.
     """
     names = sorted({u.audio for u in utterances if u.audio is not None})
-    signatures = {name: _size_and_time(os.path.join(base, name)) for name in names}  # noqa: PTH118 - thousands of them
+    signatures = {name: audio_index.size_and_time(os.path.join(base, name)) for name in names}  # noqa: PTH118 - thousands of them
     before = list(audio_index.load(out))
     index = {one.path: one for one in before if signatures.get(one.path) == (one.size, one.mtime_ns)}
     new = [name for name in names if name not in index]
@@ -94,12 +93,3 @@ def _inspect(path: Path) -> AudioFacts | str:
         return inspect(path)
     except AudioError as error:
         return str(error)
-
-
-def _size_and_time(path: str) -> tuple[int, int]:
-    """Return size and time of the last change, limited to 64 bits; zeros for a file that is not there."""
-    try:
-        stat = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return 0, 0
-    return stat.st_size, max(-_LATEST_NS, min(stat.st_mtime_ns, _LATEST_NS))
