@@ -62,13 +62,7 @@ def ensemble(
     if cv is not None:
         for name, folder in made.items():
             with render.repetition_progress(name, len(cv.folds) * len(cv.seeds)) as update:
-                cross_validation.fuse(
-                    members,
-                    rules[name],
-                    cv,
-                    folder,
-                    on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch),
-                )
+                cross_validation.fuse(members, rules[name], cv, folder, on_run=update)
     else:
         loaded = tuple(load_model(folder, chosen) for folder in members)
         fusion.check_members(loaded, dataset)

@@ -90,9 +90,7 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
                 provider(cv.utterances(), config.model.feature, own)
     if made.crossed:
         with render.repetition_progress(made.name, len(made.folds) * len(seeds)) as update:
-            info = cross_validation.train(
-                made.configs, cv, out, on_run=lambda fold_run, run: update(fold_run.fold, fold_run.seed, run.best_epoch)
-            )
+            info = cross_validation.train(made.configs, cv, out, on_run=update)
     else:
         (config,), (split,) = made.configs, made.folds
         with render.training_progress(made.name, config.train.epochs) as on_epoch:

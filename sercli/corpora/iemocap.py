@@ -51,10 +51,9 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
 def _find_sessions(root: Path) -> dict[int, Path]:
     """Return the folders Session1 to Session5 that have evaluation files, by number."""
     places = [root, *sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")]
+    is_session = _SESSION.fullmatch(root.resolve().name)
     for place in places:
-        folders = (
-            [place] if place is root and _SESSION.fullmatch(root.resolve().name) else sorted(place.glob("Session?"))
-        )
+        folders = [root] if place is root and is_session else sorted(place.glob("Session?"))
         found = {}
         for folder in folders:
             match = _SESSION.fullmatch(folder.resolve().name if folder is root else folder.name)

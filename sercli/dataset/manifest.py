@@ -1,6 +1,7 @@
 """The prepared dataset on disk: dataset.json and manifest.jsonl, each written whole or not at all."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,9 @@ SCHEMA = 2
 
 class _Schema(msgspec.Struct):
     schema: int = 0
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 @dataclass(frozen=True)
@@ -73,20 +77,16 @@ def make_manifest(utterances: Iterable[Utterance], labels: tuple[str, ...]) -> M
         SerError: two utterances with one id.
     """
     utterances = tuple(utterances)
-    seen: set[str] = set()
-    digest = hashlib.sha256()
-    for u in utterances:
-        if u.id in seen:
-            raise SerError(f"Two utterances are called '{u.id}'; ids must be unique in a corpus.")
-        seen.add(u.id)
-        digest.update(_line(u))
-    digest.update("\n".join(labels).encode())
-    return Manifest(utterances, labels, digest.hexdigest())
+    for name, times in Counter(u.id for u in utterances).items():
+        if times > 1:
+            raise SerError(f"Two utterances are called '{name}'; ids must be unique in a corpus.")
+    content = _encode_lines(utterances) + "\n".join(labels).encode()
+    return Manifest(utterances, labels, hashlib.sha256(content).hexdigest())
 
 
 def save(dataset: Dataset) -> None:
     """Write manifest.jsonl, then dataset.json, which never names a manifest that is not there."""
-    write_atomic(dataset.folder / "manifest.jsonl", b"".join(map(_line, dataset.manifest.utterances)))
+    write_atomic(dataset.folder / "manifest.jsonl", _encode_lines(dataset.manifest.utterances))
     write_json(dataset.folder / "dataset.json", dataset.info)
 
 
@@ -170,8 +170,3 @@ def load_info(folder: Path) -> DatasetInfo:
         return msgspec.json.decode(content, type=DatasetInfo)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
-
-
-def _line(utterance: Utterance) -> bytes:
-    """Return a line of manifest.jsonl."""
-    return msgspec.json.encode(utterance) + b"\n"

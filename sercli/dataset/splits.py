@@ -36,7 +36,8 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
         check_fold(fold, n, kind)
         parts = _seed_parts(utterances, seed) if kind == "seed" else {u.id: _official_part(u) for u in utterances}
     else:
-        group_by = _grouping(utterances, kind)
+        by_session = kind == "loso" or (kind == "prompts" and all(u.session for u in utterances))
+        group_by = "session" if by_session else "speaker"
         groups = {u.id: _group(u, group_by, kind) for u in utterances}
         folds = _deal(utterances, groups, n_folds, group_by)
         n = len(folds)
@@ -73,21 +74,13 @@ def folds_hash(folds: Iterable[Split]) -> str:
     return hashlib.sha256("\n".join(map(split_hash, folds)).encode()).hexdigest()[:16]
 
 
-def _grouping(utterances: Sequence[Utterance], kind: str) -> str:
-    if kind == "loso" or (kind == "prompts" and all(u.session for u in utterances)):
-        return "session"
-    return "speaker"
-
-
 def _group(utterance: Utterance, group_by: str, kind: str) -> str:
     value: str | None = getattr(utterance, group_by)
     if not value:
-        instead = (
-            "use --split speakers" if group_by == "session" else "add it to the corpus, or use --split seed (leaky)"
-        )
-        raise SerError(
-            f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none; {instead}."
-        )
+        by_speaker = "add it to the corpus, or use --split seed (leaky)"
+        instead = "use --split speakers" if group_by == "session" else by_speaker
+        lack = f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none"
+        raise SerError(f"{lack}; {instead}.")
     return value
 
 

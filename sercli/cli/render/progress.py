@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sercli.cli.render.console import MISSING, escaped, figure, note, plain, stderr
+from sercli.runs import FoldRun, RunInfo
 from sercli.types import EpochResult
 
 
@@ -46,7 +47,7 @@ def progress(description: str, total: int | None, *, console: Console | None = N
 @contextmanager
 def repetition_progress(
     name: str, total: int, *, console: Console | None = None
-) -> Iterator[Callable[[int, int, int | None], None]]:
+) -> Iterator[Callable[[FoldRun, RunInfo], None]]:
     """A bar over the runs of a cross-validation on stderr; one plain line a run where stderr is not a terminal.
 
     Args:
@@ -55,13 +56,14 @@ def repetition_progress(
         console: instead of stderr.
 
     Yields:
-        `update(fold, seed, kept_epoch)`: reports a run as finished.
+        `update(fold_run, info)`: reports a run as finished.
     """
     console = console or stderr()
     with progress(name, total, console=console) as advance:
 
-        def update(fold: int, seed: int, kept_epoch: int | None) -> None:
-            facts = {"fold": fold, "seed": seed} | ({} if kept_epoch is None else {"kept epoch": kept_epoch})
+        def update(fold_run: FoldRun, info: RunInfo) -> None:
+            kept = {} if info.best_epoch is None else {"kept epoch": info.best_epoch}
+            facts = {"fold": fold_run.fold, "seed": fold_run.seed} | kept
             advance(1, **facts)
             if not console.is_terminal:
                 note(f"{name}: {', '.join(f'{key} {value}' for key, value in facts.items())}", console=console)
