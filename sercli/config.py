@@ -36,10 +36,9 @@ def build(cls: type[ConfigT], values: Mapping[str, object], section: str) -> Con
         ConfigError: an unknown key (with the nearest known one), a wrong type or a value out of range.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    known = [f.name for f in dataclasses.fields(cls)]
-    for key in values:
-        if key not in known:
-            raise ConfigError(no_such_setting(section, key, known))
+    known = {f.name for f in dataclasses.fields(cls)}
+    for key in sorted(values.keys() - known):
+        raise ConfigError(no_such_setting(section, key, known))
     # By the class, not by msgspec.convert, which leaves defaults out of the instance and so out of what is written.
     return cls(**{key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()})
 
@@ -91,9 +90,8 @@ def read_file(path: Path) -> Sections:
         raise ConfigError(f"{path} cannot be read as a configuration: {error}; correct it, or give another.") from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ConfigError(f"{path} must hold sections ({', '.join(SECTIONS)}), each with KEY = VALUE lines.")
-    for section in content:
-        if section not in SECTIONS:
-            raise ConfigError(f"{path}: {no_such('section of settings', section, SECTIONS)}")
+    for section in sorted(content.keys() - SECTIONS):
+        raise ConfigError(f"{path}: {no_such('section of settings', section, SECTIONS)}")
     return content
 
 

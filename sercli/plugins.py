@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from sercli.errors import SerError, no_such
 from sercli.types import Array, Predictions, Remark, Transcript, Utterance
@@ -266,18 +266,13 @@ class Recogniser(Protocol):
         """Return the JSON-safe settings that the words depend on; transcripts with others are made again."""
 
 
-class _Kind(NamedTuple):
-    word: str  # what messages call it
-    folder: str  # below sercli; the group of entry points is `sercli.FOLDER`
-    contract: type
-
-
-_KINDS = {
-    "corpus": _Kind("corpus", "corpora", Corpus),
-    "feature": _Kind("feature", "features", Feature),
-    "architecture": _Kind("architecture", "architectures", Architecture),
-    "ensemble": _Kind("fusion rule", "ensembles", FusionRule),
-    "asr": _Kind("recogniser", "asr", Recogniser),
+# Of each kind: what messages call it, its folder (the group of entry points is `sercli.FOLDER`), and its contract.
+_KINDS: dict[str, tuple[str, str, type]] = {
+    "corpus": ("corpus", "corpora", Corpus),
+    "feature": ("feature", "features", Feature),
+    "architecture": ("architecture", "architectures", Architecture),
+    "ensemble": ("fusion rule", "ensembles", FusionRule),
+    "asr": ("recogniser", "asr", Recogniser),
 }
 
 
@@ -318,7 +313,7 @@ def learns(rule: FusionRule) -> bool:
 
 def lacking(kind: str, plugin: object) -> list[str]:
     """Return what a plug-in lacks of its kind's contract: the names of constants, classes and functions."""
-    contract = _KINDS[kind].contract
+    _, _, contract = _KINDS[kind]
     needed = [*contract.__annotations__, *(name for name in vars(contract) if not name.startswith("_"))]
     return [name for name in needed if not hasattr(plugin, name)]
 
@@ -356,7 +351,7 @@ def load(kind: str, name: str) -> Any:
 def _providers(kind: str) -> dict[str, dict[str, Callable[[], object]]]:
     """Return the plug-ins of a kind: name -> package that has it -> function that imports it."""
     found: dict[str, dict[str, Callable[[], object]]] = defaultdict(dict)
-    folder = _KINDS[kind].folder
+    _, folder, _ = _KINDS[kind]
     for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]):
         if not module.name.startswith("_"):
             import_it = partial(importlib.import_module, f"sercli.{folder}.{module.name}")

@@ -67,6 +67,7 @@ def evaluate(
     from sercli.cli import render
     from sercli.evaluation import inputs
     from sercli.evaluation.evaluate import evaluate as score
+    from sercli.evaluation.evaluate import to_json
 
     for name, given in (("--words", words), ("--drop-seen", drop_seen)):
         if given and data is None:
@@ -88,15 +89,17 @@ def evaluate(
         raise SerError(
             f"{every}: its runs were tested on {len(groups)} different parts ({kinds}); give the runs of one."
         )
+    command = shlex.join(["ser", *sys.argv[1:]])
     for group in groups:
-        evaluation = score(group, measure_levels=files, jobs=n_jobs, command=_command(), progress=render.progress)
+        evaluation = score(group, measure_levels=files, jobs=n_jobs, command=command, progress=render.progress)
         evaluation = _without_words(evaluation) if hide_words else evaluation
         _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
         if evaluation.leaky:
             render.warn("The split shares speakers between parts: these metrics are too good.")
         _write(evaluation, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
-            _print_json(evaluation, group)
+            rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in group.errors.items()}
+            typer.echo(dumps({**to_json(evaluation), "word_errors": rates}))
         else:
             _show(evaluation, group, brief=every is not None)
 
@@ -139,13 +142,6 @@ def _without_words(evaluation: "Evaluation") -> "Evaluation":
         for system in evaluation.systems
     )
     return replace(evaluation, systems=tuple(systems))
-
-
-def _print_json(evaluation: "Evaluation", inputs: "EvaluationInputs") -> None:
-    from sercli.evaluation.evaluate import to_json
-
-    rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in inputs.errors.items()}
-    typer.echo(dumps({**to_json(evaluation), "word_errors": rates}))
 
 
 def _show(evaluation: "Evaluation", inputs: "EvaluationInputs", *, brief: bool) -> None:
@@ -193,8 +189,3 @@ def _keep(inputs: "EvaluationInputs", evaluation: "Evaluation", suffix: str) -> 
                 raise
             # another user's run, or a read-only volume; the results are shown all the same
             render.warn(f"{run.folder} cannot be written to: the confusion matrix and the report are not kept there.")
-
-
-def _command() -> str:
-    """The command line, quoted for a shell."""
-    return shlex.join(["ser", *sys.argv[1:]])

@@ -36,15 +36,12 @@ SplitKind = Annotated[
         "--split",
         help="loso, speakers, prompts, official, seed (leaky), or file:FOLDS, such as file:RUN/folds.json. "
         "Default: as the corpus suggests.",
-        show_default=False,
     ),
 ]
 Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]
 Fold = Annotated[str, typer.Option("--fold", help="The fold that is the test part, counted from 1; or all.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.")]
-Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed on.", show_default=True)
-]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed on.")]
 Presets = Annotated[
     list[str] | None,
     typer.Option("-m", "--model", help="Preset, such as acoustic-lld; repeat for more, or all: a folder each."),

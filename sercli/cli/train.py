@@ -101,9 +101,6 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
     if not quiet:
         validation.show({out: info.name}, seeds)
     side, text = ("-l", ' --text "..."') if info.modality == "linguistic" else ("-a", "")
-    if made.crossed:
-        render.note(f"Next: ser evaluate {side} {out}")
-    else:
-        render.note(
-            f"Kept epoch {info.best_epoch}. Next: ser evaluate {side} {out}, or ser predict CLIP --model {out}{text}"
-        )
+    following = f"Next: ser evaluate {side} {out}"
+    kept = f"Kept epoch {info.best_epoch}. {following}, or ser predict CLIP --model {out}{text}"
+    render.note(following if made.crossed else kept)

@@ -16,7 +16,7 @@ class Clip:
 
     id: str
     path: str  # below the root
-    match: re.Match[str]  # of the corpus' pattern
+    part: dict[str, str]  # what each group of the corpus' pattern matches
 
 
 def own_name(match: re.Match[str]) -> str:
@@ -59,4 +59,4 @@ def find_clips(
         raise not_this_corpus(root, corpus, f"clips called like {example}")
     chosen = yield from one_each(fits, key=lambda path: identify(fits[path]))
     for id_, path in chosen.items():
-        yield make(Clip(id_, path, fits[path]))
+        yield make(Clip(id_, path, fits[path].groupdict()))

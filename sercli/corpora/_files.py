@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from sercli._system.files import visible_names, walk
@@ -128,8 +129,6 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 
 def _decode_line(raw: bytes) -> str:
     for encoding in ("utf-8", "cp1252"):
-        try:
+        with suppress(UnicodeDecodeError):
             return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
     return raw.decode("latin-1")  # five bytes are undefined in Windows-1252; none is here

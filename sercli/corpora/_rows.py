@@ -57,16 +57,14 @@ def need_columns(names: Collection[str], columns: Iterable[str], source: str) ->
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     # strict: otherwise a quote that never closes would silently swallow the rest of the file
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise SerError(f"{source}:{line}: {error}; inside quotes, write a quote twice.") from None
-        if any(cell.strip() for cell in cells):
-            yield line, [cell.strip() for cell in cells]
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield line, [cell.strip() for cell in cells]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise SerError(f"{source}:{line}: {error}; inside quotes, write a quote twice.") from None
 
 
 def shown(text: str, limit: int = 60) -> str:

@@ -63,15 +63,14 @@ def _read_sexes(root: Path) -> Generator[Remark, None, dict[str, str]]:
 
 
 def _utterance(sexes: dict[str, str], clip: Clip) -> Utterance:
-    part = clip.match.groupdict()
-    attributes = {"sex": sexes.get(part["actor"]), "level": _LEVELS.get(part["level"])}
+    attributes = {"sex": sexes.get(clip.part["actor"]), "level": _LEVELS.get(clip.part["level"])}
     return Utterance(
         id=clip.id,
         corpus="cremad",
-        label=_EMOTIONS[part["emotion"]],
-        speaker=part["actor"],
-        prompt=part["sentence"],
+        label=_EMOTIONS[clip.part["emotion"]],
+        speaker=clip.part["actor"],
+        prompt=clip.part["sentence"],
         audio=clip.path,
-        transcripts={"human": _SENTENCES[part["sentence"]]},
+        transcripts={"human": _SENTENCES[clip.part["sentence"]]},
         attributes={name: value for name, value in attributes.items() if value},
     )

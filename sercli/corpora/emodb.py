@@ -43,15 +43,14 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
 
 
 def _utterance(clip: Clip) -> Utterance:
-    part = clip.match.groupdict()
-    sentence = _SENTENCES.get(part["text"])
+    sentence = _SENTENCES.get(clip.part["text"])
     return Utterance(
         id=clip.id,
         corpus="emodb",
-        label=_EMOTIONS[part["emotion"]],
-        speaker=part["speaker"],
-        prompt=part["text"],
+        label=_EMOTIONS[clip.part["emotion"]],
+        speaker=clip.part["speaker"],
+        prompt=clip.part["text"],
         audio=clip.path,
         transcripts={"human": sentence} if sentence else {},
-        attributes={"sex": "female" if part["speaker"] in _WOMEN else "male", "version": part["version"]},
+        attributes={"sex": "female" if clip.part["speaker"] in _WOMEN else "male", "version": clip.part["version"]},
     )

@@ -41,22 +41,21 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
 
 
 def _utterance(clip: Clip) -> Utterance | Remark:
-    part = clip.match.groupdict()
-    if part["channel"] != "01":
+    if clip.part["channel"] != "01":
         return Remark("skipped", clip.path, "sung, not spoken")
-    if part["modality"] == "02":
+    if clip.part["modality"] == "02":
         return Remark("skipped", clip.path, "film without sound")
     return Utterance(
         id=clip.id,
         corpus="ravdess",
-        label=_EMOTIONS[part["emotion"]],
-        speaker=f"Actor_{part['actor']}",
-        prompt=part["statement"],
+        label=_EMOTIONS[clip.part["emotion"]],
+        speaker=f"Actor_{clip.part['actor']}",
+        prompt=clip.part["statement"],
         audio=clip.path,
-        transcripts={"human": _STATEMENTS[part["statement"]]},
+        transcripts={"human": _STATEMENTS[clip.part["statement"]]},
         attributes={
-            "sex": "female" if int(part["actor"]) % 2 == 0 else "male",
-            "intensity": _INTENSITIES[part["intensity"]],
-            "repetition": int(part["repetition"]),
+            "sex": "female" if int(clip.part["actor"]) % 2 == 0 else "male",
+            "intensity": _INTENSITIES[clip.part["intensity"]],
+            "repetition": int(clip.part["repetition"]),
         },
     )

@@ -29,14 +29,13 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
 
 
 def _utterance(clip: Clip) -> Utterance:
-    part = clip.match.groupdict()
     # The release does not say which neutral sentences repeat those of one emotion, so only the common ones are shared.
-    prompt = part["number"] if part["number"] in _COMMON else part["emotion"] + part["number"]
+    prompt = clip.part["number"] if clip.part["number"] in _COMMON else clip.part["emotion"] + clip.part["number"]
     return Utterance(
         id=clip.id,
         corpus="savee",
-        label=_EMOTIONS[part["emotion"]],
-        speaker=part["speaker"],
+        label=_EMOTIONS[clip.part["emotion"]],
+        speaker=clip.part["speaker"],
         prompt=prompt,
         audio=clip.path,
         attributes={"sex": "male"},

@@ -8,7 +8,7 @@ label and a path or a text. Other columns are kept as attributes.
 import json
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sercli.corpora._files import lines_of, list_folder, read_text
@@ -40,8 +40,6 @@ _COLUMNS = ("path", "label", "speaker", "session", "prompt", "text", "sex", "par
 _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
-_Row = tuple[int, dict[str, str], dict[str, object]]  # its first line, then by name filled cells and attributes
-
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
     """Yield the rows of a table, in their order.
@@ -56,13 +54,15 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     text = yield from read_text(path)
     if "\0" in text:
         raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
-    rows = _read_jsonl(text, path) if path.suffix.lower() in (".jsonl", ".ndjson") else _read_delimited(text, path)
+    is_json = path.suffix.lower() in (".jsonl", ".ndjson")
     lines: dict[str, int] = {}
-    for line, cells, attributes in rows:
+    for line, row in _read_jsonl(text, path) if is_json else _read_delimited(text, path):
+        source = f"{path}:{line}"
+        cells, attributes = _divide(row, source, source if is_json else f"{path}:1")
         utterance = _utterance(cells, attributes, line, path)
         if utterance.id in lines:
             used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
-            raise SerError(f"{path}:{line}: {used}, too; give each row its own id.")
+            raise SerError(f"{source}: {used}, too; give each row its own id.")
         lines[utterance.id] = line
         yield utterance
     if not lines:
@@ -84,17 +84,14 @@ def _find_table(root: Path) -> Path:
     return root / found[0]
 
 
-def _read_delimited(text: str, path: Path) -> Iterator[_Row]:
+def _read_delimited(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
     first = text.partition("\n")[0]
     semicolons = ";" in first and "," not in first  # written by spreadsheets where the comma is the decimal sign
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if semicolons else ","
-    for line, row in read_rows(text, str(path), delimiter=delimiter):
-        cells = {_column(name): cell for name, cell in row.items()}
-        _need_columns(cells, f"{path}:1")
-        yield line, *_divide(cells, f"{path}:{line}")
+    yield from read_rows(text, str(path), delimiter=delimiter)
 
 
-def _read_jsonl(text: str, path: Path) -> Iterator[_Row]:
+def _read_jsonl(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
     for line, content in lines_of(text):
         if not content.strip():
             continue
@@ -105,11 +102,7 @@ def _read_jsonl(text: str, path: Path) -> Iterator[_Row]:
             raise SerError(f"{path}:{line}: not JSON: {error}.") from None
         if not isinstance(row, dict):
             raise SerError(f'{path}:{line}: each line must be an object like {{"path": ..., "label": ...}}.')
-        cells = {_column(name): value for name, value in row.items()}
-        if len(cells) < len(row):
-            raise SerError(f"{path}:{line}: two keys differ only in upper and lower case.")
-        _need_columns(cells, f"{path}:{line}")
-        yield line, *_divide(cells, f"{path}:{line}")
+        yield line, row
 
 
 def _refuse_constant(name: str) -> None:
@@ -122,13 +115,19 @@ def _column(name: str) -> str:
     return plain if plain in _COLUMNS else name.strip()
 
 
-def _need_columns(cells: Collection[str], source: str) -> None:
-    need_columns(cells, ("label",) if "text" in cells else ("label", "path"), source)
+def _divide(row: Mapping[str, object], source: str, header: str) -> tuple[dict[str, str], dict[str, object]]:
+    """Return the filled cells of the columns as text, and those of other columns, the attributes, as they are.
 
-
-def _divide(row: Mapping[str, object], source: str) -> tuple[dict[str, str], dict[str, object]]:
-    """Return the filled cells of the columns as text, and those of other columns, the attributes, as they are."""
-    filled = {name: value for name, value in row.items() if value not in (None, "")}
+    Args:
+        row: its cells by column.
+        source: file and line of the row, for errors.
+        header: file and line that name the columns, for errors.
+    """
+    named = {_column(name): value for name, value in row.items()}
+    if len(named) < len(row):
+        raise SerError(f"{source}: two keys differ only in upper and lower case.")
+    need_columns(named, ("label",) if "text" in named else ("label", "path"), header)
+    filled = {name: value for name, value in named.items() if value not in (None, "")}
     cells = {name: _cell(name, value, source) for name, value in filled.items() if name in _COLUMNS}
     return cells, {name: value for name, value in filled.items() if name and name not in _COLUMNS}
 

@@ -33,14 +33,13 @@ def feature_configs(
     classes = {name: plugins.feature(name).Config for name, _ in chosen}
     fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
     sections = config.parse_sets(sets)
-    for section in sections:
-        if section not in ("feature", "asr"):
-            taken = "feature.KEY=VALUE and asr.KEY=VALUE"
-            raise ConfigError(f"--set {section}.… does nothing in `ser prepare`, which takes {taken}.")
+    for section in sorted(sections.keys() - {"feature", "asr"}):
+        taken = "feature.KEY=VALUE and asr.KEY=VALUE"
+        raise ConfigError(f"--set {section}.… does nothing in `ser prepare`, which takes {taken}.")
     values = sections.get("feature", {})
-    for key in values:
-        if not any(key in known for known in fields.values()):
-            raise ConfigError(config.no_such_setting("feature", key, set().union(*fields.values())))
+    known = set().union(*fields.values())
+    for key in sorted(values.keys() - known):
+        raise ConfigError(config.no_such_setting("feature", key, known))
     specs = []
     for name, own in chosen:
         given = {key: value for key, value in values.items() if key in fields[name]}

@@ -229,32 +229,24 @@ def finish(
     if any(remark.reason == scan.UNREADABLE for remark in summary.remarks):  # it is tried again
         made_from = None
     doing = dataset.manifest.sha256
-    make = partial(_make, dataset, computed, jobs, device, progress, made_from, summary)
+    fill = partial(feature_cache.fill, dataset, computed, jobs=jobs, device=device, progress=progress)
+
+    def make() -> None:
+        """Write the manifest, compute what is missing of the features, then write which there are and the summary."""
+        sweep(dataset.folder)
+        manifest.save(dataset)
+        fill()
+        manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in computed))))
+        if made_from is not None:
+            fingerprint.save_summary(dataset.folder, made_from, summary)
+
     try:
         with locks.alone(dataset.folder, _LOCK, doing=doing):
             make()
     except locks.HeldError:
         if locks.doing_there(dataset.folder, _LOCK) != doing:
             raise
-        feature_cache.fill(dataset, computed, jobs=jobs, device=device, progress=progress)
+        fill()
         with locks.alone(dataset.folder, _LOCK, doing=doing, wait=True):  # to complete what the other lost
             make()
     return replace(prepared, summary=summary)
-
-
-def _make(
-    dataset: Dataset,
-    specs: FeatureSpecs,
-    jobs: int,
-    device: str,
-    progress: ProgressFactory,
-    made_from: Fingerprint | None,
-    summary: Summary,
-) -> None:
-    """Write the manifest, compute what is missing of the features, then write which there are and the summary."""
-    sweep(dataset.folder)
-    manifest.save(dataset)
-    feature_cache.fill(dataset, specs, jobs=jobs, device=device, progress=progress)
-    manifest.save(replace(dataset, info=replace(dataset.info, features=tuple(name for name, _ in specs))))
-    if made_from is not None:
-        fingerprint.save_summary(dataset.folder, made_from, summary)

@@ -8,7 +8,7 @@ it stopped. A line names the audio that it was made from: the transcript of a re
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -266,12 +266,7 @@ def _loaded(make: _Make, engine_config: PluginConfig, device: str) -> _Transcrib
 def _read(path: Path) -> Iterator[_Line]:
     """Yield the lines of a file without the damaged ones, which are made again."""
     decoder = msgspec.json.Decoder(_Line)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return
+    content = path.read_bytes() if path.exists() else b""
     for line in content.split(b"\n"):
-        try:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue
