@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,24 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
     finally:
         with suppress(OSError):  # the disk may fail again
             temporary.unlink()
+
+
+def refuse_others(folder: Path, own: Set[str], what: str) -> None:
+    """Refuse to write to a folder that holds other files and none of those that ser writes there.
+
+    Args:
+        folder: the value of --out; it need not exist.
+        own: names of files of which one shows that the folder is the right one.
+        what: what the folder may hold, such as "a study".
+
+    Raises:
+        SerError: it is such a folder, or a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SerError(f"{folder} is not a folder; choose another --out.")
+    names = visible_names(folder)
+    if names and not names & own:
+        raise SerError(f"{folder} holds something else than {what}; choose another --out.")
 
 
 def refuse_links_out(folder: Path) -> None:

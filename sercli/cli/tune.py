@@ -1,12 +1,10 @@
 """`ser tune`: search the hyperparameters of a preset on train and validation part."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sercli.cli import options
-from sercli.errors import SerError
 
 _SHOWN = 10  # trials in the table, the best first
 
@@ -36,6 +34,7 @@ def tune(
 
     With --fold all each fold has a study of its own, which never sees the test part of that fold.
     """
+    from sercli._system.files import refuse_others
     from sercli.cli import render
     from sercli.training.setup import make_setup
 
@@ -51,7 +50,7 @@ def tune(
     )
     folders = [out / f"fold-{parts.fold}" if made.crossed else out for parts in made.folds]
     for folder in folders:
-        _check_out(folder)
+        refuse_others(folder, {"study.db", "best.json", "trials.png"}, "a study")
     for start, parts, folder in zip(made.configs, made.folds, folders, strict=True):
         search = tuning.search_of(
             made.dataset, start, parts, seed=seed, device=device, given=given, nested=made.crossed
@@ -76,12 +75,3 @@ def tune(
             render.note(f"importance of each parameter: {shares}")
     best, every = (out, " --fold all") if made.crossed else (out / "best.json", "")
     render.note(f"Next: ser train -m {made.name} --config {best} --data {data}{every} --out RUN")
-
-
-def _check_out(out: Path) -> None:
-    """Refuse to put a study among other things, such as a dataset; other files may be beside its own."""
-    from sercli._system.files import visible_names
-
-    names = visible_names(out)
-    if (out.exists() and not out.is_dir()) or (names and not names & {"study.db", "best.json", "trials.png"}):
-        raise SerError(f"{out} holds something else than a study; choose another --out.")

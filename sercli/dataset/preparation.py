@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sercli import config, plugins
 from sercli._system import locks, processes
-from sercli._system.files import odd_name, sweep, visible_names
+from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
 from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, manifest, scan
 from sercli.dataset.feature_specs import FeatureSpecs
@@ -132,11 +132,7 @@ def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
 
 def _check_out(out: Path, corpus: str, label_set: str) -> None:
     """Refuse a folder that holds anything but a dataset, finished or not, of this corpus and these labels."""
-    if out.exists() and not out.is_dir():
-        raise SerError(f"{out} is not a folder; choose another --out.")
-    names = visible_names(out)
-    if names and not names & {"dataset.json", "manifest.jsonl", audio_index.NAME}:
-        raise SerError(f"{out} holds other files than a prepared dataset; choose another --out.")
+    refuse_others(out, {"dataset.json", "manifest.jsonl", audio_index.NAME}, "a prepared dataset")
     try:
         old = manifest.load_info(out)
     except SerError:  # none yet, or a damaged or old one, which is made again
