@@ -36,7 +36,7 @@ def scan(
         the utterances that can be used, and a remark for each recording or stretch that cannot.
     """
     names = sorted({u.audio for u in utterances if u.audio is not None})
-    signatures = {name: audio_index.size_and_time(os.path.join(base, name)) for name in names}  # noqa: PTH118 - thousands of them
+    signatures = {name: audio_index.size_and_time(os.path.join(base, name)) for name in names}  # noqa: PTH118
     before = list(audio_index.load(out))
     index = {one.path: one for one in before if signatures.get(one.path) == (one.size, one.mtime_ns)}
     new = [name for name in names if name not in index]

@@ -116,11 +116,8 @@ def _deal(
         raise SerError(f"{n} folds are more than the {len(names)} {group_by}s; give --folds {len(names)} or fewer.")
     if n == len(names):
         return [{name} for name in names]
-    folds: list[set[str]] = [set() for _ in range(n)]
     by_sex = sorted(names, key=lambda name: sexes[name])
-    for position, name in enumerate(by_sex):
-        folds[position % n].add(name)
-    return folds
+    return [set(by_sex[start::n]) for start in range(n)]
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:
