@@ -57,18 +57,18 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}
-    edges_s, sound = _of_sound(members["acoustic"], question) if "acoustic" in members else (np.zeros(1), None)
+    edges_s, audio = _of_audio(members["acoustic"], question) if "acoustic" in members else (np.zeros(1), None)
     reads = text and "linguistic" in members
     words = question.words if reads else ()
     return Explanation(
-        answer=likeliest,
+        predicted=likeliest,
         probs=_probs(system, prediction),
         signal=signal,
         rate_hz=SAMPLE_RATE_HZ,
         start_s=prediction.start_s,
-        sound=sound,
+        audio=audio,
         edges_s=prediction.start_s + edges_s,
-        language=_of_words(members["linguistic"], question) if reads else None,
+        text=_of_text(members["linguistic"], question) if reads else None,
         words=words,
         spans_s=spans(words, prediction.words),
         asr_confidence=prediction.asr_confidence,
@@ -108,7 +108,7 @@ class _Question:
 
     utterance: Utterance
     rows: SegmentFeatures
-    answer: str
+    predicted: str
     length_s: float
     by: Kind | None
 
@@ -120,12 +120,12 @@ class _Question:
 def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
     """What each of those said that were asked."""
     if not isinstance(system, Ensemble):
-        return {"words" if system.info.modality == "linguistic" else "sound": prediction.probabilities}
-    own = {name: probs for name, probs in (("sound", prediction.audio_only), ("words", prediction.text_only)) if probs}
+        return {"text" if system.info.modality == "linguistic" else "audio": prediction.probabilities}
+    own = {name: probs for name, probs in (("audio", prediction.audio_only), ("text", prediction.text_only)) if probs}
     return {**own, "together": prediction.probabilities} if len(own) > 1 else own
 
 
-def _of_sound(member: Model, question: _Question) -> tuple[Array, Weighing]:
+def _of_audio(member: Model, question: _Question) -> tuple[Array, Weighing]:
     """Edges in seconds from the utterance's beginning (n + 1,), and the weights between them (n,)."""
     weights = _attention(member, question)
     if weights is None:
@@ -136,7 +136,7 @@ def _of_sound(member: Model, question: _Question) -> tuple[Array, Weighing]:
     return np.minimum(edges[: shown.sum() + 1], question.length_s), Weighing("attention", weights[shown])
 
 
-def _of_words(member: Model, question: _Question) -> Weighing:
+def _of_text(member: Model, question: _Question) -> Weighing:
     """(n,) a weight for each word."""
     plugin = plugins.feature(member.spec.feature)
     weights = _attention(member, question) if isinstance(plugin, plugins.HasWordPlaces) else None
@@ -190,7 +190,7 @@ class _Variants:
 
 def _falls(member: Model, question: _Question, variants: _Variants) -> Array:
     """(n,) by how much the probability of the answer falls in each variant."""
-    place = member.labels.index(question.answer)
+    place = member.labels.index(question.predicted)
     whole = member.predict([question.utterance], question.rows).probs[0, place]
     batches = [variants.utterances[n : n + _BATCH] for n in range(0, len(variants.utterances), _BATCH)]
     left = np.concatenate([member.predict(batch, variants.rows).probs[:, place] for batch in batches])
