@@ -185,6 +185,6 @@ def _draw_bars(axes: Axes, explanation: Explanation) -> None:
     axes.tick_params(left=False)
     axes.spines["bottom"].set_visible(False)
     axes.legend(
-        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=9, handlelength=0.9,
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=9, handlelength=0.9,
         handletextpad=0.4, columnspacing=1.0,
     )  # fmt: skip

@@ -120,7 +120,6 @@ def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], 
 def _draw_bands(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, str], inches_per_s: float) -> None:
     """One column for each utterance: its answer at the bottom, by name where there is room, the others above it."""
     axes.grid(axis="y", color="#E5E5E5")
-    axes.set_axisbelow(True)
     for p in predictions:
         left, width, height = p.start_s, p.end_s - p.start_s, 0.0
         if p.probabilities:
@@ -187,6 +186,4 @@ def _name_emotions(figure: Figure, predictions: Sequence[Prediction], colours: M
     patches = [Patch(color=colours[label], label=f"{label} {s / total:.0%}") for label, s in shown.items()]
     figure.suptitle(name, fontsize=11, x=0.02, ha="left")
     if patches:
-        figure.legend(
-            handles=patches, frameon=False, loc="outside upper right", ncols=min(len(patches), _LEGEND), fontsize=9
-        )
+        figure.legend(handles=patches, loc="outside upper right", ncols=min(len(patches), _LEGEND), fontsize=9)
