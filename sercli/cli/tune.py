@@ -67,9 +67,7 @@ def tune(
             )
         in_order = sorted(outcome.trials, key=lambda trial: trial.number)
         trials_picture([t.value for t in in_order], [t.state.name for t in in_order], folder / "trials.png")
-        render.trials_table(
-            [{"value": t.value, "state": t.state.name.lower(), "params": t.params} for t in outcome.trials[:_SHOWN]]
-        )
+        render.trials_table(outcome.trials[:_SHOWN])
         if outcome.importances:
             shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
             render.note(f"importance of each parameter: {shares}")

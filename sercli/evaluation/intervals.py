@@ -40,7 +40,6 @@ def grouping(utterances: Sequence[Utterance], prefer: str = "speaker") -> tuple[
     Returns:
         "speaker" | "dialogue" | "session" | "utterance", and (N,) names.
     """
-    assert prefer in ("speaker", "session"), prefer
     found = {
         "speaker": [u.speaker for u in utterances],
         "dialogue": [u.attributes.get("dialogue", u.attributes.get("dialog")) for u in utterances],
@@ -103,12 +102,9 @@ def differences(systems: Sequence[tuple[PooledPredictions, Resampled]]) -> tuple
     """The difference of each two systems on the same utterances, in the order of the systems.
 
     Args:
-        systems: predictions with what `resample` made of them on the same groups.
+        systems: predictions with what `resample` made of them on the same groups; the highest UA first.
     """
-    pairs = [
-        (one, other) if one[1].values["ua"].mean() >= other[1].values["ua"].mean() else (other, one)
-        for one, other in combinations(systems, 2)
-    ]
+    pairs = list(combinations(systems, 2))
     p_ua = [_two_sided(first.draws["ua"] - second.draws["ua"]) for (_, first), (_, second) in pairs]
     return tuple(
         Difference(

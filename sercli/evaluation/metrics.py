@@ -12,9 +12,6 @@ from sercli.types import Array, Predictions, Report
 METRICS = ("wa", "ua", "macro_f1", "weighted_f1")
 """The averages over classes that every table shows, as fields of a report are called."""
 
-N_BINS = 15
-"""Bins of confidence for the calibration error."""
-
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     """The confusion matrix.
@@ -96,29 +93,8 @@ def uar(truth_index: Array, predicted_index: Array, n_labels: int) -> float:
     0.75
     """
     assert len(truth_index) > 0, "no utterance to score"
-    occurs = np.bincount(truth_index, minlength=n_labels)
-    right = np.bincount(truth_index[truth_index == predicted_index], minlength=n_labels)
-    return float(np.mean(right[occurs > 0] / occurs[occurs > 0]))
-
-
-def calibration_error(probs: Array, truth_index: Array, n_bins: int = N_BINS) -> float:
-    """Expected calibration error: the mean distance between confidence and accuracy over bins of confidence.
-
-    Source: Guo et al. 2017, "On calibration of modern neural networks"; bins of equal width.
-
-    Args:
-        probs: (N, K), N at least 1.
-        truth_index: (N,) classes.
-        n_bins: over (0, 1].
-
-    >>> round(calibration_error(np.array([[0.8, 0.2], [0.8, 0.2]]), np.array([0, 1])), 3)
-    0.3
-    """
-    confidence = probs.max(axis=1)
-    right = probs.argmax(axis=1) == truth_index
-    bins = np.ceil(confidence * n_bins).astype(np.int64)
-    gaps = np.bincount(bins, weights=right - confidence)
-    return float(np.abs(gaps).sum() / len(probs))
+    counts = count_pairs(truth_index, predicted_index, n_labels)
+    return float(averages(counts.sum(axis=1), counts.sum(axis=0), counts.diagonal())["ua"])
 
 
 def baselines(

@@ -20,15 +20,15 @@ _N_NAMED = 3  # names in a warning
 class TrainPart:
     """The content of train_part.json."""
 
-    recordings: tuple[str, ...]  # digests of audio files, or of transcripts where there is no audio
-    speakers: tuple[str, ...]  # corpus/speaker
+    recordings: frozenset[str]  # digests of audio files, or of transcripts where there is no audio
+    speakers: frozenset[str]  # corpus/speaker
 
 
 def write_train_part(folder: Path, utterances: Sequence[Utterance]) -> None:
     """Write into a run directory which recordings and speakers it was trained on."""
     recordings = {key for u in utterances if (key := _recording(u))}
     speakers = {key for u in utterances if (key := _speaker(u))}
-    write_json(folder / _FILE, TrainPart(tuple(sorted(recordings)), tuple(sorted(speakers))))
+    write_json(folder / _FILE, {"recordings": sorted(recordings), "speakers": sorted(speakers)})
 
 
 def read_train_part(folder: Path) -> TrainPart | None:
@@ -66,9 +66,8 @@ class SeenUtterances:
 def find_seen(utterances: Sequence[Utterance], parts: Sequence[TrainPart]) -> SeenUtterances:
     """The utterances whose recording, by its digest, or speaker is in one of the train parts."""
     trained = _union(parts)
-    digests, trained_speakers = set(trained.recordings), set(trained.speakers)
-    by_recording = [(digest, u.id) for u in utterances if (digest := _recording(u)) in digests]
-    by_speaker = [(speaker, u.id) for u in utterances if (speaker := _speaker(u)) in trained_speakers]
+    by_recording = [(digest, u.id) for u in utterances if (digest := _recording(u)) in trained.recordings]
+    by_speaker = [(speaker, u.id) for u in utterances if (speaker := _speaker(u)) in trained.speakers]
     return SeenUtterances(
         frozenset(name for _, name in [*by_recording, *by_speaker]),
         tuple(dict(reversed(by_recording)).values())[::-1],
@@ -94,8 +93,8 @@ def _speaker(utterance: Utterance) -> str | None:
 
 
 def _union(parts: Sequence[TrainPart]) -> TrainPart:
-    recordings = {key for part in parts for key in part.recordings}
-    return TrainPart(tuple(recordings), tuple({key for part in parts for key in part.speakers}))
+    recordings, speakers = ([part.recordings for part in parts], [part.speakers for part in parts])
+    return TrainPart(frozenset().union(*recordings), frozenset().union(*speakers))
 
 
 def _read(path: Path) -> TrainPart:

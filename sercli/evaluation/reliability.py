@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sercli.evaluation.metrics import N_BINS, calibration_error
 from sercli.evaluation.results import Bin, Calibration
 from sercli.types import Array
 
+_N_BINS = 15  # of confidence, of equal width
 _SMALLEST = 1e-15  # smaller probabilities are rounding: none makes the likelihood infinite
 _N_POINTS = 100  # of a risk-coverage curve
 
@@ -13,8 +13,10 @@ _N_POINTS = 100  # of a risk-coverage curve
 def calibration(probs: Array, truth_index: Array) -> Calibration:
     """ECE, NLL and Brier score.
 
-    Source: Brier 1950, "Verification of forecasts expressed in terms of probability", his original form over all
-    classes, from 0 to 2.
+    The expected calibration error is the mean distance between confidence and accuracy over the bins of confidence.
+
+    Sources: Guo et al. 2017, "On calibration of modern neural networks"; Brier 1950, "Verification of forecasts
+    expressed in terms of probability", his original form over all classes, from 0 to 2.
 
     Args:
         probs: (N, K), N at least 1.
@@ -26,7 +28,7 @@ def calibration(probs: Array, truth_index: Array) -> Calibration:
     of_truth = probs[np.arange(len(probs)), truth_index]
     squares = (probs**2).sum(axis=1) - 2 * of_truth + 1
     return Calibration(
-        ece=calibration_error(probs, truth_index),
+        ece=sum(b.n * abs(b.accuracy - b.confidence) for b in bins(probs, truth_index)) / len(probs),
         nll=float(-np.log(np.clip(of_truth, _SMALLEST, 1)).mean()),
         brier=float(squares.mean()),
     )
@@ -40,7 +42,7 @@ def bins(probs: Array, truth_index: Array) -> tuple[Bin, ...]:
         truth_index: (N,) classes.
     """
     confidence, right = _confidence(probs, truth_index)
-    place = np.ceil(confidence * N_BINS)
+    place = np.ceil(confidence * _N_BINS)
     return tuple(
         Bin(float(confidence[place == p].mean()), float(right[place == p].mean()), int((place == p).sum()))
         for p in np.unique(place)
@@ -64,9 +66,8 @@ def risk_coverage(probs: Array, truth_index: Array) -> tuple[tuple[float, float]
     confidence, right = _confidence(probs, truth_index)
     order = np.argsort(-confidence, kind="stable")
     n_wrong = np.cumsum(~right[order])
-    ends = (
-        np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)) + 1
-    )  # how many predictions each threshold keeps
+    # how many predictions each threshold keeps
+    ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)) + 1
     targets = np.ceil(np.arange(1, _N_POINTS + 1) / _N_POINTS * len(order) - 1e-9)
     kept = np.unique(ends[np.searchsorted(ends, targets)])
     return tuple((int(n) / len(order), int(n_wrong[n - 1]) / int(n)) for n in kept)

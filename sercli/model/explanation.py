@@ -1,4 +1,4 @@
-"""What an answer may rest on, as the picture of `ser predict --explain` shows it: dataclasses alone."""
+"""What a prediction may depend on, for the picture of `ser predict --explain`: dataclasses alone."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +10,14 @@ Kind = Literal["attention", "occlusion"]
 
 @dataclass(frozen=True)
 class Weighing:
-    """How much each piece counted of what one model read.
+    """The weight of each piece of one model's input.
 
-    Attention is how a network shares out its reading: weights that sum to 1. That it looked somewhere does not mean
-    that its answer rests on it (Jain and Wallace 2019, "Attention is not explanation").
+    Attention is how a network distributes its attention: weights that sum to 1. High attention does not mean that the
+    prediction depends on it (Jain and Wallace 2019, "Attention is not explanation").
 
-    Occlusion is what taking a piece away does: by how much the answer's probability falls without it, below 0 where it
-    rises. That is what the answer rests on, piece by piece; what several pieces say alike, or only together, does not
-    show.
+    Occlusion is the effect of removing a piece: by how much the probability of the predicted class falls without it,
+    below 0 where it rises. The prediction depends on these pieces one by one; occlusion does not show what several
+    pieces say alike, or only together.
     """
 
     kind: Kind
@@ -26,16 +26,21 @@ class Weighing:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One utterance's answer with what each model made of the pieces that it read. Times are those of the recording."""
+    """The prediction for one utterance, with the weight of each piece that a model read. Times are the recording's."""
 
-    answer: str  # the likeliest class, whose probability occlusion follows
-    probs: dict[str, dict[str, float]]  # of "sound", "words" and "together" those that were asked; each sums to 1
+    predicted: str  # the most probable class, whose probability occlusion follows
+    probs: dict[str, dict[str, float]]  # by "audio", "text" and "together" as far as there are some; each sums to 1
     signal: Array  # (n_samples,) of the utterance
     rate_hz: int
-    start_s: float  # where the utterance begins
-    sound: Weighing | None  # None: sound was not read
-    edges_s: Array  # (n + 1,) where the pieces of the sound begin, and where the last one ends
-    language: Weighing | None  # None: words were not read
-    words: tuple[str, ...]  # (n,) its pieces
-    spans_s: tuple[tuple[float, float], ...]  # (n,) from when to when each word is spoken; empty where nobody knows
-    asr_confidence: float | None  # in [0, 1]: how surely the words were heard; None: they were given
+    start_s: float  # of the utterance
+    audio: Weighing | None  # None: no model reads audio
+    edges_s: Array  # (n + 1,) start of each piece of the audio, and the end of the last one
+    text: Weighing | None  # None: no model reads text, or there is none
+    words: tuple[str, ...]  # (n,) the pieces of the text
+    spans_s: tuple[tuple[float, float], ...]  # (n,) start and end of each word; empty where they are unknown
+    asr_confidence: float | None  # in [0, 1]; None: the text was given
+
+    @property
+    def length_s(self) -> float:
+        """Length of the utterance."""
+        return len(self.signal) / self.rate_hz

@@ -62,12 +62,10 @@ def _mask(size: int, fraction: float, generator: np.random.Generator) -> slice:
 def _shifted(features: Array, by: int) -> Array:
     """(T, F) moved along F; the value at the edge fills the gap."""
     columns = np.clip(np.arange(features.shape[1]) - by, 0, features.shape[1] - 1)
-    moved: Array = features[:, columns]
-    return moved
+    return features.take(columns, axis=1)
 
 
 def _stretched(features: Array, factor: float) -> Array:
     """(T, F) with another tempo, from the nearest frame at each new time."""
     n = max(1, round(len(features) * factor))
-    changed: Array = features[np.minimum((np.arange(n) / factor).astype(np.int64), len(features) - 1)]
-    return changed
+    return features.take(np.minimum((np.arange(n) / factor).astype(np.int64), len(features) - 1), axis=0)

@@ -4,9 +4,7 @@ RUN/run.json and RUN/folds.json describe the whole; RUN/fold-1/seed-0 and so on 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -138,27 +136,13 @@ def _run(info: RunInfo, cv: CrossValidation, out: Path, work: Callable[[FoldRun]
             on_run(fold_run, one)
         else:
             left.append(fold_run)
-    _do(left, work, min(cv.jobs, len(left)), on_run)
+    jobs = min(cv.jobs, len(left))
+    with _one_thread(), closing(processes.mapped(work, left, jobs, killed=experiment.KILLED)) as finished:
+        for fold_run, one in zip(left, finished, strict=True):
+            on_run(fold_run, one)
     info = replace(info, status="finished")
     runs.write_info(out, info)
     return info
-
-
-def _do(fold_runs: Sequence[FoldRun], work: Callable[[FoldRun], RunInfo], jobs: int, on_run: OnRun) -> None:
-    if jobs <= 1:
-        with _one_thread():
-            for fold_run in fold_runs:
-                on_run(fold_run, work(fold_run))
-        return
-    try:
-        with processes.pool(jobs) as pool:
-            waiting = {pool.submit(work, fold_run): fold_run for fold_run in fold_runs}
-            for done in as_completed(waiting):
-                on_run(waiting[done], done.result())
-    except BrokenProcessPool:
-        raise SerError(
-            "A process was killed, perhaps for lack of memory; give fewer --jobs. The same command goes on from here."
-        ) from None
 
 
 def _train_one(cv: CrossValidation, configs: tuple[ExperimentConfig, ...], fold_run: FoldRun) -> RunInfo:

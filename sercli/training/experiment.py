@@ -18,6 +18,7 @@ from sercli._system.files import write_atomic
 from sercli.dataset import extraction
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
+from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
@@ -29,6 +30,9 @@ from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training.trainer import Trainer
 from sercli.types import HUMAN, Array, EpochResult, Split, Utterance
+
+KILLED = "A process was killed, perhaps for lack of memory; give fewer --jobs. The same command goes on from here."
+"""The error message of commands that can be resumed."""
 
 OnEpoch = Callable[[EpochResult, bool], None]
 """Called after each epoch with its result and whether its weights are the ones to keep so far."""
@@ -151,7 +155,7 @@ def split_settings(split: Split) -> SplitSettings:
 
 def classes(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
     """(N,) int64: the class of each utterance as its position among the labels of the dataset."""
-    return np.array([dataset.info.labels.index(u.label) for u in utterances], np.int64)
+    return class_numbers([u.label for u in utterances], dataset.info.labels)
 
 
 def make_trainer(

@@ -2,16 +2,15 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
 import optuna
 import sqlalchemy.exc  # Optuna uses it for databases and does not wrap its errors
-from optuna.study import MaxTrialsCallback
 from optuna.trial import BaseTrial, FrozenTrial, Trial, TrialState
 
 from sercli import config, plugins
@@ -33,7 +32,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials and errors are show
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _HEARTBEAT_S = 60
-_POLL_S = 1.0  # how often trials of other processes are looked for
 
 OnTrial = Callable[[FrozenTrial], None]
 """Called with each trial that ends."""
@@ -135,10 +133,13 @@ def tune(
     for own in search.config.feature_configs:
         provider(search.dataset.select(search.train_ids), search.config.model.feature, own)
     with _storage_errors(url):
-        if jobs == 1:
-            _work(study, search, n_trials, provider, on_trial)
-        else:
-            _work_together(study, search, url, n_trials, jobs, on_trial)
+        n_left = max(0, n_trials - len(_counted(study)))
+    jobs = min(jobs, n_left)
+    run = partial(_run_trial, search, url, n_trials, provider if jobs < 2 else None)
+    with closing(processes.mapped(run, range(n_left), jobs, killed=experiment.KILLED)) as trials:
+        for trial in chain.from_iterable(trials):
+            on_trial(trial)
+    with _storage_errors(url):
         outcome = summarise(study)
     write_json(out / "best.json", best_sections(search.config, outcome.best))
     return outcome
@@ -154,37 +155,6 @@ def _storage_errors(url: str) -> Iterator[None]:
         raise SerError(
             f"The study in {url} cannot be used ({reason}); correct that, then repeat the command, which resumes it."
         ) from None
-
-
-def _work_together(study: optuna.Study, search: Search, url: str, n_trials: int, jobs: int, on_trial: OnTrial) -> None:
-    """Share the study among processes.
-
-    Each reads the state of the whole study before another trial, so that at most `jobs` - 1 trials are too many.
-    """
-    shown = {trial.number for trial in _counted(study)}
-    jobs = min(jobs, n_trials - len(shown))
-    if jobs < 1:
-        return
-    try:
-        with processes.pool(jobs) as pool:
-            workers = [pool.submit(_worker, search, url, n_trials, number) for number in range(1, jobs + 1)]
-            while wait(workers, _POLL_S).not_done:
-                _show_ended(study, shown, on_trial)
-            _show_ended(study, shown, on_trial)
-            for worker in workers:
-                worker.result()
-    except BrokenProcessPool:
-        raise SerError(
-            "A process was killed, perhaps for lack of memory; give fewer --jobs. The same command goes on from here."
-        ) from None
-
-
-def _show_ended(study: optuna.Study, shown: set[int], on_trial: OnTrial) -> None:
-    """Report the trials that ended since the last call, whatever their numbers."""
-    for trial in _counted(study):
-        if trial.number not in shown:
-            shown.add(trial.number)
-            on_trial(trial)
 
 
 def _counted(study: optuna.Study) -> list[FrozenTrial]:
@@ -246,34 +216,35 @@ def _check_settings(study: optuna.Study, search: Search) -> None:
         )
 
 
-def _worker(search: Search, url: str, n_trials: int, stream: int) -> None:
-    """One of several processes on a study; the features are in the cache already."""
-    import torch
+def _run_trial(
+    search: Search, url: str, n_trials: int, provider: FeatureProvider | None, number: int
+) -> list[FrozenTrial]:
+    """The next trial of a study, unless other processes or machines ran all meanwhile.
 
-    torch.set_num_threads(1)
-    provider = feature_provider.cached_features(search.dataset, jobs=1, device=search.device, progress=no_progress)
+    Args:
+        search: the search.
+        url: of the storage.
+        n_trials: of the whole study.
+        provider: of the features; None: those in the cache.
+        number: different for each trial of this command.
+    """
+    if provider is None:
+        provider = feature_provider.cached_features(search.dataset, jobs=1, device=search.device, progress=no_progress)
+    ended: list[FrozenTrial] = []
     with _storage_errors(url):
-        _work(_open_study(search, url), search, n_trials, provider, lambda trial: None, stream)
-
-
-def _work(
-    study: optuna.Study,
-    search: Search,
-    n_trials: int,
-    provider: FeatureProvider,
-    on_trial: OnTrial,
-    stream: int = 0,
-) -> None:
-    if len(_counted(study)) >= n_trials:
-        return
-    # A fresh sampler for each process and each command: with the same seed it would repeat its proposals. All trials
-    # count here, including those of a killed process and of other machines.
-    seed = search.seed + 1000 * stream + len(study.get_trials())
-    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
-    study.optimize(
-        lambda trial: _objective(trial, search, provider),
-        callbacks=[MaxTrialsCallback(n_trials, states=_COUNTED), lambda study, trial: on_trial(trial)],
-    )
+        study = _open_study(search, url)
+        if len(_counted(study)) >= n_trials:
+            return ended
+        # A sampler of its own: with the same seed it would repeat its proposals. All trials count here, including
+        # those of a killed process and of other machines.
+        seed = search.seed + 1000 * number + len(study.get_trials())
+        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
+        study.optimize(
+            lambda trial: _objective(trial, search, provider),
+            n_trials=1,
+            callbacks=[lambda study, trial: ended.append(trial)],
+        )
+    return ended
 
 
 def _objective(trial: Trial, search: Search, provider: FeatureProvider) -> float:

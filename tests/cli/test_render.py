@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -494,10 +495,14 @@ def test_different_paths_never_look_the_same(paths, width):
     assert len(set(measures.shorten(paths, width))) == len(set(paths))
 
 
+def _trial(value, state, params):
+    return SimpleNamespace(value=value, state=SimpleNamespace(name=state), params=params)
+
+
 def test_trials_are_ranked_in_the_given_order_with_value_state_and_parameters():
     rows = [
-        {"value": 0.59123, "state": "complete", "params": {"hidden": 128, "lr": 0.00123456, "[b]": True}},
-        {"value": None, "state": "pruned", "params": {}},
+        _trial(0.59123, "COMPLETE", {"hidden": 128, "lr": 0.00123456, "[b]": True}),
+        _trial(None, "PRUNED", {}),
     ]
     lines = _shown(render.trials_table, rows)[1]
     assert _row_of(lines, "   1") == ["1", "0.591", "complete", "hidden=128", "lr=0.001235", "[b]=True"]
@@ -506,7 +511,7 @@ def test_trials_are_ranked_in_the_given_order_with_value_state_and_parameters():
 
 def test_many_parameters_are_folded_and_none_is_lost():
     params = {f"parameter{k}": k for k in range(20)}
-    text, lines = _shown(render.trials_table, [{"value": 0.5, "state": "complete", "params": params}], width=80)
+    text, lines = _shown(render.trials_table, [_trial(0.5, "COMPLETE", params)], width=80)
     assert all(f"parameter{k}={k}" in text for k in range(20))
     assert max(map(cell_len, lines)) <= 80
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from sercli.errors import MismatchError, SerError
-from sercli.evaluation.metrics import baselines, calibration_error, confusion, report, report_from, uar
+from sercli.evaluation.metrics import baselines, confusion, report, report_from, uar
 from sercli.types import Predictions
 
 LABELS = ("anger", "fear", "joy", "sadness", "surprise")
@@ -184,20 +184,3 @@ def test_predictions_without_truth_cannot_be_scored():
 def test_probabilities_that_are_not_numbers_are_a_bug_and_not_a_prediction():
     with pytest.raises(AssertionError, match="'text' gave probabilities that are not numbers"):
         report_from(_predictions(probs=np.full((3, 2), np.nan)), "text")
-
-
-def test_perfectly_calibrated_predictions_have_no_calibration_error():
-    rng = np.random.default_rng(0)
-    probs = rng.dirichlet([1, 1, 1], 60_000)
-    truth = np.array([np.searchsorted(np.cumsum(row), rng.uniform()) for row in probs])
-    assert calibration_error(probs, truth) < 0.01
-
-
-def test_confident_wrong_predictions_have_a_calibration_error_of_one():
-    assert calibration_error(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([1, 1])) == 1
-
-
-def test_errors_within_one_bin_cancel_and_between_bins_do_not():
-    probs = np.array([[0.6, 0.4], [0.9, 0.1]])
-    assert calibration_error(probs, np.array([1, 0])) == pytest.approx((0.6 + 0.1) / 2)
-    assert calibration_error(probs, np.array([1, 0]), n_bins=1) == pytest.approx(abs(1 - 1.5) / 2)

@@ -188,11 +188,6 @@ def test_a_history_picture_marks_the_epoch_that_was_kept(drawn, tmp_path):
     assert list(_lines(ua)["kept, epoch 2: 0.500"].get_xydata()[0]) == [2, 0.5]
 
 
-def test_a_best_epoch_outside_the_history_is_a_bug(tmp_path):
-    with pytest.raises(AssertionError, match="epoch 9 is not in the history"):
-        history_picture(HISTORY, tmp_path / "a.png", best_epoch=9)
-
-
 def test_the_best_so_far_counts_complete_trials_only(drawn, tmp_path):
     trials_picture(VALUES, STATES, tmp_path / "a.png")
     assert list(_lines(drawn[0].axes[0])["best so far (0.600)"].get_ydata()) == [0.4, 0.4, 0.4, 0.5, 0.6]
@@ -242,7 +237,7 @@ def test_a_recording_of_hours_has_the_mean_of_each_stretch_of_time(drawn, tmp_pa
     heights = np.array([bar.get_height() for bar in bands.patches]).reshape(4, 120)
     np.testing.assert_allclose(heights.sum(axis=0), 1)
     np.testing.assert_allclose(heights[3], [0.7] * 60 + [0.1] * 60)
-    assert plots.timeline._clock(7_199.9, 0) == "2:00:00"
+    assert "1:00:00" in [text.get_text() for text in bands.get_xticklabels()]
 
 
 def test_an_answer_that_is_unsure_is_pale_and_has_no_share(drawn, tmp_path):

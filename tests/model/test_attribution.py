@@ -97,12 +97,12 @@ def _explained(system, path, *, by=None, **options):
 def test_attention_over_time_has_a_weight_for_each_frame_and_sums_to_one(trained, clip):
     _, found = _explained(trained.acoustic, clip)
     frames = plugins.load("feature", "log-mel").extract(found.signal, trained.acoustic.spec.feature_config)
-    assert found.sound.kind == "attention"
-    assert found.sound.weights.shape == (len(frames),)
-    assert found.sound.weights.sum() == pytest.approx(1, abs=1e-6)
+    assert found.audio.kind == "attention"
+    assert found.audio.weights.shape == (len(frames),)
+    assert found.audio.weights.sum() == pytest.approx(1, abs=1e-6)
     assert (found.edges_s[0], found.edges_s[-1]) == (0, pytest.approx(0.6))
     assert len(found.edges_s) == len(frames) + 1
-    assert (found.language, found.words) == (None, ())
+    assert (found.text, found.words) == (None, ())
 
 
 def test_attention_is_that_by_which_the_network_answered(trained, clip):
@@ -115,7 +115,7 @@ def test_attention_is_that_by_which_the_network_answered(trained, clip):
     with torch.inference_mode():
         states = model.module.layers[0](x, torch.tensor([len(frames)]))
         expected = model.module.attention(states, torch.ones(1, len(frames), dtype=torch.bool))[0]
-    np.testing.assert_allclose(found.sound.weights, expected, atol=1e-5)
+    np.testing.assert_allclose(found.audio.weights, expected, atol=1e-5)
 
 
 def test_attention_over_words_is_that_over_their_tokens(trained, clip):
@@ -127,38 +127,38 @@ def test_attention_over_words_is_that_over_their_tokens(trained, clip):
     x = torch.from_numpy((rows - normaliser.mean) * normaliser.scale)
     with torch.inference_mode():
         _, weights = trained.linguistic.module.attend(x[None], torch.tensor([6]))
-    assert found.language.kind == "attention"
-    np.testing.assert_allclose(found.language.weights, weights[0].view(3, 2).sum(dim=1), atol=1e-6)
-    assert (found.sound, found.spans_s) == (None, ())
+    assert found.text.kind == "attention"
+    np.testing.assert_allclose(found.text.weights, weights[0].view(3, 2).sum(dim=1), atol=1e-6)
+    assert (found.audio, found.spans_s) == (None, ())
 
 
 def test_words_that_the_model_does_not_read_to_have_no_weight(trained, clip):
     spec = trained.linguistic.spec
     brief = replace(trained.linguistic, spec=replace(spec, feature_config=replace(spec.feature_config, max_tokens=2)))
     _, found = _explained(brief, clip, text="stop it now")
-    assert found.language.weights[:2].sum() == pytest.approx(1, abs=1e-6)
-    assert found.language.weights[2] == 0
+    assert found.text.weights[:2].sum() == pytest.approx(1, abs=1e-6)
+    assert found.text.weights[2] == 0
 
 
 def test_the_only_word_can_be_left_out(trained, clip):
     _, found = _explained(trained.average, clip, text="stop", by="occlusion")
-    assert found.language.weights.shape == (1,)
-    assert np.isfinite(found.language.weights).all()
+    assert found.text.weights.shape == (1,)
+    assert np.isfinite(found.text.weights).all()
 
 
 def test_an_ensembles_members_are_explained_each_by_itself(trained, clip):
     answer, both = _explained(trained.average, clip, text="i hate this")
     _, sound = _explained(trained.acoustic, clip)
     _, words = _explained(trained.linguistic, clip, text="i hate this")
-    np.testing.assert_allclose(both.sound.weights, sound.sound.weights)
-    np.testing.assert_allclose(both.language.weights, words.language.weights)
-    assert both.probs == {"sound": answer.audio_only, "words": answer.text_only, "together": answer.probabilities}
-    assert both.answer == answer.label
+    np.testing.assert_allclose(both.audio.weights, sound.audio.weights)
+    np.testing.assert_allclose(both.text.weights, words.text.weights)
+    assert both.probs == {"audio": answer.audio_only, "text": answer.text_only, "together": answer.probabilities}
+    assert both.predicted == answer.label
 
 
 def test_an_ensemble_without_words_explains_its_sound(trained, clip):
     answer, found = _explained(trained.average, clip)
-    assert (found.language, found.words, found.probs) == (None, (), {"sound": answer.probabilities})
+    assert (found.text, found.words, found.probs) == (None, (), {"audio": answer.probabilities})
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.5, 2.0])
@@ -170,13 +170,13 @@ def test_occlusion_finds_a_loud_stretch_in_a_clip(tmp_path, speed):
     model = _model(Loudness(), "log-mel", ("soft", "loud"), "acoustic", level_dbfs=None, speed=speed)
     loud = Prediction("a.wav", 0.0, 3.0, "loud", 0.9, {"soft": 0.1, "loud": 0.9})
     found = explain(model, loud, tmp_path / "a.wav")
-    assert found.sound.kind == "occlusion"
-    assert len(found.sound.weights) == 12
-    assert found.sound.weights.argmax() == 4
+    assert found.audio.kind == "occlusion"
+    assert len(found.audio.weights) == 12
+    assert found.audio.weights.argmax() == 4
     assert found.edges_s[4:6].tolist() == [1.0, 1.25]
-    assert (found.sound.weights > 0).all()  # each stretch has some power
+    assert (found.audio.weights > 0).all()  # each stretch has some power
     soft = explain(model, replace(loud, probabilities={"soft": 0.9, "loud": 0.1}), tmp_path / "a.wav")
-    np.testing.assert_allclose(soft.sound.weights, -found.sound.weights, atol=1e-9)
+    np.testing.assert_allclose(soft.audio.weights, -found.audio.weights, atol=1e-9)
 
 
 def test_silencing_a_stretch_leaves_the_level_of_the_rest_alone():
@@ -192,19 +192,19 @@ def test_occlusion_finds_the_word_that_matters(clip):
     model = _model(Praise("lovely"), "words", ("sad", "glad"), "linguistic")
     model.module.classifier.weight.data = torch.tensor([[-3.0], [3.0]])
     _, found = _explained(model, clip, text="what a Lovely day")
-    assert found.answer == "glad"
-    assert found.language.kind == "occlusion"
-    assert found.language.weights.argmax() == 2
-    np.testing.assert_allclose(np.delete(found.language.weights, 2), 0, atol=1e-12)
+    assert found.predicted == "glad"
+    assert found.text.kind == "occlusion"
+    assert found.text.weights.argmax() == 2
+    np.testing.assert_allclose(np.delete(found.text.weights, 2), 0, atol=1e-12)
 
 
 def test_occlusion_can_be_had_of_a_network_with_attention(trained, clip):
     answer, found = _explained(trained.average, clip, text="i hate this", by="occlusion")
-    assert (found.sound.kind, found.language.kind) == ("occlusion", "occlusion")
-    assert len(found.language.weights) == 3
+    assert (found.audio.kind, found.text.kind) == ("occlusion", "occlusion")
+    assert len(found.text.weights) == 3
     without = _answer(trained.linguistic, clip, text="i this")
-    fall = answer.text_only[found.answer] - without.probabilities[found.answer]
-    assert found.language.weights[1] == pytest.approx(fall, abs=1e-6)
+    fall = answer.text_only[found.predicted] - without.probabilities[found.predicted]
+    assert found.text.weights[1] == pytest.approx(fall, abs=1e-6)
 
 
 def test_attention_of_a_network_that_has_none_is_refused_with_what_to_do(clip):
@@ -228,7 +228,7 @@ def test_the_rows_of_a_picture_of_fixed_length_stand_where_they_are_in_a_short_c
     found = explain(model, Prediction("a.wav", 0.0, 0.6, "loud", 0.9, {"soft": 0.1, "loud": 0.9}), clip)
     assert found.edges_s[:-1].tolist() == pytest.approx([0.064 * speed * k for k in range(n_rows)])
     assert found.edges_s[-1] == pytest.approx(0.6)
-    assert len(found.sound.weights) == n_rows  # of 128: the others are behind the clip
+    assert len(found.audio.weights) == n_rows  # of 128: the others are behind the clip
 
 
 def test_times_are_those_of_the_recording(trained, tmp_path):

@@ -42,7 +42,7 @@ def prediction_rows(predictions: Sequence[Prediction], *, console: Console | Non
     paths = [escaped(p.path) for p in predictions]
     widest = max(len("emotion"), *(cell_len(p.label or "") for p in predictions), 0)
     layout = _Layout.of(paths, labels, room=console.width - widest - len("0.000") - 3 * 2)  # two blanks per gap
-    table = new_table("file", "emotion", "conf.", layout.head, left=2)
+    table = new_table("file", "emotion", "conf.", layout.head, sides="ll")
     table.columns[-1].justify, table.columns[-1].max_width = "left", layout.scores
     shown = shorten([path.removeprefix(layout.folder) for path in paths], layout.path)
     for p, path in zip(predictions, shown, strict=True):

@@ -1,7 +1,7 @@
 """Results as tables on stdout: datasets, metrics, confusion matrices, trials."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -14,6 +14,8 @@ from sercli.evaluation.metrics import METRICS
 from sercli.types import Remark, Report
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     from sercli.evaluation.results import Evaluation, SystemResult
 
 _INTERVAL = 3  # the column of the interval among those after the name
@@ -42,15 +44,13 @@ def distribution_table(
         mapping: native label -> label of the dataset; None or missing: left out.
         console: instead of stdout.
     """
-    native = new_table("label", "n", "share", "", "becomes")
+    native = new_table("label", "n", "share", "", "becomes", sides="lrrll")
     for label, n in sorted(before.items(), key=lambda item: (-item[1], item[0])):
         native.add_row(plain(label), *_counted(n, before), plain(mapping.get(label) or MISSING))
-    chosen = new_table("label", "n", "share", "")
+    chosen = new_table("label", "n", "share", "", sides="lrrl")
     for label, n in after.items():
         chosen.add_row(plain(label), *_counted(n, after))
     for title, table, counts in (("Before the choice of labels", native, before), ("After it", chosen, after)):
-        for column in table.columns[3:]:
-            column.justify = "left"
         table.add_section()
         table.add_row("all", str(sum(counts.values())))
         show(console or stdout(), Text(title, "bold"), table)
@@ -74,11 +74,9 @@ def dataset_summary(
     for remark in remarks:
         sources.setdefault((remark.kind, remark.reason), []).append(remark.source)
     if sources:
-        table = new_table("n", "", "why", "first", left=0)
+        table = new_table("n", "", "why", "first", sides="rlll")
         for (kind, reason), where in sources.items():
             table.add_row(str(len(where)), kind, plain(reason), plain(where[0]))
-        for column in table.columns[1:]:
-            column.justify = "left"
         show(console or stdout(), Text("Remarks", "bold"), table)
 
 
@@ -86,15 +84,13 @@ def systems_table(
     reports: Sequence[Report], baselines: Sequence[Report], *, title: str, console: Console | None = None
 ) -> None:
     """Show one row per system, then one per baseline; the best of several systems is bold."""
-    best = {name: max((getattr(report, name) for report in reports), default=0.0) for name in METRICS}
+    best = {name: max(getattr(report, name) for report in reports) for name in METRICS} if len(reports) > 1 else {}
     table = new_table("system", "n", "WA", "UA", "macro-F1", "weighted F1")
     for report in reports:
-        values = {name: getattr(report, name) for name in METRICS}
-        table.add_row(plain(report.name), str(report.n), *_metrics(values, best if len(reports) > 1 else {}))
+        table.add_row(plain(report.name), str(report.n), *_metrics(report, best))
     table.add_section()
     for report in baselines:
-        values = {name: getattr(report, name) for name in METRICS}
-        table.add_row(plain(report.name), str(report.n), *_metrics(values, {}), style="dim")
+        table.add_row(plain(report.name), str(report.n), *_metrics(report), style="dim")
     show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]))
 
 
@@ -106,18 +102,18 @@ def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Consol
     """
     systems = evaluation.systems
     seeds, published = any(s.n_seeds > 1 for s in systems), any(s.published is not None for s in systems)
-    extra = [*(["± seeds"] if seeds else []), *(["orig. WA"] if published else [])]
+    extra = ["± seeds"] * seeds + ["orig. WA"] * published
     table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
     best = {name: max(getattr(s, name).value for s in systems) for name in METRICS} if len(systems) > 1 else {}
     for modality in ("acoustic", "linguistic", "both"):
         for s in systems:
             if s.modality == modality:
-                more = [*([figure(s.ua.deviation)] if seeds else []), *([figure(s.published)] if published else [])]
+                more = [figure(s.ua.deviation)] * seeds + [figure(s.published)] * published
                 table.add_row(*_system_cells(s, best), *more)
         table.add_section()
     for report in evaluation.baselines:
-        wa, ua, macro, weighted = _metrics({name: getattr(report, name) for name in METRICS}, {})
-        table.add_row(plain(report.name), str(report.n), wa, ua, "", macro, weighted, "", style="dim")
+        wa, ua, *f1 = _metrics(report)
+        table.add_row(plain(report.name), str(report.n), wa, ua, "", *f1, style="dim")
     console = console or stdout()
     if not _fits(table, console):
         _narrow(table)
@@ -136,15 +132,20 @@ def _narrow(table: Table) -> None:
 
 
 def _system_cells(system: "SystemResult", best: Mapping[str, float]) -> list[RenderableType]:
-    wa, ua, macro, weighted = _metrics({name: getattr(system, name).value for name in METRICS}, best)
+    wa, ua, *f1 = _metrics(system, best)
     interval = f"{system.ua.low:.3f}–{system.ua.high:.3f}"
     n = str(system.report.n // system.n_seeds)
-    return [plain(system.name), n, wa, ua, interval, macro, weighted, figure(system.after.ece)]
+    return [plain(system.name), n, wa, ua, interval, *f1, figure(system.after.ece)]
 
 
-def _metrics(values: Mapping[str, float], best: Mapping[str, float]) -> list[Text]:
+def _metrics(of: "Report | SystemResult", best: Mapping[str, float] | None = None) -> list[Text]:
     """The cells of the metrics; the best values are bold."""
-    return [Text(figure(value), "bold" if value == best.get(name) else "") for name, value in values.items()]
+    cells = []
+    for name in METRICS:
+        metric = getattr(of, name)  # a number, or an estimate
+        value = getattr(metric, "value", metric)
+        cells.append(Text(figure(value), "bold" if value == (best or {}).get(name) else ""))
+    return cells
 
 
 def _division(evaluation: "Evaluation") -> str:
@@ -182,26 +183,20 @@ def confusion_table(report: Report, *, console: Console | None = None) -> None:
         show(console, title + which, _confusion(report, columns, short, " "))
 
 
-def trials_table(rows: Sequence[Mapping[str, Any]], *, console: Console | None = None) -> None:
-    """Show the trials of a search, best first.
-
-    Args:
-        rows: in the order to show them: "value" (or None), "state" and "params" (name -> value).
-        console: instead of stdout.
-    """
-    table = new_table("rank", "value", "state", "parameters", left=0)
-    table.columns[2].justify = table.columns[3].justify = "left"
-    for rank, row in enumerate(rows, start=1):
-        settings = "  ".join(f"{name}={_setting(value)}" for name, value in row["params"].items())
-        table.add_row(str(rank), figure(row["value"]), plain(row["state"]), plain(settings or MISSING))
+def trials_table(trials: "Iterable[FrozenTrial]", *, console: Console | None = None) -> None:
+    """Show the trials of a search in their order, best first."""
+    table = new_table("rank", "value", "state", "parameters", sides="rrll")
+    for rank, trial in enumerate(trials, start=1):
+        settings = "  ".join(f"{name}={_setting(value)}" for name, value in trial.params.items())
+        table.add_row(str(rank), figure(trial.value), plain(trial.state.name.lower()), plain(settings or MISSING))
     show(console or stdout(), Text("Best trials", "bold"), table)
 
 
-def new_table(*columns: str, left: int = 1) -> Table:
-    """A table whose first `left` columns are text and whose others are numbers."""
+def new_table(*columns: str, sides: str = "l") -> Table:
+    """A table; `sides` has an l for each column of text, and an r, as all further columns, for numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for k, name in enumerate(columns):
-        table.add_column(plain(name), justify="left" if k < left else "right", overflow="fold")
+    for name, side in zip(columns, sides.ljust(len(columns), "r"), strict=False):
+        table.add_column(plain(name), justify="left" if side == "l" else "right", overflow="fold")
     return table
 
 
@@ -218,10 +213,8 @@ def _counted(n: int, counts: Mapping[str, int]) -> list[RenderableType]:
 
 def _absent(reports: Iterable[Report]) -> list[RenderableType]:
     """A sentence that names the classes that the averages leave out, if any."""
-    names = dict.fromkeys(label for r in reports for label in r.labels if r.recall[label] is None)
-    if not names:
-        return []
-    return [plain(f"UA and macro-F1 leave out {', '.join(names)}: no utterance here has this label.", "dim")]
+    names = ", ".join(dict.fromkeys(label for r in reports for label in r.labels if r.recall[label] is None))
+    return [plain(f"UA and macro-F1 leave out {names}: no utterance here has this label.", "dim")] if names else []
 
 
 def _confusion(report: Report, columns: Sequence[int], names: Sequence[str], between: str) -> Table:

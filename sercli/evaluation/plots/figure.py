@@ -24,6 +24,10 @@ _STYLE = {
     "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],  # Verdana is as wide, and on most machines
     "grid.color": INK,
     "grid.alpha": 0.13,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text, for search, copying and screen readers
     "svg.hashsalt": "ser",
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
@@ -58,8 +62,6 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
         figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
         (FigureCanvasSVG if svg else FigureCanvasAgg)(figure)
         yield figure
-        for axes in figure.axes:
-            axes.spines[["top", "right"]].set_visible(False)
         form = "svg" if svg else "png"
         figure.savefig(content, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
     if isinstance(target, Svg):
@@ -83,6 +85,5 @@ def as_svg(draw: Draw, *, label: str, prefix: str = "") -> str:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that nothing refers to
     svg = re.sub(r'( id="|url\(#|xlink:href="#)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r"\s*\n\s*", "\n", svg)
-    words = escape(label)
     style = "max-width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt"
-    return svg.replace("<svg", f'<svg role="img" aria-label="{words}" style="{style}"', 1).strip()
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}" style="{style}"', 1).strip()

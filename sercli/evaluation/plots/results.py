@@ -46,23 +46,21 @@ def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: 
         target: the PNG to write, or an `Svg`.
         best_epoch: counted from 1, in the history.
     """
-    best = next((result for result in history if result.epoch == best_epoch), None)
-    assert best is not None, f"epoch {best_epoch} is not in the history"
+    best = history[best_epoch - 1]
     epochs = [result.epoch for result in history]
     with new_figure((7.5, 6.0), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         marker = "o" if len(epochs) < 30 else ""
-        options = {"marker": marker, "markersize": 3.5}
-        upper.plot(epochs, [r.train_loss for r in history], color=ORANGE, linestyle="--", label="train", **options)
-        upper.plot(epochs, [r.valid_loss for r in history], color=BLUE, label="validation", **options)
-        lower.plot(epochs, [r.valid_uar for r in history], color=BLUE, label="validation", **options)
+        upper.plot(epochs, [r.train_loss for r in history], f"{marker}--", color=ORANGE, markersize=3.5, label="train")
+        for axes, values in ((upper, [r.valid_loss for r in history]), (lower, [r.valid_uar for r in history])):
+            axes.plot(epochs, values, f"{marker}-", color=BLUE, markersize=3.5, label="validation")
         _mark_best(upper, best_epoch, best.valid_loss, f"epoch {best_epoch}: {best.valid_loss:.3f}")
         _mark_best(lower, best_epoch, best.valid_uar, f"epoch {best_epoch}: {best.valid_uar:.3f}")
         upper.set_ylabel("Loss")
         lower.set(ylabel="UA", xlabel="Epoch")
         _whole_numbers(lower)
         for axes in (upper, lower):
-            axes.legend(frameon=False)
+            axes.legend()
 
 
 def trials_picture(values: Sequence[float | None], states: Sequence[str], target: Target) -> None:
@@ -74,19 +72,19 @@ def trials_picture(values: Sequence[float | None], states: Sequence[str], target
         target: the PNG to write, or an `Svg`.
     """
     assert len(values) == len(states), f"{len(values)} values and {len(states)} states"
-    y = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    complete = np.array([state.lower() == "complete" for state in states], dtype=bool) & np.isfinite(y)
-    pruned = np.array([state.lower() == "pruned" for state in states], dtype=bool)
+    y = np.array(values, dtype=np.float64)  # NaN for None
+    lower = np.char.lower(np.array(states, dtype=str))
+    complete, pruned = (lower == "complete") & np.isfinite(y), lower == "pruned"
     with new_figure((7.5, 4.5), target) as figure:
         axes = figure.add_subplot()
         _draw_best_so_far(axes, np.where(complete, y, np.nan))
-        _draw_trials(axes, y, complete, "complete", marker="o", color=BLUE)
-        _draw_trials(axes, y, pruned, "pruned", marker="x", color=ORANGE)
-        _draw_trials(axes, y, ~complete & ~pruned, "not finished", marker="v", color=GREY)
+        _draw_trials(axes, y, complete, "complete", "o", BLUE)
+        _draw_trials(axes, y, pruned, "pruned", "x", ORANGE)
+        _draw_trials(axes, y, ~complete & ~pruned, "not finished", "v", GREY)
         axes.set(xlabel="Trial", ylabel="Validation UA")
         _whole_numbers(axes)
         if len(values):
-            figure.legend(frameon=False, loc="outside upper center", ncols=4)
+            figure.legend(loc="outside upper center", ncols=4)
         else:
             axes.text(0.5, 0.5, "No trial yet", ha="center", transform=axes.transAxes)
 
@@ -103,14 +101,8 @@ def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
             count, share = counts[row, column], shares[row, column]
             colour = "white" if share > _DARK else INK if count else GREY
             weight = "bold" if row == column else "normal"
-            axes.text(column, row, _cell(count, share), ha="center", va="center", c=colour, size=size, weight=weight)
-
-
-def _cell(count: int, share: float) -> str:
-    """Count and percentage in two lines; a small share is <1% and not 0%."""
-    if not count:
-        return "0"
-    return f"{count}\n{share:.0%}" if share >= 0.005 else f"{count}\n<1%"
+            text = f"{count}\n{f'{share:.0%}' if share >= 0.005 else '<1%'}" if count else "0"
+            axes.text(column, row, text, ha="center", va="center", c=colour, size=size, weight=weight)
 
 
 def _name_classes(axes: Axes, report: Report, counts: Array) -> None:
@@ -149,13 +141,12 @@ def _draw_best_so_far(axes: Axes, finished: Array) -> None:
     axes.grid(axis="y")
 
 
-def _draw_trials(axes: Axes, y: Array, chosen: Array, label: str, *, marker: str, color: str) -> None:
+def _draw_trials(axes: Axes, y: Array, chosen: Array, label: str, marker: str, colour: str) -> None:
     """Points at their values; those without a value are on the lower edge."""
     if not chosen.any():
         return
     numbers = np.arange(1, len(y) + 1)
-    valued, bare = chosen & np.isfinite(y), chosen & ~np.isfinite(y)
+    bare = numbers[chosen & np.isnan(y)]
     label = f"{label} ({chosen.sum()})"
-    axes.plot(numbers[valued], y[valued], marker=marker, color=color, linestyle="none", markersize=5, label=label)
-    edge = axes.get_xaxis_transform()
-    axes.plot(numbers[bare], np.full(bare.sum(), 0.02), marker=marker, color=color, linestyle="none", transform=edge)
+    axes.plot(numbers[chosen], y[chosen], marker, color=colour, markersize=5, label=label)
+    axes.plot(bare, np.full(len(bare), 0.02), marker, color=colour, transform=axes.get_xaxis_transform())

@@ -43,8 +43,7 @@ def intervals_picture(systems: Sequence[SystemResult], baselines: Sequence[Repor
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
-        axes.set_axisbelow(True)
-        figure.legend(frameon=False, loc="outside upper left", ncols=5)
+        figure.legend(loc="outside upper left", ncols=5)
 
 
 def reliability_picture(system: SystemResult, target: Target) -> None:
@@ -64,7 +63,7 @@ def reliability_picture(system: SystemResult, target: Target) -> None:
         upper.plot(confidence, accuracy, color=BLUE, marker="o", markersize=4.5, label="predictions")
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="Accuracy")
         upper.set_title(f"{system.name}\nECE {system.before.ece:.1%} before, {system.after.ece:.1%} after", fontsize=11)
-        upper.legend(frameon=False, loc="upper left")
+        upper.legend(loc="upper left")
         lower.bar(confidence, n / n.sum(), width=0.04, color=BLUE)
         lower.set(xlabel="Confidence", ylabel="Predictions")
         lower.yaxis.set_major_locator(MaxNLocator(2))
@@ -72,7 +71,6 @@ def reliability_picture(system: SystemResult, target: Target) -> None:
             axes.xaxis.set_major_formatter(PercentFormatter(1))
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.grid()
-            axes.set_axisbelow(True)
 
 
 def risk_coverage_picture(systems: Sequence[SystemResult], target: Target) -> None:
@@ -95,4 +93,4 @@ def risk_coverage_picture(systems: Sequence[SystemResult], target: Target) -> No
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.grid()
-        figure.legend(frameon=False, loc="outside right upper", fontsize=9)
+        figure.legend(loc="outside right upper", fontsize=9)

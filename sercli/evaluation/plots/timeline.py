@@ -3,16 +3,16 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator, PercentFormatter
 
+from sercli._system.clock import clock
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure
 from sercli.types import Array, Prediction
 
@@ -29,6 +29,7 @@ _NARROWEST_IN = 0.04  # of an utterance that is drawn by itself
 _STRETCHES = 120  # for the means of a longer recording
 _CHARACTER_IN = 0.058  # mean width of a letter of the words below the timeline, in inches
 _WORDS_LINES = 5
+_TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _LEGEND = 8  # of so many classes the legend has all, of more those that are an answer
 
 
@@ -68,19 +69,15 @@ def timeline_picture(
                 va="top", size=7, color="#333333", linespacing=1.15, annotation_clip=False,
             )  # fmt: skip
         lower.set(xlim=(0, length_s), ylim=(0, 1), ylabel="Probability" if wide else "Mean probability")
-        lower.xaxis.set_major_locator(_TimeLocator())
-        lower.xaxis.set_major_formatter(FuncFormatter(_clock))
+        lower.xaxis.set_major_locator(MultipleLocator(_tick_step(length_s)))
+        lower.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
         lower.yaxis.set_major_formatter(PercentFormatter(1))
         _name_emotions(figure, predictions, colours, Path(predictions[0].path).name if predictions else "")
 
 
-class _TimeLocator(MaxNLocator):
-    """Ticks where clocks have them: at 1, 2, 5, 10, 15, 30 seconds, minutes, ..."""
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-        step = next((s for s in steps if (vmax - vmin) / s <= 12), 7200)
-        return np.arange(0, vmax + 1e-6, step)
+def _tick_step(length_s: float) -> int:
+    """The distance of the ticks in seconds, as clocks have them."""
+    return next((step for step in _TICK_STEPS_S if length_s / step <= 12), 7200)
 
 
 def _peaks(blocks: Iterable[Array], rate_hz: int) -> Array:
@@ -95,13 +92,13 @@ def _peaks(blocks: Iterable[Array], rate_hz: int) -> Array:
     return np.concatenate([*found, [rest.max()] if len(rest) else []])
 
 
-def _colours(labels: Sequence[str]) -> dict[str, Any]:
+def _colours(labels: Sequence[str]) -> dict[str, str]:
     """One for each class: an emotion's own, else one of a long list."""
-    others = iter([matplotlib.colormaps[name](k) for name in ("tab20", "tab20b") for k in range(20)])
+    others = iter([to_hex(matplotlib.colormaps[name](k)) for name in ("tab20", "tab20b") for k in range(20)])
     return {label: _OF_EMOTION.get(label) or next(others, GREY) for label in labels}
 
 
-def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], colours: Mapping[str, Any]) -> None:
+def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], colours: Mapping[str, str]) -> None:
     """Grey where nobody speaks, else in the colour of the answer."""
     size = -(-len(peaks) // _PEAKS_MAX)
     high = np.pad(peaks, (0, -len(peaks) % size)).reshape(-1, size).max(axis=1)
@@ -120,10 +117,9 @@ def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], 
     axes.tick_params(bottom=False, labelbottom=False)
 
 
-def _draw_bands(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, Any], inches_per_s: float) -> None:
+def _draw_bands(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, str], inches_per_s: float) -> None:
     """One column for each utterance: its answer at the bottom, by name where there is room, the others above it."""
     axes.grid(axis="y", color="#E5E5E5")
-    axes.set_axisbelow(True)
     for p in predictions:
         left, width, height = p.start_s, p.end_s - p.start_s, 0.0
         if p.probabilities:
@@ -139,7 +135,7 @@ def _draw_bands(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[
             axes.text(left + width / 2, 0.03, name, ha="center", size=7, color=ink)
 
 
-def _draw_means(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, Any], length_s: float) -> None:
+def _draw_means(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, str], length_s: float) -> None:
     """One column for each stretch of time: the classes, one on the other, by their mean over what is spoken."""
     edges = np.linspace(0, length_s, _STRETCHES + 1)
     spoken = np.zeros(_STRETCHES)
@@ -162,14 +158,7 @@ def _usual_s(predictions: Sequence[Prediction]) -> float:
     return float(np.median([p.end_s - p.start_s for p in predictions])) if predictions else 0.0
 
 
-def _clock(seconds: float, _: object) -> str:
-    """Minutes and seconds, and hours where there are any."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def _ink(colour: Any) -> str:
+def _ink(colour: str) -> str:
     """Black or white, whichever is read more easily on a colour."""
     red, green, blue = to_rgb(colour)
     return "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.56 else "white"
@@ -189,7 +178,7 @@ def _fitted_words(predictions: Sequence[Prediction], length_s: float, inches_per
     return fitted
 
 
-def _name_emotions(figure: Figure, predictions: Sequence[Prediction], colours: Mapping[str, Any], name: str) -> None:
+def _name_emotions(figure: Figure, predictions: Sequence[Prediction], colours: Mapping[str, str], name: str) -> None:
     """The recording's name and, in the legend, each emotion with its share of the speech."""
     spent = {label: sum(p.end_s - p.start_s for p in predictions if p.label == label) for label in colours}
     total = sum(p.end_s - p.start_s for p in predictions)
@@ -197,6 +186,4 @@ def _name_emotions(figure: Figure, predictions: Sequence[Prediction], colours: M
     patches = [Patch(color=colours[label], label=f"{label} {s / total:.0%}") for label, s in shown.items()]
     figure.suptitle(name, fontsize=11, x=0.02, ha="left")
     if patches:
-        figure.legend(
-            handles=patches, frameon=False, loc="outside upper right", ncols=min(len(patches), _LEGEND), fontsize=9
-        )
+        figure.legend(handles=patches, loc="outside upper right", ncols=min(len(patches), _LEGEND), fontsize=9)

@@ -126,25 +126,18 @@ def _certainty(evaluation: Evaluation) -> str:
         text += f"the lead over {second.name} is not significant."
         if lead.p_ua < _LEVEL:
             text += " As a single comparison it would be; corrected for their number it is not."
-    return f"{text} {_of_the_others(evaluation)}".rstrip() if others else text
-
-
-def _of_the_others(evaluation: Evaluation) -> str:
-    """All systems but the best and the next, by whether they are significantly worse than the best."""
-    best, _, *others = evaluation.systems
-    names = {system.name for system in others}
-    equal = [name for name in _equals(evaluation) if name in names]
+    equal = [name for name in _equals(evaluation) if name != second.name]
     worse = [system.name for system in others if system.name not in equal]
-    parts = [f"{best.name} is significantly better than {listed(worse)}."] if worse else []
-    parts += [f"{best.name} is not significantly better than {listed(equal)}."] if equal else []
-    return " ".join(parts)
+    for names, how in ((worse, "significantly"), (equal, "not significantly")):
+        if names:
+            text += f" {best.name} is {how} better than {listed(names)}."
+    return text
 
 
 def _failures(best: SystemResult) -> str:
     """The worst slice, the worst class, and the pair of classes that is confused most."""
     parts = []
-    if best.worst is not None:
-        worst = best.worst
+    if worst := best.worst:
         parts.append(
             f"Worst slice: {worst.by} {worst.value}, UA {percent(worst.ua)} % on {worst.n:,} utterances "
             f"({points(worst.ua - best.ua.value)} points)."

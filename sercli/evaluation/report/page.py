@@ -15,16 +15,11 @@ from sercli.evaluation.report import findings, numbers
 from sercli.evaluation.results import Evaluation, Slice, SystemResult
 
 _COVERAGES = (0.25, 0.5, 0.75, 1.0)  # at which the table has the risk
-_FILTERS = {
-    "percent": numbers.percent,
-    "points": numbers.points,
-    "interval": numbers.interval,
-    "p_value": numbers.probability,
-    "decimals": numbers.decimals,
-    "fact": numbers.fact,
-    "listed": findings.listed,
-    "plain": lambda key: key.replace("_", " "),
-}
+_FILTERS = (
+    *(numbers.percent, numbers.points, numbers.interval, numbers.probability, numbers.decimals, numbers.fact),
+    findings.listed,
+)
+_GLOBALS = (findings.significant, findings.most_confused, findings.taken_for, findings.risk_at)
 
 
 def page(evaluation: Evaluation) -> str:
@@ -47,7 +42,6 @@ def page(evaluation: Evaluation) -> str:
         title=f"Emotion recognition on {evaluation.data['corpus']}",
         headline=findings.headline(evaluation),
         findings=findings.findings(evaluation),
-        counts=_counts(systems[0]),
         best={name: max(round(getattr(system, name).value, 3) for system in systems) for name in METRICS},
         metrics=("ua", "wa", "macro_f1", "weighted_f1"),
         coverages=_COVERAGES,
@@ -64,17 +58,17 @@ def page(evaluation: Evaluation) -> str:
         ),
         confusions=[
             picture(
-                partial(plots.confusion_picture, system.report),
-                f"Confusion matrix of {system.name}; the table below has its counts.",
+                partial(plots.confusion_picture, one.report),
+                f"Confusion matrix of {one.name}; the table below has its counts.",
             )
-            for system in systems
+            for one in systems
         ],
         reliabilities=[
             picture(
-                partial(plots.reliability_picture, system),
-                f"Accuracy by confidence of {system.name}; the table of confidence summarises it.",
+                partial(plots.reliability_picture, one),
+                f"Accuracy by confidence of {one.name}; the table of confidence summarises it.",
             )
-            for system in systems
+            for one in systems
         ],
         css=Markup(_text("page.css")),
         script=Markup(script),
@@ -102,13 +96,8 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         loader=jinja2.FunctionLoader(_text),
     )
-    environment.filters.update(_FILTERS)
-    environment.globals.update(
-        significant=findings.significant,
-        most_confused=findings.most_confused,
-        taken_for=findings.taken_for,
-        risk_at=findings.risk_at,
-    )
+    environment.filters.update({function.__name__: function for function in _FILTERS})
+    environment.globals.update({function.__name__: function for function in _GLOBALS})
     return environment.get_template("page.html")
 
 

@@ -70,8 +70,7 @@ def csv_table(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for row in _rows(evaluation):
-        writer.writerow(row)
+    writer.writerows(_rows(evaluation))
     return text.getvalue()
 
 
@@ -159,7 +158,7 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
 def _system_rows(system: SystemResult) -> Iterator[Row]:
     about: Row = {"system": system.name}
     for name in _METRICS:
-        yield {**about, "figure": name, **_values(getattr(system, name)), "n": system.report.n}
+        yield {**about, "figure": name, **asdict(getattr(system, name)), "n": system.report.n}
     if system.published is not None:
         yield {**about, "figure": "published_wa", "value": system.published}
     for calibration, suffix in ((system.before, "_before"), (system.after, "")):
@@ -183,14 +182,10 @@ def _class_rows(system: str, report: Report) -> Iterator[Row]:
 
 def _difference_rows(found: Difference) -> Iterator[Row]:
     about: Row = {"system": found.first, "against": found.second}
-    yield {**about, "figure": "ua", **_values(found.ua)}
-    yield {**about, "figure": "wa", **_values(found.wa)}
+    yield {**about, "figure": "ua", **asdict(found.ua)}
+    yield {**about, "figure": "wa", **asdict(found.wa)}
     for name in ("p_ua", "p_holm", "p_mcnemar"):
         yield {**about, "figure": name, "value": getattr(found, name)}
-
-
-def _values(estimate: Estimate) -> Row:
-    return asdict(estimate)
 
 
 def _one_line(text: str) -> str:
