@@ -20,7 +20,7 @@ ConfigT = TypeVar("ConfigT", bound="DataclassInstance")
 
 Section = dict[str, object]
 Sections = dict[str, Section]
-"""Values by key, by section: the content of a configuration file."""
+"""section -> key -> value: the content of a configuration file."""
 
 SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr")
 
@@ -39,7 +39,7 @@ def build(cls: type[ConfigT], values: Mapping[str, object], section: str) -> Con
     known = {f.name for f in dataclasses.fields(cls)}
     for key in sorted(values.keys() - known):
         raise ConfigError(no_such_setting(section, key, known))
-    # By the class, not by msgspec.convert, which leaves defaults out of the instance and so out of what is written.
+    # Call the class: an instance made by msgspec.convert lacks the defaults, so they would not be written to files.
     return cls(**{key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()})
 
 

@@ -35,10 +35,10 @@ SearchSpace = dict[str, Setting]
 class Corpus(Protocol):
     """One file per corpus: `sercli/corpora/NAME.py`."""
 
-    HOMEPAGE: str  # where the corpus can be had; "" if nowhere
+    HOMEPAGE: str  # where to get the corpus; "" if it is not published
     LICENCE: str
     LABELS: dict[str, str | None]  # native label -> one of the four, or None where `--labels four` drops it
-    SPLIT: str  # the split that suits it: loso, speakers, prompts, official or seed
+    SPLIT: str  # suggested split: loso, speakers, prompts, official or seed
     FOLDS: int | None  # how many folds; None: one for each session or speaker
 
     def read(self, root: Path, /) -> Iterator[Utterance | Remark]:
@@ -59,7 +59,7 @@ class Extractor(Protocol):
     def __call__(self, inputs: Sequence[Any], /) -> list[Array]:
         """Return (T, F) float32, T >= 1, for each of B signals (n_samples,) float32 or B texts, as if computed alone.
 
-        F follows from the configuration alone.
+        F depends on the configuration only.
         """
 
 
@@ -67,7 +67,7 @@ class Feature(Protocol):
     """One file per representation: `sercli/features/NAME.py`."""
 
     INPUT: str  # "audio" or "text"
-    VERSION: int  # raise it whenever the same input and Config give other numbers
+    VERSION: int  # increase it whenever the same input and Config give other features
     DTYPE: str  # "float16" or "float32": how the cache stores the features
     Config: type[PluginConfig]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`
 
@@ -84,15 +84,15 @@ class UsesDevice(Protocol):
 
 @runtime_checkable
 class HasIdentity(Protocol):
-    """A feature whose numbers depend on something else than its Config: on the content of a file, say."""
+    """A feature that depends on more than its Config, such as the content of a file."""
 
     def identity(self, config: PluginConfig) -> dict[str, object]:
-        """Return what the numbers depend on, JSON-safe; the cache's key has it in place of the Config."""
+        """Return what the features depend on, JSON-safe; the cache key uses it instead of the Config."""
 
 
 @runtime_checkable
 class ReadsFiles(Protocol):
-    """A feature that reads files of the user's own, which a run directory must hold to be moved."""
+    """A feature that reads the user's own files, which a run directory must contain so that it can be moved."""
 
     FILES: tuple[str, ...]  # names of the files that `export` writes
 
@@ -127,7 +127,7 @@ class NeedsExtra(Protocol):
 
 
 class Trial(Protocol):
-    """What a search space uses of an Optuna trial."""
+    """The methods of an Optuna trial that a search space may use."""
 
     def suggest_float(self, name: str, low: float, high: float, /) -> float:
         """Suggest a number from low to high."""
@@ -256,7 +256,7 @@ class TrainsNetwork(Protocol):
 class Recogniser(Protocol):
     """One file per speech recogniser: `sercli/asr/NAME.py`."""
 
-    VERSION: int  # raise it whenever the same audio and Config give other words
+    VERSION: int  # increase it whenever the same audio and Config give other words
     Config: type[PluginConfig]  # a frozen dataclass with defaults
 
     def make(self, config: PluginConfig, device: str, /) -> Callable[[Sequence[Array]], list[Transcript]]:
@@ -282,7 +282,7 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def corpus(name: str) -> Corpus:
-    """Return a corpus by its name; an unknown one is a SerError that lists the names, as for the other kinds."""
+    """Return a corpus by its name; an unknown name raises a SerError that lists all, as for the other kinds."""
     return cast(Corpus, load("corpus", name))
 
 
@@ -366,6 +366,6 @@ def _providers(kind: str) -> dict[str, dict[str, Callable[[], object]]]:
 
 @cache
 def _others_installed() -> bool:
-    """Whether an installed package names a group of ser; to look takes 2 ms, importlib.metadata would take 25."""
+    """Return whether any package has an entry point for ser; this takes 2 ms, importlib.metadata would take 25."""
     found = (path for folder in sys.path for path in Path(folder).glob("*.*-info/entry_points.txt"))
     return any(b"[sercli." in path.read_bytes() for path in found)

@@ -1,4 +1,4 @@
-"""`ser ensemble`: an acoustic and a linguistic run become one that uses audio and text."""
+"""`ser ensemble`: combine an acoustic and a linguistic run into an ensemble."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def ensemble(
 ) -> None:
     """Combine an acoustic and a linguistic run, at decision level or at feature level.
 
-    Two runs of all folds become an ensemble on each. The table at the end shows the validation part; `ser evaluate`
+    Two cross-validations give an ensemble for each fold. The table at the end shows the validation part; `ser evaluate`
     scores the test part.
     """
     from sercli import plugins
@@ -47,7 +47,7 @@ def ensemble(
     members, chosen = (acoustic, linguistic), devices.pick_device(device)
     if data is None:
         if several:
-            raise SerError("Without --data give one --rule that learns nothing, such as --rule asr-weighted.")
+            raise SerError("--rule all needs --data; add it, or give a rule that learns nothing, such as asr-weighted.")
         fusion.join(tuple(load_model(folder, chosen) for folder in members), rules[rule], out)
         render.note(f"Next: ser predict CLIP --model {out}")
         return
@@ -79,7 +79,7 @@ def ensemble(
 
 
 def _check_out(out: Path, rules: Sequence[str]) -> None:
-    """Refuse to put a folder for each rule among other things, such as a dataset or a single run."""
+    """Refuse a folder that holds something other than ensembles, such as a dataset or a single run."""
     from sercli._system.files import visible_names
 
     if (out.exists() and not out.is_dir()) or visible_names(out) - set(rules):

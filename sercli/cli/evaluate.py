@@ -30,7 +30,7 @@ def evaluate(
     every: Annotated[Path | None, typer.Option("--all", help="Every run below this folder.")] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Predict anew on a prepared dataset: the runs' own test part, or all of another."),
+        typer.Option("--data", help="Predict again: on the test part of the runs' dataset, or on all of another."),
     ] = None,
     drop_seen: Annotated[
         bool,
@@ -44,7 +44,7 @@ def evaluate(
         typer.Option(
             "--words",
             help="With --data: whose words are read, human or a recogniser's; repeat to compare. "
-            "Default: whose each run was trained on.",
+            "Default: those that each run was trained on.",
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write everything as one HTML page.", **_PAGE)] = None,
@@ -87,7 +87,7 @@ def evaluate(
     if len(groups) > 1 and (files or json):
         kinds = ", ".join(sorted({group.runs[0].division[-1] for group in groups}))
         raise SerError(
-            f"{every}: its runs were tested on {len(groups)} different parts ({kinds}); give the runs of one."
+            f"{every}: its runs were tested on {len(groups)} different parts ({kinds}); give runs with one test part."
         )
     command = shlex.join(["ser", *sys.argv[1:]])
     for group in groups:
@@ -95,7 +95,7 @@ def evaluate(
         evaluation = _without_words(evaluation) if hide_words else evaluation
         _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
         if evaluation.leaky:
-            render.warn("The split shares speakers between parts: these metrics are too good.")
+            render.warn("The split shares speakers between parts: these metrics are too optimistic.")
         _write(evaluation, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
             rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in group.errors.items()}
@@ -107,7 +107,7 @@ def evaluate(
 def _chosen_runs(
     acoustic: list[Path], linguistic: list[Path], ensemble: list[Path], every: Path | None
 ) -> "list[EvaluatedRun]":
-    """The runs that the options name, each by the option for its kind."""
+    """Return the runs that the options name; each must be given with the option of its kind."""
     from sercli.evaluation.inputs import EvaluatedRun, find_runs
     from sercli.runs import load_finished
 
@@ -169,7 +169,7 @@ def _write(evaluation: "Evaluation", page: Path | None, latex: Path | None, csv:
     for path, make in ((page, report.page), (latex, report.latex), (csv, report.csv_table)):
         if path:
             write_atomic(path, make(evaluation))
-            render.note(f"{path} is written.")
+            render.note(f"Wrote {path}.")
 
 
 def _keep(inputs: "EvaluationInputs", evaluation: "Evaluation", suffix: str) -> None:

@@ -40,11 +40,11 @@ SplitKind = Annotated[
 ]
 Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]
 Fold = Annotated[str, typer.Option("--fold", help="The fold that is the test part, counted from 1; or all.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of everything random.")]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed on.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed up.")]
 Presets = Annotated[
     list[str] | None,
-    typer.Option("-m", "--model", help="Preset, such as acoustic-lld; repeat for more, or all: a folder each."),
+    typer.Option("-m", "--model", help="Preset, such as acoustic-lld; repeat for more, or all; a folder for each."),
 ]
 ConfigFile = Annotated[
     Path | None,
@@ -59,7 +59,7 @@ Sets = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.lr=0.001; repeat for more."),
 ]
 Words = Annotated[
-    str, typer.Option("--words", help="Whose transcripts are read: human, or those of a recogniser, such as whisper.")
+    str, typer.Option("--words", help="Transcripts to read: human, or a recogniser's name, such as whisper.")
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
 
@@ -68,7 +68,7 @@ def fold_number(fold: str) -> int | None:
     """The value of `--fold` as a number counted from 1; None: all.
 
     Raises:
-        SerError: it is neither.
+        SerError: it is neither a number nor `all`.
     """
     if fold == ALL:
         return None

@@ -29,9 +29,7 @@ def prepare(
     ] = "four",
     features: Annotated[
         str | None,
-        typer.Option(
-            "--features", help="Comma-separated names. Default: all that the presets use, without those of extras."
-        ),
+        typer.Option("--features", help="Comma-separated names. Default: those of all presets that need no extra."),
     ] = None,
     asr: Annotated[
         str | None, typer.Option("--asr", help="Speech recogniser that transcribes all recordings: {asr}.")

@@ -1,4 +1,4 @@
-"""`ser train`: a preset becomes a run directory, or several presets one each, on one fold or on all."""
+"""`ser train`: train one or several presets, each into its own run directory, on one fold or on all."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +29,7 @@ def train(
     sets: options.Sets = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table at the end.")] = False,
 ) -> None:
-    """Train a network on one fold, or on all of them; after a kill the same command resumes.
+    """Train a network on one fold or on all; if interrupted, repeat the command to resume.
 
     ser train -m acoustic-lld --data work/ravdess --out work/run
 
@@ -66,7 +66,7 @@ def train(
         folder = out / made.name if several else out
         _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)
         if any(part.leaky for part in made.folds):
-            render.warn("The split shares speakers between parts: its scores are too good.")
+            render.warn("The split shares speakers between parts: its scores are too optimistic.")
     if several:
         render.note(f"Next: ser evaluate --all {out}")
 

@@ -18,7 +18,7 @@ def tune(
         int, typer.Option("--trials", min=1, help="Number of trials of the whole study, including earlier ones.")
     ] = 50,
     storage: Annotated[
-        str | None, typer.Option("--storage", help="Optuna storage URL that machines share. Default: SQLite in --out.")
+        str | None, typer.Option("--storage", help="Optuna storage URL, shared by machines. Default: SQLite in --out.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the study.")] = 1,
     words: options.Words = "human",
@@ -30,7 +30,7 @@ def tune(
     device: options.Device = "auto",
     sets: options.Sets = None,
 ) -> None:
-    """Search hyperparameters with Optuna; the same command again resumes the study.
+    """Search hyperparameters with Optuna; repeat the command to resume the study.
 
     With --fold all each fold has a study of its own, which never sees the test part of that fold.
     """

@@ -1,4 +1,4 @@
-"""How `ser train` and `ser ensemble` end: training curves, and scores on the validation part."""
+"""Final output of `ser train` and `ser ensemble`: training curves, and scores on the validation part."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

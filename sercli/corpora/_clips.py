@@ -20,7 +20,7 @@ class Clip:
 
 
 def own_name(match: re.Match[str]) -> str:
-    """Return the part of the path that fits the pattern as an id: `AudioData/DC/a01` -> `DC_a01`."""
+    """Return an id made from the part of the path that matches: `AudioData/DC/a01` -> `DC_a01`."""
     return match.group().strip("/").replace("/", "_")
 
 
@@ -41,13 +41,13 @@ def find_clips(
         make: makes the utterance from a clip, or a remark for a clip that is left out.
         corpus: the corpus' name, for errors.
         example: one or two names that fit, for errors.
-        identify: makes the id from the match; of several clips with one id the best format is used.
+        identify: makes the id from the match; if several clips have the same id, the best format is used.
 
     Yields:
         Utterances, and remarks on recordings that do not fit or are copies.
 
     Raises:
-        SerError: there is no such folder, or nothing in it fits.
+        SerError: there is no such folder, or no recording in it matches.
     """
     fits: dict[str, re.Match[str]] = {}
     for path in filter(is_audio, corpus_files(root, corpus, f"files like {example}")):
@@ -56,7 +56,7 @@ def find_clips(
         else:
             yield Remark("skipped", path, f"its name is not that of a clip of {corpus}")
     if not fits:
-        raise not_this_corpus(root, corpus, f"clips called like {example}")
+        raise not_this_corpus(root, corpus, f"clips with names like {example}")
     chosen = yield from one_each(fits, key=lambda path: identify(fits[path]))
     for id_, path in chosen.items():
         yield make(Clip(id_, path, fits[path].groupdict()))

@@ -1,4 +1,4 @@
-"""Finding and reading the files of a corpus, in one way for all readers."""
+"""Finding and reading the files of a corpus, shared by all corpus readers."""
 
 import codecs
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,7 +12,7 @@ from sercli.types import FOUR, Remark
 
 
 def of_four(*labels: str) -> dict[str, str | None]:
-    """Return a corpus' LABELS: each native label that is one of the four stands for itself, the others for None.
+    """Return a corpus' LABELS: each native label maps to itself if it is one of the four, else to None.
 
     >>> of_four("anger", "fear")
     {'anger': 'anger', 'fear': None}
@@ -26,12 +26,12 @@ def corpus_files(root: Path, corpus: str, holds: str) -> list[str]:
     Args:
         root: the path that the user gave.
         corpus: the corpus' name as people write it, such as "RAVDESS".
-        holds: what the folder of the corpus holds, to finish the sentence "... is read from the folder that holds ...".
+        holds: what the folder of the corpus holds, to complete the sentence "For ..., give the folder that holds ...".
 
     Raises:
         SerError: there is no such folder, it is a file, or it is empty.
     """
-    advice = f"{corpus} is read from the folder that holds {holds}."
+    advice = f"For {corpus}, give the folder that holds {holds}."
     if not root.exists():
         raise SerError(f"{root}: no such folder. {advice}")
     if not root.is_dir():
@@ -47,7 +47,7 @@ def not_this_corpus(root: Path, corpus: str, looked_for: str) -> SerError:
 
 
 def find_files(paths: Iterable[str], name: str) -> list[str]:
-    """Return the paths with this file name, in upper or lower case, those in the fewest folders first.
+    """Return the paths with this file name, whatever its case, those in the fewest folders first.
 
     >>> find_files(["x/y/data.tsv", "z/Data.tsv", "mydata.tsv"], "data.tsv")
     ['z/Data.tsv', 'x/y/data.tsv']
@@ -81,7 +81,7 @@ def without_suffix(path: str) -> str:
 
 
 def one_each(paths: Iterable[str], key: Callable[[str], str]) -> Generator[Remark, None, dict[str, str]]:
-    """Choose one of the recordings with the same key: the best format of `discovery.SUFFIXES`, then the first path.
+    """Return one recording for each key: the best format of `discovery.SUFFIXES`, then the first path.
 
     Yields:
         A remark on each other path.
@@ -94,7 +94,7 @@ def one_each(paths: Iterable[str], key: Callable[[str], str]) -> Generator[Remar
     for path in ranked:
         chosen.setdefault(key(path), path)
     kept = set(chosen.values())
-    reason = "second copy of a recording (formats without loss go first, films last)"
+    reason = "second copy of a recording (lossless formats are preferred to lossy ones, and those to video)"
     yield from (Remark("skipped", path, reason) for path in ranked if path not in kept)
     return dict(sorted(chosen.items()))
 
@@ -131,4 +131,4 @@ def _decode_line(raw: bytes) -> str:
     for encoding in ("utf-8", "cp1252"):
         with suppress(UnicodeDecodeError):
             return raw.decode(encoding)
-    return raw.decode("latin-1")  # five bytes are undefined in Windows-1252; none is here
+    return raw.decode("latin-1")  # Windows-1252 leaves five bytes undefined, Latin-1 none

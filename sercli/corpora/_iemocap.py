@@ -135,7 +135,7 @@ EXPECTED_CODES = (1708, 595, 1041, 1084, 1103, 1849, 107, 40, 2, 3, 2507)  # in 
 
 
 def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[Remark]:
-    """Yield warnings where the numbers are not those of the complete release.
+    """Yield warnings if sessions are missing or counts differ from the complete release.
 
     Args:
         turns: all turns, including those without a majority label.
@@ -144,7 +144,7 @@ def check_counts(turns: Iterable[Turn], n_dialogs: dict[int, int]) -> Iterator[R
     turns = list(turns)
     missing = [f"Session{number}" for number in EXPECTED if number not in n_dialogs]
     if missing:
-        yield Remark("warning", ", ".join(missing), f"not there: {len(n_dialogs)} of 5 sessions are read")
+        yield Remark("warning", ", ".join(missing), f"missing: only {len(n_dialogs)} of 5 sessions are read")
     for number in n_dialogs:
         mine = [turn for turn in turns if turn.id.startswith(f"Ses0{number}")]
         yield from _compare(f"Session{number}", COUNTED, EXPECTED[number], _counts(n_dialogs[number], mine))

@@ -11,7 +11,7 @@ from sercli.errors import SerError, no_such
 def read_rows(
     text: str, source: str, *, delimiter: str = ",", columns: tuple[str, ...] = ()
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV or TSV text as dictionaries by the header's names, without blanks around cells.
+    """Yield the rows of a CSV or TSV text as dictionaries keyed by column name, without blanks around cells.
 
     Args:
         text: the content with its line ends, which a quoted cell may contain.
@@ -44,7 +44,7 @@ def read_rows(
 
 
 def need_columns(names: Collection[str], columns: Iterable[str], source: str) -> None:
-    """Refuse a table that lacks a column.
+    """Raise if a table lacks a column.
 
     Raises:
         SerError: naming the first missing column, and the first 20 that there are.

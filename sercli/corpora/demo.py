@@ -27,7 +27,7 @@ def default_root() -> Path:
     """Return the folder of the corpus, in the installed package or in a checkout of the source.
 
     Raises:
-        SerError: it is in neither.
+        SerError: the corpus is in neither place.
     """
     for folder in (_INSTALLED, _CHECKOUT):
         if (folder / "demo.csv").is_file():

@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """Yield the comments of the three parts in file order; with several emotions only if all map to one of the four.
+    """Yield the comments of the three parts in file order; one with several emotions only if all map to the same class.
 
     Raises:
         SerError: there is no such folder, no emotions.txt or none of the three tables in it, or one is broken.
@@ -69,7 +69,7 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
         source = f"{path.name}:{line}"
         cells = content.split("\t")
         if len(cells) != 3:
-            raise SerError(f"{path}:{line}: {len(cells)} cells instead of 3 (text, numbers of the emotions, id).")
+            raise SerError(f"{path}:{line}: {len(cells)} cells instead of 3 (text, emotion numbers, id).")
         words, numbers, id_ = (cell.strip() for cell in cells)
         if id_ in seen:
             yield Remark("skipped", source, "comment listed a second time")
@@ -97,6 +97,6 @@ def _names(numbers: str, emotions: list[str], source: str) -> list[str]:
 
 
 def _agreed(names: list[str]) -> str | None:
-    """Return the only emotion, or the first of several that all map to one of the four."""
+    """Return the only emotion, or the first of several that all map to the same class; else None."""
     four = {LABELS[name] for name in names}
     return names[0] if len(names) == 1 or (len(four) == 1 and None not in four) else None

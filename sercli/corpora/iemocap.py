@@ -22,7 +22,7 @@ _EVALUATION = "dialog/EmoEvaluation"  # its subfolders, with single raters' file
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """Yield the turns to which most raters gave one label, sorted by session and id.
+    """Yield the turns with a majority label, sorted by session and id.
 
     Args:
         root: the release's folder, the one above it, or one session.
@@ -71,7 +71,7 @@ def _dialogs(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _read_evaluation(path: Path, before: dict[str, Turn], turns: dict[str, Turn]) -> Iterator[Remark]:
-    """Add the turns of one file to `turns`."""
+    """Yield remarks on one evaluation file, and add its turns to `turns`."""
     text = yield from _files.read_text(path)
     for item in formats.parse_evaluation(text, path.name):
         if isinstance(item, Remark):
@@ -108,7 +108,7 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
 
 
 def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
-    """Add the words of one dialog to `words`."""
+    """Yield remarks on one transcription, and add its texts to `words` by turn."""
     if not path.is_file():
         yield Remark("warning", path.name, "transcription is not there")
         return

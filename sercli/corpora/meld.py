@@ -1,6 +1,6 @@
 """MELD: 13,708 utterances of dialogue from the series Friends, seven emotions (Poria et al. 2019).
 
-The text is read from the release's CSV files, the audio from its films or from clips in any other format.
+The text is read from the release's CSV files, the audio from its videos or from clips in any other format.
 """
 
 import re
@@ -62,7 +62,7 @@ def _find_clips(paths: list[str]) -> Generator[Remark, None, dict[_Key, str]]:
 
 
 def _key(path: str) -> _Key | None:
-    """Return part and numbers of a clip by its name and the nearest folder that names a part."""
+    """Return part, dialogue and utterance of a clip, from its name and the nearest folder that names a part."""
     number = _CLIP.search(_files.without_suffix(path))
     for folder in PurePosixPath(path).parent.parts[::-1]:
         part = _FOLDER.search(folder)

@@ -22,7 +22,7 @@ _COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 
 
 def read(root: Path) -> Iterator[Utterance | Remark]:
-    """Yield the clips that data.tsv lists and that are there, with its labels, transcripts and speakers.
+    """Yield the clips that data.tsv lists and that exist, with their labels, transcripts and speakers.
 
     Raises:
         SerError: there is no such folder, no data.tsv in it, or it is broken.

@@ -27,7 +27,7 @@ _NAME = re.compile(
 def read(root: Path) -> Iterator[Utterance | Remark]:
     """Yield the speech clips below a folder, in folders `Actor_NN` or any others.
 
-    A film is used where its clip is not there as audio alone.
+    A video is used only if there is no audio-only file of the same clip.
 
     Raises:
         SerError: there is no such folder, or no clip of RAVDESS in it.

@@ -97,9 +97,9 @@ def _read_jsonl(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, objec
             continue
         try:
             row = json.loads(content, parse_constant=_refuse_constant)
-            json.dumps(row, ensure_ascii=False, allow_nan=False).encode()  # raises for what cannot be written again
+            json.dumps(row, ensure_ascii=False, allow_nan=False).encode()  # raises if it cannot be written again
         except (ValueError, RecursionError) as error:
-            raise SerError(f"{path}:{line}: not JSON: {error}.") from None
+            raise SerError(f"{path}:{line}: not valid JSON ({error}); write one object per line.") from None
         if not isinstance(row, dict):
             raise SerError(f'{path}:{line}: each line must be an object like {{"path": ..., "label": ...}}.')
         yield line, row
@@ -125,7 +125,7 @@ def _divide(row: Mapping[str, object], source: str, header: str) -> tuple[dict[s
     """
     named = {_column(name): value for name, value in row.items()}
     if len(named) < len(row):
-        raise SerError(f"{source}: two keys differ only in upper and lower case.")
+        raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
     need_columns(named, ("label",) if "text" in named else ("label", "path"), header)
     filled = {name: value for name, value in named.items() if value not in (None, "")}
     cells = {name: _cell(name, value, source) for name, value in filled.items() if name in _COLUMNS}
@@ -147,7 +147,7 @@ def _utterance(row: dict[str, str], others: dict[str, object], line: int, path: 
         raise SerError(f"{source}: neither path nor text; every row needs one of them.")
     start_s, end_s = (_seconds(row, name, source) for name in ("start_s", "end_s"))
     if end_s is not None and end_s <= (start_s or 0.0):
-        raise SerError(f"{source}: end_s {end_s:g} is not after start_s {start_s or 0.0:g}.")
+        raise SerError(f"{source}: end_s {end_s:g} is not after start_s {start_s or 0.0:g}; correct one of them.")
     audio = _audio(row["path"], path.parent, source) if row.get("path") else None
     return Utterance(
         id=row.get("id") or _default_id(audio, start_s, end_s, line),

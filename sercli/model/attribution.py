@@ -80,7 +80,7 @@ def spans(words: Sequence[str], heard: Sequence[Word]) -> tuple[tuple[float, flo
 
     Args:
         words: of a text, split at blanks.
-        heard: the same text with times.
+        heard: the recognised words of the same text, with times.
 
     Returns:
         as many as words; none if the text is not the same.
@@ -126,7 +126,7 @@ def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[s
 
 
 def _of_audio(member: Model, question: _Question) -> tuple[Array, Weighing]:
-    """Edges in seconds from the utterance's beginning (n + 1,), and the weights between them (n,)."""
+    """Return the edges of pieces of audio in seconds from the utterance's start (n + 1,), and their weights (n,)."""
     weights = _attention(member, question)
     if weights is None:
         edges = np.linspace(0, question.length_s, max(1, round(question.length_s / BLANK_S)) + 1)
@@ -202,7 +202,7 @@ def _falls_in_silence(member: Model, question: _Question, stretches: Sequence[tu
         assert isinstance(config, AudioConfig)
         signal = question.rows.signal(question.utterance.id, config.sample_rate_hz)
         signal = condition.prepare_signal(signal, config)
-        rate_hz = config.sample_rate_hz / config.speed  # so many of its samples are a second of the recording
+        rate_hz = config.sample_rate_hz / config.speed  # samples per second of the recording
         silenced = [_without(signal, rate_hz, *stretches[int(u.id)]) for u in chosen]
         return extraction.extractor(feature, config, question.rows.device)(silenced)
 
@@ -210,7 +210,7 @@ def _falls_in_silence(member: Model, question: _Question, stretches: Sequence[tu
 
 
 def _without(signal: Array, rate_hz: float, start_s: float, end_s: float) -> Array:
-    """Silence from start to end, faded in and out around them."""
+    """Return the signal with silence from start to end, and short fades around it."""
     times = np.arange(len(signal)) / rate_hz
     gain = np.interp(times, [start_s - _FADE_S, start_s, end_s, end_s + _FADE_S], [1, 0, 0, 1])
     faded: Array = (signal * gain).astype(np.float32)

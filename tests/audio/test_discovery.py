@@ -44,7 +44,7 @@ def test_a_folder_without_recordings_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(AudioError) as caught:
         discovery.find([tmp_path])
-    assert str(caught.value).startswith(f"{tmp_path} holds no audio files (.3g2, .3gp, .aac, ")
+    assert str(caught.value).startswith(f"{tmp_path} holds no audio files; their names must end in .3g2, .3gp, .aac, ")
 
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path):

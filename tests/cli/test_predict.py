@@ -180,7 +180,7 @@ def test_each_recording_gets_a_file_that_is_called_as_it_lies_below_the_folder(s
     assert files == ["a.ogg.json", "deep/c.ogg.json", "failures.tsv"]
     assert json.loads((out / "a.ogg.json").read_bytes())["path"] == str(folder / "a.ogg")
     assert (out / "failures.tsv").read_text().startswith(f"{folder / 'b.wav'}\t")
-    assert shown.err.splitlines()[-1].endswith(f"{out / 'failures.tsv'} says why")
+    assert shown.err.splitlines()[-1].endswith(f"the reasons are in {out / 'failures.tsv'}")
 
 
 def test_a_run_without_failures_leaves_no_list_of_them(ser, demo_runs, folder, tmp_path):
@@ -250,7 +250,7 @@ def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folde
     shown = ser("predict", folder, "--model", demo_runs.acoustic, "--jobs", 2, "--json")
     assert shown.code == 2
     assert f"was killed, perhaps for want of memory, while it read one of {folder / 'a.ogg'}" in shown.err
-    assert "give fewer --jobs" in shown.err
+    assert "use fewer --jobs" in shown.err
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

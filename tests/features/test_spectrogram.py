@@ -102,7 +102,7 @@ def test_blocks_leave_no_seam(monkeypatch):
 
 
 def test_a_floor_above_the_loudest_cell_is_refused():
-    with pytest.raises(ConfigError, match=r"feature\.floor_db=3 must be below 0, .* for example -80"):
+    with pytest.raises(ConfigError, match=r"feature\.floor_db=3 must be below 0, .* such as -80"):
         configuration.build(spectrogram.Config, {"floor_db": "3"}, "feature")
 
 

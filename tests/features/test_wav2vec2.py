@@ -129,7 +129,7 @@ def test_the_cache_keeps_it(tiny_dataset, folder, no_progress):
 
 @needs_transformers
 def test_more_layers_than_there_are_are_refused(folder):
-    with pytest.raises(ConfigError, match=r"feature\.layers=\[1, 4\]: .*tiny has 3 layers\."):
+    with pytest.raises(ConfigError, match=r"feature\.layers=\[1, 4\]: .*tiny has only 3\."):
         extract(noise(400), folder, layers=(1, 4))
 
 

@@ -26,7 +26,7 @@ _HEAT = (
     (0.25, "#ffffff on #3f6f94"),
     (0.1, "#ffffff on #5b6b7a"),
 )
-"""The least share of a row for each colour; of middle lightness, for dark and light terminals."""
+"""Minimum share of a row for each colour; medium lightness, readable on dark and light terminals."""
 
 
 def distribution_table(
@@ -121,7 +121,7 @@ def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Consol
     where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
     show(console, where, table, *absent, plain(headline, "bold"))
     if published:
-        show(console, plain("orig. WA: of the original study, on session 5, with a leaky validation part.", "dim"))
+        show(console, plain("orig. WA: WA in the original study, on session 5, with a leaky validation part.", "dim"))
 
 
 def _narrow(table: Table) -> None:
