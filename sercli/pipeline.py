@@ -28,7 +28,6 @@ from sercli.model.loading import load_run
 from sercli.model.segment_features import SegmentFeatures
 from sercli.types import (
     ASR_CONFIDENCE,
-    HUMAN,
     SAMPLE_RATE_HZ,
     UNSURE,
     Array,
@@ -358,9 +357,10 @@ def _no_speech(recording: Recording, end_s: float) -> Prediction:
 def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utterance:
     """Return the audio and text of a prediction as the utterance that the model reads."""
     text = (prediction.text or "").strip()
-    transcripts = {HUMAN: text} if text else {}
+    whose = "recognised" if recording.text is None else "given"
+    transcripts = {whose: text} if text else {}
     attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
-    return Utterance(name, "", "", audio=str(recording.path), transcripts=transcripts, attributes=attributes)
+    return Utterance(name, "", None, audio=str(recording.path), transcripts=transcripts, attributes=attributes)
 
 
 def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:

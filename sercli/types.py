@@ -52,17 +52,30 @@ class Utterance:
 
     id: str  # unique in its corpus
     corpus: str
-    label: str  # after `read`: the corpus' own label, spelt out; in a manifest: one of Manifest.labels
+    # After `read`: the corpus' own label, spelt out; in a manifest: one of Manifest.labels; None: to be predicted.
+    label: str | None
     speaker: str | None = None  # unique in its corpus
     session: str | None = None
     prompt: str | None = None  # script or sentence id: utterances with the same prompt have the same text
     audio: str | None = None  # path below the corpus root, "/" between folders
     start_s: float | None = None  # begin and end of the utterance in the file; None: the file's start
     end_s: float | None = None  # None: the file's end
-    transcripts: dict[str, str] = field(default_factory=dict)  # `HUMAN` or a recogniser's name -> what was said
+    # `HUMAN`, a recogniser's name, "recognised" or "given" -> what was said
+    transcripts: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)  # JSON-safe: sex, style, part, valence, votes, ...
     digest: str | None = None  # of the audio file's bytes; `prepare` fills it in
     duration_s: float | None = None  # `prepare` fills it in
+
+    @property
+    def true_label(self) -> str:
+        """The label of an utterance that has one, as every utterance of a corpus."""
+        assert self.label is not None, f"'{self.id}' has no label"
+        return self.label
+
+    @property
+    def text(self) -> str | None:
+        """The transcript that models read: the only one, whoever it is from; None without one."""
+        return next(iter(self.transcripts.values()), None)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def test_what_is_heard_goes_to_the_system_with_how_far_it_can_be_trusted(blocks)
     system = Loudness(reads_words=True)
     given = _answer(system, blocks([0.5], 2), transcribe=_heard(" stop it ", confidence=0.7))
     (utterance,) = system.asked[0]
-    assert utterance.transcripts == {"human": "stop it"}
+    assert utterance.transcripts == {"recognised": "stop it"}
     assert utterance.attributes == {ASR_CONFIDENCE: 0.7}
     assert (given.text, given.asr_confidence, given.reason) == ("stop it", 0.7, None)
 

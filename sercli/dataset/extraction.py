@@ -12,7 +12,7 @@ from sercli.audio.reading import read
 from sercli.dataset.feature_specs import key
 from sercli.errors import SerError
 from sercli.plugins import Extractor
-from sercli.types import HUMAN, Array, AudioConfig, Utterance
+from sercli.types import Array, AudioConfig, Utterance
 
 _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number
 _UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
@@ -40,7 +40,7 @@ def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
 def lacks(utterance: Utterance, feature: str) -> str | None:
     """Return `text` or `audio` if the utterance lacks what a feature is computed from."""
     text = reads_text(feature)
-    there = HUMAN in utterance.transcripts if text else utterance.audio is not None
+    there = (utterance.text if text else utterance.audio) is not None
     return None if there else "text" if text else "audio"
 
 
@@ -89,9 +89,9 @@ def extract_signals(
 
 
 def _text(utterance: Utterance, feature: str) -> str:
-    if HUMAN not in utterance.transcripts:
+    if utterance.text is None:
         raise SerError(f"'{utterance.id}' has no transcript, which the feature '{feature}' reads.")
-    return utterance.transcripts[HUMAN]
+    return utterance.text
 
 
 def _signal(utterance: Utterance, root: Path, feature: str, feature_config: AudioConfig) -> Array:

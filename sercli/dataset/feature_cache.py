@@ -264,4 +264,4 @@ def _there(task: _Task) -> _Index:
 
 
 def _text_digest(utterance: Utterance) -> str:
-    return hashlib.sha256(utterance.transcripts[HUMAN].encode()).hexdigest()[:16]
+    return hashlib.sha256((utterance.text or "").encode()).hexdigest()[:16]

@@ -62,7 +62,7 @@ class Dataset:
     @cached_property
     def words_sha256(self) -> str:
         """Hash over transcripts and ASR confidence; the manifest's own hash does not depend on recognisers."""
-        read = [(u.transcripts.get(HUMAN), u.attributes.get(ASR_CONFIDENCE)) for u in self.manifest.utterances]
+        read = [(u.text, u.attributes.get(ASR_CONFIDENCE)) for u in self.manifest.utterances]
         return hashlib.sha256(msgspec.json.encode(read)).hexdigest()
 
     def select(self, ids: Iterable[str]) -> list[Utterance]:
@@ -135,15 +135,15 @@ def with_words(dataset: Dataset, words: str) -> Dataset:
             f"{dataset.folder} has no transcripts by {words} of {lacking}; repeat the "
             f"`ser prepare {dataset.info.corpus} … --out {dataset.folder}` that made it, with --asr {words} added."
         )
-    transcribed = tuple(_with_transcript(u, found.get(u.id)) for u in utterances)
+    transcribed = tuple(_with_transcript(u, words, found.get(u.id)) for u in utterances)
     return replace(dataset, manifest=replace(dataset.manifest, utterances=transcribed), words=words)
 
 
-def _with_transcript(utterance: Utterance, transcript: Transcript | None) -> Utterance:
+def _with_transcript(utterance: Utterance, words: str, transcript: Transcript | None) -> Utterance:
     if transcript is None:
         return replace(utterance, transcripts={})
     attributes = {**utterance.attributes, ASR_CONFIDENCE: transcript.confidence}
-    return replace(utterance, transcripts={HUMAN: transcript.text}, attributes=attributes)
+    return replace(utterance, transcripts={words: transcript.text}, attributes=attributes)
 
 
 def load_info(folder: Path) -> DatasetInfo:

@@ -101,17 +101,17 @@ def choose_labels(
         the utterances kept, the ordered labels that occur, and a remark for each utterance left out.
     """
     if label_set == "native":
-        present = {u.label for u in utterances}
+        present = {u.true_label for u in utterances}
         ordered = [label for label in mapping if label in present]
         return utterances, (*ordered, *sorted(present - set(ordered))), []
     kept, dropped = [], []
     for u in utterances:
-        common = _common(u.label, mapping)
+        common = _common(u.true_label, mapping)
         if common is None:
-            dropped.append(Remark("skipped", u.id, f"label '{u.label}' is not among the four"))
+            dropped.append(Remark("skipped", u.id, f"label '{u.true_label}' is not among the four"))
         else:
-            kept.append(replace(u, label=common, attributes={**u.attributes, "native_label": u.label}))
-    present = {u.label for u in kept}
+            kept.append(replace(u, label=common, attributes={**u.attributes, "native_label": u.true_label}))
+    present = {u.true_label for u in kept}
     return kept, tuple(label for label in FOUR if label in present), dropped
 
 
@@ -167,7 +167,7 @@ def _read(plugin: Corpus, root: Path, jobs: int) -> tuple[list[Utterance], list[
 
 
 def _counts(utterances: Iterable[Utterance], order: tuple[str, ...]) -> dict[str, int]:
-    counts = Counter(u.label for u in utterances)
+    counts = Counter(u.true_label for u in utterances)
     return {label: counts[label] for label in (*order, *sorted(counts.keys() - set(order))) if counts[label]}
 
 

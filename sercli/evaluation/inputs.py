@@ -94,7 +94,7 @@ def names(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 def texts(view: Dataset, ids: Sequence[str]) -> dict[str, str]:
     """The transcripts by id, of the utterances that have one."""
-    return {u.id: u.transcripts[HUMAN] for u in view.select(ids) if HUMAN in u.transcripts}
+    return {u.id: u.text for u in view.select(ids) if u.text is not None}
 
 
 def error_rates(

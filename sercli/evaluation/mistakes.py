@@ -6,7 +6,7 @@ import numpy as np
 
 from sercli.evaluation.intervals import truth_index
 from sercli.evaluation.results import Mistake, PooledPredictions
-from sercli.types import HUMAN, Array, Predictions, Utterance
+from sercli.types import Array, Predictions, Utterance
 
 
 def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n: int = 20) -> tuple[Mistake, ...]:
@@ -31,7 +31,7 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n:
             path=u.audio,
             start_s=u.start_s,
             # a person's transcript, else a recogniser's
-            words=u.transcripts.get(HUMAN) or next(iter(u.transcripts.values()), None),
+            words=u.text,
             truth=labels[truth[place]],
             answer=labels[int(probs[place].argmax())],
             confidence=float(probs[place].max()),

@@ -10,7 +10,7 @@ import msgspec
 from sercli._system.files import write_json
 from sercli.errors import SerError
 from sercli.evaluation.results import Overlap
-from sercli.types import HUMAN, Utterance
+from sercli.types import Utterance
 
 _FILE = "train_part.json"
 _N_NAMED = 3  # names in a warning
@@ -82,7 +82,7 @@ def _named(names: Sequence[str]) -> str:
 
 def _recording(utterance: Utterance) -> str | None:
     """The digest of the audio file, or of the transcript if there is no audio; None if there is neither."""
-    text = utterance.transcripts.get(HUMAN)
+    text = utterance.text
     if utterance.audio is not None or text is None:
         return utterance.digest
     return hashlib.sha256(text.encode()).hexdigest()

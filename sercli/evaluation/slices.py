@@ -10,7 +10,7 @@ import numpy as np
 from sercli.evaluation.intervals import truth_index
 from sercli.evaluation.metrics import count_pairs, from_counts
 from sercli.evaluation.results import PooledPredictions, Slice
-from sercli.types import HUMAN, Array, Utterance
+from sercli.types import Array, Utterance
 
 MOST = 20  # values of one kind that are all shown; if there are more, only the worst
 _N_WORST = 10
@@ -180,7 +180,7 @@ def _seconds(utterance: Utterance) -> float | None:
 
 
 def _n_words(utterance: Utterance) -> int | None:
-    text = utterance.transcripts.get(HUMAN)
+    text = utterance.text
     return None if text is None else len(text.split())
 
 

@@ -23,7 +23,7 @@ from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model
 from sercli.model.segment_features import SegmentFeatures
-from sercli.types import ASR_CONFIDENCE, HUMAN, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
+from sercli.types import ASR_CONFIDENCE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
 
 BLANK_S = 0.25
 """Approximate length of the stretches that are silenced one by one: a syllable or two."""
@@ -49,9 +49,9 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
         raise SerError(f"There is nothing to explain in {prediction.path} ({prediction.reason}).")
     signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
     text = (prediction.text or "").strip()
-    texts = {HUMAN: text} if text else {}
+    texts = {"given": text} if text else {}
     attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
-    utterance = Utterance("explained", "", "", audio=str(path), transcripts=texts, attributes=attributes)
+    utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
     segment = Segment(prediction.start_s, prediction.end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device))
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
@@ -114,7 +114,7 @@ class _Question:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(self.utterance.transcripts[HUMAN].split())
+        return tuple((self.utterance.text or "").split())
 
 
 def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
@@ -142,7 +142,7 @@ def _of_text(member: Model, question: _Question) -> Weighing:
     weights = _attention(member, question) if isinstance(plugin, plugins.HasWordPlaces) else None
     if weights is None or not isinstance(plugin, plugins.HasWordPlaces):
         return Weighing("occlusion", _falls_without_words(member, question))
-    places = plugin.word_places(question.utterance.transcripts[HUMAN], member.spec.feature_config)
+    places = plugin.word_places(question.utterance.text or "", member.spec.feature_config)
     read = places >= 0
     return Weighing("attention", np.bincount(places[read], weights[read], len(question.words)))
 
@@ -190,7 +190,7 @@ def _falls_without_words(member: Model, question: _Question) -> Array:
     """(n,) the falls when each of the words is left out."""
     words = question.words
     texts = [" ".join((*words[:n], *words[n + 1 :])) for n in range(len(words))]
-    variants = [replace(question.utterance, transcripts={HUMAN: text}) for text in texts]
+    variants = [replace(question.utterance, transcripts={"given": text}) for text in texts]
     return _falls(member, question, variants, question.rows)
 
 

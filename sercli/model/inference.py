@@ -75,8 +75,8 @@ class Model:
 
 def truth_of(utterances: Sequence[Utterance], labels: Sequence[str]) -> tuple[str, ...] | None:
     """Return the N labels, or None if the model does not know one of them."""
-    truth = tuple(u.label for u in utterances)
-    return truth if set(truth) <= set(labels) else None
+    truth = tuple(u.label for u in utterances if u.label is not None and u.label in labels)
+    return truth if len(truth) == len(utterances) else None
 
 
 @torch.inference_mode()

@@ -95,7 +95,7 @@ def initial_run_info(
         modality="linguistic" if extraction.reads_text(config.model.feature) else "acoustic",
         settings=structs.replace(settings, **config.to_dict()),
         data=str(dataset.folder),
-        train_counts=dict(Counter(u.label for split in folds for u in dataset.select(split.train))),
+        train_counts=dict(Counter(u.true_label for split in folds for u in dataset.select(split.train))),
     )
 
 
@@ -155,7 +155,7 @@ def split_settings(split: Split) -> SplitSettings:
 
 def classes(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
     """(N,) int64: the class of each utterance as its position among the labels of the dataset."""
-    return class_numbers([u.label for u in utterances], dataset.info.labels)
+    return class_numbers([u.true_label for u in utterances], dataset.info.labels)
 
 
 def make_trainer(

@@ -173,9 +173,9 @@ def test_a_dataset_can_have_the_words_that_a_recogniser_heard(heard):
     assert loaded.words == "whisper"
     mute, *sounding = loaded.manifest.utterances
     assert mute == replace(ROWS[0], transcripts={})
-    assert [(u.transcripts, u.attributes[ASR_CONFIDENCE]) for u in sounding] == [({"human": "oh"}, 0.25)] * 2
+    assert [(u.transcripts, u.attributes[ASR_CONFIDENCE]) for u in sounding] == [({"whisper": "oh"}, 0.25)] * 2
     assert replace(sounding[0], transcripts={}, attributes={}) == ROWS[1]
-    assert loaded.by_id["c"].transcripts == {"human": "oh"}
+    assert loaded.by_id["c"].transcripts == {"whisper": "oh"}
 
 
 def test_what_recognisers_hear_makes_no_other_manifest(heard):
