@@ -33,6 +33,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials and errors are show
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 _HEARTBEAT_S = 60
 
+Trials = tuple[FrozenTrial, ...]
 OnTrial = Callable[[FrozenTrial], None]
 """Called with each trial that ends."""
 
@@ -55,7 +56,7 @@ class Search:
 class Outcome:
     """The result of a study."""
 
-    trials: tuple[FrozenTrial, ...]  # best first, then pruned and failed ones
+    trials: Trials  # best first, then pruned and failed ones
     best: FrozenTrial
     importances: dict[str, float]  # parameter -> share; empty where too few trials finished
 

@@ -27,7 +27,7 @@ def trained(tmp_path):
 def test_a_train_part_lists_digests_and_speakers_of_each_corpus(trained):
     assert set(trained.recordings) >= {"digest 1", "digest 2"}
     assert len(trained.recordings) == 3
-    assert trained.speakers == ("ravdess/01",)
+    assert trained.speakers == {"ravdess/01"}
 
 
 def test_a_copy_under_another_name_by_another_speaker_is_seen(trained):

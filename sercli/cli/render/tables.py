@@ -14,9 +14,8 @@ from sercli.evaluation.metrics import METRICS
 from sercli.types import Remark, Report
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
     from sercli.evaluation.results import Evaluation, SystemResult
+    from sercli.training.tuning import Trials
 
 _INTERVAL = 3  # the column of the interval among those after the name
 
@@ -183,7 +182,7 @@ def confusion_table(report: Report, *, console: Console | None = None) -> None:
         show(console, title + which, _confusion(report, columns, short, " "))
 
 
-def trials_table(trials: "Iterable[FrozenTrial]", *, console: Console | None = None) -> None:
+def trials_table(trials: "Trials", *, console: Console | None = None) -> None:
     """Show the trials of a search in their order, best first."""
     table = new_table("rank", "value", "state", "parameters", sides="rrll")
     for rank, trial in enumerate(trials, start=1):
