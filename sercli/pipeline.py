@@ -133,7 +133,7 @@ def model_folder(given: Path | None) -> Path:
         SerError: none is given, and this copy of ser comes without a model.
     """
     if given is None and not PRETRAINED.is_dir():
-        raise SerError(f"No model came with this copy of ser ({PRETRAINED} is missing); give one with --model RUN.")
+        raise SerError(f"No model came with this copy of ser ({PRETRAINED} is missing); give model=... (--model).")
     return given or PRETRAINED
 
 
@@ -247,13 +247,15 @@ class Pipeline:
         name, text = recording.name, recording.text
         if not self._reads_audio and self._transcribe is None and not (text or "").strip():
             raise SerError(
-                f"{self.predictor.folder} reads text alone, and there is none for {name}; "
-                'add --text "...", leave out --no-asr, or use an acoustic run.'
+                f"{self.predictor.folder} reads only text, and there is none for {name or 'the array'}; "
+                "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
             )
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
-            raise SerError(f"--text says what one clip holds, and {name} is longer than {CLIP_S:g} s; leave it out.")
+            raise SerError(
+                f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
+            )
         found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
         return RecordingResult(recording, is_clip, found)
 

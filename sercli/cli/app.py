@@ -126,7 +126,7 @@ def _remedy(number: int | None) -> str:
     if number in (errno.ENOENT, errno.ESTALE):
         return "It was moved or removed while it was used; repeat the command."
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "Make room, or choose another place."
+        return "Free some space, or choose another place."
     return "Choose another place."
 
 

@@ -200,7 +200,7 @@ def test_an_unknown_language_is_refused(fake):
 
 
 def test_weights_that_know_english_alone_are_asked_for_no_other_language():
-    with pytest.raises(ConfigError, match=r"^asr\.language=de: Whisper tiny\.en knows English alone; leave it out, or"):
+    with pytest.raises(ConfigError, match=r"^asr\.language=de: Whisper tiny\.en knows only English; leave it out, or"):
         transcribe(SOUND, whisper.Config(language="de"))
     assert transcribe(SOUND, whisper.Config(language="en")).text == ""
 
@@ -259,7 +259,7 @@ def test_a_folder_in_another_form_is_refused_with_the_way_to_convert_it(tmp_path
 
 def test_a_folder_without_tokenizer_is_refused_before_the_hub_is_asked(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"x")
-    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy that of the model it"):
+    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy it from the model that"):
         transcribe(SOUND, whisper.Config(model=str(tmp_path)))
 
 
