@@ -291,23 +291,23 @@ class Pipeline:
 
     def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
         """Return the prediction of a segment without the model's part: times, transcript and reason."""
-        heard = None
+        transcript = None
         if recording.text is not None:
-            heard = Transcript(recording.text)
+            transcript = Transcript(recording.text)
         elif self._transcribe:
-            heard = self._transcribe(segment.signal)
-        text = heard.text.strip() if heard else ""
+            transcript = self._transcribe(segment.signal)
+        text = transcript.text.strip() if transcript else ""
         reason = None
         if self._reads_text and not text:
-            missing = "no words" if recording.text is not None or heard is None else "no words recognised"
+            missing = "no words" if recording.text is not None or transcript is None else "no words recognised"
             reason = f"{missing}: predicted from audio alone" if self._reads_audio else missing
         return Prediction(
             recording.name,
             _ms(segment.start_s),
             _ms(segment.end_s),
             text=text or recording.text,
-            words=_in_recording(heard.words, segment.start_s) if heard and text else (),
-            asr_confidence=heard.confidence if heard and text else None,
+            words=_in_recording(transcript.words, segment.start_s) if transcript and text else (),
+            asr_confidence=transcript.confidence if transcript and text else None,
             reason=reason,
         )
 

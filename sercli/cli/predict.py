@@ -25,7 +25,7 @@ class Shape(StrEnum):
     audacity = "audacity"
 
 
-class Way(StrEnum):
+class ExplainBy(StrEnum):
     """The ways to explain a prediction."""
 
     attention = "attention"
@@ -34,7 +34,7 @@ class Way(StrEnum):
 
 _OUTPUT = {"rich_help_panel": "Predictions"}
 _WORDS = {"rich_help_panel": "Speech recognition"}
-_WHY = {"rich_help_panel": "Explanation"}
+_EXPLANATION = {"rich_help_panel": "Explanation"}
 _MANY = 100  # number of recordings from which loading the model in several processes pays off
 
 
@@ -70,22 +70,27 @@ def predict(
     explain: Annotated[
         Path | None,
         typer.Option(
-            "--explain", help="PNG of the moments and words that counted in one utterance.", dir_okay=False, **_WHY
+            "--explain",
+            help="PNG of the moments and words that counted in one utterance.",
+            dir_okay=False,
+            **_EXPLANATION,
         ),
     ] = None,
     explain_by: Annotated[
-        Way | None,
+        ExplainBy | None,
         typer.Option(
             "--explain-by",
             help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
             "attention, where the network has one.",
             show_default=False,
-            **_WHY,
+            **_EXPLANATION,
         ),
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", help="Time within the utterance to explain, s or m:ss.", show_default=False, **_WHY),
+        typer.Option(
+            "--at", help="Time within the utterance to explain, s or m:ss.", show_default=False, **_EXPLANATION
+        ),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--text", help="The words of a single clip, instead of recognition.", **_WORDS)

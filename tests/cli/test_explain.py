@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sercli.cli.predict import Way, _seconds
+from sercli.cli.predict import ExplainBy, _seconds
 from sercli.errors import SerError
 from sercli.evaluation import plots
 from sercli.model.explanation import Kind
@@ -160,7 +160,7 @@ def test_what_is_no_moment_is_refused(moment):
 
 
 def test_each_way_can_be_asked_for():
-    assert {way.value for way in Way} == set(get_args(Kind))
+    assert {by.value for by in ExplainBy} == set(get_args(Kind))
 
 
 def test_answers_without_a_picture_load_nothing_that_explains(demo_runs, demo_clips):
