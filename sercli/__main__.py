@@ -1,4 +1,4 @@
-"""`python -m sercli` is `ser`. Ctrl-C is heard from here on, even while the command line is still being imported."""
+"""`python -m sercli` is `ser`. Ctrl-C works from here on, even during the import of the command line."""
 
 from typing import NoReturn
 
@@ -13,11 +13,11 @@ def main() -> NoReturn:
         try:
             app.main()
         finally:
-            ctrl_c.hear_no_more()
+            ctrl_c.ignore()
     except (KeyboardInterrupt, Exception) as error:  # in the import, or in the end of the command itself
-        if not ctrl_c.is_behind(error):
+        if not ctrl_c.is_ctrl_c(error):
             raise
-        ctrl_c.hear_no_more()
+        ctrl_c.ignore()
         ctrl_c.end()
 
 

@@ -54,7 +54,7 @@ def _by_processes(
     except BrokenProcessPool:
         names = ", ".join(recording.name for recording, _ in waiting)
         raise SerError(
-            f"A process was killed, perhaps for want of memory, while it read one of {names}; "
+            f"A process was killed, perhaps because memory ran out, while it processed one of {names}; "
             "use fewer --jobs. To continue from here, add --skip-done and --out."
         ) from None
 

@@ -132,7 +132,7 @@ def model_folder(given: Path | None) -> Path:
         SerError: none is given, and this copy of ser comes without a model.
     """
     if given is None and not PRETRAINED.is_dir():
-        raise SerError(f"No model came with this copy of ser ({PRETRAINED} is missing); give one with --model RUN.")
+        raise SerError(f"No model came with this copy of ser ({PRETRAINED} is missing); give model=... (--model).")
     return given or PRETRAINED
 
 
@@ -246,13 +246,15 @@ class Pipeline:
         name, text = recording.name, recording.text
         if not self._reads_audio and self._transcribe is None and not (text or "").strip():
             raise SerError(
-                f"{self.predictor.folder} reads text alone, and there is none for {name}; "
-                'add --text "...", leave out --no-asr, or use an acoustic run.'
+                f"{self.predictor.folder} reads only text, and there is none for {name or 'the array'}; "
+                "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
             )
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
-            raise SerError(f"--text says what one clip holds, and {name} is longer than {CLIP_S:g} s; leave it out.")
+            raise SerError(
+                f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
+            )
         found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
         return RecordingResult(recording, is_clip, found)
 
@@ -288,23 +290,23 @@ class Pipeline:
 
     def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
         """Return the prediction of a segment without the model's part: times, transcript and reason."""
-        heard = None
+        transcript = None
         if recording.text is not None:
-            heard = Transcript(recording.text)
+            transcript = Transcript(recording.text)
         elif self._transcribe:
-            heard = self._transcribe(segment.signal)
-        text = heard.text.strip() if heard else ""
+            transcript = self._transcribe(segment.signal)
+        text = transcript.text.strip() if transcript else ""
         reason = None
         if self._reads_text and not text:
-            missing = "no words" if recording.text is not None or heard is None else "no words recognised"
+            missing = "no words" if recording.text is not None or transcript is None else "no words recognised"
             reason = f"{missing}: predicted from audio alone" if self._reads_audio else missing
         return Prediction(
             recording.name,
             _ms(segment.start_s),
             _ms(segment.end_s),
             text=text or recording.text,
-            words=_in_recording(heard.words, segment.start_s) if heard and text else (),
-            asr_confidence=heard.confidence if heard and text else None,
+            words=_in_recording(transcript.words, segment.start_s) if transcript and text else (),
+            asr_confidence=transcript.confidence if transcript and text else None,
             reason=reason,
         )
 

@@ -145,9 +145,9 @@ def test_a_recording_is_answered_as_the_dataset_would_be(systems, tiny_dataset, 
 
 @pytest.mark.parametrize(("seconds", "is_clip"), [(15, True), (15.001, False)])
 def test_a_recording_of_more_than_15_s_is_no_clip(recording, seconds, is_clip):
-    heard = _opened(Loudness(), recording([0.5], seconds))
-    assert heard.is_clip == is_clip
-    assert next(answer.label for answer in heard.predictions) in Loudness.labels
+    result = _opened(Loudness(), recording([0.5], seconds))
+    assert result.is_clip == is_clip
+    assert next(answer.label for answer in result.predictions) in Loudness.labels
 
 
 def test_a_long_recording_has_an_answer_for_each_utterance_with_its_times(blocks):
@@ -167,8 +167,8 @@ def test_utterances_go_through_the_system_eight_at_a_time_and_the_sound_is_not_r
 
 
 def test_a_recording_is_called_what_it_is_asked_by(blocks):
-    heard = _opened(Loudness(), blocks([0.5], 1), name="-")
-    assert (heard.recording.name, *[a.path for a in heard.predictions]) == ("-", "-")
+    result = _opened(Loudness(), blocks([0.5], 1), name="-")
+    assert (result.recording.name, *[a.path for a in result.predictions]) == ("-", "-")
 
 
 @pytest.mark.parametrize("seconds", [2, 40])
@@ -253,10 +253,10 @@ def test_a_twentieth_of_a_second_is_enough(systems, recording):
 @pytest.mark.parametrize("words", [{"text": STOP}, {"transcribe": _heard(STOP)}], ids=["given", "heard"])
 def test_an_ensemble_hears_and_reads(words, systems, clip):
     given = _answer(systems.ensemble, clip, **words)
-    heard, read = _answer(systems.acoustic, clip), _answer(systems.linguistic, clip, **words)
+    audio, read = _answer(systems.acoustic, clip), _answer(systems.linguistic, clip, **words)
     assert given.text == STOP
     assert given.reason is None
-    mean = np.array([[(heard.probabilities[label] + read.probabilities[label]) / 2 for label in given.probabilities]])
+    mean = np.array([[(audio.probabilities[label] + read.probabilities[label]) / 2 for label in given.probabilities]])
     expected = temper(mean, systems.ensemble.info.temperature)[0]
     assert list(given.probabilities.values()) == pytest.approx(expected, abs=1e-6)
 
@@ -298,18 +298,20 @@ def test_a_linguistic_run_answers_those_utterances_in_which_it_hears_words(syste
 
 @pytest.mark.parametrize("text", [None, " "])
 def test_a_linguistic_run_without_words_is_refused_with_what_to_do(text, systems, clip):
-    with pytest.raises(SerError, match=r"reads text alone, and there is none for .*; add --text \"\.\.\.\""):
+    with pytest.raises(SerError, match=r"reads only text, and there is none for .*\.wav; give text=\.\.\."):
         _opened(systems.linguistic, clip, text=text)
 
 
 def test_words_for_more_than_a_clip_are_refused(systems, recording):
-    with pytest.raises(SerError, match=r"--text says what one clip holds, and .*clip\.wav is longer than 15 s"):
+    with pytest.raises(SerError, match=r"text is for clips up to 15 s; .*clip\.wav is longer\."):
         _opened(systems.ensemble, recording([0.3], 16), text=STOP)
+    with pytest.raises(SerError, match="the array is longer"):
+        Pipeline(systems.ensemble).predict(np.zeros(16 * 16_000, np.float32), sample_rate_hz=16_000, text=STOP)
 
 
 def test_a_file_that_is_no_audio_is_refused_by_name(systems, tmp_path):
     (tmp_path / "notes.wav").write_text("these are words")
-    with pytest.raises(AudioError, match=r"notes\.wav is not audio"):
+    with pytest.raises(AudioError, match=r"notes\.wav cannot be read as audio"):
         _opened(systems.acoustic, tmp_path / "notes.wav")
 
 

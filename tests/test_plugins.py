@@ -17,7 +17,7 @@ ALL = [(kind, name) for kind in ("corpus", "architecture", "ensemble") for name 
 LISTS = {"corpus": "CORPORA", "architecture": "ARCHITECTURES", "ensemble": "FUSION_RULES"}
 
 COMPLETE = contracts.promise("A plug-in has every constant, class and function of its protocol in `sercli/plugins.py`.")
-NAME = contracts.promise("A name consists of small letters, digits and hyphens.")
+NAME = contracts.promise("A name consists of lowercase letters, digits and hyphens.")
 CONFIG = contracts.promise("`Config` is a frozen dataclass, each field of which has a type and a default.")
 
 

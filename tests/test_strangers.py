@@ -178,7 +178,7 @@ def test_a_run_whose_folder_leads_elsewhere_is_refused(stranger, tmp_path, below
     with pytest.raises(SerError) as caught:
         load_info(stranger)
     assert str(caught.value) == (
-        f"{stranger / below} is a link that leads out of {stranger}; put the folder itself there."
+        f"{stranger / below} is a link that leads out of {stranger}; replace the link with the folder itself."
     )
 
 

@@ -55,14 +55,14 @@ def _check_sizes(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> No
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ValueError("its arrays are compressed; write them with numpy.savez")
     if sum(member.file_size for member in members) > there:
-        raise ValueError("it claims more than it holds")
+        raise ValueError("its arrays claim more bytes than the file has")
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
-            raise ValueError(f"version {version} of numpy's format")
+            raise ValueError(f"version {version} of numpy's format is not supported")
         shape, by_columns, kind = _HEADERS[version](stream)
         content = stream.read()
     if kind.hasobject:

@@ -20,7 +20,7 @@ def end() -> NoReturn:
     sys.exit(CODE)
 
 
-def is_behind(error: BaseException) -> bool:
+def is_ctrl_c(error: BaseException) -> bool:
     """Return whether Ctrl-C caused an exception: an interrupted import may raise an ImportError."""
     found: list[BaseException] = [error]
     for one in found:
@@ -28,7 +28,7 @@ def is_behind(error: BaseException) -> bool:
     return any(isinstance(one, KeyboardInterrupt) for one in found)
 
 
-def hear_no_more() -> None:
+def ignore() -> None:
     """Ignore Ctrl-C from now on: while Python shuts down it would only show a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

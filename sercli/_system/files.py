@@ -132,7 +132,7 @@ def refuse_links_out(folder: Path) -> None:
     for below, folders, _ in os.walk(folder):
         for path in (Path(below) / name for name in folders):
             if path.is_symlink() and not path.resolve().is_relative_to(home):
-                raise SerError(f"{path} is a link that leads out of {folder}; put the folder itself there.")
+                raise SerError(f"{path} is a link that leads out of {folder}; replace the link with the folder itself.")
 
 
 def sweep(folder: Path, of: str | None = None) -> None:

@@ -38,7 +38,7 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
     Args:
         folder: made if it is missing.
         name: of the lock; processes with the same name exclude each other.
-        doing: what this process does, for other processes to compare; see `doing_there`.
+        doing: what this process does, for other processes to compare by `current_task`.
         wait: wait until the other process has ended instead of raising.
 
     Raises:
@@ -64,7 +64,7 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
         lock.release()
 
 
-def doing_there(folder: Path, name: str) -> str:
+def current_task(folder: Path, name: str) -> str:
     """Return what the lock's holder is doing, or was doing when it was killed; "" if unknown."""
     holder = _holder(_note(folder, name))
     return holder.doing if holder else ""

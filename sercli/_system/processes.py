@@ -122,7 +122,7 @@ class _Processes:
         if self._before is not None:
             return
         self._before = set(active_children())
-        with unheard_ctrl_c():
+        with ctrl_c_blocked():
             for _ in range(self._jobs):  # each call starts one process, because the earlier ones are not ready yet
                 self.executor.submit(os.getpid)
 
@@ -146,7 +146,7 @@ _held: list[_Processes] | None = None  # the pool that `shared` keeps, once ther
 
 
 @contextmanager
-def unheard_ctrl_c() -> Iterator[None]:
+def ctrl_c_blocked() -> Iterator[None]:
     """Shield processes that start in this context from Ctrl-C, even while they import; here it is only delayed."""
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
@@ -154,15 +154,15 @@ def unheard_ctrl_c() -> Iterator[None]:
     # A signal that is blocked here is blocked in processes that start here. A thread of some library may get it
     # instead, and then the handler is called all the same.
     resource_tracker.ensure_running()  # if the first process started it, it would unblock the signal
-    heard: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    received: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         signal.signal(signal.SIGINT, handler)
-        if heard and callable(handler):
+        if received and callable(handler):
             handler(signal.SIGINT, None)
 
 

@@ -141,7 +141,7 @@ def _check_language(model: "WhisperModel", config: Config) -> None:
         return
     if not model.model.is_multilingual and config.language != "en":
         raise ConfigError(
-            f"asr.language={config.language}: {config.model or 'Whisper tiny.en'} knows English alone; leave it out, "
+            f"asr.language={config.language}: {config.model or 'Whisper tiny.en'} knows only English; leave it out, "
             "or give a multilingual model with asr.model."
         )
     if config.language not in model.supported_languages:
@@ -192,7 +192,7 @@ def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> "
             "ct2-transformers-converter, or give another as asr.model."
         )
     if not (folder / "tokenizer.json").is_file():  # faster-whisper would look for one on the model hub
-        raise SerError(f"{folder} holds no tokenizer.json; copy that of the model it was converted from.")
+        raise SerError(f"{folder} holds no tokenizer.json; copy it from the model that this one was converted from.")
     try:
         model = WhisperModel(
             str(folder), device=device, compute_type=compute_type, cpu_threads=n_threads, files=_in_memory(found)

@@ -126,7 +126,7 @@ class Container:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt and "mpegts" not in self._kinds:  # a broadcast starts and ends anywhere
-                    raise AudioError(f"{self._path} is truncated: it ends in the middle; copy or export it again.")
+                    raise AudioError(f"{self._path} is truncated: a packet is incomplete; copy or export it again.")
                 yield from packet.decode()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _damaged(self._path, error) from None
@@ -192,4 +192,4 @@ def _unknown_form(path: Path) -> AudioError:
 
 
 def _no_audio(path: Path, reason: str) -> AudioError:
-    return AudioError(f"{path} is not audio that can be read ({reason}); convert it to WAV or FLAC.")
+    return AudioError(f"{path} cannot be read as audio ({reason}); convert it to WAV or FLAC.")

@@ -85,16 +85,18 @@ def stdin(stream: BinaryIO | None = None) -> Iterator[Path]:
     """
     stream = stream or getattr(sys.stdin, "buffer", None)
     if stream is None:
-        raise AudioError("Nothing comes in on stdin, it is closed; pipe a recording in.")
+        raise AudioError("stdin is closed; pipe a recording in.")
     if stream.isatty():
-        raise AudioError("No recording comes in on stdin, it is a terminal; add < recording.m4a, or pipe one in.")
+        raise AudioError("stdin is a terminal, not a recording; add < recording.m4a, or pipe one in.")
     with tempfile.TemporaryDirectory(prefix="ser-") as folder:
         path = Path(folder) / "stdin"
         try:
             with path.open("wb") as file:
                 shutil.copyfileobj(stream, file, _COPY_BYTES)
         except OSError as error:
-            raise AudioError(f"stdin cannot be kept in {folder}: {error.strerror or error}; make room.") from None
+            raise AudioError(
+                f"stdin cannot be saved in {folder}: {error.strerror or error}; free some space."
+            ) from None
         if not path.stat().st_size:
             raise AudioError("Nothing came in on stdin (0 bytes); check the command before the pipe.")
         yield path
@@ -121,7 +123,7 @@ def _matches(pattern: Path) -> Iterator[Path]:
     try:
         matches = sorted(base.glob(str(Path(*pattern.parts[n_plain:]))))
     except ValueError as error:
-        raise AudioError(f"{pattern} is no pattern ({error}); correct it.") from None
+        raise AudioError(f"{pattern} is not a valid pattern ({error}); correct it.") from None
     spelt = pattern.suffix if pattern.suffix and not has_magic(pattern.suffix) else None
     seen = set[str]()
     for match in matches:

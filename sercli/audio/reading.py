@@ -76,7 +76,7 @@ def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s
         raise no_samples(path)
     to = "its end" if end_s is None else f"{end_s:g} s"
     raise AudioError(
-        f"{path} holds no samples between {start_s or 0.0:g} s and {to}, it is {whole_s:.2f} s long; "
+        f"{path} is {whole_s:.2f} s long and holds no samples between {start_s or 0.0:g} s and {to}; "
         "correct start_s and end_s."
     )
 

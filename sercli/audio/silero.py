@@ -83,5 +83,5 @@ def _session() -> Any:
     except Exception as error:  # ONNX Runtime's errors have no common type of their own
         reason = str(error).partition("\n")[0]
         raise SerError(
-            f"{path} cannot be read as the speech detector ({reason}); run: pip install --force-reinstall {_PACKAGE}"
+            f"The speech detector {path} cannot be loaded ({reason}); run: pip install --force-reinstall {_PACKAGE}"
         ) from None

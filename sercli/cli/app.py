@@ -84,16 +84,16 @@ def _run() -> NoReturn:
             raise
         _fail(f"{error.filename or 'A file'} cannot be used: {error.strerror}. {_remedy(error.errno)}")
     except MemoryError as error:
-        said = f" ({error})" if str(error) else ""
-        _fail(f"There is not enough memory for this{said}; give fewer --jobs or shorter recordings.")
+        details = f" ({error})" if str(error) else ""
+        _fail(f"There is not enough memory for this{details}; give fewer --jobs or shorter recordings.")
     except Exception as error:
         # Typer's usage errors have no public base class in common; all of them have this method.
         if not hasattr(error, "format_message"):
             raise
         if not error.format_message():  # `ser` alone: typer has already printed the help
             sys.exit(2)
-        said = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
-        _fail(f"{said}{'' if said.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
+        message = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
+        _fail(f"{message}{'' if message.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
     sys.exit(2 if code else 0)  # typer returns 1 where it has no completion for a shell
 
 
@@ -102,7 +102,7 @@ def _command() -> object:
     try:
         code = app(prog_name="ser", standalone_mode=False)
     except BaseException as error:
-        if ctrl_c.is_behind(error):
+        if ctrl_c.is_ctrl_c(error):
             raise KeyboardInterrupt from None
         raise
     if code == ctrl_c.CODE:  # typer's exit code for Ctrl-C
@@ -126,7 +126,7 @@ def _remedy(number: int | None) -> str:
     if number in (errno.ENOENT, errno.ESTALE):
         return "It was moved or removed while it was used; repeat the command."
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "Make room, or choose another place."
+        return "Free some space, or choose another place."
     return "Choose another place."
 
 

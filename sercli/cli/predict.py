@@ -25,7 +25,7 @@ class Shape(StrEnum):
     audacity = "audacity"
 
 
-class Way(StrEnum):
+class ExplainBy(StrEnum):
     """The ways to explain a prediction."""
 
     attention = "attention"
@@ -34,7 +34,7 @@ class Way(StrEnum):
 
 _OUTPUT = {"rich_help_panel": "Predictions"}
 _WORDS = {"rich_help_panel": "Speech recognition"}
-_WHY = {"rich_help_panel": "What a prediction may rest on"}
+_EXPLANATION = {"rich_help_panel": "Explanation"}
 _MANY = 100  # number of recordings from which loading the model in several processes pays off
 
 
@@ -70,22 +70,27 @@ def predict(
     explain: Annotated[
         Path | None,
         typer.Option(
-            "--explain", help="PNG to draw one utterance to: which moments and words counted.", dir_okay=False, **_WHY
+            "--explain",
+            help="PNG of the moments and words that counted in one utterance.",
+            dir_okay=False,
+            **_EXPLANATION,
         ),
     ] = None,
     explain_by: Annotated[
-        Way | None,
+        ExplainBy | None,
         typer.Option(
             "--explain-by",
             help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
             "attention, where the network has one.",
             show_default=False,
-            **_WHY,
+            **_EXPLANATION,
         ),
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", help="A moment of the utterance to explain, in s or m:ss.", show_default=False, **_WHY),
+        typer.Option(
+            "--at", help="Time within the utterance to explain, s or m:ss.", show_default=False, **_EXPLANATION
+        ),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--text", help="The words of a single clip, instead of recognition.", **_WORDS)
@@ -107,7 +112,7 @@ def predict(
     device: options.Device = "auto",
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", min=1, help="Processes at the same time. Default: one, or one a core for many files."),
+        typer.Option("--jobs", min=1, help="Number of processes. Default: one, or one for each core with many files."),
     ] = None,
 ) -> None:
     """Recognise the emotion in recordings.
@@ -126,9 +131,9 @@ def predict(
     """
     form = _form(shape, json=json, csv=csv, out=out)
     if skip_done and out is None:
-        raise SerError("--skip-done looks for the files of --out; give both.")
+        raise SerError("--skip-done needs --out, the folder with the files; add it.")
     if explain is None and (explain_by or at):
-        raise SerError("--explain-by and --at say how --explain draws; give it a file.")
+        raise SerError("--explain-by and --at need --explain, the PNG to draw; add it.")
     at_s = None if at is None else _seconds(at)
     settings = _asr_settings(sets or [])
     with ExitStack() as until_the_end:
@@ -177,7 +182,7 @@ def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> wr
         raise SerError(f"--{short} and --format {shape} exclude each other; give one.")
     name = short or shape or ("json" if out else "table")
     if out and name == "table":
-        raise SerError(f"A table is for the screen; with --out give --format {', '.join(writers.FORMATS)}.")
+        raise SerError(f"--format table cannot be used with --out; give one of {', '.join(writers.FORMATS)}.")
     return writers.FORMATS.get(name)
 
 
@@ -191,7 +196,7 @@ def _asr_settings(sets: list[str]) -> dict[str, object]:
 
     sections = parse_sets(sets)
     for section in sorted(sections.keys() - {"asr"}):
-        raise ConfigError(f"--set {section}.… does nothing in `ser predict`, which takes asr.KEY.")
+        raise ConfigError(f"--set {section}.… has no effect in `ser predict`; give only asr.KEY=VALUE.")
     return sections.get("asr", {})
 
 
@@ -226,13 +231,13 @@ def _check_number(
     if n == 1:
         return
     if text is not None:
-        raise SerError(f"--text says what one recording holds, and there are {n}; give one recording.")
+        raise SerError(f"--text is for a single recording, but there are {n}; give one recording.")
     if plot is not None:
-        raise SerError(f"--plot draws one recording, and there are {n}; give one recording.")
+        raise SerError(f"--plot draws a single recording, but there are {n}; give one recording.")
     if explain is not None:
-        raise SerError(f"--explain draws one utterance of one recording, and there are {n}; give one recording.")
+        raise SerError(f"--explain draws an utterance of a single recording, but there are {n}; give one recording.")
     if form and form.timed and out is None:
-        raise SerError(f"This format has the times of one recording, and there are {n}; give --out for a file each.")
+        raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
 
 
 def _seconds(moment: str) -> float:
@@ -248,7 +253,7 @@ def _seconds(moment: str) -> float:
     except ValueError:
         parts = []
     if not 1 <= len(parts) <= 3 or not all(isfinite(part) and part >= 0 for part in parts):
-        raise SerError(f"--at {moment} is no moment; give seconds such as 83.5, or minutes and seconds such as 1:23.5.")
+        raise SerError(f"--at {moment} is not a time; give seconds such as 83.5, or m:ss such as 1:23.5.")
     return sum(part * 60.0**place for place, part in enumerate(reversed(parts)))
 
 
@@ -258,7 +263,7 @@ def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Record
 
     left = [recording for recording in recordings if not files[recording.name].exists()]
     if len(left) < len(recordings):
-        render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings are done already and left out.")
+        render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings have a file already: skipped.")
     return left
 
 

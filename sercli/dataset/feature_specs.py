@@ -35,7 +35,7 @@ def feature_configs(
     sections = config.parse_sets(sets)
     for section in sorted(sections.keys() - {"feature", "asr"}):
         taken = "feature.KEY=VALUE and asr.KEY=VALUE"
-        raise ConfigError(f"--set {section}.… does nothing in `ser prepare`, which takes {taken}.")
+        raise ConfigError(f"--set {section}.… has no effect in `ser prepare`; give only {taken}.")
     values = sections.get("feature", {})
     known = set().union(*fields.values())
     for key in sorted(values.keys() - known):

@@ -240,7 +240,7 @@ def finish(
         with locks.alone(dataset.folder, _LOCK, doing=doing):
             make()
     except locks.HeldError:
-        if locks.doing_there(dataset.folder, _LOCK) != doing:
+        if locks.current_task(dataset.folder, _LOCK) != doing:
             raise
         fill()
         with locks.alone(dataset.folder, _LOCK, doing=doing, wait=True):  # to complete what the other lost

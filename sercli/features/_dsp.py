@@ -197,7 +197,7 @@ def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float
     n_empty = int((filters.max(axis=0) == 0).sum())
     if n_empty:
         which = (
-            f"{n_empty} of {n_mels} mel bands hold no frequency of a window of {window} samples at {sample_rate_hz} Hz"
+            f"{n_empty} of {n_mels} mel bands have no FFT bin with a window of {window} samples at {sample_rate_hz} Hz"
         )
         raise ConfigError(f"{which}: raise feature.window_s, or lower n_mels.")
     return table(filters)

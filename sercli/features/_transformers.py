@@ -32,7 +32,7 @@ def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
     folder = Path(name).expanduser()
     local = folder.is_dir()
     if not local and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
-        raise SerError(f"{name} is not the folder of a {what}; check the path, or give a name on the model hub.")
+        raise SerError(f"There is no folder {name}; check the path, or give a {what}'s name on the model hub.")
     try:
         return cls.from_pretrained(str(folder) if local else name, **options)
     except Exception as error:  # network, hub, disk and each format of weights raise errors of their own
@@ -41,7 +41,7 @@ def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
         raise SerError(f"{name} cannot be read as a {what} ({reason}); copy or save it again.")
     raise SerError(
         f"The {what} '{name}' cannot be fetched ({reason}); check its name and the network, "
-        "or give feature.model the folder of one."
+        "or set feature.model to the folder of one."
     )
 
 
@@ -64,7 +64,7 @@ def network(name: str, settings: Any, auto_model: Any, *, what: str, dispensable
     missing = sorted(key for key in report["missing_keys"] | unlike if not key.startswith(dispensable))
     if missing:
         raise SerError(
-            f"{name} lacks weights, or has them in another shape than its config.json says ({', '.join(missing[:3])}); "
-            "give feature.model another model."
+            f"{name}: weights are missing, or their shape differs from config.json ({', '.join(missing[:3])}); "
+            "set feature.model to another model."
         )
     return loaded.float().eval()

@@ -58,7 +58,7 @@ def load(path: Path | None, max_words: int) -> WordVectors:
     """
     file = BUNDLED if path is None else path
     if not file.is_file():
-        raise SerError(f"{file}: no such file of word vectors; give the path of a GloVe or word2vec file.")
+        raise SerError(f"There is no word vector file {file}; give the path of a GloVe or word2vec file.")
     try:
         with file.open("rb") as raw:
             magic = raw.read(4)
@@ -88,7 +88,7 @@ def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
         with zipfile.ZipFile(raw) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
         if not {"words", "vectors"} <= set(names):
-            _refuse(file, f"an archive that holds {', '.join(names[:4])}: unpack it and name a file in it")
+            _refuse(file, f"an archive of {', '.join(names[:4])}; unpack it and give the path of a file in it")
         content = arrays.read(raw)
         words = bytes(content["words"]).decode().split("\n")
         matrix = content["vectors"]
@@ -240,7 +240,7 @@ def _binary_rows(stream: BinaryIO, file: Path, dim: int, promised: int) -> Itera
         at = blank + 1 + 4 * dim
         yield word.decode(errors="replace"), buffer[blank + 1 : at]
     if (buffer[at:] + stream.read(1)).strip():
-        _refuse(file, f"goes on after the {promised} words that its header promises")
+        _refuse(file, f"more data after the {promised} words that its header promises")
 
 
 def _check_values(values: Array, place: Callable[[int], str]) -> None:
@@ -257,4 +257,4 @@ def _word_place(file: Path, first: int, row: int) -> str:
 
 
 def _refuse(place: Path | str, reason: str) -> NoReturn:
-    raise SerError(f"{place}: {reason}. Word vectors are GloVe or word2vec files, as text or binary, .gz or not.")
+    raise SerError(f"{place}: {reason}. Give a GloVe or word2vec file, text or binary, .gz or not.")

@@ -93,9 +93,9 @@ def _tables(config: Config) -> _Tables:
 
 def _pitch_classes(hz: Array) -> Array:
     """(n_bins, 12) of 0 and 1: each bin from `LOWEST_HZ` up belongs to the nearest semitone of any octave."""
-    heard = hz >= LOWEST_HZ
-    semitone = np.round(12 * np.log2(np.where(heard, hz, LOWEST_A_HZ) / LOWEST_A_HZ)).astype(int)
-    classes: Array = np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES] * heard[:, None]
+    in_range = hz >= LOWEST_HZ
+    semitone = np.round(12 * np.log2(np.where(in_range, hz, LOWEST_A_HZ) / LOWEST_A_HZ)).astype(int)
+    classes: Array = np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES] * in_range[:, None]
     return classes
 
 

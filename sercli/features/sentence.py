@@ -75,15 +75,16 @@ def make(config: Config, device: str) -> Extractor:
     folder, library = _folder(config.model), _transformers.library("sentence")
     settings = _transformers.pretrained(str(folder), library.AutoConfig, what=_WHAT)
     if settings.model_type != "bert":
-        raise SerError(f"{folder} is a model of the kind '{settings.model_type}'; only 'bert' is known here.")
+        raise SerError(f"{folder}: model type '{settings.model_type}' is not supported; use a 'bert' model.")
     if max(config.layers) > settings.num_hidden_layers:
-        n_layers = settings.num_hidden_layers
-        raise ConfigError(f"feature.layers={list(config.layers)}: the sentence model has {n_layers} layers.")
+        raise ConfigError(f"feature.layers={list(config.layers)}: the model has only {settings.num_hidden_layers}.")
     network = _transformers.network(str(folder), settings, library.AutoModel, what=_WHAT, dispensable=_DISPENSABLE)
     network.encoder.layer = network.encoder.layer[: max(1, *config.layers)]
     tokenizer = _tokenizer(folder, config.max_tokens)
     if tokenizer.get_vocab_size() > settings.vocab_size:
-        raise SerError(f"{folder}: its tokenizer has more word pieces than it has embeddings; copy or save it again.")
+        raise SerError(
+            f"{folder}: the tokenizer has more word pieces than the model has embeddings; copy or save it again."
+        )
     return _Extractor(config, network.to(device), tokenizer, device)
 
 
@@ -201,7 +202,7 @@ def _state(model: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown user after ~; ValueError: invalid name
         reason = error.strerror if isinstance(error, OSError) else error
         raise SerError(
-            f"{model}: no sentence model ({reason}); give feature.model a folder that holds {', '.join(FILES)}."
+            f"{model}: not a sentence model ({reason}); set feature.model to a folder with {', '.join(FILES)}."
         ) from None
     return str(folder), tuple((state.st_mtime_ns, state.st_size) for state in states)
 

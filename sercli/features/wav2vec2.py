@@ -59,13 +59,13 @@ def make(config: Config, device: str) -> Extractor:
     name, library = config.model, _transformers.library("wav2vec2")
     settings = _transformers.pretrained(name, library.AutoConfig, what=_WHAT)
     if settings.model_type not in _KINDS:
-        raise SerError(f"{name} is a model of the kind '{settings.model_type}'; here {', '.join(_KINDS)} are known.")
+        raise SerError(f"{name}: model type '{settings.model_type}' is not supported; use {', '.join(_KINDS)}.")
     if max(config.layers) > settings.num_hidden_layers:
         raise ConfigError(f"feature.layers={list(config.layers)}: {name} has only {settings.num_hidden_layers}.")
     prepare = _transformers.pretrained(name, library.Wav2Vec2FeatureExtractor, what=_WHAT)
     if config.sample_rate_hz != prepare.sampling_rate:
         raise ConfigError(
-            f"feature.sample_rate_hz={config.sample_rate_hz}: {name} reads {prepare.sampling_rate} Hz; leave it out."
+            f"feature.sample_rate_hz={config.sample_rate_hz}: {name} needs {prepare.sampling_rate} Hz; set it to that."
         )
     network = _transformers.network(name, settings, library.AutoModel, what=_WHAT, dispensable=_DISPENSABLE)
     network.encoder.layers = network.encoder.layers[: max(config.layers)]

@@ -173,7 +173,7 @@ def _state(path: str) -> tuple[str, int, int]:
         state = file.stat()
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown user after ~; ValueError: invalid name
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SerError(f"{path}: no file of word vectors ({reason}); give feature.vectors the path of one.") from None
+        raise SerError(f"{path}: cannot read word vectors ({reason}); check the path in feature.vectors.") from None
     return str(file), state.st_mtime_ns, state.st_size
 
 

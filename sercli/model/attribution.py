@@ -75,12 +75,12 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
     )
 
 
-def spans(words: Sequence[str], heard: Sequence[Word]) -> tuple[tuple[float, float], ...]:
+def spans(words: Sequence[str], timed: Sequence[Word]) -> tuple[tuple[float, float], ...]:
     """Start and end of each word; a recogniser may have split a word, or joined two.
 
     Args:
         words: of a text, split at blanks.
-        heard: the recognised words of the same text, with times.
+        timed: the recognised words of the same text, with times.
 
     Returns:
         as many as words; none if the text is not the same.
@@ -88,7 +88,7 @@ def spans(words: Sequence[str], heard: Sequence[Word]) -> tuple[tuple[float, flo
     >>> spans(["well-known", "one"], [Word("well", 0, 1, 1), Word("-known", 1, 2, 1), Word("one", 2, 3, 1)])
     ((0, 2), (2, 3))
     """
-    pieces = [(letters, piece) for piece in heard if (letters := "".join(piece.text.split()))]
+    pieces = [(letters, piece) for piece in timed if (letters := "".join(piece.text.split()))]
     if not words or "".join(letters for letters, _ in pieces) != "".join(words):
         return ()
     ends = np.cumsum([len(word) for word in words])

@@ -79,4 +79,4 @@ class Ensemble:
         for member in self.members:
             if member.lacks(utterance) is None:
                 return member
-        raise SerError(f"'{utterance.id}' has neither the sound nor the words that {self.folder} needs.")
+        raise SerError(f"'{utterance.id}' has neither audio nor text, and {self.folder} needs one of them.")

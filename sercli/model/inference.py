@@ -56,7 +56,7 @@ class Model:
         inputs = provider(utterances, self.spec.feature, self.spec.feature_config)
         probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
         if not np.isfinite(probs).all():
-            raise SerError(f"{self.folder} predicts what is no number: its weights are damaged; copy it again.")
+            raise SerError(f"{self.folder} predicts NaN or infinity: its weights are damaged; copy it again.")
         return Predictions(
             tuple(u.id for u in utterances),
             self.labels,

@@ -31,7 +31,9 @@ from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training.trainer import Trainer
 from sercli.types import HUMAN, Array, EpochResult, Split, Utterance
 
-KILLED = "A process was killed, perhaps for lack of memory; give fewer --jobs. The same command goes on from here."
+KILLED = (
+    "A process was killed, perhaps because memory ran out; give fewer --jobs. The same command continues from here."
+)
 """The error message of commands that can be resumed."""
 
 OnEpoch = Callable[[EpochResult, bool], None]

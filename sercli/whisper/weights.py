@@ -96,12 +96,10 @@ def _folder(model: str) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not any((folder / name).is_file() for name in _FILES):
-            raise SerError(f"{folder} holds no Whisper model ({' or '.join(_FILES)}); give the folder of one.")
+            raise SerError(f"{folder} has no {' or '.join(_FILES)}; give the folder of a Whisper model.")
         return folder
     if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        raise SerError(
-            f"{model} is not the folder of a Whisper model; check the path, or give a name on the model hub."
-        )
+        raise SerError(f"There is no folder {model}; check the path, or give a Whisper model's name on the model hub.")
     return _download(model)
 
 
@@ -191,7 +189,7 @@ def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
     number("I")
     spec = text()
     if not spec.startswith("Whisper"):
-        raise ValueError(f"a model of the kind '{spec[:40]}'")
+        raise ValueError(f"its model type is '{spec[:40]}'")
     number("I")
     raw: dict[str, Array] = {}
     for _ in range(number("I")):

@@ -56,7 +56,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path, hold):
     process.wait()
     assert (tmp_path / ".run.holder").exists()  # its note is still there, and stops nobody
     with locks.alone(tmp_path, "run"):
-        assert locks.doing_there(tmp_path, "run") == ""
+        assert locks.current_task(tmp_path, "run") == ""
 
 
 def test_who_waits_goes_on_when_the_other_ends(tmp_path, hold):
@@ -81,9 +81,9 @@ def test_another_name_is_another_lock(tmp_path, hold):
 
 
 def test_what_the_holder_does_can_be_asked(tmp_path, hold):
-    assert locks.doing_there(tmp_path, "run") == ""
+    assert locks.current_task(tmp_path, "run") == ""
     hold(doing="manifest 17")
-    assert locks.doing_there(tmp_path, "run") == "manifest 17"
+    assert locks.current_task(tmp_path, "run") == "manifest 17"
 
 
 def test_a_damaged_note_costs_the_name_alone(tmp_path, hold):

@@ -68,7 +68,7 @@ def test_ctrl_c_is_put_off_while_they_start(threads):
         threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
 
     def start():
-        with processes.unheard_ctrl_c():
+        with processes.ctrl_c_blocked():
             os.kill(os.getpid(), signal.SIGINT)
             steps.append("started")
 
@@ -90,7 +90,7 @@ def test_the_very_first_process_does_not_hear_ctrl_c_while_it_imports(tmp_path):
 
             if __name__ == "__main__":
                 for _ in range(2):
-                    with processes.unheard_ctrl_c():
+                    with processes.ctrl_c_blocked():
                         child = get_context("spawn").Process(target=tell)
                         child.start()
                     child.join()

@@ -22,7 +22,7 @@ PADDING = promise(
 )
 FINITE = promise("A single frame is enough, and silence has finite scores.")
 GRADIENT = promise("The gradient reaches every parameter that has `requires_grad`.")
-WEIGHTS = promise("The Config defines the network: weights move to another network of the same Config.")
+WEIGHTS = promise("The Config defines the network: weights can be loaded into another network of the same Config.")
 SEARCH = promise(
     "`search_space` returns values for fields of the Config, each suggested under the name `architecture.FIELD`, and "
     "each changes the network."

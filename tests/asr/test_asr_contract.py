@@ -58,5 +58,5 @@ def test_silence_has_no_words_however_short(transcribe):
 @every_engine
 def test_noise_has_no_words(transcribe):
     noise = 0.05 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE_HZ)
-    (heard,) = transcribe([noise.astype(np.float32)])
-    assert (heard.text, heard.confidence) == ("", 0.0)
+    (transcript,) = transcribe([noise.astype(np.float32)])
+    assert (transcript.text, transcript.confidence) == ("", 0.0)

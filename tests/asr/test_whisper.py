@@ -89,15 +89,15 @@ def test_words_are_heard_with_their_times_offline(demo_clip, monkeypatch):
 
     monkeypatch.setattr(socket, "socket", refuse)
     sound = demo_clip("f1-neutral-1")
-    heard = transcribe(sound, whisper.Config())
-    assert "office" in heard.text.lower()
-    assert " ".join(w.text for w in heard.words) == heard.text
-    times = [t for w in heard.words for t in (w.start_s, w.end_s)]
+    transcript = transcribe(sound, whisper.Config())
+    assert "office" in transcript.text.lower()
+    assert " ".join(w.text for w in transcript.words) == transcript.text
+    times = [t for w in transcript.words for t in (w.start_s, w.end_s)]
     assert times == sorted(times)
     assert 0 <= times[0] < times[-1] <= len(sound) / RATE_HZ
-    assert all(0 < w.probability <= 1 for w in heard.words)
-    assert heard.confidence > 0.5
-    assert heard.no_speech < 0.6
+    assert all(0 < w.probability <= 1 for w in transcript.words)
+    assert transcript.confidence > 0.5
+    assert transcript.no_speech < 0.6
 
 
 def test_the_same_sound_has_the_same_words(demo_clip):
@@ -106,32 +106,32 @@ def test_the_same_sound_has_the_same_words(demo_clip):
 
 
 def test_base_tells_which_language_it_hears(demo_clip):
-    heard = transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base"))
-    assert "office" in heard.text.lower()
+    transcript = transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base"))
+    assert "office" in transcript.text.lower()
     other = transcribe(demo_clip("f1-neutral-1"), whisper.Config(model="base", language="pl"))
-    assert other.confidence < heard.confidence / 2  # written in a language that it does not sound like
+    assert other.confidence < transcript.confidence / 2  # written in a language that it does not sound like
 
 
 def test_words_after_30_s_are_heard(demo_clip):
     clip = demo_clip("f1-neutral-1")
-    heard = transcribe(np.concatenate([clip, np.zeros(33 * RATE_HZ, np.float32), clip]), whisper.Config())
-    starts = [w.start_s for w in heard.words if "office" in w.text.lower()]
+    transcript = transcribe(np.concatenate([clip, np.zeros(33 * RATE_HZ, np.float32), clip]), whisper.Config())
+    starts = [w.start_s for w in transcript.words if "office" in w.text.lower()]
     assert len(starts) == 2
     assert starts[0] < 3 < 33 < starts[1]
-    assert [w.start_s for w in heard.words] == sorted(w.start_s for w in heard.words)
+    assert [w.start_s for w in transcript.words] == sorted(w.start_s for w in transcript.words)
 
 
 def test_segments_become_one_text(fake):
     fake(segment("Kids are", 0.9, 0.8, no_speech=0.2), segment("talking.", 0.7, start=1.0))
-    heard = transcribe(SOUND, whisper.Config())
-    assert heard.text == "Kids are talking."
-    assert [dataclasses.astuple(w) for w in heard.words] == [
+    transcript = transcribe(SOUND, whisper.Config())
+    assert transcript.text == "Kids are talking."
+    assert [dataclasses.astuple(w) for w in transcript.words] == [
         ("Kids", 0.0, 0.5, 0.9),
         ("are", 0.5, 1.0, 0.8),
         ("talking.", 1.0, 1.5, 0.7),
     ]
-    assert heard.no_speech == 0.2
-    assert heard.confidence == whisper.confidence(heard.words)
+    assert transcript.no_speech == 0.2
+    assert transcript.confidence == whisper.confidence(transcript.words)
 
 
 def test_no_word_ends_after_the_sound(fake):
@@ -141,22 +141,22 @@ def test_no_word_ends_after_the_sound(fake):
 
 def test_where_nobody_speaks_nothing_is_heard(fake):
     fake(segment("you", 0.8, no_speech=0.95))
-    heard = transcribe(SOUND, whisper.Config())
-    assert (heard.text, heard.words, heard.confidence, heard.no_speech) == ("", (), 0.0, 0.95)
+    transcript = transcribe(SOUND, whisper.Config())
+    assert (transcript.text, transcript.words, transcript.confidence, transcript.no_speech) == ("", (), 0.0, 0.95)
     assert transcribe(SOUND, whisper.Config(no_speech=1.0)).text == "you"
 
 
 def test_sure_words_between_long_pauses_are_heard(fake):
     fake(segment("it is", 0.9, 0.95, no_speech=0.7), segment("you", 0.5, no_speech=0.9, seek=3000))
-    heard = transcribe(SOUND, whisper.Config())
-    assert (heard.text, heard.no_speech) == ("it is", 0.7)
+    transcript = transcribe(SOUND, whisper.Config())
+    assert (transcript.text, transcript.no_speech) == ("it is", 0.7)
 
 
 def test_a_window_with_a_loop_is_dropped_and_the_others_stay(fake):
     loop = segment("no no no no no no", *[0.99] * 6, compression=2.5, word_s=0.02)
     fake(loop, segment("yes", 0.9, seek=3000, start=30.0))
-    heard = transcribe(np.zeros(40 * RATE_HZ, np.float32), whisper.Config())
-    assert (heard.text, len(heard.words)) == ("yes", 1)
+    transcript = transcribe(np.zeros(40 * RATE_HZ, np.float32), whisper.Config())
+    assert (transcript.text, len(transcript.words)) == ("yes", 1)
     patient = whisper.Config(max_compression=3.0)
     assert transcribe(np.zeros(40 * RATE_HZ, np.float32), patient).text == "no no no no no no yes"
 
@@ -168,8 +168,8 @@ def test_what_somebody_says_again_and_again_stays(fake):
 
 def test_without_any_segment_nobody_speaks(fake):
     fake()
-    heard = transcribe(SOUND, whisper.Config())
-    assert (heard.text, heard.confidence, heard.no_speech) == ("", 0.0, 1.0)
+    transcript = transcribe(SOUND, whisper.Config())
+    assert (transcript.text, transcript.confidence, transcript.no_speech) == ("", 0.0, 1.0)
 
 
 def test_how_much_can_be_said_is_bounded_by_the_sounds_length(fake):
@@ -181,16 +181,16 @@ def test_how_much_can_be_said_is_bounded_by_the_sounds_length(fake):
 
 def test_multilingual_weights_write_the_likeliest_language(fake):
     model = fake(segment("ja", 0.99), languages={"en": 0.2, "de": 0.75, "pl": 0.05})
-    heard = transcribe(SOUND, whisper.Config())
+    transcript = transcribe(SOUND, whisper.Config())
     assert model.asked[0]["language"] == "de"
-    assert heard.confidence == pytest.approx(whisper.confidence(heard.words) * 0.75)
+    assert transcript.confidence == pytest.approx(whisper.confidence(transcript.words) * 0.75)
 
 
 def test_a_wanted_language_is_trusted_as_far_as_it_is_spoken(fake):
     model = fake(segment("yes", 0.99), languages={"en": 0.2, "de": 0.75, "pl": 0.05})
-    heard = transcribe(SOUND, whisper.Config(language="en"))
+    transcript = transcribe(SOUND, whisper.Config(language="en"))
     assert model.asked[0]["language"] == "en"
-    assert heard.confidence == pytest.approx(whisper.confidence(heard.words) * 0.2)
+    assert transcript.confidence == pytest.approx(whisper.confidence(transcript.words) * 0.2)
 
 
 def test_an_unknown_language_is_refused(fake):
@@ -200,7 +200,7 @@ def test_an_unknown_language_is_refused(fake):
 
 
 def test_weights_that_know_english_alone_are_asked_for_no_other_language():
-    with pytest.raises(ConfigError, match=r"^asr\.language=de: Whisper tiny\.en knows English alone; leave it out, or"):
+    with pytest.raises(ConfigError, match=r"^asr\.language=de: Whisper tiny\.en knows only English; leave it out, or"):
         transcribe(SOUND, whisper.Config(language="de"))
     assert transcribe(SOUND, whisper.Config(language="en")).text == ""
 
@@ -259,7 +259,7 @@ def test_a_folder_in_another_form_is_refused_with_the_way_to_convert_it(tmp_path
 
 def test_a_folder_without_tokenizer_is_refused_before_the_hub_is_asked(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"x")
-    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy that of the model it"):
+    with pytest.raises(SerError, match=r"holds no tokenizer\.json; copy it from the model that"):
         transcribe(SOUND, whisper.Config(model=str(tmp_path)))
 
 

@@ -117,7 +117,7 @@ def test_a_stretch_is_where_it_is_in_the_whole(tmp_path, suffix, codec, exact_s,
 def test_a_stretch_outside_of_the_recording_is_refused_with_its_length(tmp_path):
     path = encode(tmp_path / "a.m4a", codec="aac")
     for start_s, end_s in ((3.0, 4.0), (-1.0, None), (1.0, 0.5)):
-        with pytest.raises(AudioError, match=r"holds no samples between .*, it is 2\.00 s long; correct start_s and"):
+        with pytest.raises(AudioError, match=r"is 2\.00 s long and holds no samples between .*; correct start_s and"):
             reading.read(path, sample_rate_hz=RATE_HZ, start_s=start_s, end_s=end_s)
 
 
@@ -201,7 +201,7 @@ def test_the_last_bytes_are_missed_where_a_container_counts_them(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(AudioError) as caught:
         reading.inspect(path)
-    assert str(caught.value) == f"{path} is truncated: it ends in the middle; copy or export it again."
+    assert str(caught.value) == f"{path} is truncated: a packet is incomplete; copy or export it again."
 
 
 def test_a_stretch_before_the_damage_can_be_read(tmp_path):
@@ -240,7 +240,7 @@ def test_what_is_no_recording_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(AudioError) as caught:
         reading.read(path, sample_rate_hz=RATE_HZ)
-    expected = f"{path} is not audio that can be read (Format not recognised); convert it to WAV or FLAC."
+    expected = f"{path} cannot be read as audio (Format not recognised); convert it to WAV or FLAC."
     assert str(caught.value) == expected
 
 
@@ -248,7 +248,7 @@ def test_a_playlist_is_not_read_in_place_of_what_it_names(tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(1_600), RATE_HZ)
     path = tmp_path / "list.m4a"
     path.write_text("ffconcat version 1.0\nfile a.wav\n")
-    with pytest.raises(AudioError, match="is not audio that can be read"):
+    with pytest.raises(AudioError, match="cannot be read as audio"):
         reading.read(path, sample_rate_hz=RATE_HZ)
 
 

@@ -124,7 +124,7 @@ def test_a_stretch_outside_of_the_recording_is_refused_with_its_length(tmp_path,
     path = write(tmp_path / "a.wav")
     with pytest.raises(AudioError) as caught:
         reading.read(path, sample_rate_hz=RATE_HZ, start_s=start_s, end_s=end_s)
-    expected = f"{path} holds no samples between {between}, it is 1.00 s long; correct start_s and end_s."
+    expected = f"{path} is 1.00 s long and holds no samples between {between}; correct start_s and end_s."
     assert str(caught.value) == expected
 
 
@@ -195,7 +195,7 @@ BAD = [
     ),
     (truncated, "au", "is truncated: its header promises 32000 bytes, the file holds 19190; copy or export it again."),
     (truncated, "flac", "is damaged or truncated (flac decoder lost sync); copy or export it again."),
-    (text, "wav", "is not audio that can be read (Format not recognised); convert it to WAV or FLAC."),
+    (text, "wav", "cannot be read as audio (Format not recognised); convert it to WAV or FLAC."),
     (not_a_number, "wav", "holds samples that are not numbers (NaN or infinite); export it again."),
     (infinite, "wav", "holds samples that are not numbers (NaN or infinite); export it again."),
     (one_sample_a_second, "wav", "is damaged: its header says 1 samples a second; copy or export it again."),

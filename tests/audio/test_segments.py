@@ -253,7 +253,7 @@ def test_a_damaged_model_is_refused_with_what_to_do(installed, share):
     if share is not None:
         content = (PACKAGE / "data" / installed.name).read_bytes()
         installed.write_bytes(content[: int(len(content) * share)])
-    expected = r"silero_vad_16k_sequence\.onnx cannot be read as the speech detector \(.*\); run: pip install --force"
+    expected = r"The speech detector .*silero_vad_16k_sequence\.onnx cannot be loaded \(.*\); run: pip install --force"
     with pytest.raises(SerError, match=expected):
         silero.SpeechDetector()
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sercli.cli.predict import Way, _seconds
+from sercli.cli.predict import ExplainBy, _seconds
 from sercli.errors import SerError
 from sercli.evaluation import plots
 from sercli.model.explanation import Kind
@@ -92,8 +92,8 @@ def test_a_start_is_asked_for_as_the_table_has_it(ser, demo_runs, talk, explaine
     ("options", "expected"),
     [
         ([], "talk.wav holds 2 utterances, and --explain draws one; add --at SECONDS"),
-        (["--at", "6"], "Nobody speaks at 6 s of "),
-        (["--at", "100"], "the nearest utterance lasts from 9"),
+        (["--at", "6"], "--at 6: no utterance in "),
+        (["--at", "100"], "talk.wav at this time; the nearest is from 9"),
     ],
 )
 def test_a_long_recording_is_answered_and_what_cannot_be_explained_is_said(
@@ -125,13 +125,16 @@ def test_the_same_command_draws_the_same_picture(ser, demo_runs, demo_clips, tmp
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["a.ogg", "b.ogg", "--explain", "a.png"], "--explain draws one utterance of one recording, and there are 2"),
-        ([".", "--explain", "a.png"], "--explain draws one utterance of one recording, and there are 2"),
+        (
+            ["a.ogg", "b.ogg", "--explain", "a.png"],
+            "--explain draws an utterance of a single recording, but there are 2",
+        ),
+        ([".", "--explain", "a.png"], "--explain draws an utterance of a single recording, but there are 2"),
         (["a.ogg", "--explain", "."], "'.' is a directory"),
-        (["a.ogg", "--explain-by", "occlusion"], "--explain-by and --at say how --explain draws"),
-        (["a.ogg", "--at", "1"], "--explain-by and --at say how --explain draws"),
+        (["a.ogg", "--explain-by", "occlusion"], "--explain-by and --at need --explain, the PNG to draw"),
+        (["a.ogg", "--at", "1"], "--explain-by and --at need --explain, the PNG to draw"),
         (["a.ogg", "--explain", "a.png", "--explain-by", "magic"], "'magic' is not one of"),
-        (["a.ogg", "--explain", "a.png", "--at", "now"], "--at now is no moment; give seconds such as 83.5"),
+        (["a.ogg", "--explain", "a.png", "--at", "now"], "--at now is not a time; give seconds such as 83.5"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_path, monkeypatch, words, expected):
@@ -152,12 +155,12 @@ def test_a_moment_is_given_in_seconds_or_as_clocks_have_it(moment, seconds):
 
 @pytest.mark.parametrize("moment", ["", "-1", "1:-2", "nan", "inf", "1:2:3:4", "1:"])
 def test_what_is_no_moment_is_refused(moment):
-    with pytest.raises(SerError, match="is no moment"):
+    with pytest.raises(SerError, match="is not a time"):
         _seconds(moment)
 
 
 def test_each_way_can_be_asked_for():
-    assert {way.value for way in Way} == set(get_args(Kind))
+    assert {by.value for by in ExplainBy} == set(get_args(Kind))
 
 
 def test_answers_without_a_picture_load_nothing_that_explains(demo_runs, demo_clips):

@@ -53,7 +53,7 @@ def test_prepare_goes_on_when_a_full_disk_has_room_again(ser, tiny_corpus, disk)
     out = disk("size=48k") / "data"
     words = ["prepare", "table", tiny_corpus, "--out", out, "--features", "log-mel", "--jobs", 1]
     line = one_line(ser(*words))
-    assert line.endswith("cannot be used: No space left on device. Make room, or choose another place.")
+    assert line.endswith("cannot be used: No space left on device. Free some space, or choose another place.")
     assert str(out) in line
     assert ".tmp" not in line
     disk("size=20m")
@@ -64,7 +64,7 @@ def test_prepare_goes_on_when_a_full_disk_has_room_again(ser, tiny_corpus, disk)
 def test_train_goes_on_when_a_full_disk_has_room_again(ser, training, disk):
     out = disk("size=16k") / "run"
     line = one_line(ser(*training, "--out", out))
-    assert "No space left on device. Make room, or choose another place." in line
+    assert "No space left on device. Free some space, or choose another place." in line
     assert runs.load_info(out).status == "training"
     disk("size=20m")
     assert ser(*training, "--out", out).code == 0

@@ -75,7 +75,7 @@ def test_settings_reach_the_recogniser(ser, demo_runs, demo_clips, tmp_path):
     words = ["predict", demo_clips("m1-anger-2"), "-m", demo_runs.average, "--set"]
     refused = ser(*words, f"asr.model={tmp_path / 'whisper'}")
     assert refused.code == 2
-    assert f"{tmp_path / 'whisper'} is not the folder of a Whisper model" in refused.err
+    assert f"There is no folder {tmp_path / 'whisper'}; " in refused.err
 
 
 def test_json_lines_have_probabilities_that_sum_to_one(ser, demo_runs, demo_clips):
@@ -159,7 +159,7 @@ def test_a_broken_file_among_good_ones_is_named_and_the_rest_answered(ser, demo_
     assert shown.code == 2
     assert [row["path"] for row in _lines(shown)] == [str(folder / "a.ogg"), str(folder / "deep" / "c.ogg")]
     warning, last = shown.err.splitlines()
-    assert warning.startswith(f"warning: {folder / 'b.wav'} is not audio")
+    assert warning.startswith(f"warning: {folder / 'b.wav'} cannot be read as audio")
     assert last == f"ser: 1 of 3 recordings failed: {folder / 'b.wav'}"
 
 
@@ -207,13 +207,13 @@ def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.ogg.json").write_text("done")
     shown = ser(*words)
-    assert (shown.code, shown.err) == (0, "1 of 2 recordings are done already and left out.\n")
+    assert (shown.code, shown.err) == (0, "1 of 2 recordings have a file already: skipped.\n")
     assert (tmp_path / "out" / "a.ogg.json").read_text() == "done"
     assert (tmp_path / "out" / "deep" / "c.ogg.json").exists()
     shown = ser(*words)
-    assert (shown.code, shown.err) == (0, "2 of 2 recordings are done already and left out.\n")
+    assert (shown.code, shown.err) == (0, "2 of 2 recordings have a file already: skipped.\n")
     shown = ser(*words[:1], folder / "a.ogg", *words[2:], "--plot", tmp_path / "a.png")
-    assert (shown.code, shown.err) == (0, "1 of 1 recordings are done already and left out.\n")
+    assert (shown.code, shown.err) == (0, "1 of 1 recordings have a file already: skipped.\n")
 
 
 def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
@@ -227,7 +227,7 @@ def test_what_is_no_audio_on_stdin_is_refused(ser, demo_runs, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"words")))
     refused = ser("predict", "-", "--model", demo_runs.acoustic, "--json")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err.startswith("ser: - is not audio")
+    assert refused.err.startswith("ser: - cannot be read as audio")
     assert len(refused.err.splitlines()) == 1
 
 
@@ -249,7 +249,7 @@ def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folde
     monkeypatch.setattr(Future, "result", result)
     shown = ser("predict", folder, "--model", demo_runs.acoustic, "--jobs", 2, "--json")
     assert shown.code == 2
-    assert f"was killed, perhaps for want of memory, while it read one of {folder / 'a.ogg'}" in shown.err
+    assert f"was killed, perhaps because memory ran out, while it processed one of {folder / 'a.ogg'}" in shown.err
     assert "use fewer --jobs" in shown.err
 
 
@@ -335,7 +335,7 @@ def test_without_any_model_the_option_is_named(ser, demo_clips, monkeypatch, tmp
     monkeypatch.setattr(pipeline, "PRETRAINED", tmp_path / "pretrained")
     refused = ser("predict", demo_clips("m1-anger-1"))
     assert refused.code == 2
-    assert "give one with --model" in refused.err
+    assert "give model=... (--model)" in refused.err
 
 
 def test_predictions_from_audio_alone_load_nothing_that_recognises_words(demo_runs, demo_clips, tmp_path):
@@ -365,21 +365,21 @@ def test_every_format_can_be_asked_for():
         (["a.ogg", "--json", "--csv"], "--json and --csv exclude each other"),
         (["a.ogg", "--json", "--format", "srt"], "--json and --format srt exclude each other"),
         (["a.ogg", "--format", "xml"], "'xml' is not one of"),
-        (["a.ogg", "--format", "table", "-o", "out"], "A table is for the screen; with --out give --format json"),
-        (["a.ogg", "--skip-done"], "--skip-done looks for the files of --out"),
+        (["a.ogg", "--format", "table", "-o", "out"], "--format table cannot be used with --out; give one of json"),
+        (["a.ogg", "--skip-done"], "--skip-done needs --out, the folder with the files; add it."),
         (["a.ogg", "--min-confidence", "2"], "--min-confidence"),
         (["a.ogg", "--asr", "wisper"], "Did you mean 'whisper'?"),
         (["a.ogg", "--set", "asr.beam=3"], "Did you mean 'asr.beam_size'?"),
-        (["a.ogg", "--set", "train.lr=3"], "does nothing in `ser predict`, which takes asr.KEY"),
+        (["a.ogg", "--set", "train.lr=3"], "has no effect in `ser predict`; give only asr.KEY=VALUE"),
         (["nowhere.wav"], "nowhere.wav"),
         (["*.nothing"], "*.nothing"),
-        (["a.ogg", "b.ogg", "--text", "hello"], "--text says what one recording holds, and there are 2"),
-        (["a.ogg", "b.ogg", "--plot", "a.png"], "--plot draws one recording, and there are 2"),
+        (["a.ogg", "b.ogg", "--text", "hello"], "--text is for a single recording, but there are 2"),
+        (["a.ogg", "b.ogg", "--plot", "a.png"], "--plot draws a single recording, but there are 2"),
         (["a.ogg", "b.ogg", "--format", "vtt"], "give --out for a file each"),
         (["a.ogg", "--device", "abacus"], "abacus"),
-        (["broken.wav"], "broken.wav is not audio"),
-        (["broken.wav", "-o", "out"], "broken.wav is not audio"),
-        (["broken.wav", "--format", "vtt"], "broken.wav is not audio"),
+        (["broken.wav"], "broken.wav cannot be read as audio"),
+        (["broken.wav", "-o", "out"], "broken.wav cannot be read as audio"),
+        (["broken.wav", "--format", "vtt"], "broken.wav cannot be read as audio"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_path, monkeypatch, words, expected):
@@ -397,4 +397,4 @@ def test_bad_input_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_
 def test_a_linguistic_run_needs_words_and_says_where_they_come_from(ser, demo_runs, demo_clips):
     refused = ser("predict", demo_clips("m1-anger-1"), "-m", demo_runs.linguistic, "--no-asr")
     assert refused.code == 2
-    assert "leave out --no-asr" in refused.err
+    assert "leave out asr=None (--no-asr)" in refused.err

@@ -122,7 +122,7 @@ def test_a_recording_that_cannot_be_heard_is_named_and_the_others_are_done(ser, 
         (["--asr", "whispr"], "No recogniser called 'whispr'. Did you mean 'whisper'?"),
         (["--set", "asr.beam_size=5"], "does nothing without --asr"),
         (["--asr", "whisper", "--set", "asr.beam=5"], "Did you mean 'asr.beam_size'?"),
-        (["--asr", "whisper", "--set", "train.lr=1"], "--set train.… does nothing in `ser prepare`"),
+        (["--asr", "whisper", "--set", "train.lr=1"], "--set train.… has no effect in `ser prepare`"),
     ],
 )
 def test_a_recogniser_that_cannot_be_is_refused_before_any_work(ser, made, tmp_path, words, expected):

@@ -161,7 +161,7 @@ def test_a_broken_recording_is_skipped_and_named_and_the_others_go_on(corpus, pr
     assert prepared.summary.remarks == (
         Remark(
             "skipped",
-            f"{root / 'bad.wav'} is not audio that can be read (Format not recognised); convert it to WAV or FLAC.",
+            f"{root / 'bad.wav'} cannot be read as audio (Format not recognised); convert it to WAV or FLAC.",
             "recording cannot be read",
         ),
     )
@@ -465,7 +465,7 @@ def test_without_names_the_defaults_are_computed():
         (
             "log-mel",
             ["train.lr=1"],
-            "--set train.… does nothing in `ser prepare`, which takes feature.KEY=VALUE and asr.KEY=VALUE.",
+            "--set train.… has no effect in `ser prepare`; give only feature.KEY=VALUE and asr.KEY=VALUE.",
         ),
     ],
 )

@@ -13,9 +13,9 @@ from sercli.types import Predictions
 LABELS = ("neutral", "happiness", "anger")
 
 PROBABILITIES = promise("`combine` returns probabilities (N, K): none is negative, and each row sums to 1.")
-ALONE = promise("An utterance has the same probabilities whichever others are combined with it.")
+ALONE = promise("An utterance has the same probabilities alone and together with other utterances.")
 UNCHANGED = promise("`combine` leaves the members' predictions unchanged.")
-STATE = promise("The state is a dictionary of numpy arrays: it is the same after it was written and read.")
+STATE = promise("The state is a dictionary of numpy arrays: writing and reading it does not change it.")
 TRAINED = promise("A rule with `build` and `state_of` has a Config field `train_encoders: bool`.")
 
 

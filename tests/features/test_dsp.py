@@ -128,6 +128,6 @@ def test_mel_edges_in_the_wrong_order_are_refused():
 
 def test_mel_bands_that_would_always_be_empty_are_refused():
     with pytest.raises(
-        ConfigError, match=r"of 200 mel bands hold no frequency of a window of 400 samples .* lower n_mels"
+        ConfigError, match=r"of 200 mel bands have no FFT bin with a window of 400 samples .* lower n_mels"
     ):
         _dsp.mel_filterbank(16_000, 400, 200, 50.0, None)

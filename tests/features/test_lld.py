@@ -196,5 +196,5 @@ def test_a_window_that_ten_does_not_divide_works(speech):
 
 
 def test_a_window_too_short_for_the_mel_bands_is_refused_at_once():
-    with pytest.raises(ConfigError, match=r"of 40 mel bands hold no frequency of a window of 80 samples at 16000 Hz"):
+    with pytest.raises(ConfigError, match=r"of 40 mel bands have no FFT bin with a window of 80 samples at 16000 Hz"):
         configuration.build(lld.Config, {"window_s": "0.005"}, "feature")

@@ -74,7 +74,7 @@ def test_blocks_leave_no_seam(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_mels": "400"}, r"of 400 mel bands hold no frequency"),
+        ({"n_mels": "400"}, r"of 400 mel bands have no FFT bin"),
         ({"fmax_hz": "9000"}, r"feature\.fmin_hz=50 with fmax_hz=9000 .* half of sample_rate_hz=16000"),
         ({"hop_s": "0.00001"}, r"feature\.hop_s=1e-05 is less than one sample"),
     ],

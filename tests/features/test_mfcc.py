@@ -62,7 +62,7 @@ def test_blocks_leave_no_seam(monkeypatch):
     ("settings", "message"),
     [
         ({"n_mfcc": "65"}, r"feature\.n_mfcc=65 is more than n_mels=64"),
-        ({"n_mels": "400"}, r"of 400 mel bands hold no frequency"),
+        ({"n_mels": "400"}, r"of 400 mel bands have no FFT bin"),
         ({"window_s": "0.00001"}, r"feature\.window_s=1e-05 is less than one sample"),
     ],
 )

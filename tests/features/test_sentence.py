@@ -283,7 +283,7 @@ def test_impossible_layers_are_refused(layers):
 
 @needs_transformers
 def test_more_layers_than_there_are_are_refused(folder):
-    with pytest.raises(ConfigError, match=r"^feature\.layers=\[1, 4\]: the sentence model has 3 layers\.$"):
+    with pytest.raises(ConfigError, match=r"^feature\.layers=\[1, 4\]: the model has only 3\.$"):
         extract("sun", folder, layers=(1, 4))
 
 
@@ -294,7 +294,7 @@ def test_a_folder_that_lacks_a_file_is_named(own, use, missing):
     (own / missing).unlink()
     with pytest.raises(SerError) as caught:
         use(Config(model=str(own)))
-    expected = f"{own}: no sentence model (No such file or directory); give feature.model a folder that holds "
+    expected = f"{own}: not a sentence model (No such file or directory); set feature.model to a folder with "
     assert str(caught.value) == expected + "model.safetensors, config.json, tokenizer.json."
 
 
@@ -305,9 +305,13 @@ def test_a_folder_that_lacks_a_file_is_named(own, use, missing):
         ("config.json", "{", "cannot be read as a BERT-like model (It looks like the config file"),
         ("config.json", "[]", "cannot be read as a BERT-like model ("),
         ("config.json", "{}", "cannot be read as a BERT-like model (Unrecognized model"),
-        ("config.json", changed(model_type="mpnet"), " is a model of the kind 'mpnet'; only 'bert' is known here."),
-        ("config.json", changed(num_hidden_layers=4), "or has them in another shape than its config.json says (enc"),
-        ("config.json", changed(vocab_size=14), "says (embeddings.word_embeddings.weight); give feature.model another"),
+        ("config.json", changed(model_type="mpnet"), ": model type 'mpnet' is not supported; use a 'bert' model."),
+        (
+            "config.json",
+            changed(num_hidden_layers=4),
+            ": weights are missing, or their shape differs from config.json (enc",
+        ),
+        ("config.json", changed(vocab_size=14), "(embeddings.word_embeddings.weight); set feature.model to another"),
         ("config.json", changed(num_attention_heads=5), "cannot be read as a BERT-like model (The hidden size (16)"),
         ("tokenizer.json", "{}", "cannot be read as a BERT-like model ("),
     ],
@@ -325,7 +329,7 @@ def test_more_word_pieces_than_embeddings_are_refused(tmp_path):
     weights = random_weights()
     weights["embeddings.word_embeddings.weight"] = weights["embeddings.word_embeddings.weight"][:-1].clone()
     settings = {**SETTINGS, "vocab_size": len(VOCABULARY) - 1}
-    with pytest.raises(SerError, match="its tokenizer has more word pieces than it has embeddings"):
+    with pytest.raises(SerError, match="the tokenizer has more word pieces than the model has embeddings"):
         extract("sun", write(tmp_path / "small", weights=weights, settings=settings), layers=(1,))
 
 

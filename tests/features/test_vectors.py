@@ -130,7 +130,7 @@ BAD = {
     "header of one word too many": (b"3 2\na 0.125 2.5\nb 3.5 4.5\n", ":1: the header promises 3 words, the file"),
     "header of one word too few": (b"1 2\na 1 2\nb 3 4\n", ":1: the header promises 1 words, the file holds 2."),
     "binary header of 4e9 words": (word2vec_binary(promised=4 * 10**9), ":1: the header promises 4000000000 words"),
-    "binary header of too few": (word2vec_binary(promised=1), ": goes on after the 1 words that its header promises."),
+    "binary header of too few": (word2vec_binary(promised=1), ": more data after the 1 words that its header"),
     "binary cut in a vector": (word2vec_binary({"sun" * 9: (1, 2, 3), "b": (4, 5, 6)})[:-5], ": word 2: truncated"),
     "binary with infinity": (word2vec_binary({"a": (0, 0, np.inf)}), ": word 1: a number that is not finite"),
     "image": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ":1: vectors of 0 numbers"),
@@ -141,7 +141,7 @@ BAD = {
 def test_a_bad_file_is_refused_with_its_place_and_the_reason(tmp_path, content, reason):
     message = refusal(tmp_path, content)
     assert message.startswith(reason)
-    assert message.endswith("Word vectors are GloVe or word2vec files, as text or binary, .gz or not.")
+    assert message.endswith("Give a GloVe or word2vec file, text or binary, .gz or not.")
 
 
 def test_a_packed_header_cannot_make_room_for_words_that_are_not_there(tmp_path):
@@ -155,14 +155,16 @@ def test_a_cut_gz_is_refused(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SerError, match=r"none\.txt: no such file of word vectors; give the path"):
+    with pytest.raises(SerError, match=r"There is no word vector file .*none\.txt; give the path"):
         _vectors.load(tmp_path / "none.txt", MANY)
 
 
 def test_the_archive_that_glove_comes_in_is_to_be_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "glove.zip", "w") as archive:
         archive.writestr("glove.6B.50d.txt", glove())
-    with pytest.raises(SerError, match=r"an archive that holds glove\.6B\.50d\.txt: unpack it and name a file in it"):
+    with pytest.raises(
+        SerError, match=r"an archive of glove\.6B\.50d\.txt; unpack it and give the path of a file in it"
+    ):
         _vectors.load(tmp_path / "glove.zip", MANY)
 
 

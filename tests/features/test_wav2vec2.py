@@ -135,7 +135,7 @@ def test_more_layers_than_there_are_are_refused(folder):
 
 @needs_transformers
 def test_another_rate_than_the_models_is_refused(folder):
-    with pytest.raises(ConfigError, match=r"feature\.sample_rate_hz=8000: .*tiny reads 16000 Hz; leave it out\."):
+    with pytest.raises(ConfigError, match=r"feature\.sample_rate_hz=8000: .*tiny needs 16000 Hz; set it to that\."):
         extract(noise(400), folder, layers=(1,), sample_rate_hz=8000)
 
 
@@ -143,7 +143,7 @@ def test_another_rate_than_the_models_is_refused(folder):
 def test_a_model_of_another_kind_is_refused(folder):
     settings = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**settings, "model_type": "whisper"}))
-    with pytest.raises(SerError, match="is a model of the kind 'whisper'; here wav2vec2, hubert, wavlm are known"):
+    with pytest.raises(SerError, match="model type 'whisper' is not supported; use wav2vec2, hubert, wavlm"):
         extract(noise(400), folder, layers=(1,))
 
 
@@ -154,7 +154,9 @@ def test_a_model_that_lacks_weights_is_refused_and_not_filled_at_random(folder):
     weights = load_file(folder / "model.safetensors")
     weights.pop("encoder.layers.0.final_layer_norm.bias")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(SerError, match=r"tiny lacks weights, .* \(encoder\.layers\.0\.final_layer_norm\.bias\); give"):
+    with pytest.raises(
+        SerError, match=r"tiny: weights are missing, .* \(encoder\.layers\.0\.final_layer_norm\.bias\); set"
+    ):
         extract(noise(400), folder, layers=(1,))
 
 
@@ -180,7 +182,7 @@ def test_a_hub_that_is_not_reached_is_one_clear_error(tmp_path):
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.startswith("The speech model 'facebook/wav2vec2-base' cannot be fetched (")
-    assert done.stdout.endswith("check its name and the network, or give feature.model the folder of one.\n")
+    assert done.stdout.endswith("check its name and the network, or set feature.model to the folder of one.\n")
     assert done.stderr == ""
 
 
@@ -194,7 +196,7 @@ def test_what_the_library_raises_becomes_one_clear_error(monkeypatch):
     with pytest.raises(SerError) as caught:
         wav2vec2.make(Config(model="somebody/speech"), "cpu")
     expected = "The speech model 'somebody/speech' cannot be fetched (We couldn't connect to 'https://hub'); "
-    assert str(caught.value) == expected + "check its name and the network, or give feature.model the folder of one."
+    assert str(caught.value) == expected + "check its name and the network, or set feature.model to the folder of one."
 
 
 @pytest.mark.parametrize("name", ["/none/such", "./none", "~/none", "a/b/c"])
@@ -202,7 +204,7 @@ def test_a_path_that_is_no_folder_never_reaches_the_hub(monkeypatch, name):
     monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoConfig=None, utils=QUIET))
     with pytest.raises(SerError) as caught:
         wav2vec2.make(Config(model=name), "cpu")
-    expected = f"{name} is not the folder of a speech model; check the path, or give a name on the model hub."
+    expected = f"There is no folder {name}; check the path, or give a speech model's name on the model hub."
     assert str(caught.value) == expected
 
 

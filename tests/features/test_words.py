@@ -168,8 +168,8 @@ def test_a_path_that_is_no_file_of_vectors_is_named(tmp_path, name, reason, use)
     path = f"{tmp_path}/{name}"
     with pytest.raises(SerError) as caught:
         use(Config(vectors=path))
-    assert str(caught.value).startswith(f"{path}: no file of word vectors ({reason}")
-    assert str(caught.value).endswith("give feature.vectors the path of one.")
+    assert str(caught.value).startswith(f"{path}: cannot read word vectors ({reason}")
+    assert str(caught.value).endswith("check the path in feature.vectors.")
 
 
 def test_importing_the_plugin_leaves_nltk_alone():

@@ -247,8 +247,8 @@ def test_times_are_those_of_the_recording(trained, tmp_path):
 
 
 def test_words_that_were_heard_have_their_times_and_trust(trained, clip):
-    heard = Transcript("stop it", (Word("stop", 0.0, 0.2, 0.9), Word("it", 0.2, 0.4, 0.9)), 0.8)
-    _, found = _explained(trained.average, clip, transcribe=lambda signal: heard)
+    transcript = Transcript("stop it", (Word("stop", 0.0, 0.2, 0.9), Word("it", 0.2, 0.4, 0.9)), 0.8)
+    _, found = _explained(trained.average, clip, transcribe=lambda signal: transcript)
     assert (found.words, found.spans_s, found.asr_confidence) == (("stop", "it"), ((0.0, 0.2), (0.2, 0.4)), 0.8)
 
 
@@ -257,7 +257,7 @@ def _heard(*texts):
 
 
 @pytest.mark.parametrize(
-    ("words", "heard", "expected"),
+    ("words", "timed", "expected"),
     [
         (["well-known", "one"], _heard("well", "-known", "one"), ((0, 1.5), (2, 2.5))),
         (["how", "ever"], _heard("however"), ((0, 0.5), (0, 0.5))),
@@ -268,8 +268,8 @@ def _heard(*texts):
         ([], [], ()),
     ],
 )
-def test_words_find_their_times_however_they_were_cut(words, heard, expected):
-    assert spans(words, heard) == expected
+def test_words_find_their_times_however_they_were_cut(words, timed, expected):
+    assert spans(words, timed) == expected
 
 
 @given(words=st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=8), data=st.data())

@@ -90,9 +90,9 @@ def test_the_same_name_again_keeps_the_settings():
 
 def test_training_hears_the_feature_as_it_is_and_at_each_speed():
     plan = spec.resolve("acoustic-lld", None, config.parse_sets(["train.speeds=[0.9, 1.1]", "feature.deltas=true"]))
-    heard = plan.model.feature_config
-    assert (heard.speed, heard.deltas) == (1, True)
-    assert plan.feature_configs == (heard, replace(heard, speed=0.9), replace(heard, speed=1.1))
+    chosen = plan.model.feature_config
+    assert (chosen.speed, chosen.deltas) == (1, True)
+    assert plan.feature_configs == (chosen, replace(chosen, speed=0.9), replace(chosen, speed=1.1))
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_each_utterance_gets_its_own_answer_whatever_its_neighbours_lack(fuse, t
 def test_an_utterance_with_neither_is_refused_by_name(fuse, tiny_dataset, rows, tmp_path):
     fuse("average", tmp_path / "run")
     empty = replace(tiny_dataset.manifest.utterances[0], audio=None, transcripts={})
-    with pytest.raises(SerError, match=f"'{empty.id}' has neither the sound nor the words"):
+    with pytest.raises(SerError, match=f"'{empty.id}' has neither audio nor text"):
         load_run(tmp_path / "run", CPU).predict([empty], rows)
 
 

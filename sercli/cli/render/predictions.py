@@ -64,13 +64,13 @@ def prediction_card(prediction: Prediction, *, console: Console | None = None) -
     if p.probabilities:
         about += [Text(), _classes(p), Text()]
     if p.text:
-        about.append(Text("words: ") + said(p))
+        about.append(Text("words: ") + transcript(p))
     if p.label and p.reason:
         about.append(plain(p.reason, "dim"))
     show(console or stdout(), *about)
 
 
-def said(prediction: Prediction) -> Text:
+def transcript(prediction: Prediction) -> Text:
     """The words in one line, with the ASR confidence where it is below 1."""
     words = plain(" ".join((prediction.text or "").split()))
     sure = prediction.asr_confidence

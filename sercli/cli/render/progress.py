@@ -30,16 +30,16 @@ def progress(description: str, total: int | None, *, console: Console | None = N
         `advance(n=1, **fields)`: reports n steps as done and shows the fields after the bar.
     """
     console = console or stderr()
-    said = TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    shown = TextColumn("{task.fields[shown]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), said)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), shown)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
     ) as bar:  # if stdout is a file or pipe, rich must not take results away from it
-        task = bar.add_task(escaped(description), total=total, said="")
+        task = bar.add_task(escaped(description), total=total, shown="")
 
         def advance(n: int = 1, **fields: object) -> None:
-            bar.update(task, advance=n, said=escaped("  ".join(f"{key} {value}" for key, value in fields.items())))
+            bar.update(task, advance=n, shown=escaped("  ".join(f"{key} {value}" for key, value in fields.items())))
 
         yield advance
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sercli.cli.render.console import MISSING, figure, plain, show, stdout
-from sercli.cli.render.predictions import said
+from sercli.cli.render.predictions import transcript
 from sercli.types import UNSURE, Prediction
 
 _TIME = len("0:00:00.0")
@@ -44,7 +44,7 @@ def timeline_rows(
         spent[label] = spent.get(label, 0.0) + p.end_s - p.start_s
         times = f"{clock(p.start_s):>{_TIME}}  {clock(p.end_s):>{_TIME}}  "
         cells = Text.assemble(times, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}  ")
-        words = said(p) if p.label else plain(p.reason or "", "dim")
+        words = transcript(p) if p.label else plain(p.reason or "", "dim")
         show(console, cells + _folded(words, room, words_at, console))
     left_out = [plain(f"{count} of {n}: {reason}", "dim") for reason, count in remarks.items()]
     show(console, plain(_summary(spent)), *left_out, Text())

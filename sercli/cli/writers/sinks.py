@@ -114,13 +114,13 @@ def _spoken_at(predictions: Sequence[Prediction], at_s: float | None) -> Predict
         if len(predictions) > 1:
             raise SerError(
                 f"{predictions[0].path} holds {len(predictions)} utterances, and --explain draws one; add "
-                "--at SECONDS, a moment within the one that is meant."
+                "--at SECONDS, a time within the utterance to explain."
             )
         return predictions[0]
     nearest = min(predictions, key=lambda prediction: (_distance_s(prediction, at_s), -prediction.start_s))
     if _distance_s(nearest, at_s) > _ROUNDED_S:
         when = f"{nearest.start_s:g} to {nearest.end_s:g} s"
-        raise SerError(f"Nobody speaks at {at_s:g} s of {nearest.path}; the nearest utterance lasts from {when}.")
+        raise SerError(f"--at {at_s:g}: no utterance in {nearest.path} at this time; the nearest is from {when}.")
     return nearest
 
 

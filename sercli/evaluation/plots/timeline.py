@@ -53,8 +53,8 @@ def timeline_picture(
     colours = _colours(labels)
     width = float(np.clip(8 + length_s / 12, 8, 12))
     inches_per_s = (width - 0.9) / length_s
-    said = _fitted_words(predictions, length_s, inches_per_s)
-    n_lines = max((text.count("\n") + 1 for text in said.values()), default=0)
+    texts = _fitted_words(predictions, length_s, inches_per_s)
+    n_lines = max((text.count("\n") + 1 for text in texts.values()), default=0)
     with new_figure((width, 3.4 + 0.16 * n_lines), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.8))
         _draw_waveform(upper, peaks, predictions, colours)
@@ -63,7 +63,7 @@ def timeline_picture(
             _draw_bands(lower, predictions, colours, inches_per_s)
         else:
             _draw_means(lower, predictions, colours, length_s)
-        for place, text in said.items():
+        for place, text in texts.items():
             lower.annotate(
                 text, (place, 0), (1, -20), xycoords=("data", "axes fraction"), textcoords="offset points",
                 va="top", size=7, color="#333333", linespacing=1.15, annotation_clip=False,
@@ -145,11 +145,11 @@ def _draw_means(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[
         spoken += shared * bool(p.probabilities)
         for label, share in p.probabilities.items():
             sums[label] += shared * share
-    heard = spoken > 0
-    height = np.zeros(int(heard.sum()))
+    has_speech = spoken > 0
+    height = np.zeros(int(has_speech.sum()))
     for label, total in sums.items():
-        mean = total[heard] / spoken[heard]
-        axes.bar(edges[:-1][heard], mean, length_s / _STRETCHES, height, align="edge", color=colours[label], lw=0)
+        mean = total[has_speech] / spoken[has_speech]
+        axes.bar(edges[:-1][has_speech], mean, length_s / _STRETCHES, height, align="edge", color=colours[label], lw=0)
         height += mean
 
 
