@@ -108,10 +108,10 @@ def _draw_text(axes: Axes, explanation: Explanation, text: Weighing, words: Sequ
     even = np.linspace(from_s, to_s, len(words) + 1)
     spans = np.array(explanation.spans_s[: len(words)] or list(pairwise(even)))  # (n, 2)
     _draw_weights(axes, text, spans[:, 0], np.diff(spans)[:, 0], GREEN)
-    heard = "" if explanation.asr_confidence is None else f" (ASR confidence {explanation.asr_confidence:.2f})"
+    confidence = "" if explanation.asr_confidence is None else f" (ASR confidence {explanation.asr_confidence:.2f})"
     order = "" if explanation.spans_s else "; words evenly spaced, their times are unknown"
     what = _what(text, explanation, "without the word")
-    axes.set_title(f"Text{heard}: {what}{order}", fontsize=9.5, color=GREEN, loc="left", pad=3)
+    axes.set_title(f"Text{confidence}: {what}{order}", fontsize=9.5, color=GREEN, loc="left", pad=3)
     spoken = spans.mean(axis=1)
     places = _spread(spoken, _WORD_IN * explanation.length_s / width_in, to_s)
     lines = axes.plot([spoken, places], [0, -_LINE_TO_WORD], transform=axes.get_xaxis_transform(), color=GREY, lw=0.7)
