@@ -119,7 +119,7 @@ def _convert(value: object, hint: object, name: str) -> Any:
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
     except (ValueError, RecursionError):  # no JSON
         described = _describe(hint)
-        quoting = " Put the whole setting in '…', for a shell takes quotes away." if '"' in described else ""
+        quoting = " Put the whole setting in '…', since the shell removes quotes." if '"' in described else ""
         raise ConfigError(f"{name}={value}: must be {described}.{quoting}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}, and finite.")

@@ -119,7 +119,7 @@ def test_a_list_that_cannot_be_read_is_refused(value):
 
 def test_a_list_whose_quotes_the_shell_took_away_is_refused_and_no_text():
     assert refused(names="[base,tiny]").endswith(
-        "or null. Put the whole setting in '…', for a shell takes quotes away."
+        "or null. Put the whole setting in '…', since the shell removes quotes."
     )
     assert config.build(Example, {"name": "[base]"}, "train").name == "[base]", "where no list can be, it is text"
 

@@ -119,7 +119,7 @@ def refuse_others(folder: Path, own: Set[str], what: str) -> None:
         raise SerError(f"{folder} is not a folder; choose another --out.")
     names = visible_names(folder)
     if names and not names & own:
-        raise SerError(f"{folder} holds something else than {what}; choose another --out.")
+        raise SerError(f"{folder} holds something other than {what}; choose another --out.")
 
 
 def refuse_links_out(folder: Path) -> None:

@@ -16,7 +16,7 @@ def ensemble(
     linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.")],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Folder that `ser prepare` made; without it, rules that learn nothing."),
+        typer.Option("--data", help="Folder made by `ser prepare`. Without it, only rules that learn nothing."),
     ] = None,
     out: options.Out,
     words: options.Words = "human",
@@ -83,4 +83,4 @@ def _check_out(out: Path, rules: Sequence[str]) -> None:
     from sercli._system.files import visible_names
 
     if (out.exists() and not out.is_dir()) or visible_names(out) - set(rules):
-        raise SerError(f"{out} holds something else than ensembles; choose another --out, or give one --rule.")
+        raise SerError(f"{out} holds something other than ensembles; choose another --out, or give one --rule.")

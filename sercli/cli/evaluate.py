@@ -43,7 +43,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--words",
-            help="With --data: whose words are read, human or a recogniser's; repeat to compare. "
+            help="With --data: transcripts to read, human or a recogniser's name; repeat to compare. "
             "Default: those that each run was trained on.",
         ),
     ] = None,

@@ -28,7 +28,7 @@ ALL = "all"
 """The value that means every fold, every preset, or every rule."""
 
 Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset, such as acoustic-lld or linguistic.")]
-Data = Annotated[Path, typer.Option("--data", help="Folder that `ser prepare` made.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder made by `ser prepare`.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
 SplitKind = Annotated[
     str | None,
@@ -39,7 +39,7 @@ SplitKind = Annotated[
     ),
 ]
 Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]
-Fold = Annotated[str, typer.Option("--fold", help="The fold that is the test part, counted from 1; or all.")]
+Fold = Annotated[str, typer.Option("--fold", help="Fold to test on, counted from 1; or all.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed up.")]
 Presets = Annotated[

@@ -126,7 +126,7 @@ def _transcribe(prepared: "Prepared", asr: str, asr_config: "PluginConfig", jobs
     _show(prepared.summary, facts)
     if added.outdated:
         changes = "; ".join(added.outdated)
-        render.note(f"The old transcripts by {asr} had other settings ({changes}): made again.")
+        render.note(f"Transcripts by {asr} with other settings ({changes}) were made again.")
     for failure in added.failures:
         render.warn(failure)
     if added.failures:
@@ -159,4 +159,4 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
         first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
         render.warn(f"recordings under more than one name: {n}; the first: {first}")
     for name in (name for name, done in summary.features.items() if not done):
-        render.note(f"{name} was skipped: no utterance has its input.")
+        render.note(f"Feature {name} was skipped: no utterance has the input that it needs.")

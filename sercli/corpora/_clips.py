@@ -54,7 +54,7 @@ def find_clips(
         if match := pattern.search(without_suffix(path)):
             fits[path] = match
         else:
-            yield Remark("skipped", path, f"its name is not that of a clip of {corpus}")
+            yield Remark("skipped", path, f"its name does not match the clips of {corpus}")
     if not fits:
         raise not_this_corpus(root, corpus, f"clips with names like {example}")
     chosen = yield from one_each(fits, key=lambda path: identify(fits[path]))

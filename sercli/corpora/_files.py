@@ -118,7 +118,7 @@ def read_text(path: Path) -> Generator[Remark, None, str]:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        yield Remark("warning", str(path), "not UTF-8; the lines concerned are read as Windows-1252")
+        yield Remark("warning", str(path), "not UTF-8; the affected lines are read as Windows-1252")
         return "\n".join(map(_decode_line, raw.removeprefix(codecs.BOM_UTF8).split(b"\n")))
 
 

@@ -72,7 +72,7 @@ def parse_evaluation(text: str, source: str) -> Iterator[Turn | Remark]:
             else:
                 yield Remark("skipped", f"{source}:{number}", "rater's line that cannot be read or has no turn")
         elif not line.startswith("%"):
-            yield Remark("skipped", f"{source}:{number}", "line that is neither a turn nor a rater's")
+            yield Remark("skipped", f"{source}:{number}", "line that is neither a turn nor a rater's labels")
     if current:
         yield current
 

@@ -50,7 +50,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     make = partial(_utterance, sexes)
     yield from find_clips(root, _NAME, make, corpus="CREMA-D", example="AudioWAV/1001_DFA_ANG_XX.wav")
     if not sexes:
-        yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is not there: the speakers' sex is unknown")
+        yield Remark("warning", str(root), f"{_DEMOGRAPHICS} is missing, so the speakers' sex is unknown")
 
 
 def _read_sexes(root: Path) -> Generator[Remark, None, dict[str, str]]:

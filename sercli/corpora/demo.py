@@ -48,7 +48,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     """
     table = root / "demo.csv"
     if not table.is_file():
-        raise SerError(f"{root} is not the demo corpus: no demo.csv in it. Leave ROOT out for the one that ships.")
+        raise SerError(f"{root} is not the demo corpus: it has no demo.csv. Leave out ROOT to use the one that ships.")
     text = yield from read_text(table)
     for line, row in read_rows(text, str(table), columns=_COLUMNS):
         if not os.path.isfile(root / row["path"]):  # noqa: PTH113 - pathlib raises for names that are too long

@@ -49,7 +49,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         if found:
             yield from _read_part(root / found[0], part, emotions, seen)
         else:
-            yield Remark("warning", _TABLES[part], f"not there: the {part} part is missing")
+            yield Remark("warning", _TABLES[part], f"file is missing, so there is no {part} part")
 
 
 def _read_names(path: Path) -> Generator[Remark, None, list[str]]:
@@ -57,7 +57,7 @@ def _read_names(path: Path) -> Generator[Remark, None, list[str]]:
     emotions = [line.strip() for _, line in lines_of(text) if line.strip()]
     unknown = [name for name in emotions if name not in LABELS]
     if unknown:
-        raise SerError(f"{path}: '{unknown[0]}' is none of the 28 emotions of GoEmotions.")
+        raise SerError(f"{path}: '{unknown[0]}' is not one of the 28 emotions of GoEmotions; use the released file.")
     return emotions
 
 
@@ -80,7 +80,7 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
             continue
         label = _agreed(_names(numbers, emotions, f"{path}:{line}"))
         if label is None:
-            yield Remark("skipped", source, "several emotions that do not map to one of the four")
+            yield Remark("skipped", source, "several emotions that do not all map to the same class")
         else:
             yield Utterance(
                 id=id_, corpus="goemotions", label=label, transcripts={"human": words}, attributes={"part": part}
@@ -91,7 +91,7 @@ def _names(numbers: str, emotions: list[str], source: str) -> list[str]:
     found = []
     for number in numbers.split(","):
         if not _NUMBER.fullmatch(number) or int(number) >= len(emotions):
-            raise SerError(f"{source}: '{number}' is not the number of one of the {len(emotions)} emotions.")
+            raise SerError(f"{source}: emotion number '{number}' is not between 0 and {len(emotions) - 1}.")
         found.append(emotions[int(number)])
     return found
 

@@ -100,7 +100,7 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
         elif turn.code not in CODES:
             yield Remark("skipped", id_, f"unknown emotion code '{turn.code}'")
         elif not recording:
-            yield Remark("skipped", id_, "its recording is not there")
+            yield Remark("skipped", id_, "its recording is missing")
         else:
             if id_ not in words:
                 yield Remark("warning", id_, "turn without a transcript")
@@ -110,7 +110,7 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
 def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
     """Yield remarks on one transcription, and add its texts to `words` by turn."""
     if not path.is_file():
-        yield Remark("warning", path.name, "transcription is not there")
+        yield Remark("warning", path.name, "transcription is missing")
         return
     text = yield from _files.read_text(path)
     for item in formats.parse_transcription(text, path.name):

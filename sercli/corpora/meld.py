@@ -46,7 +46,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     n_silent = 0
     for part, found in tables.items():
         if not found:
-            yield Remark("warning", _TABLES[part], f"not there: the {part} part is missing")
+            yield Remark("warning", _TABLES[part], f"file is missing, so there is no {part} part")
             continue
         for item in _read_part(root / found[0], part, clips):
             n_silent += isinstance(item, Utterance) and item.audio is None

@@ -43,9 +43,9 @@ def _join(text: str, source: str, clips: dict[str, str]) -> Iterator[Utterance |
             yield Remark("skipped", f"{source}:{line}", "clip listed a second time")
     there = sorted(rows.keys() & clips.keys())
     if rows and not there:
-        raise SerError(f"{source} lists {len(rows)} clips, none of which is there; put samples/ beside it.")
+        raise SerError(f"{source} lists {len(rows)} clips, but none of them exists; put samples/ beside it.")
     if len(there) < len(rows):
-        missing = f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are not there"
+        missing = f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are missing"
         yield Remark("warning", source, missing)
     for name in sorted(clips.keys() - rows.keys()):
         yield Remark("skipped", clips[name], "not listed in data.tsv")

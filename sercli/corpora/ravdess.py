@@ -36,7 +36,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     audio_only = {item.id[2:] for item in found if isinstance(item, Utterance) and item.id.startswith("03")}
     for item in found:
         if isinstance(item, Utterance) and item.audio and item.id.startswith("01") and item.id[2:] in audio_only:
-            item = Remark("skipped", item.audio, "film of a clip that is there as audio alone, too")
+            item = Remark("skipped", item.audio, "video of a clip that also exists as audio only")
         yield item
 
 
@@ -44,7 +44,7 @@ def _utterance(clip: Clip) -> Utterance | Remark:
     if clip.part["channel"] != "01":
         return Remark("skipped", clip.path, "sung, not spoken")
     if clip.part["modality"] == "02":
-        return Remark("skipped", clip.path, "film without sound")
+        return Remark("skipped", clip.path, "video without audio")
     return Utterance(
         id=clip.id,
         corpus="ravdess",

@@ -106,7 +106,7 @@ def _read_jsonl(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, objec
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _column(name: str) -> str:

@@ -46,7 +46,7 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
         AudioError: the recording can no longer be read.
     """
     if not prediction.probabilities:
-        raise SerError(f"There is nothing to explain in {prediction.path} ({prediction.reason}).")
+        raise SerError(f"{prediction.path} has no prediction to explain ({prediction.reason}); give another.")
     signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
     text = (prediction.text or "").strip()
     texts = {"given": text} if text else {}

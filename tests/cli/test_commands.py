@@ -47,7 +47,14 @@ def test_version_and_help(ser):
 def test_prepare_shows_what_it_found(ser, iemocap, tmp_path):
     shown = ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words", "--jobs", 1)
     assert shown.code == 0
-    for expected in ("frustration", "happiness", "loso", "Before the choice", "After it", "without a majority"):
+    for expected in (
+        "frustration",
+        "happiness",
+        "loso",
+        "Labels of the corpus",
+        "Labels of the dataset",
+        "without a majority",
+    ):
         assert expected in shown.out
     assert "ser train" in shown.err
 
@@ -184,7 +191,7 @@ def test_ensembles_are_not_strewn_among_other_things(ser, iemocap):
     words = ["ensemble", "-a", iemocap.acoustic, "-l", iemocap.linguistic, "--data", iemocap.data]
     refused = ser(*words, "--out", iemocap.data)
     assert refused.code == 2
-    assert "holds something else than ensembles" in refused.err
+    assert "holds something other than ensembles" in refused.err
     assert sorted(iemocap.data.iterdir()) == before
 
 
@@ -202,7 +209,7 @@ def test_a_study_is_not_put_into_a_dataset(ser, iemocap):
     before = sorted(iemocap.data.iterdir())
     refused = ser("tune", "-m", "linguistic", "--data", iemocap.data, "--out", iemocap.data, "--trials", 1)
     assert refused.code == 2
-    assert "holds something else than a study" in refused.err
+    assert "holds something other than a study" in refused.err
     assert sorted(iemocap.data.iterdir()) == before
 
 

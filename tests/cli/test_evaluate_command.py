@@ -200,7 +200,7 @@ def test_the_report_is_one_page_and_repeats_to_the_byte(ser, made, tmp_path):
     page = path.read_text(encoding="utf-8")
     for expected in ("acoustic-lld", "linguistic", "average", "<svg", "ser evaluate --all"):
         assert expected in page
-    assert shown.err.count("is written") == 3
+    assert shown.err.count("Wrote ") == 3
     assert "level" in page  # the recordings were measured
     with (tmp_path / "figures.csv").open(encoding="utf-8") as file:
         assert {row["system"] for row in csv.DictReader(file)} >= {"acoustic-lld", "linguistic", "average"}

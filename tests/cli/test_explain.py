@@ -112,7 +112,7 @@ def test_silence_has_nothing_to_explain(ser, demo_runs, tmp_path):
     shown = ser("predict", tmp_path / "a.wav", "-m", demo_runs.acoustic, "--explain", tmp_path / "a.png")
     assert shown.code == 2
     assert "no speech" in shown.out
-    assert shown.err == f"ser: There is nothing to explain in {tmp_path / 'a.wav'} (no speech).\n"
+    assert shown.err == f"ser: {tmp_path / 'a.wav'} has no prediction to explain (no speech); give another.\n"
     assert not (tmp_path / "a.png").exists()
 
 

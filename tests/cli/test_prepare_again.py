@@ -95,7 +95,7 @@ def test_where_nothing_changed_the_same_is_said_again_without_reading_the_corpus
     age(made.root)
     assert same_again(prepare, made)
     last = prepare(made.root, made.out)
-    for expected in ("Remarks", "label 'fury' is not among the four", "Before the choice of labels"):
+    for expected in ("Remarks", "label 'fury' is not among the four", "Labels of the corpus"):
         assert expected in last.out
     for expected in ("recordings under more than one name: 1", f"--data {made.out}"):
         assert expected in last.err
@@ -105,7 +105,7 @@ def test_a_feature_that_was_passed_over_is_said_to_be_so_again(prepare, made):
     made.table.write_text(f"path,label\n{CLIP},anger\n")
     age(made.root)
     assert same_again(prepare, made)
-    assert "words was skipped: no utterance has its input." in prepare(made.root, made.out).err
+    assert "Feature words was skipped: no utterance has the input that it needs." in prepare(made.root, made.out).err
 
 
 def test_nothing_is_opened_of_the_corpus_and_of_the_dataset_only_what_was_said(made):

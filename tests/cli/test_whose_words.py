@@ -97,7 +97,7 @@ def test_transcripts_with_other_settings_are_made_anew_and_it_is_said(ser, made,
     shutil.copytree(made.data, tmp_path / "data")
     shown = ser(*prepare(made, tmp_path / "data"), "--asr", "whisper", "--set", "asr.beam_size=5")
     assert "48 by whisper, 48 of them new" in shown.out
-    assert "had other settings (asr.beam_size was 1, now 5): made again" in shown.err
+    assert "with other settings (asr.beam_size was 1, now 5) were made again" in shown.err
 
 
 def test_a_recording_that_cannot_be_heard_is_named_and_the_others_are_done(ser, made, tmp_path, monkeypatch):

@@ -34,8 +34,8 @@ def test_ravdess_leaves_out_song_and_uses_films_only_where_there_is_no_audio_fil
     }
     assert reasons(items) == {
         "03-02-01-01-01-01-01.wav": "sung, not spoken",
-        "01-01-01-01-01-01-01.mp4": "film of a clip that is there as audio alone, too",
-        "02-01-01-01-01-01-01.mp4": "film without sound",
+        "01-01-01-01-01-01-01.mp4": "video of a clip that also exists as audio only",
+        "02-01-01-01-01-01-01.mp4": "video without audio",
     }
 
 
@@ -85,7 +85,7 @@ def test_cremad_works_without_the_table_of_its_actors_and_says_so(make_files):
     root = make_files("1001_DFA_ANG_XX.wav", "1040_ITH_SAD_X.wav")
     items = list(cremad.read(root))
     assert [item.attributes for item in utterances(items)] == [{}, {}]
-    assert "VideoDemographics.csv is not there" in reasons(items, "warning")[str(root)]
+    assert "VideoDemographics.csv is missing" in reasons(items, "warning")[str(root)]
 
 
 def test_cremad_takes_the_wav_where_the_same_clip_is_an_mp3_too(make_files):
@@ -134,7 +134,7 @@ def test_endings_are_read_in_any_case(make_files):
 
 def test_a_recording_of_another_name_is_left_out_and_named(make_files):
     items = list(emodb.read(make_files("wav/03a01Fa.wav", "wav/test.wav")))
-    assert reasons(items) == {"wav/test.wav": "its name is not that of a clip of EmoDB"}
+    assert reasons(items) == {"wav/test.wav": "its name does not match the clips of EmoDB"}
 
 
 def test_a_clip_that_is_there_only_as_a_film_is_read_from_it(make_files):

@@ -97,8 +97,8 @@ BAD_ROWS = [
     ("a.wav,sad,soon,,,,", "start_s is 'soon'; it must be a number of seconds"),
     ("a.wav,sad,-1,,,,", "start_s is '-1'; it must be zero or more"),
     ("a.wav,sad,,nan,,,", "end_s is 'nan'; it must be zero or more"),
-    ("a.wav,sad,2,1.5,,,", r"end_s 1\.5 is not after start_s 2\."),
-    ("a.wav,sad,,0,,,", r"end_s 0 is not after start_s 0\."),
+    ("a.wav,sad,2,1.5,,,", r"end_s 1\.5 is not after start_s 2; correct"),
+    ("a.wav,sad,,0,,,", r"end_s 0 is not after start_s 0; correct"),
     ("a.wav,sad,,,tset,,", "No part called 'tset'. Did you mean 'test'"),
     ("a.wav,sad,,,,first,", "id 'first' is used in line 2, too; give each row its own id"),
     ("a.wav,sad", r"2 cells, but there are 7 columns \(the row begins with 'a\.wav'\)"),
@@ -115,12 +115,12 @@ def test_a_bad_row_names_file_line_and_reason(folder, write, row, reason):
 
 
 BAD_LINES = [
-    ("{", "not JSON: Expecting property name"),
-    ("[" * 100_000, "not JSON: "),
+    ("{", r"not valid JSON \(Expecting property name"),
+    ("[" * 100_000, r"not valid JSON \("),
     ("[1]", "each line must be an object"),
-    ('{"path": "a.wav", "label": "x", "w": NaN}', "not JSON: NaN is no number"),
-    ('{"path": "a.wav", "label": "x", "w": 1e999}', "not JSON: "),
-    ('{"path": "a.wav", "label": "\\ud800"}', "not JSON: "),
+    ('{"path": "a.wav", "label": "x", "w": NaN}', r"not valid JSON \(NaN is not a number\)"),
+    ('{"path": "a.wav", "label": "x", "w": 1e999}', r"not valid JSON \("),
+    ('{"path": "a.wav", "label": "\\ud800"}', r"not valid JSON \("),
     ('{"path": "a.wav", "label": ["x"]}', r'label is \["x"\]; it must be text or a number'),
     ('{"path": "a.wav", "label": true}', "label is true; it must be text or a number"),
     ('{"path": "a.wav", "label": "x", "Label": "y"}', "two keys differ only in upper and lower case"),

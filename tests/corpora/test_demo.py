@@ -84,7 +84,7 @@ def test_a_package_without_the_corpus_says_where_it_looked(tmp_path, monkeypatch
 
 
 def test_a_folder_without_the_table_is_refused(tmp_path):
-    with pytest.raises(SerError, match=r"is not the demo corpus: no demo\.csv in it\. Leave ROOT out"):
+    with pytest.raises(SerError, match=r"is not the demo corpus: it has no demo\.csv\. Leave out ROOT"):
         list(demo.read(tmp_path))
 
 

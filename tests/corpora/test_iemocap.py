@@ -163,7 +163,7 @@ def test_a_single_session_is_read_with_a_warning(release, tmp_path, within):
     assert {turn.session for turn in utterances(items)} == {"Ses03"}
     assert all((root / turn.audio).is_file() for turn in utterances(items))
     warnings = reasons(items, "warning")
-    assert warnings["Session1, Session2, Session4, Session5"] == "not there: 1 of 5 sessions are read"
+    assert warnings["Session1, Session2, Session4, Session5"] == "missing: only 1 of 5 sessions are read"
 
 
 def test_numbers_that_are_not_those_of_the_release_are_named(items):
@@ -178,10 +178,10 @@ def test_numbers_that_are_not_those_of_the_release_are_named(items):
 def test_the_whole_release_reads_to_its_published_counts_without_a_warning(tmp_path):
     write_tree(tmp_path, full_plan(), n_unlabelled=48, n_empty_dominance=36, sound=False)
     items = list(iemocap.read(tmp_path))
-    assert set(reasons(items, "warning").values()) == {"not UTF-8; the lines concerned are read as Windows-1252"}
+    assert set(reasons(items, "warning").values()) == {"not UTF-8; the affected lines are read as Windows-1252"}
     left_out = Counter(reasons(items).values())
     assert left_out["raters without a majority (xxx)"] == 2507
-    assert left_out["its recording is not there"] == 7532
+    assert left_out["its recording is missing"] == 7532
 
 
 def test_the_expected_counts_agree_with_each_other():
@@ -196,7 +196,7 @@ def test_a_turn_whose_recording_is_missing_is_left_out_and_named(copy):
     (copy / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav").unlink()
     items = list(iemocap.read(copy))
     assert "Ses01F_impro01_F000" not in by_id(items)
-    assert reasons(items)["Ses01F_impro01_F000"] == "its recording is not there"
+    assert reasons(items)["Ses01F_impro01_F000"] == "its recording is missing"
 
 
 def test_recordings_may_be_of_another_kind(copy):
@@ -210,7 +210,7 @@ def test_a_turn_without_words_is_kept_and_named(copy):
     items = list(iemocap.read(copy))
     assert by_id(items)["Ses02F_impro01_F000"].transcripts == {}
     warnings = reasons(items, "warning")
-    assert warnings["Ses02F_impro01.txt"] == "transcription is not there"
+    assert warnings["Ses02F_impro01.txt"] == "transcription is missing"
     assert warnings["Ses02F_impro01_F000"] == "turn without a transcript"
 
 

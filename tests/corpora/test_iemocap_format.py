@@ -59,7 +59,7 @@ def test_raters_of_a_turn_that_cannot_be_read_are_not_given_to_the_turn_before()
     ("line", "reason"),
     [
         ("A-E3:\tval many;\t()", "rater's line that cannot be read or has no turn"),
-        ("hello", "line that is neither a turn nor a rater's"),
+        ("hello", "line that is neither a turn nor a rater's labels"),
     ],
 )
 def test_lines_that_cannot_be_read_are_named(line, reason):

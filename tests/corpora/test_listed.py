@@ -41,7 +41,7 @@ def test_nemo_counts_the_clips_that_are_listed_but_not_there_in_one_warning(make
     write("data.tsv", NEMO + "".join(f"EB0_fear_{n}.wav\tfear\tA\ta\tEB0\tfemale\t27\n" for n in (1, 2, 3, 3)))
     items = list(nemo.read(root))
     assert [item.id for item in utterances(items)] == ["EB0_fear_1"]
-    assert reasons(items, "warning") == {"data.tsv": "2 of the 3 clips that it lists are not there"}
+    assert reasons(items, "warning") == {"data.tsv": "2 of the 3 clips that it lists are missing"}
     assert reasons(items) == {
         "data.tsv:5": "clip listed a second time",
         "samples/XX0_fear_1.wav": "not listed in data.tsv",
@@ -50,7 +50,7 @@ def test_nemo_counts_the_clips_that_are_listed_but_not_there_in_one_warning(make
 
 def test_nemo_without_any_clip_is_refused(write):
     path = write("data.tsv", NEMO + "EB0_anger_7.wav\tanger\tA\ta\tEB0\tfemale\t27\n")
-    with pytest.raises(SerError, match=r"data\.tsv lists 1 clips, none of which is there; put samples/ beside it"):
+    with pytest.raises(SerError, match=r"data\.tsv lists 1 clips, but none of them exists; put samples/ beside it"):
         list(nemo.read(path.parent))
 
 
@@ -133,8 +133,8 @@ def test_meld_reads_a_release_whose_tables_lie_in_subfolders(write):
     items = list(meld.read(path.parents[2]))
     assert [item.id for item in utterances(items)] == ["train_dia0_utt0"]
     assert reasons(items, "warning") == {
-        "dev_sent_emo.csv": "not there: the valid part is missing",
-        "test_sent_emo.csv": "not there: the test part is missing",
+        "dev_sent_emo.csv": "file is missing, so there is no valid part",
+        "test_sent_emo.csv": "file is missing, so there is no test part",
     }
 
 
@@ -180,7 +180,7 @@ def test_goemotions_keeps_comments_whose_emotions_are_the_same_one_of_four(goemo
         "dev.tsv": "neutral",
         "test.tsv": "neutral",
     }
-    reason = "several emotions that do not map to one of the four"
+    reason = "several emotions that do not all map to the same class"
     assert reasons(items) == {"train.tsv:3": reason, "train.tsv:4": reason}
 
 
@@ -200,8 +200,8 @@ def test_goemotions_leaves_out_comments_without_words_and_second_copies(goemotio
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("Hm\t28\ta", r"train\.tsv:1: '28' is not the number of one of the 28 emotions"),
-        ("Hm\t2,x\ta", r"train\.tsv:1: 'x' is not the number"),
+        ("Hm\t28\ta", r"train\.tsv:1: emotion number '28' is not between 0 and 27"),
+        ("Hm\t2,x\ta", r"train\.tsv:1: emotion number 'x' is not between 0"),
         ("Hm\t2", r"train\.tsv:1: 2 cells instead of 3"),
     ],
 )
@@ -213,5 +213,5 @@ def test_goemotions_names_the_line_of_a_broken_row(goemotions_root, write, row, 
 
 def test_goemotions_refuses_other_emotions_than_its_own(goemotions_root, write):
     write("emotions.txt", "joy\nhunger\n")
-    with pytest.raises(SerError, match=r"emotions\.txt: 'hunger' is none of the 28"):
+    with pytest.raises(SerError, match=r"emotions\.txt: 'hunger' is not one of the 28"):
         list(goemotions.read(goemotions_root))

@@ -427,7 +427,7 @@ def test_a_folder_that_holds_something_else_is_not_written_to(corpus, prepare):
     root = corpus({"path": "1.wav", "label": "sad"})
     with pytest.raises(SerError) as caught:
         prepare(root, out=root)
-    assert str(caught.value) == f"{root} holds something else than a prepared dataset; choose another --out."
+    assert str(caught.value) == f"{root} holds something other than a prepared dataset; choose another --out."
     assert sorted(p.name for p in root.iterdir()) == ["1.wav", "corpus.csv"]
 
 

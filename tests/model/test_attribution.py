@@ -214,7 +214,7 @@ def test_attention_of_a_network_that_has_none_is_refused_with_what_to_do(clip):
 
 
 def test_where_there_is_no_answer_there_is_nothing_to_explain(trained, clip):
-    with pytest.raises(SerError, match=r"nothing to explain in a\.wav \(no speech\)"):
+    with pytest.raises(SerError, match=r"a\.wav has no prediction to explain \(no speech\)"):
         explain(trained.acoustic, Prediction("a.wav", 0.0, 0.6, reason="no speech"), clip)
 
 

@@ -49,7 +49,7 @@ def distribution_table(
     chosen = new_table("label", "n", "share", "", sides="lrrl")
     for label, n in after.items():
         chosen.add_row(plain(label), *_counted(n, after))
-    for title, table, counts in (("Before the choice of labels", native, before), ("After it", chosen, after)):
+    for title, table, counts in (("Labels of the corpus", native, before), ("Labels of the dataset", chosen, after)):
         table.add_section()
         table.add_row("all", str(sum(counts.values())))
         show(console or stdout(), Text(title, "bold"), table)
