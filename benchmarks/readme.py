@@ -6,6 +6,7 @@ Commands are those in ```console blocks. A block with a line `...` keeps its num
 FOLDER (default: a temporary one) is where they run; it keeps the runs that they make.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -25,7 +26,9 @@ BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="ser-readme-")).resolve()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    folder = (parser.parse_args().folder or Path(tempfile.mkdtemp(prefix="ser-readme-"))).resolve()
     make_folder(folder)
     for page in (ROOT / name for name in PAGES):
         text = page.read_text(encoding="utf-8")
