@@ -3,7 +3,6 @@
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from sercli.evaluation import plots
@@ -56,20 +55,6 @@ CASES = {
     "nothing matters": {"audio": Weighing("occlusion", np.zeros(20)), "text": Weighing("occlusion", np.zeros(3))},
 }
 each_case = pytest.mark.parametrize("changed", CASES.values(), ids=CASES.keys())
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that were made, in order."""
-    figures = []
-
-    class Recorded(Figure):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            figures.append(self)
-
-    monkeypatch.setattr(plots.figure, "Figure", Recorded)
-    return figures
 
 
 def draw(path, label="anger", **changed):

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from sercli.evaluation import plots
@@ -69,20 +68,6 @@ DRAW = {
     "trials": lambda path: trials_picture(VALUES, STATES, path),
 }
 each_picture = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW.keys())
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that a picture function has made, in order."""
-    figures = []
-
-    class Recorded(Figure):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            figures.append(self)
-
-    monkeypatch.setattr(plots.figure, "Figure", Recorded)
-    return figures
 
 
 def _texts(axes):
