@@ -23,8 +23,8 @@ from sercli.dataset import manifest, preparation
 from sercli.dataset.feature_specs import feature_configs
 from sercli.dataset.splits import make_split
 from sercli.model import feature_provider, spec
-from sercli.model.loading import load_model
-from sercli.training import experiment
+from sercli.model.loading import load_model, load_run
+from sercli.training import experiment, fusion
 
 # No deadline: the time of an example depends on the machine and on what else runs. The examples are the same each time,
 # so that a test that passed yesterday passes today; `pytest --hypothesis-profile search` draws others.
@@ -204,3 +204,13 @@ def runs_made(train, plans, tmp_path_factory):
 def members(runs_made):
     """The two runs of `runs_made`, freshly loaded for each test."""
     return load_model(runs_made.acoustic, CPU), load_model(runs_made.linguistic, CPU)
+
+
+@pytest.fixture(scope="session")
+def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
+    """The two runs of `runs_made` and their `average`, loaded. Tests must not change them."""
+    out = tmp_path_factory.mktemp("systems") / "average"
+    acoustic, linguistic = (load_run(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
+    context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
+    fusion.fuse((acoustic, linguistic), fusion.rule_configs(["average"], [])["average"], out, context)
+    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, average=load_run(out, CPU))

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +17,7 @@ from sercli.cli import app
 from sercli.errors import AudioError, SerError
 from sercli.features import whisper_encoder
 from sercli.model.calibration import temper
-from sercli.model.loading import load_run as load_system
 from sercli.pipeline import Pipeline
-from sercli.training import fusion
 from sercli.types import ASR_CONFIDENCE, Predictions, Recording, Transcript, Word
 
 CPU = torch.device("cpu")
@@ -100,16 +97,6 @@ def blocks(monkeypatch):
 @pytest.fixture(scope="session")
 def clip(tiny_corpus):
     return tiny_corpus / "audio" / "f1-anger-script.wav"
-
-
-@pytest.fixture(scope="session")
-def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
-    """An acoustic and a linguistic model, and their average."""
-    out = tmp_path_factory.mktemp("pipeline") / "average"
-    acoustic, linguistic = (load_system(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
-    context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
-    fusion.fuse((acoustic, linguistic), fusion.rule_configs(["average"], [])["average"], out, context)
-    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, ensemble=load_system(out, CPU))
 
 
 def _heard(text, confidence=0.8, no_speech=0.1):
@@ -239,10 +226,10 @@ def test_a_feature_of_a_higher_rate_gets_the_sound_of_its_stretch_out_of_the_rec
 
 
 def test_forty_seconds_go_through_a_network(systems, recording):
-    answers = _answers(systems.ensemble, recording([0.1, 0.3], 20), transcribe=_heard(STOP))
+    answers = _answers(systems.average, recording([0.1, 0.3], 20), transcribe=_heard(STOP))
     assert answers[-1].end_s == 40
     for given in answers:
-        assert given.label in systems.ensemble.labels
+        assert given.label in systems.average.labels
         assert sum(given.probabilities.values()) == pytest.approx(1, abs=1e-12)
 
 
@@ -252,12 +239,12 @@ def test_a_twentieth_of_a_second_is_enough(systems, recording):
 
 @pytest.mark.parametrize("words", [{"text": STOP}, {"transcribe": _heard(STOP)}], ids=["given", "heard"])
 def test_an_ensemble_hears_and_reads(words, systems, clip):
-    given = _answer(systems.ensemble, clip, **words)
+    given = _answer(systems.average, clip, **words)
     audio, read = _answer(systems.acoustic, clip), _answer(systems.linguistic, clip, **words)
     assert given.text == STOP
     assert given.reason is None
     mean = np.array([[(audio.probabilities[label] + read.probabilities[label]) / 2 for label in given.probabilities]])
-    expected = temper(mean, systems.ensemble.info.temperature)[0]
+    expected = temper(mean, systems.average.info.temperature)[0]
     assert list(given.probabilities.values()) == pytest.approx(expected, abs=1e-6)
 
 
@@ -271,7 +258,7 @@ def test_an_ensemble_hears_and_reads(words, systems, clip):
     ids=["none", "blank", "not heard"],
 )
 def test_an_ensemble_without_words_says_that_it_answers_from_sound_alone(words, reason, systems, clip):
-    given = _answer(systems.ensemble, clip, **words)
+    given = _answer(systems.average, clip, **words)
     assert given.reason == reason
     assert (given.words, given.asr_confidence) == ((), None)
     assert given.probabilities == pytest.approx(_answer(systems.acoustic, clip).probabilities, abs=1e-6)
@@ -304,9 +291,9 @@ def test_a_linguistic_run_without_words_is_refused_with_what_to_do(text, systems
 
 def test_words_for_more_than_a_clip_are_refused(systems, recording):
     with pytest.raises(SerError, match=r"text is for clips up to 15 s; .*clip\.wav is longer\."):
-        _opened(systems.ensemble, recording([0.3], 16), text=STOP)
+        _opened(systems.average, recording([0.3], 16), text=STOP)
     with pytest.raises(SerError, match="the array is longer"):
-        Pipeline(systems.ensemble).predict(np.zeros(16 * 16_000, np.float32), sample_rate_hz=16_000, text=STOP)
+        Pipeline(systems.average).predict(np.zeros(16 * 16_000, np.float32), sample_rate_hz=16_000, text=STOP)
 
 
 def test_a_file_that_is_no_audio_is_refused_by_name(systems, tmp_path):

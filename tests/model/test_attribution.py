@@ -1,6 +1,5 @@
 from dataclasses import replace
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +14,8 @@ from sercli.model import attribution
 from sercli.model.attribution import explain, spans
 from sercli.model.batches import Normaliser
 from sercli.model.inference import Model
-from sercli.model.loading import load_run
 from sercli.pipeline import Pipeline
 from sercli.runs import RunInfo
-from sercli.training import fusion
 from sercli.types import ModelSpec, Prediction, Transcript, Word
 
 CPU = torch.device("cpu")
@@ -73,16 +70,6 @@ def speech(monkeypatch):
     monkeypatch.setattr(pipeline.segments, "has_speech", lambda signal: bool(signal.any()))
 
 
-@pytest.fixture(scope="session")
-def trained(runs_made, tiny_dataset, rows, tmp_path_factory):
-    """An acoustic and a linguistic model with attention, and their average."""
-    out = tmp_path_factory.mktemp("explaining") / "average"
-    acoustic, linguistic = (load_run(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
-    context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
-    fusion.fuse((acoustic, linguistic), fusion.rule_configs(["average"], [])["average"], out, context)
-    return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, average=load_run(out, CPU))
-
-
 def _answer(system, path, **options):
     text = options.pop("text", None)
     (found,) = Pipeline(system, **options).predict(path, text=text)
@@ -94,9 +81,9 @@ def _explained(system, path, *, by=None, **options):
     return answer, explain(system, answer, path, by=by)
 
 
-def test_attention_over_time_has_a_weight_for_each_frame_and_sums_to_one(trained, clip):
-    _, found = _explained(trained.acoustic, clip)
-    frames = plugins.load("feature", "log-mel").extract(found.signal, trained.acoustic.spec.feature_config)
+def test_attention_over_time_has_a_weight_for_each_frame_and_sums_to_one(systems, clip):
+    _, found = _explained(systems.acoustic, clip)
+    frames = plugins.load("feature", "log-mel").extract(found.signal, systems.acoustic.spec.feature_config)
     assert found.audio.kind == "attention"
     assert found.audio.weights.shape == (len(frames),)
     assert found.audio.weights.sum() == pytest.approx(1, abs=1e-6)
@@ -105,9 +92,9 @@ def test_attention_over_time_has_a_weight_for_each_frame_and_sums_to_one(trained
     assert (found.text, found.words) == (None, ())
 
 
-def test_attention_is_that_by_which_the_network_answered(trained, clip):
-    _, found = _explained(trained.acoustic, clip)
-    model = trained.acoustic
+def test_attention_is_that_by_which_the_network_answered(systems, clip):
+    _, found = _explained(systems.acoustic, clip)
+    model = systems.acoustic
     frames = plugins.load("feature", "log-mel").extract(
         attribution.condition.prepare_signal(found.signal, model.spec.feature_config), model.spec.feature_config
     )
@@ -118,46 +105,46 @@ def test_attention_is_that_by_which_the_network_answered(trained, clip):
     np.testing.assert_allclose(found.audio.weights, expected, atol=1e-5)
 
 
-def test_attention_over_words_is_that_over_their_tokens(trained, clip):
+def test_attention_over_words_is_that_over_their_tokens(systems, clip):
     text = "Don't go, qqxqq!"  # do n't go , qqxqq ! of which one is unknown
-    _, found = _explained(trained.linguistic, clip, text=text)
+    _, found = _explained(systems.linguistic, clip, text=text)
     assert found.words == ("Don't", "go,", "qqxqq!")
-    rows = plugins.load("feature", "words").extract(text, trained.linguistic.spec.feature_config)
-    normaliser = trained.linguistic.normaliser
+    rows = plugins.load("feature", "words").extract(text, systems.linguistic.spec.feature_config)
+    normaliser = systems.linguistic.normaliser
     x = torch.from_numpy((rows - normaliser.mean) * normaliser.scale)
     with torch.inference_mode():
-        _, weights = trained.linguistic.module.attend(x[None], torch.tensor([6]))
+        _, weights = systems.linguistic.module.attend(x[None], torch.tensor([6]))
     assert found.text.kind == "attention"
     np.testing.assert_allclose(found.text.weights, weights[0].view(3, 2).sum(dim=1), atol=1e-6)
     assert (found.audio, found.spans_s) == (None, ())
 
 
-def test_words_that_the_model_does_not_read_to_have_no_weight(trained, clip):
-    spec = trained.linguistic.spec
-    brief = replace(trained.linguistic, spec=replace(spec, feature_config=replace(spec.feature_config, max_tokens=2)))
+def test_words_that_the_model_does_not_read_to_have_no_weight(systems, clip):
+    spec = systems.linguistic.spec
+    brief = replace(systems.linguistic, spec=replace(spec, feature_config=replace(spec.feature_config, max_tokens=2)))
     _, found = _explained(brief, clip, text="stop it now")
     assert found.text.weights[:2].sum() == pytest.approx(1, abs=1e-6)
     assert found.text.weights[2] == 0
 
 
-def test_the_only_word_can_be_left_out(trained, clip):
-    _, found = _explained(trained.average, clip, text="stop", by="occlusion")
+def test_the_only_word_can_be_left_out(systems, clip):
+    _, found = _explained(systems.average, clip, text="stop", by="occlusion")
     assert found.text.weights.shape == (1,)
     assert np.isfinite(found.text.weights).all()
 
 
-def test_an_ensembles_members_are_explained_each_by_itself(trained, clip):
-    answer, both = _explained(trained.average, clip, text="i hate this")
-    _, sound = _explained(trained.acoustic, clip)
-    _, words = _explained(trained.linguistic, clip, text="i hate this")
+def test_an_ensembles_members_are_explained_each_by_itself(systems, clip):
+    answer, both = _explained(systems.average, clip, text="i hate this")
+    _, sound = _explained(systems.acoustic, clip)
+    _, words = _explained(systems.linguistic, clip, text="i hate this")
     np.testing.assert_allclose(both.audio.weights, sound.audio.weights)
     np.testing.assert_allclose(both.text.weights, words.text.weights)
     assert both.probs == {"audio": answer.audio_only, "text": answer.text_only, "together": answer.probabilities}
     assert both.predicted == answer.label
 
 
-def test_an_ensemble_without_words_explains_its_sound(trained, clip):
-    answer, found = _explained(trained.average, clip)
+def test_an_ensemble_without_words_explains_its_sound(systems, clip):
+    answer, found = _explained(systems.average, clip)
     assert (found.text, found.words, found.probs) == (None, (), {"audio": answer.probabilities})
 
 
@@ -198,11 +185,11 @@ def test_occlusion_finds_the_word_that_matters(clip):
     np.testing.assert_allclose(np.delete(found.text.weights, 2), 0, atol=1e-12)
 
 
-def test_occlusion_can_be_had_of_a_network_with_attention(trained, clip):
-    answer, found = _explained(trained.average, clip, text="i hate this", by="occlusion")
+def test_occlusion_can_be_had_of_a_network_with_attention(systems, clip):
+    answer, found = _explained(systems.average, clip, text="i hate this", by="occlusion")
     assert (found.audio.kind, found.text.kind) == ("occlusion", "occlusion")
     assert len(found.text.weights) == 3
-    without = _answer(trained.linguistic, clip, text="i this")
+    without = _answer(systems.linguistic, clip, text="i this")
     fall = answer.text_only[found.predicted] - without.probabilities[found.predicted]
     assert found.text.weights[1] == pytest.approx(fall, abs=1e-6)
 
@@ -213,9 +200,9 @@ def test_attention_of_a_network_that_has_none_is_refused_with_what_to_do(clip):
         _explained(model, clip, by="attention")
 
 
-def test_where_there_is_no_answer_there_is_nothing_to_explain(trained, clip):
+def test_where_there_is_no_answer_there_is_nothing_to_explain(systems, clip):
     with pytest.raises(SerError, match=r"a\.wav has no prediction to explain \(no speech\)"):
-        explain(trained.acoustic, Prediction("a.wav", 0.0, 0.6, reason="no speech"), clip)
+        explain(systems.acoustic, Prediction("a.wav", 0.0, 0.6, reason="no speech"), clip)
 
 
 @pytest.mark.parametrize(("speed", "n_rows"), [(1.0, 10), (0.5, 19), (2.0, 5)])
@@ -231,14 +218,14 @@ def test_the_rows_of_a_picture_of_fixed_length_stand_where_they_are_in_a_short_c
     assert len(found.audio.weights) == n_rows  # of 128: the others are behind the clip
 
 
-def test_times_are_those_of_the_recording(trained, tmp_path):
+def test_times_are_those_of_the_recording(systems, tmp_path):
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "a.wav", 0.1 * rng.standard_normal(4 * RATE_HZ), RATE_HZ)
-    probs = dict.fromkeys(trained.average.labels, 0.25)
+    probs = dict.fromkeys(systems.average.labels, 0.25)
     words = (Word("stop", 2.1, 2.3, 0.9), Word("it", 2.3, 2.4, 0.9))
     late = Prediction("a.wav", 2.0, 3.0, "anger", 0.25, probs, "stop it", words, probs, probs, 0.9)
     for by in ("attention", "occlusion"):
-        found = explain(trained.average, late, tmp_path / "a.wav", by=by)
+        found = explain(systems.average, late, tmp_path / "a.wav", by=by)
         assert (found.start_s, found.edges_s[0], found.edges_s[-1]) == (2, 2, 3)
         assert found.spans_s == ((2.1, 2.3), (2.3, 2.4))
         assert found.asr_confidence == 0.9
@@ -246,9 +233,9 @@ def test_times_are_those_of_the_recording(trained, tmp_path):
     np.testing.assert_allclose(found.signal, sound[2 * RATE_HZ : 3 * RATE_HZ], atol=1e-6)
 
 
-def test_words_that_were_heard_have_their_times_and_trust(trained, clip):
+def test_words_that_were_heard_have_their_times_and_trust(systems, clip):
     transcript = Transcript("stop it", (Word("stop", 0.0, 0.2, 0.9), Word("it", 0.2, 0.4, 0.9)), 0.8)
-    _, found = _explained(trained.average, clip, transcribe=lambda signal: transcript)
+    _, found = _explained(systems.average, clip, transcribe=lambda signal: transcript)
     assert (found.words, found.spans_s, found.asr_confidence) == (("stop", "it"), ((0.0, 0.2), (0.2, 0.4)), 0.8)
 
 

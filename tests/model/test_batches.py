@@ -3,6 +3,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from examples import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
@@ -10,15 +11,6 @@ from sklearn.preprocessing import StandardScaler
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 
 CPU = torch.device("cpu")
-
-
-def made(lengths, n_features=4, seed=0, scale="none"):
-    """Examples whose class is their number, of read-only rows as a memory map gives them."""
-    rng = np.random.default_rng(seed)
-    rows = [(3 * rng.standard_normal((length, n_features)) + 5).astype(np.float16) for length in lengths]
-    for row in rows:
-        row.flags.writeable = False
-    return Examples((rows,), (Normaliser.of(rows, scale),), np.arange(len(rows)))
 
 
 def lengths_of(n, longest=30, seed=0):

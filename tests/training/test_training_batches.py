@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from examples import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,15 +18,6 @@ AUGMENTATIONS = {
     "shift": {"shift": 2},
     "all": {"feature_noise": 0.1, "time_masks": 1, "feature_masks": 1, "stretch": 0.2, "shift": 1},
 }
-
-
-def made(lengths, n_features=4, seed=0, scale="none"):
-    """Examples whose class is their number, of read-only rows as a memory map gives them."""
-    rng = np.random.default_rng(seed)
-    rows = [(3 * rng.standard_normal((length, n_features)) + 5).astype(np.float16) for length in lengths]
-    for row in rows:
-        row.flags.writeable = False
-    return Examples((rows,), (Normaliser.of(rows, scale),), np.arange(len(rows)))
 
 
 def trained_on(examples, seed=0, **config):
