@@ -240,6 +240,7 @@ class Prediction:
     audio_only: dict[str, float] | None = None  # probabilities by an ensemble's acoustic member alone
     text_only: dict[str, float] | None = None  # probabilities by its linguistic member alone
     asr_confidence: float | None = None  # ASR confidence of the text, in [0, 1]; None without text
+    speaker: str | None = None  # A, B, ... in order of first appearance; None: speakers were not told apart
     reason: str | None = None  # why there is no label, or which input was missing
 
     @property
