@@ -1,7 +1,7 @@
 """Whisper, run by faster-whisper: words with times and probabilities, and the probability that nobody speaks.
 
-Two models come with ser. Whisper tiny.en writes English for any input, so the probability of its words shows whether
-they are words at all: see `confidence`. Whisper base knows many languages and takes twice as long.
+Whisper tiny.en comes with ser. It writes English for any input, so the probability of its words shows whether they are
+words at all: see `confidence`. Whisper base, the extra `whisper-base`, knows many languages and takes twice as long.
 """
 
 import logging
@@ -34,8 +34,8 @@ _GUESSED, _SURE = 0.6, 0.85  # mean word probabilities that become confidence 0 
 class Config:
     """Which model, and how it decodes."""
 
-    # null: Whisper tiny.en. `base` comes with ser too. Anything else is a folder that CTranslate2 reads, or a name on
-    # the model hub
+    # null: Whisper tiny.en; `base` needs the extra `whisper-base`; anything else is a folder that CTranslate2 reads, or
+    # a name on the model hub
     model: str | None = None
     beam_size: PositiveInt = 1  # hypotheses kept while decoding; 5 is a little better and slower
     # For multilingual models only. null: the detected language. With a code such as "en" all speech is transcribed as

