@@ -15,7 +15,7 @@ from pathlib import Path
 from sercli.dataset import manifest
 from sercli.types import FOUR
 
-COLUMNS = ("id", "path", "label", "speaker", "session", "text", "sex", "part")
+COLUMNS = ("id", "path", "label", "speaker", "session", "text", "language", "sex", "part")
 
 
 def main() -> None:
@@ -48,6 +48,7 @@ def _rows(dataset: manifest.Dataset, tested: str | None) -> list[tuple[str, ...]
                 f"{corpus}-{u.speaker}",
                 corpus,
                 u.transcripts.get("human", ""),
+                dataset.info.language or "",
                 str(u.attributes.get("sex", "")),
                 "test" if corpus == tested else part,
             )

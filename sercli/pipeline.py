@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from sercli import config, plugins
-from sercli._system import devices
+from sercli._system import devices, languages
 from sercli.audio import discovery, reading, segments
 from sercli.audio.segments import Segment
 from sercli.dataset import extraction
@@ -28,6 +28,7 @@ from sercli.model.loading import load_run
 from sercli.model.segment_features import SegmentFeatures
 from sercli.types import (
     ASR_CONFIDENCE,
+    LANGUAGE,
     SAMPLE_RATE_HZ,
     UNSURE,
     Array,
@@ -94,6 +95,10 @@ class Predictor(Protocol):
     @property
     def features(self) -> tuple[tuple[str, object], ...]:
         """Names of the features that it reads, each with its configuration."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that it learned to read; empty: any, or it reads no text."""
 
     def predict(self, utterances: Sequence[Utterance], rows: SegmentFeatures, /) -> Predictions:
         """Return the predictions for utterances."""
@@ -278,7 +283,7 @@ class Pipeline:
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
         found = [self._transcribed(recording, segment) for segment in spoken]
-        asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if self._reads_audio or one.text}
+        asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if self._reads_audio or not one.reason}
         if asked:
             utterances = [_utterance(name, recording, found[n]) for name, n in asked.items()]
             by_name = {name: spoken[n] for name, n in asked.items()}
@@ -296,19 +301,39 @@ class Pipeline:
         elif self._transcribe:
             transcript = self._transcribe(segment.signal)
         text = transcript.text.strip() if transcript else ""
-        reason = None
-        if self._reads_text and not text:
-            missing = "no words" if recording.text is not None or transcript is None else "no words recognised"
-            reason = f"{missing}: predicted from audio alone" if self._reads_audio else missing
+        heard = transcript if text else None
         return Prediction(
             recording.name,
             _ms(segment.start_s),
             _ms(segment.end_s),
             text=text or recording.text,
-            words=_in_recording(transcript.words, segment.start_s) if transcript and text else (),
-            asr_confidence=transcript.confidence if transcript and text else None,
-            reason=reason,
+            words=_in_recording(heard.words, segment.start_s) if heard else (),
+            asr_confidence=heard.confidence if heard else None,
+            language=heard.language if heard else None,
+            reason=self._reason(heard, given=recording.text is not None),
         )
+
+    def _reason(self, heard: Transcript | None, *, given: bool) -> str | None:
+        """Return why the text of an utterance is not read; None: it is read, or the model reads no text.
+
+        Args:
+            heard: its words; None: there are none.
+            given: whether the caller gave the text.
+        """
+        if not self._reads_text:
+            return None
+        alone = "predicted from audio alone"
+        if heard is None:
+            missing = "no words" if given or self._transcribe is None else "no words recognised"
+            return f"{missing}: {alone}" if self._reads_audio else missing
+        known = self.predictor.languages
+        if spoken := languages.foreign(heard.language, known):
+            what = f"words in {languages.name(spoken)}"
+            read = " and ".join(map(languages.name, known))
+            return f"{what}: {alone}" if self._reads_audio else f"{what}, and the model reads {read}"
+        if not heard.confidence and not self._reads_audio:
+            return "words hardly recognised, perhaps in another language"
+        return None
 
 
 class _Counted:
@@ -361,7 +386,8 @@ def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utter
     text = (prediction.text or "").strip()
     whose = "recognised" if recording.text is None else "given"
     transcripts = {whose: text} if text else {}
-    attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
+    known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
+    attributes = {name: value for name, value in known.items() if value is not None}
     return Utterance(name, "", None, audio=str(recording.path), transcripts=transcripts, attributes=attributes)
 
 

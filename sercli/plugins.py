@@ -53,6 +53,13 @@ class ShipsWithSer(Protocol):
         """Return the folder of the data."""
 
 
+@runtime_checkable
+class HasLanguage(Protocol):
+    """A corpus in one language."""
+
+    LANGUAGE: str  # code, such as "en"
+
+
 class Extractor(Protocol):
     """Computes one feature in batches; holds its network, if it has one, on a device."""
 

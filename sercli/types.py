@@ -96,6 +96,8 @@ class Transcript:
     words: tuple[Word, ...] = ()  # empty if the recogniser gives no times
     confidence: float = 1.0  # ASR confidence in [0, 1]; low for a language that the recogniser does not know
     no_speech: float = 0.0  # probability that nobody speaks
+    language: str | None = None  # code of the language that the text is in, such as "de"; None: not reported
+    language_probability: float | None = None  # that it is spoken; None: not reported, or the recogniser knows no other
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ class Remark:
 
 ASR_CONFIDENCE = "asr_confidence"
 """The attribute of an utterance with the ASR confidence of its transcript, in [0, 1]; absent: 1."""
+
+LANGUAGE = "language"
+"""The attribute of an utterance with the language of its transcript, a code or an English name; absent: not known."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,7 @@ class Prediction:
     audio_only: dict[str, float] | None = None  # probabilities by an ensemble's acoustic member alone
     text_only: dict[str, float] | None = None  # probabilities by its linguistic member alone
     asr_confidence: float | None = None  # ASR confidence of the text, in [0, 1]; None without text
+    language: str | None = None  # code of the recognised text's language; None: not reported, or no recognised text
     speaker: str | None = None  # A, B, ... in order of first appearance; None: speakers were not told apart
     reason: str | None = None  # why there is no label, or which input was missing
 

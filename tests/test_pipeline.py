@@ -3,6 +3,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ class Loudness:
     device = "cpu"
     folder = "loudness"
     labels = ("soft", "loud")
+
+    languages = ()
 
     def __init__(self, *, rate_hz=RATE_HZ, reads_words=False, members=None):
         self.config = plugins.load("feature", "log-mel").Config(sample_rate_hz=rate_hz)
@@ -99,10 +102,19 @@ def clip(tiny_corpus):
     return tiny_corpus / "audio" / "f1-anger-script.wav"
 
 
-def _heard(text, confidence=0.8, no_speech=0.1):
+def _heard(text, confidence=0.8, no_speech=0.1, language=None):
     """A recogniser that hears the same everywhere, its first word from .1 to .3 s."""
     words = (Word(text.split()[0], 0.1, 0.3, confidence),) if text.strip() else ()
-    return lambda signal: Transcript(text, words, confidence, no_speech)
+    return lambda signal: Transcript(text, words, confidence, no_speech, language)
+
+
+def _reading(system, *languages):
+    """The system as if its texts had been in these languages."""
+    if system.info.kind == "model":
+        return replace(system, info=replace(system.info, languages=languages))
+    acoustic, linguistic = system.members
+    members = (acoustic, _reading(linguistic, *languages))
+    return replace(system, members=members, encoders=members)
 
 
 def _opened(system, path, *, name=None, text=None, min_confidence=0.0, transcribe=None):
@@ -262,6 +274,42 @@ def test_an_ensemble_without_words_says_that_it_answers_from_sound_alone(words, 
     assert given.reason == reason
     assert (given.words, given.asr_confidence) == ((), None)
     assert given.probabilities == pytest.approx(_answer(systems.acoustic, clip).probabilities, abs=1e-6)
+
+
+def test_words_in_a_language_that_was_never_learned_are_shown_and_count_nothing(systems, clip):
+    given = _answer(_reading(systems.average, "en"), clip, transcribe=_heard(STOP, language="de"))
+    assert given.reason == "words in German: predicted from audio alone"
+    assert (given.text, given.language, given.asr_confidence, given.text_only) == (STOP, "de", 0.8, None)
+    assert given.probabilities == pytest.approx(_answer(systems.acoustic, clip).probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("learned", "words"),
+    [
+        (["de", "en"], {"transcribe": _heard(STOP, language="en")}),
+        ([], {"transcribe": _heard(STOP, language="de")}),
+        (["en"], {"transcribe": _heard(STOP)}),
+        (["en"], {"text": STOP}),
+    ],
+    ids=["one of those learned", "of a run that knows none", "not reported", "given text"],
+)
+def test_words_are_read_unless_their_language_is_known_to_be_another(learned, words, systems, clip):
+    given = _answer(_reading(systems.average, *learned), clip, **words)
+    assert given.reason is None
+    assert given.probabilities == _answer(systems.average, clip, text=STOP).probabilities
+
+
+@pytest.mark.parametrize(
+    ("heard", "reason"),
+    [
+        (_heard(STOP, language="de"), "words in German, and the model reads English and Polish"),
+        (_heard(STOP, 0.0, language="en"), "words hardly recognised, perhaps in another language"),
+    ],
+    ids=["another language", "no confidence"],
+)
+def test_a_linguistic_run_gives_no_label_to_words_that_it_cannot_read(heard, reason, systems, clip):
+    given = _answer(_reading(systems.linguistic, "en", "pl"), clip, transcribe=heard)
+    assert (given.label, given.probabilities, given.text, given.reason) == (None, {}, STOP, reason)
 
 
 def test_other_words_give_other_probabilities(systems, clip):
@@ -434,7 +482,7 @@ def test_importing_sercli_imports_nothing_heavy():
         sercli.lode  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["sercli", "sercli.pipeline"])
+@pytest.mark.parametrize("name", ["sercli", "sercli.pipeline", "sercli._system.languages"])
 def test_the_examples_of_the_docstrings_run(monkeypatch, name):
     monkeypatch.undo()
     assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -24,6 +24,7 @@ def shipped():
 def test_it_knows_the_four_classes_by_sound_and_words(shipped):
     assert shipped.labels == FOUR
     assert [member.info.modality for member in shipped.predictor.members] == ["acoustic", "linguistic"]
+    assert shipped.predictor.languages == ("en",)
 
 
 def test_it_is_small_and_says_what_it_is():

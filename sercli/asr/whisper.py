@@ -39,8 +39,7 @@ class Config:
     model: str | None = None
     beam_size: PositiveInt = 1  # hypotheses kept while decoding; 5 is a little better and slower
     # For multilingual models only. null: the detected language. With a code such as "en" all speech is transcribed as
-    # that language, and the confidence is multiplied by the probability of the language. Set it if the linguistic model
-    # knows only one language.
+    # that language. The confidence is multiplied by the probability of the language.
     language: str | None = None
     compute_type: Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] = "int8"
     device: Literal["cpu", "cuda", "auto"] | None = None  # null: the command's; cpu if CTranslate2 does not support it
@@ -79,8 +78,10 @@ def _transcribe(model: "WhisperModel", config: Config, signal: Array) -> Transcr
     return Transcript(
         text=" ".join("".join(s.text for s in kept).split()),
         words=words,
-        confidence=confidence(words) * likely,
+        confidence=confidence(words) * (1.0 if likely is None else likely),
         no_speech=min((float(window[0].no_speech_prob) for window in windows), default=1.0),
+        language=language,
+        language_probability=likely,
     )
 
 
@@ -148,10 +149,10 @@ def _check_language(model: "WhisperModel", config: Config) -> None:
         raise ConfigError(no_such("language", config.language, model.supported_languages))
 
 
-def _language(model: "WhisperModel", signal: Array, config: Config) -> tuple[str, float]:
-    """Return the language to transcribe in, and the probability that it is spoken."""
+def _language(model: "WhisperModel", signal: Array, config: Config) -> tuple[str, float | None]:
+    """Return the language to transcribe in, and the probability that it is spoken; None: the model knows no other."""
     if not model.model.is_multilingual:
-        return "en", 1.0
+        return "en", None
     likeliest, probability, everything = model.detect_language(signal)
     if config.language is None:
         return likeliest, float(probability)

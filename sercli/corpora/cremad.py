@@ -12,6 +12,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"
 LICENCE = "ODbL 1.0"
+LANGUAGE = "en"
 LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust")
 SPLIT = "speakers"
 FOLDS: int | None = 5

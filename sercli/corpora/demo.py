@@ -14,6 +14,7 @@ from sercli.types import FOUR, Remark, Utterance
 
 HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
 LICENCE = "CC0-1.0"
+LANGUAGE = "en"
 LABELS: dict[str, str | None] = {label: label for label in FOUR}
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one voice out

@@ -10,6 +10,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "http://emodb.bilderbar.info/"
 LICENCE = "CC BY 4.0"
+LANGUAGE = "de"
 LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", "boredom")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out

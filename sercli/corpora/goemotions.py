@@ -14,6 +14,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/google-research/google-research/tree/master/goemotions"
 LICENCE = "CC BY 4.0"
+LANGUAGE = "en"
 LABELS = of_four(
     *("admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion"),
     *("curiosity", "desire", "disappointment", "disapproval", "disgust", "embarrassment", "excitement"),

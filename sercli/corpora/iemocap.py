@@ -12,6 +12,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
+LANGUAGE = "en"
 LABELS = _files.of_four(*CODES.values()) | {"excitement": "happiness"}
 SPLIT = "loso"
 FOLDS: int | None = None  # the five sessions

@@ -14,6 +14,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://affective-meld.github.io/"
 LICENCE = "GPL-3.0"
+LANGUAGE = "en"
 LABELS = _files.of_four("neutral", "happiness", "sadness", "anger", "surprise", "fear", "disgust")
 SPLIT = "official"
 FOLDS: int | None = None

@@ -12,6 +12,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/amu-cai/nEMO"
 LICENCE = "CC BY-NC-SA 4.0"
+LANGUAGE = "pl"
 LABELS = _files.of_four("neutral", "happiness", "sadness", "anger", "fear", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out

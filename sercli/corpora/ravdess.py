@@ -10,6 +10,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://zenodo.org/records/1188976"
 LICENCE = "CC BY-NC-SA 4.0"
+LANGUAGE = "en"
 LABELS = of_four("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = 6  # four actors each

@@ -10,6 +10,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "http://kahlan.eps.surrey.ac.uk/savee/"
 LICENCE = "free for research, on registration"
+LANGUAGE = "en"
 LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # leave one speaker out

@@ -10,6 +10,7 @@ from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://doi.org/10.5683/SP2/E8H2MF"
 LICENCE = "CC BY-NC-ND 4.0"
+LANGUAGE = "en"
 LABELS = of_four("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 SPLIT = "speakers"
 FOLDS: int | None = None  # there are two speakers

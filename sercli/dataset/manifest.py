@@ -10,13 +10,17 @@ from pathlib import Path
 import msgspec
 
 from sercli import plugins
+from sercli._system import languages
 from sercli._system.files import refuse_links_out, write_atomic, write_json
 from sercli.dataset import transcripts
 from sercli.errors import SerError, no_such
-from sercli.types import ASR_CONFIDENCE, HUMAN, Manifest, Transcript, Utterance
+from sercli.types import ASR_CONFIDENCE, HUMAN, LANGUAGE, Manifest, Transcript, Utterance
 
 SCHEMA = 2
 """The version of the format. Datasets of other versions are refused."""
+
+
+_LEAST = 0.05  # share of a dataset's texts from which on their language is one of the dataset
 
 
 class _Schema(msgspec.Struct):
@@ -42,6 +46,7 @@ class DatasetInfo:
     hours: float
     skipped: dict[str, int] = field(default_factory=dict)  # reason -> count
     features: tuple[str, ...] = ()  # what the last `prepare` computed
+    language: str | None = None  # code of the language of the corpus; None: each utterance has its own, or not known
     schema: int = SCHEMA
 
 
@@ -58,6 +63,15 @@ class Dataset:
     def by_id(self) -> Mapping[str, Utterance]:
         """The utterances by id."""
         return {u.id: u for u in self.manifest.utterances}
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages of its texts, each of a twentieth of them or more; empty: that of some isn't known."""
+        spoken = self.info.language if self.words == HUMAN else None
+        found = Counter(
+            languages.code(u.attributes.get(LANGUAGE, spoken)) for u in self.manifest.utterances if u.text is not None
+        )
+        return () if None in found else tuple(sorted(c for c, n in found.items() if c and n >= _LEAST * found.total()))
 
     @cached_property
     def words_sha256(self) -> str:
@@ -142,7 +156,10 @@ def with_words(dataset: Dataset, words: str) -> Dataset:
 def _with_transcript(utterance: Utterance, words: str, transcript: Transcript | None) -> Utterance:
     if transcript is None:
         return replace(utterance, transcripts={})
-    attributes = {**utterance.attributes, ASR_CONFIDENCE: transcript.confidence}
+    attributes = {name: value for name, value in utterance.attributes.items() if name != LANGUAGE}  # of human words
+    attributes[ASR_CONFIDENCE] = transcript.confidence
+    if transcript.language:
+        attributes[LANGUAGE] = transcript.language
     return replace(utterance, transcripts={words: transcript.text}, attributes=attributes)
 
 

@@ -15,7 +15,7 @@ from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.errors import MismatchError, SerError
-from sercli.plugins import Corpus
+from sercli.plugins import Corpus, HasLanguage
 from sercli.types import FOUR, Remark, Utterance
 
 _LOCK = "prepare"
@@ -74,6 +74,7 @@ def prepare(
         n_utterances=len(kept),
         hours=round(sum(u.duration_s or 0.0 for u in kept) / 3600, 4),
         skipped=dict(Counter(r.reason for r in remarks if r.kind == "skipped")),
+        language=plugin.LANGUAGE if isinstance(plugin, HasLanguage) else None,
     )
     summary = Summary(
         corpus=corpus,

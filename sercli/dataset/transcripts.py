@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def find(folder: Path, engine: str, utterances: Iterable[Utterance]) -> dict[str
     """Return a recogniser's transcripts of these utterances' present audio in a dataset's folder, by id."""
     lines = {line.id: line for line in _read(folder / _FOLDER / f"{engine}.jsonl")}
     return {
-        u.id: Transcript(line.text, line.words, line.confidence, line.no_speech)
+        u.id: Transcript(**{f.name: getattr(line, f.name) for f in fields(Transcript)})
         for u in utterances
         if (line := lines.get(u.id)) and (line.digest, line.start_s, line.end_s) == (u.digest, u.start_s, u.end_s)
     }

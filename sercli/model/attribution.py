@@ -23,7 +23,7 @@ from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model
 from sercli.model.segment_features import SegmentFeatures
-from sercli.types import ASR_CONFIDENCE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
+from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
 
 BLANK_S = 0.25
 """Approximate length of the stretches that are silenced one by one: a syllable or two."""
@@ -50,7 +50,8 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
     signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
     text = (prediction.text or "").strip()
     texts = {"given": text} if text else {}
-    attributes = {} if prediction.asr_confidence is None else {ASR_CONFIDENCE: prediction.asr_confidence}
+    known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
+    attributes = {name: value for name, value in known.items() if value is not None}
     utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
     segment = Segment(prediction.start_s, prediction.end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device))
@@ -58,7 +59,7 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}
     edges_s, audio = _of_audio(members["acoustic"], question) if "acoustic" in members else (np.zeros(1), None)
-    reads = text and "linguistic" in members
+    reads = text and "linguistic" in members and members["linguistic"].lacks(utterance) is None
     words = question.words if reads else ()
     return Explanation(
         predicted=likeliest,

@@ -47,6 +47,11 @@ class Ensemble:
         """The features that the members read, with their configurations."""
         return tuple(feature for member in self.members for feature in member.features)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the member that reads text learned; empty: any."""
+        return next((member.languages for member in self.members if member.languages), ())
+
     def lacks(self, utterance: Utterance) -> str | None:
         """Return the input of a member that an utterance lacks, "text" or "audio"; None: it has all."""
         return next((what for member in self.members if (what := member.lacks(utterance))), None)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from sercli._system import languages
 from sercli.dataset import extraction
 from sercli.errors import SerError
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.model.calibration import temper
 from sercli.model.feature_provider import FeatureProvider
 from sercli.runs import RunInfo
-from sercli.types import ASR_CONFIDENCE, Array, ModelSpec, Predictions, Utterance
+from sercli.types import ASR_CONFIDENCE, LANGUAGE, Array, ModelSpec, Predictions, Utterance
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -43,9 +44,18 @@ class Model:
         """The feature that the network reads, with its configuration."""
         return ((self.spec.feature, self.spec.feature_config),)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the network learned to read; empty: any, or none."""
+        return self.info.languages
+
     def lacks(self, utterance: Utterance) -> str | None:
-        """Return the input of the network that an utterance lacks, "text" or "audio"; None: it has it."""
-        return extraction.lacks(utterance, self.spec.feature)
+        """Return the input of the network that an utterance lacks, "text" or "audio"; None: it has it.
+
+        Text in a language that the network never learned is none.
+        """
+        unread = languages.foreign(utterance.attributes.get(LANGUAGE), self.languages)
+        return "text" if unread else extraction.lacks(utterance, self.spec.feature)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
         """Return probabilities and embeddings of N utterances that have the input of the network.

@@ -36,6 +36,7 @@ class RunInfo:
     best_epoch: int | None = None  # epoch of the weights; None: no network was trained
     temperature: Positive = 1.0  # of the probabilities, measured on the validation part
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
+    languages: tuple[str, ...] = ()  # codes of those of the texts it was trained on; empty: not known, or no text
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 

@@ -89,12 +89,14 @@ def initial_run_info(
     folds: Sequence[Split],
 ) -> RunInfo:
     """The info of a run before its network is trained; `settings` say what it is trained on."""
+    reads_text = extraction.reads_text(config.model.feature)
     return RunInfo(
         kind=kind,
         name=config.name,
         status="training",
         labels=dataset.info.labels,
-        modality="linguistic" if extraction.reads_text(config.model.feature) else "acoustic",
+        modality="linguistic" if reads_text else "acoustic",
+        languages=dataset.languages if reads_text else (),
         settings=structs.replace(settings, **config.to_dict()),
         data=str(dataset.folder),
         train_counts=dict(Counter(u.true_label for split in folds for u in dataset.select(split.train))),

@@ -185,6 +185,13 @@ def test_multilingual_weights_write_the_likeliest_language(fake):
     transcript = transcribe(SOUND, whisper.Config())
     assert model.asked[0]["language"] == "de"
     assert transcript.confidence == pytest.approx(whisper.confidence(transcript.words) * 0.75)
+    assert (transcript.language, transcript.language_probability) == ("de", 0.75)
+
+
+def test_weights_for_english_write_english_and_cannot_tell_how_likely_it_is_spoken(fake):
+    fake(segment("yes", 0.99))
+    transcript = transcribe(SOUND, whisper.Config())
+    assert (transcript.language, transcript.language_probability) == ("en", None)
 
 
 def test_a_wanted_language_is_trusted_as_far_as_it_is_spoken(fake):

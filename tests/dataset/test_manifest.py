@@ -153,7 +153,8 @@ def test_a_prepare_killed_between_its_two_files_is_seen(tmp_path):
 
 def _always(text, confidence):
     """Stands in for `whisper.make`."""
-    return lambda config, device: lambda signals: [Transcript(text, confidence=confidence)] * len(signals)
+    transcript = Transcript(text, confidence=confidence, language="pl")
+    return lambda config, device: lambda signals: [transcript] * len(signals)
 
 
 @pytest.fixture
@@ -176,6 +177,26 @@ def test_a_dataset_can_have_the_words_that_a_recogniser_heard(heard):
     assert [(u.transcripts, u.attributes[ASR_CONFIDENCE]) for u in sounding] == [({"whisper": "oh"}, 0.25)] * 2
     assert replace(sounding[0], transcripts={}, attributes={}) == ROWS[1]
     assert loaded.by_id["c"].transcripts == {"whisper": "oh"}
+
+
+def test_a_recogniser_tells_the_language_of_its_words_and_the_corpus_that_of_human_ones(heard):
+    german = replace(heard, info=replace(heard.info, language="de"))
+    assert german.languages == ("de",)
+    assert manifest.with_words(german, "whisper").languages == ("pl",)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["German"] * 3 + ["en"], ("de", "en")),
+        (["de"] * 20 + ["en"], ("de",)),  # a slip, not something to learn
+        (["de"] * 20 + ["no idea"], ()),
+        (["de"] * 20 + [None], ()),
+    ],
+)
+def test_the_languages_of_a_dataset_are_those_of_a_twentieth_of_its_texts_if_all_are_known(given, expected, tmp_path):
+    rows = [replace(ROWS[0], id=str(n), attributes={"language": one} if one else {}) for n, one in enumerate(given)]
+    assert make_dataset(tmp_path, rows).languages == expected
 
 
 def test_what_recognisers_hear_makes_no_other_manifest(heard):

@@ -94,6 +94,8 @@ def test_every_utterance_with_sound_is_heard_and_written_down_in_order(corpus, a
         "text": "30 with beam 1",
         "confidence": 0.75,
         "no_speech": 0.125,
+        "language": None,
+        "language_probability": None,
         "words": [{"text": "30 with beam 1", "start_s": 0.0, "end_s": 0.1, "probability": 0.9}],
     }
 

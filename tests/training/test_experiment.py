@@ -62,6 +62,16 @@ def test_events_are_there_for_tensorboard(runs_made):
     assert list((runs_made.acoustic / "tensorboard").glob("events.*"))
 
 
+def test_a_run_that_reads_text_knows_the_language_of_its_corpus(plans, tiny_dataset, runs_made):
+    english = replace(tiny_dataset, info=replace(tiny_dataset.info, language="en"))
+    settings = runs.load_info(runs_made.acoustic).settings
+    learned = [
+        experiment.initial_run_info("model", plan, english, settings, []).languages
+        for plan in (plans.acoustic, plans.linguistic)
+    ]
+    assert learned == [(), ("en",)]
+
+
 def test_run_json_tells_what_the_run_is_and_what_made_it(runs_made, plans, tiny_dataset):
     acoustic, linguistic = runs.load_info(runs_made.acoustic), runs.load_info(runs_made.linguistic)
     assert (acoustic.kind, acoustic.status, acoustic.modality) == ("model", "finished", "acoustic")
