@@ -265,7 +265,8 @@ class Report:
     labels: tuple[str, ...]  # (K,)
     wa: float  # weighted accuracy: share of all utterances that are predicted correctly
     ua: float  # unweighted accuracy: mean recall over the classes that occur
-    macro_f1: float
+    macro_f1: float  # mean F1 over the classes that occur
+    macro_f1_all: float  # over those that are predicted, too, as scikit-learn has it
     weighted_f1: float
     recall: dict[str, float | None]
     precision: dict[str, float | None]  # None where the class was never predicted

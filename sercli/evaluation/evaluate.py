@@ -12,10 +12,10 @@ from sercli.dataset.levels import speech_levels
 from sercli.errors import MismatchError, SerError
 from sercli.evaluation import facts, intervals, metrics, reliability, slices
 from sercli.evaluation.inputs import EvaluationInputs
-from sercli.evaluation.intervals import Resampled
+from sercli.evaluation.intervals import Grouped
 from sercli.evaluation.mistakes import mistakes
 from sercli.evaluation.published import published
-from sercli.evaluation.results import Evaluation, PooledPredictions, SystemResult
+from sercli.evaluation.results import Evaluation, Facts, Groups, PooledPredictions, SystemResult
 from sercli.evaluation.slices import Part
 from sercli.types import Predictions, Report, Utterance
 
@@ -89,18 +89,19 @@ def score(
     assert systems, "no system to score"
     _, baselines = compare([(system.name, run) for system in systems for run in system.runs], train_counts or {})
     predicted = _in_order(utterances, systems[0])
-    kind, groups = intervals.grouping(predicted, over)
-    n_groups = len(set(groups))
+    kind, group_of = intervals.grouping(predicted, over)
+    groups = Groups(kind, len(set(group_of)))
     subsets = slices.parts(predicted, levels=levels, word_errors=utterance_errors)
-    pairs = [(system, intervals.resample(system, groups)) for system in systems]
+    pairs = [(system, intervals.group(system, group_of)) for system in systems]
     pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
     return Evaluation(
         labels=systems[0].runs[0].labels,
-        systems=tuple(_result(system, resampled, predicted, subsets, n_mistakes) for system, resampled in pairs),
+        systems=tuple(_result(system, grouped, predicted, subsets, n_mistakes) for system, grouped in pairs),
         baselines=baselines,
         differences=intervals.differences(pairs),
-        protocol={"intervals": f"95 %, bootstrap over {n_groups} {kind}s"},
-        warnings=(*_cautions(kind, n_groups, predicted), *slices.notes(subsets)),
+        groups=groups,
+        protocol=_uncertainty(groups, len(systems)),
+        warnings=(*_cautions(groups, len(systems), predicted), *slices.notes(subsets)),
     )
 
 
@@ -133,12 +134,12 @@ def compare(
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation as one JSON object: its dataclasses by their fields, null for what is not a number.
 
-    A system's `wa`, `ua`, `macro_f1` and `weighted_f1` are plain numbers, as those of a baseline are; `figures` has
-    them with their intervals. Counts in `confusion` are summed over seeds.
+    A system's `wa`, `ua`, `macro_f1`, `macro_f1_all` and `weighted_f1` are plain numbers, as those of a baseline are;
+    `figures` has them with their intervals. Counts in `confusion` are summed over seeds.
     """
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(evaluation))
     for system in plain["systems"]:
-        system["figures"] = {metric: system.pop(metric) for metric in metrics.METRICS}
+        system["figures"] = {metric: system.pop(metric) for metric in (*metrics.METRICS, "macro_f1_all")}
         values = {metric: estimate["value"] for metric, estimate in system["figures"].items()}
         system |= {**system.pop("report"), **values}
     return plain
@@ -181,7 +182,7 @@ def _in_order(utterances: Sequence[Utterance], system: PooledPredictions) -> lis
 
 def _result(
     system: PooledPredictions,
-    resampled: Resampled,
+    grouped: Grouped,
     utterances: Sequence[Utterance],
     subsets: Sequence[Part],
     n_mistakes: int,
@@ -198,7 +199,7 @@ def _result(
         modality=system.modality,
         n_seeds=len(system.runs),
         report=report,
-        **{metric: resampled.estimate(metric) for metric in metrics.METRICS},
+        **{metric: grouped.estimate(metric) for metric in grouped.values},
         before=reliability.calibration(raw, truth),
         after=reliability.calibration(probs, truth),
         reliability=reliability.bins(probs, truth),
@@ -210,16 +211,25 @@ def _result(
     )
 
 
-def _cautions(kind: str, n_groups: int, utterances: Sequence[Utterance]) -> list[str]:
-    """What a reader must know about the intervals."""
-    if kind == "utterance" or (kind != "speaker" and all(u.speaker for u in utterances)):
+def _uncertainty(groups: Groups, n_systems: int) -> Facts:
+    """How intervals and tests are made."""
+    over = f"over {groups.n} {groups.kind}s"
+    facts: Facts = {"intervals": f"95 %, {over} (Wilson, jackknife and Student's t)"}
+    return facts | ({"test of differences": f"sign flips {over}"} if n_systems > 1 else {})
+
+
+def _cautions(groups: Groups, n_systems: int, utterances: Sequence[Utterance]) -> list[str]:
+    """What a reader must know about intervals and tests."""
+    over = f"over {groups.n} {groups.kind}s"
+    if groups.kind == "utterance" or (groups.kind != "speaker" and all(u.speaker for u in utterances)):
         n = len({u.speaker for u in utterances if u.speaker})
         of = f"the {n} speakers" if n > 1 else "the one speaker" if n else "the speakers"
-        return [f"Intervals are over {n_groups} {kind}s: they hold for {of} of the test part, not for others."]
-    if n_groups < intervals.FEW_GROUPS:
-        held = 90 if n_groups >= 8 else 85
+        return [f"Intervals are {over}: they hold for {of} of the test part, not for others."]
+    if n_systems > 1 and not intervals.can_tell(groups, n_systems):
+        least = intervals.least_p(groups.n)
         return [
-            f"Intervals are over {n_groups} {kind}s: with so few they are too narrow "
-            f"(about {held} of 100 such intervals hold the true value, not 95)."
+            f"Differences are tested {over}, whose smallest possible p is {least:.3f} "
+            f"({n_systems * (n_systems - 1) // 2} comparisons): nothing can be said of which system is better. "
+            f"Test on more {groups.kind}s."
         ]
     return []

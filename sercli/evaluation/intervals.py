@@ -1,11 +1,19 @@
-"""The uncertainty of metrics: bootstrap over groups of utterances, and tests of two systems on the same utterances.
+"""The uncertainty of metrics over groups of utterances, and tests of two systems on the same utterances.
 
-Utterances of one speaker (or dialogue) are alike, so groups are drawn, not utterances. All systems share the same
-draws, which makes the difference between two systems a paired bootstrap. Seeds are not drawn: an estimate is the mean
-over them, and their deviation is shown beside it.
+Utterances of one speaker (or dialogue) are alike, so groups are what varies, not utterances. The variance of a metric
+is that of the jackknife: each group is left out once. The interval is Wilson's score interval with the effective number
+of utterances that this variance gives, and Student's t for the number of groups. Wilson's interval stays within 0 and 1
+and is never zero wide, and with t few groups make it wide enough: `benchmarks/coverage.py` measures how often it holds
+the true value. Two systems are compared by flipping, for any of the groups, which of them gave which predictions: if
+they do not differ, each such swap is as probable as what was observed.
+
+Seeds are not varied: an estimate is the mean over them, and their deviation is shown beside it.
+
+Sources: Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts
+estimated from survey data" (effective number and t); Wilson 1927; Fisher 1935, "The design of experiments" (flips).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -13,17 +21,18 @@ import numpy as np
 
 from sercli.errors import SerError
 from sercli.evaluation.metrics import METRICS, averages, class_numbers
-from sercli.evaluation.results import Difference, Estimate, PooledPredictions
+from sercli.evaluation.results import Difference, Estimate, Groups, PooledPredictions
 from sercli.types import Array, Utterance
 
-N_DRAWS = 10_000
-FEW_GROUPS = 16
-"""Below, intervals are too narrow: of 100 over 24 speakers 94 hold the true UA, over 10 90, over 5 84 (simulated)."""
+LEVEL = 0.05  # of significance; intervals are of 1 - LEVEL
 
+_FIGURES = (*METRICS, "macro_f1_all")
 _SEED = 2026
-_FEWEST = 3  # groups; with fewer there is nothing to draw from
+_EXACT = 15  # groups; up to here all flips are tried, above as many at random as:
+_N_FLIPS = 10_000
+_FEWEST = 3  # groups; with fewer their variance is too uncertain
 _MANY_DIALOGUES = 20  # enough to prefer them to speakers, where a corpus' official parts share speakers
-_BLOCK = 4_000_000  # draws times groups that are held at once
+_BLOCK = 4_000_000  # flips times groups that are held at once
 
 
 def grouping(utterances: Sequence[Utterance], prefer: str = "speaker") -> tuple[str, list[str]]:
@@ -54,29 +63,30 @@ def grouping(utterances: Sequence[Utterance], prefer: str = "speaker") -> tuple[
 
 
 @dataclass(frozen=True)
-class Resampled:
-    """The metrics of a system as observed and on other draws of groups."""
+class Grouped:
+    """The metrics of a system as observed and without each of the groups."""
 
     name: str
     values: dict[str, Array]  # metric -> (S,) one per seed
-    draws: dict[str, Array]  # metric -> (D,) means over seeds, one per draw
+    without: dict[str, Array]  # metric -> (G,) means over seeds with one group left out
+    sizes: dict[str, float]  # metric -> number of utterances on which it rests; see `_sizes`
+    shares: Array  # (G,) the part of the UA that each group contributes, the mean over seeds
 
     def estimate(self, metric: str) -> Estimate:
         """The mean over seeds with its interval."""
         values = self.values[metric]
         deviation = float(values.std(ddof=1)) if len(values) > 1 else None
-        return _estimate(float(values.mean()), self.draws[metric], deviation)
+        value = float(values.mean())
+        low, high = _wilson(value, _variance(self.without[metric]), self.sizes[metric], len(self.shares))
+        return Estimate(value, low, high, deviation)
 
 
-def resample(predictions: PooledPredictions, groups: Sequence[str], *, n_draws: int = N_DRAWS) -> Resampled:
-    """Draw groups with replacement, as many as there are, D times; the same draws for every system.
-
-    The counts of each group are taken once. A draw is the sum of them, weighted by how often each group was drawn.
+def group(predictions: PooledPredictions, groups: Sequence[str]) -> Grouped:
+    """Measure a system on all groups and without each of them.
 
     Args:
         predictions: of N labelled utterances.
         groups: (N,) the group of each.
-        n_draws: D.
 
     Raises:
         SerError: all utterances are in one group.
@@ -86,26 +96,27 @@ def resample(predictions: PooledPredictions, groups: Sequence[str], *, n_draws: 
     if n_groups < 2:
         raise SerError(f"There is no interval over a single group ('{groups[0]}'); give another grouping.")
     counts = _count(predictions, numbers, n_groups)
-    values = _averages(counts.sum(axis=0)[None])
-    blocks = [
-        {metric: of_seeds.mean(axis=1) for metric, of_seeds in _averages(np.tensordot(weights, counts, 1)).items()}
-        for weights in _weights(n_groups, n_draws)
-    ]
-    return Resampled(
+    total = counts.sum(axis=0)
+    occurs = total[0, 0]
+    values, without = _averages(total[None]), _averages(total - counts)
+    right = counts[:, :, 2].mean(axis=1)  # (G, K)
+    return Grouped(
         predictions.name,
-        {metric: values[metric][0] for metric in METRICS},
-        {metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS},
+        {metric: values[metric][0] for metric in _FIGURES},
+        {metric: without[metric].mean(axis=1) for metric in _FIGURES},
+        _sizes(occurs),
+        (right / np.maximum(occurs, 1)).sum(axis=1) / (occurs > 0).sum(),
     )
 
 
-def differences(systems: Sequence[tuple[PooledPredictions, Resampled]]) -> tuple[Difference, ...]:
+def differences(systems: Sequence[tuple[PooledPredictions, Grouped]]) -> tuple[Difference, ...]:
     """The difference of each two systems on the same utterances, in the order of the systems.
 
     Args:
-        systems: predictions with what `resample` made of them on the same groups; the highest UA first.
+        systems: predictions with what `group` made of them on the same groups; the highest UA first.
     """
     pairs = list(combinations(systems, 2))
-    p_ua = [_two_sided(first.draws["ua"] - second.draws["ua"]) for (_, first), (_, second) in pairs]
+    p_ua = [sign_flip(first.shares - second.shares) for (_, first), (_, second) in pairs]
     return tuple(
         Difference(
             first=first.name,
@@ -120,11 +131,53 @@ def differences(systems: Sequence[tuple[PooledPredictions, Resampled]]) -> tuple
     )
 
 
+def sign_flip(gaps: Array) -> float:
+    """The two-sided p of a sign-flip test: how often is the sum as far from 0 with other signs?
+
+    All signs are tried for up to 15 gaps, and 10,000 random ones for more, to which the observed ones are added.
+
+    Args:
+        gaps: (G,) one independent difference for each group.
+
+    >>> sign_flip(np.array([1.0, 2.0, 3.0]))
+    0.25
+    """
+    n_groups = len(gaps)
+    least = abs(gaps.sum()) - 1e-9 * np.abs(gaps).sum()  # equal sums differ by rounding
+    if n_groups <= _EXACT:
+        bits = np.arange(2 ** (n_groups - 1))[:, None] >> np.arange(n_groups) & 1
+        return float((np.abs((1 - 2 * bits) @ gaps) >= least).mean())
+    rng, n_extreme, block = np.random.default_rng(_SEED), 1, max(1, _BLOCK // n_groups)
+    for start in range(0, _N_FLIPS, block):
+        bits = rng.integers(2, size=(min(block, _N_FLIPS - start), n_groups), dtype=np.int8)
+        n_extreme += int((np.abs((1 - 2 * bits) @ gaps) >= least).sum())
+    return n_extreme / (_N_FLIPS + 1)
+
+
+def least_p(n_groups: int) -> float:
+    """The smallest p that `sign_flip` can give.
+
+    >>> least_p(4), least_p(6)
+    (0.125, 0.03125)
+    """
+    return float(2.0 ** (1 - n_groups)) if n_groups <= _EXACT else 1 / (_N_FLIPS + 1)
+
+
+def can_tell(groups: Groups, n_systems: int) -> bool:
+    """Whether a difference of systems can be significant at all, after the correction for all their comparisons.
+
+    Never over utterances, which are no sample of speakers.
+    """
+    n_pairs = n_systems * (n_systems - 1) // 2
+    return groups.kind != "utterance" and least_p(groups.n) * n_pairs < LEVEL
+
+
 def mcnemar(first: PooledPredictions, second: PooledPredictions) -> float:
     """The two-sided p of McNemar's exact test: are two systems correct equally often where only one of them is?
 
     With several seeds each utterance has one vote: for the system that is correct in the larger share of its seeds.
-    The test assumes independent utterances, which those of one speaker are not quite.
+    The test assumes independent utterances, which those of one speaker are not: with few speakers a p below .05 comes
+    in a quarter of comparisons of equal systems.
 
     Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
 
@@ -180,30 +233,50 @@ def _averages(counts: Array) -> dict[str, Array]:
     return averages(*(counts[:, :, place] for place in range(3)))
 
 
-def _weights(n_groups: int, n_draws: int) -> Iterator[Array]:
-    """How often each group is drawn: blocks of (d, G), each row sums to G; the same ones for equal arguments."""
-    rng = np.random.default_rng(_SEED)
-    size = max(1, _BLOCK // n_groups)
-    for start in range(0, n_draws, size):
-        d = min(size, n_draws - start)
-        drawn = rng.integers(n_groups, size=(d, n_groups)) + n_groups * np.arange(d)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=d * n_groups).reshape(d, n_groups).astype(np.float64)
+def _sizes(occurs: Array) -> dict[str, float]:
+    """The number of utterances on which each metric rests: all, or for a mean over classes as many as count in effect.
+
+    The mean of K recalls on n_k utterances each has the variance of a share of K² / (1/n_1 + ... + 1/n_K) utterances.
+
+    Args:
+        occurs: (K,) utterances of each class.
+    """
+    n = occurs[occurs > 0]
+    of_mean = float(len(n) ** 2 / (1 / n).sum())
+    return {metric: float(n.sum()) if metric in ("wa", "weighted_f1") else of_mean for metric in _FIGURES}
 
 
-def _estimate(value: float, draws: Array, deviation: float | None = None) -> Estimate:
-    low, high = np.quantile(draws, (0.025, 0.975)).tolist()
-    return Estimate(value, low, high, deviation)
+def _variance(without: Array) -> float:
+    """The jackknife variance of a metric from its values (G,) without each group."""
+    return float((len(without) - 1) * without.var())
 
 
-def _gap(first: Resampled, second: Resampled, metric: str) -> Estimate:
+def _t(n_groups: int) -> float:
+    from scipy.special import stdtrit  # scipy.stats takes half a second to import
+
+    return float(stdtrit(n_groups - 1, 1 - LEVEL / 2))
+
+
+def _wilson(value: float, variance: float, size: float, n_groups: int) -> tuple[float, float]:
+    """Wilson's interval of a share with Student's t; the effective number of utterances is at most `size`."""
+    binomial = value * (1 - value)
+    effective = min(size, binomial / variance) if variance > 0 and binomial > 0 else size
+    ratio = _t(n_groups) ** 2 / effective
+    middle = (value + ratio / 2) / (1 + ratio)
+    half = (ratio * binomial + ratio**2 / 4) ** 0.5 / (1 + ratio)
+    return max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half))
+
+
+def _gap(first: Grouped, second: Grouped, metric: str) -> Estimate:
+    """The difference of two systems with its interval, by Student's t over the groups.
+
+    It is at least as wide as the interval of a share that is 0 on as many utterances: systems that never differed can
+    differ on others.
+    """
     value = float(first.values[metric].mean() - second.values[metric].mean())
-    return _estimate(value, first.draws[metric] - second.draws[metric])
-
-
-def _two_sided(draws: Array) -> float:
-    """Twice the share of draws on the rarer side of 0, the observed value counted as one more draw."""
-    rarer = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    return min(1.0, 2 * (rarer + 1) / (len(draws) + 1))
+    variance, t = _variance(first.without[metric] - second.without[metric]), _t(len(first.shares))
+    half = max(t * variance**0.5, t**2 / (first.sizes[metric] + t**2))
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
 def _n_right(predictions: PooledPredictions) -> Array:

@@ -44,8 +44,9 @@ def report(name: str, truth: Sequence[str], predicted: Sequence[str], labels: Se
     """All metrics of one system.
 
     A class that never occurs in `truth` has no recall and no F1 (None) and is left out of `ua` and `macro_f1`, even if
-    it was predicted; such predictions still count as errors of the true classes. A class that was never predicted has
-    no precision (None). F1 is 2 tp / (2 tp + fp + fn).
+    it was predicted; such predictions still count as errors of the true classes. `macro_f1_all` has it with an F1 of 0
+    if it was predicted, as scikit-learn does. A class that was never predicted has no precision (None). F1 is
+    2 tp / (2 tp + fp + fn).
 
     Args:
         name: of the system, as tables show it.
@@ -139,7 +140,7 @@ def from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
         name=name,
         n=round(float(occurs.sum())),
         labels=tuple(labels),
-        **{metric: float(averaged[metric]) for metric in METRICS},
+        **{metric: float(value) for metric, value in averaged.items()},
         recall=_shares(right, occurs, labels),
         precision=_shares(right, predicted, labels),
         f1={label: value if n else None for label, value, n in zip(labels, f1, occurs.tolist(), strict=True)},
@@ -148,7 +149,9 @@ def from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
 
 
 def averages(occurs: Array, predicted: Array, right: Array) -> dict[str, Array]:
-    """The `METRICS` of counts per class; a class that does not occur is left out of `ua` and `macro_f1`.
+    """The `METRICS` of counts per class, and `macro_f1_all`, the mean over all classes that are true or predicted.
+
+    A class that does not occur is left out of `ua` and `macro_f1`.
 
     Args:
         occurs: (..., K) how often each class is true; at least one utterance in each row.
@@ -164,6 +167,7 @@ def averages(occurs: Array, predicted: Array, right: Array) -> dict[str, Array]:
         "wa": right.sum(axis=-1) / n,
         "ua": (right / np.maximum(occurs, 1)).sum(axis=-1) / n_classes,
         "macro_f1": f1.sum(axis=-1) / n_classes,
+        "macro_f1_all": f1.sum(axis=-1) / (occurs + predicted > 0).sum(axis=-1),
         "weighted_f1": (f1 * occurs).sum(axis=-1) / n,
     }
 

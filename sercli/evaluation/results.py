@@ -20,7 +20,7 @@ class Estimate:
     """A metric with its uncertainty."""
 
     value: float  # mean over seeds
-    low: float  # 95 % interval by bootstrap over groups of utterances
+    low: float  # 95 % interval over groups of utterances; see intervals.py
     high: float
     deviation: float | None = None  # standard deviation over seeds; None: one seed
 
@@ -80,6 +80,7 @@ class SystemResult:
     wa: Estimate
     ua: Estimate
     macro_f1: Estimate
+    macro_f1_all: Estimate
     weighted_f1: Estimate
     before: Calibration  # without temperature scaling
     after: Calibration  # with it, as the system predicts
@@ -99,8 +100,8 @@ class Difference:
     second: str
     ua: Estimate  # first minus second
     wa: Estimate
-    p_ua: float  # paired bootstrap, two-sided
-    p_mcnemar: float  # exact, on which utterances each predicts correctly
+    p_ua: float  # sign-flip test over groups of utterances, two-sided
+    p_mcnemar: float  # exact, on which utterances each predicts correctly; it ignores speakers
     p_holm: float  # p_ua, corrected for all comparisons of the evaluation
 
 
@@ -111,6 +112,14 @@ class Overlap:
     recordings: int  # distinct recordings that are in a train part, by digest
     speakers: tuple[str, ...]  # corpus/speaker
     dropped: int  # utterances left out of the evaluation
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What intervals and tests are over."""
+
+    kind: str  # speaker | dialogue | session | utterance
+    n: int
 
 
 Facts = dict[str, str | int | float]
@@ -124,6 +133,7 @@ class Evaluation:
     systems: tuple[SystemResult, ...]  # highest UA first
     baselines: tuple[Report, ...]
     differences: tuple[Difference, ...]
+    groups: Groups
     protocol: Facts  # split, folds, hash of the folds, seeds, what the intervals are over, ...
     warnings: tuple[str, ...]  # shared speakers, slices that could not be made, ...
     question: str = ""  # what the evaluation answers, in one sentence

@@ -239,6 +239,14 @@ def test_a_class_that_never_occurs_is_said_to_be_left_out_of_the_averages(show):
     assert "UA and macro-F1 leave out calm: no utterance here has this label." in console.file.getvalue()
 
 
+def test_macro_f1_over_predicted_classes_is_shown_where_it_is_another():
+    flattered = report("a", ["anger"] * 4, ["anger"] * 3 + ["calm"], ("anger", "calm"))
+    perfect = report("a", ["anger"] * 4, ["anger"] * 4, ("anger", "calm"))
+    said = "macro-F1 with classes that are predicted but do not occur (as scikit-learn has it): a 0.429."
+    assert said in _shown(render.systems_table, [flattered], [], title="validation")[0]
+    assert "scikit-learn" not in _shown(render.systems_table, [perfect], [], title="validation")[0]
+
+
 def test_nothing_is_said_of_absent_classes_where_all_occur():
     whole = report("a", TRUTH, TRUTH, ("neutral", "sadness", "anger"))
     assert "leave out" not in _shown(render.class_table, whole)[0]

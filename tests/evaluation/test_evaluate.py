@@ -9,7 +9,7 @@ from sercli.errors import MismatchError
 from sercli.evaluation.evaluate import score, to_json
 from sercli.evaluation.metrics import report
 from sercli.evaluation.reliability import calibration
-from sercli.evaluation.results import PooledPredictions
+from sercli.evaluation.results import Groups, PooledPredictions
 from sercli.types import FOUR, Predictions, Utterance
 
 N = 160
@@ -102,10 +102,14 @@ def test_systems_of_the_original_study_have_its_figure_beside_theirs():
 
 
 def test_an_evaluation_says_what_its_intervals_are_over():
-    assert EVALUATION.protocol == {"intervals": "95 %, bootstrap over 16 speakers"}
+    assert EVALUATION.protocol == {
+        "intervals": "95 %, over 16 speakers (Wilson, jackknife and Student's t)",
+        "test of differences": "sign flips over 16 speakers",
+    }
+    assert EVALUATION.groups == Groups("speaker", 16)
     assert EVALUATION.warnings == ()
     over = score(SYSTEMS, ROWS, over="session")
-    assert over.protocol == {"intervals": "95 %, bootstrap over 20 dialogues"}
+    assert over.groups == Groups("dialogue", 20)
     assert over.warnings == (
         "Intervals are over 20 dialogues: they hold for the 16 speakers of the test part, not for others.",
     )
@@ -114,16 +118,24 @@ def test_an_evaluation_says_what_its_intervals_are_over():
 @pytest.mark.parametrize(
     ("speaker", "warning"),
     [
-        (lambda i: f"s{i % 10}", r"over 10 speakers: .* too narrow \(about 90 of 100"),
-        (lambda i: f"s{i % 5}", r"over 5 speakers: .* too narrow \(about 85 of 100"),
         (lambda i: "s", "over 160 utterances: they hold for the one speaker of the test part"),
         (lambda i: None, "over 160 utterances: they hold for the speakers of the test part"),
     ],
 )
-def test_with_few_speakers_a_reader_is_warned(speaker, warning):
+def test_where_speakers_are_not_known_a_reader_is_warned(speaker, warning):
     rows = [replace(u, speaker=speaker(i), attributes={}) for i, u in enumerate(ROWS)]
     (found,) = score(SYSTEMS[:1], rows).warnings
     assert re.search(warning, found)
+
+
+def test_with_few_speakers_a_reader_is_told_that_no_difference_can_be_significant():
+    rows = [replace(u, speaker=f"s{i % 5}", attributes={}) for i, u in enumerate(ROWS)]
+    (found,) = score(SYSTEMS, rows).warnings
+    assert found == (
+        "Differences are tested over 5 speakers, whose smallest possible p is 0.062 (3 comparisons): nothing can be "
+        "said of which system is better. Test on more speakers."
+    )
+    assert score(SYSTEMS[:1], rows).warnings == ()
 
 
 def test_the_majority_baseline_is_that_of_training():

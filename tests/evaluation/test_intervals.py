@@ -1,5 +1,3 @@
-from itertools import product
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -9,8 +7,9 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from sercli.errors import SerError
 from sercli.evaluation import intervals
-from sercli.evaluation.intervals import differences, grouping, holm, mcnemar, resample
-from sercli.evaluation.results import PooledPredictions
+from sercli.evaluation.intervals import differences, group, grouping, holm, mcnemar
+from sercli.evaluation.metrics import METRICS
+from sercli.evaluation.results import Groups, PooledPredictions
 from sercli.types import Predictions, Utterance
 
 LABELS = ("neutral", "joy", "anger")
@@ -35,8 +34,8 @@ def simulated(rng, n_speakers=24, n_each=40, spread=0.8):
 
 
 def estimates(predictions, groups):
-    resampled = resample(predictions, groups)
-    return {metric: resampled.estimate(metric) for metric in intervals.METRICS}
+    grouped = group(predictions, groups)
+    return {metric: grouped.estimate(metric) for metric in METRICS}
 
 
 def by_sklearn(truth, predicted):
@@ -70,84 +69,61 @@ def test_one_seed_has_no_deviation():
     assert estimates(answered(TRUTH, SEEDS[0]), GROUPS)["ua"].deviation is None
 
 
-def test_each_draw_has_the_metrics_of_the_utterances_that_were_drawn():
-    draws = resample(answered(TRUTH, *SEEDS), GROUPS, n_draws=60).draws
-    (weights,) = intervals._weights(3, 60)
-    names = sorted(set(GROUPS))
-    absent = 0
-    for draw, times in enumerate(weights.astype(int)):
-        drawn = np.repeat(np.arange(len(TRUTH)), [times[names.index(group)] for group in GROUPS])
-        absent += len(set(TRUTH[drawn])) < 3
-        of_seeds = [by_sklearn(TRUTH[drawn], seed[drawn]) for seed in SEEDS]
-        for metric in intervals.METRICS:
-            assert draws[metric][draw] == pytest.approx(np.mean([one[metric] for one in of_seeds]))
-    assert absent  # some draws lack a class
-    assert len({tuple(row) for row in weights}) == 10  # all ways to draw three of three
+def test_each_group_is_left_out_once():
+    found = group(answered(TRUTH, *SEEDS), GROUPS)
+    for place, left_out in enumerate(sorted(set(GROUPS))):
+        kept = np.array([name != left_out for name in GROUPS])
+        of_seeds = [by_sklearn(TRUTH[kept], seed[kept]) for seed in SEEDS]
+        for metric in METRICS:
+            assert found.without[metric][place] == pytest.approx(np.mean([one[metric] for one in of_seeds]))
 
 
-def test_a_class_that_is_not_drawn_is_left_out_of_that_draw():
-    draws = resample(answered([0, 0, 1], [0, 1, 1]), ["f", "f", "m"], n_draws=200).draws
-    assert set(draws["ua"].tolist()) == {0.5, 0.75, 1.0}  # f twice, both, m twice
-    assert set(draws["macro_f1"].round(6).tolist()) == {0.666667, 1.0}
+def test_the_shares_of_the_groups_add_up_to_the_ua():
+    found = group(answered(TRUTH, *SEEDS), GROUPS)
+    assert found.shares.sum() == pytest.approx(found.values["ua"].mean())
 
 
-def test_groups_are_drawn_as_often_as_chance_has_it():
-    weights = np.concatenate(list(intervals._weights(3, 20_000)))
-    assert (weights.sum(axis=1) == 3).all()
-    shares = {tuple(row): 0 for row in weights}
-    for row in weights:
-        shares[tuple(row)] += 1 / len(weights)
-    exact = dict.fromkeys(shares, 0.0)
-    for drawn in product(range(3), repeat=3):
-        exact[tuple(np.bincount(drawn, minlength=3).astype(float))] += 1 / 27
-    assert shares == pytest.approx(exact, abs=0.01)
+def test_over_utterances_the_interval_of_wa_is_wilsons():
+    predicted = np.where(np.arange(200) % 5 == 0, 1, 0)
+    found = estimates(answered([0] * 200, predicted), [f"u{place}" for place in range(200)])["wa"]
+    theirs = scipy.stats.binomtest(160, 200).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.002)
 
 
-def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch):
-    whole = resample(answered(TRUTH, *SEEDS), GROUPS, n_draws=101)
-    monkeypatch.setattr(intervals, "_BLOCK", 20)
-    pieces = resample(answered(TRUTH, *SEEDS), GROUPS, n_draws=101)
-    for metric in intervals.METRICS:
-        np.testing.assert_array_equal(whole.draws[metric], pieces.draws[metric])
-
-
-METRICS_QUICKLY = {
-    "wa": lambda truth, predicted: (truth == predicted).mean(),
-    "ua": lambda truth, predicted: np.mean([(predicted[truth == k] == k).mean() for k in set(truth.tolist())]),
-}
-
-
-def test_without_groups_the_interval_is_that_of_scipys_bootstrap():
-    rng = np.random.default_rng(5)
-    truth = rng.integers(3, size=200)
-    predicted = np.where(rng.random(200) < 0.7, truth, (truth + 1) % 3)
-    found = estimates(answered(truth, predicted), [f"u{place}" for place in range(200)])
-    options = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 3000, "rng": rng}
-    for metric, statistic in METRICS_QUICKLY.items():
-        theirs = scipy.stats.bootstrap((truth, predicted), statistic, **options).confidence_interval
-        assert (found[metric].low, found[metric].high) == pytest.approx((theirs.low, theirs.high), abs=0.008)
-
-
-def test_of_a_hundred_intervals_over_speakers_some_95_hold_the_truth_and_over_utterances_fewer():
+def test_of_a_hundred_intervals_over_four_speakers_at_least_92_hold_the_truth_and_over_utterances_fewer():
     rng = np.random.default_rng(1)
     true_ua = (1 / (1 + np.exp(-rng.normal(0.5, 0.8, 1_000_000)))).mean()
     held = {"speakers": 0, "utterances": 0}
     for _ in range(150):
-        answers, groups = simulated(rng)
+        answers, groups = simulated(rng, n_speakers=4)
         for over, names in (("speakers", groups), ("utterances", list(answers.runs[0].ids))):
-            estimate = resample(answers, names, n_draws=400).estimate("ua")
+            estimate = group(answers, names).estimate("ua")
             held[over] += estimate.low <= true_ua <= estimate.high
-    assert 0.9 <= held["speakers"] / 150 <= 0.99
-    assert held["utterances"] / 150 < 0.88
+    assert held["speakers"] / 150 >= 0.92
+    assert held["utterances"] / 150 < 0.85
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_an_interval_without_variation_is_not_zero_wide(value):
+    predicted = TRUTH if value else (TRUTH + 1) % 3
+    for metric, found in estimates(answered(TRUTH, predicted), GROUPS).items():
+        assert found.value == pytest.approx(value), metric
+        assert found.high - found.low > 0.3, metric
+        assert 0 <= found.low <= found.high <= 1
+
+
+def test_groups_that_are_all_as_good_do_not_make_the_interval_zero_wide():
+    truth, predicted = [0, 0, 1, 1] * 5, [0, 1, 1, 0] * 5
+    found = estimates(answered(truth, predicted), [f"s{place // 4}" for place in range(20)])["ua"]
+    assert found.low < 0.3 < 0.7 < found.high
 
 
 @given(st.permutations(range(len(TRUTH))))
 def test_the_order_of_utterances_has_no_say(order):
     answers = answered(TRUTH[order], *(seed[order] for seed in SEEDS))
-    found = resample(answers, [GROUPS[place] for place in order], n_draws=50)
-    usual = resample(answered(TRUTH, *SEEDS), GROUPS, n_draws=50)
-    for metric in intervals.METRICS:
-        np.testing.assert_allclose(found.draws[metric], usual.draws[metric])
+    found = estimates(answers, [GROUPS[place] for place in order])
+    for metric, usual in estimates(answered(TRUTH, *SEEDS), GROUPS).items():
+        assert (found[metric].low, found[metric].high) == pytest.approx((usual.low, usual.high))
 
 
 def test_a_single_group_has_no_interval():
@@ -156,7 +132,7 @@ def test_a_single_group_has_no_interval():
 
 
 def compared(first, second, groups):
-    return differences([(one, resample(one, groups)) for one in (first, second)])[0]
+    return differences([(one, group(one, groups)) for one in (first, second)])[0]
 
 
 def test_a_difference_is_the_first_system_minus_the_second():
@@ -171,16 +147,48 @@ def test_a_difference_is_the_first_system_minus_the_second():
 
 def test_a_system_does_not_differ_from_its_like():
     found = compared(answered(TRUTH, SEEDS[0], name="a"), answered(TRUTH, SEEDS[0], SEEDS[0], name="b"), GROUPS)
-    assert (found.ua.low, found.ua.high) == pytest.approx((0, 0))
+    assert found.ua.low < found.ua.value == 0 < found.ua.high
     assert (found.p_ua, found.p_mcnemar, found.p_holm) == (1, 1, 1)
 
 
-def test_what_is_better_in_every_draw_is_as_sure_as_the_draws_allow():
-    better, worse = answered(TRUTH, TRUTH), answered(TRUTH, (TRUTH + 1) % 3)
-    assert compared(better, worse, GROUPS).p_ua == pytest.approx(2 / 10_001)
+@pytest.mark.parametrize(("n_groups", "p"), [(3, 1 / 4), (5, 1 / 16), (6, 1 / 32), (15, 1 / 2**14), (16, 1 / 10_001)])
+def test_what_is_better_in_every_group_is_as_sure_as_their_number_allows(n_groups, p):
+    truth = np.arange(4 * n_groups) % 3
+    groups = [f"s{place % n_groups}" for place in range(len(truth))]
+    found = compared(answered(truth, truth), answered(truth, (truth + 1) % 3), groups)
+    assert found.p_ua == pytest.approx(p, abs=2e-4)
+    assert intervals.least_p(n_groups) == p
 
 
-def test_two_systems_are_compared_on_the_same_draws():
+def test_flips_of_few_groups_are_those_of_scipys_exact_permutation_test():
+    gaps = np.array([0.3, -0.1, 0.25, 0.2, -0.05, 0.4])
+    theirs = scipy.stats.permutation_test((gaps,), np.sum, permutation_type="samples")
+    assert intervals.sign_flip(gaps) == pytest.approx(theirs.pvalue)
+
+
+def test_random_flips_of_many_groups_come_near_the_exact_p(monkeypatch):
+    gaps = np.random.default_rng(2).normal(0.4, 1, size=15)
+    exact = intervals.sign_flip(gaps)
+    monkeypatch.setattr(intervals, "_EXACT", 10)
+    monkeypatch.setattr(intervals, "_BLOCK", 20_000)
+    assert intervals.sign_flip(gaps) == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "n_systems", "told"),
+    [
+        ("speaker", 5, 2, False),
+        ("speaker", 6, 2, True),
+        ("speaker", 6, 3, False),
+        ("dialogue", 8, 3, True),
+        ("utterance", 500, 2, False),
+    ],
+)
+def test_few_groups_or_mere_utterances_tell_no_systems_apart(kind, n, n_systems, told):
+    assert intervals.can_tell(Groups(kind, n), n_systems) is told
+
+
+def test_two_systems_are_compared_on_the_same_speakers():
     """Two that fail on the same hard speakers differ by little more than by chance; unpaired, nothing could be said."""
     rng = np.random.default_rng(3)
     worse, groups = simulated(rng, spread=2.0)
@@ -188,7 +196,7 @@ def test_two_systems_are_compared_on_the_same_draws():
     predicted = worse.runs[0].probs.argmax(axis=1)
     better = answered(truth, np.where(rng.random(len(truth)) < 0.06, truth, predicted), name="better")
     found = compared(better, worse, groups)
-    alone = resample(worse, groups).estimate("ua")
+    alone = group(worse, groups).estimate("ua")
     assert found.p_ua < 0.001
     assert found.ua.low > 0
     assert found.ua.high - found.ua.low < 0.25 * (alone.high - alone.low)
@@ -196,7 +204,7 @@ def test_two_systems_are_compared_on_the_same_draws():
 
 def test_every_two_systems_are_compared_and_corrected_together():
     three = [answered(TRUTH, TRUTH, name="a"), *(answered(TRUTH, s, name=n) for s, n in zip(SEEDS, "bc", strict=True))]
-    found = differences([(one, resample(one, GROUPS)) for one in three])
+    found = differences([(one, group(one, GROUPS)) for one in three])
     assert [{d.first, d.second} for d in found] == [{"a", "b"}, {"a", "c"}, {"b", "c"}]
     assert [d.p_holm for d in found] == pytest.approx(holm([d.p_ua for d in found]))
 

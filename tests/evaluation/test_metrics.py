@@ -43,6 +43,7 @@ def test_averages_are_those_of_scikit_learn_over_the_classes_that_occur(pair):
     assert result.ua == pytest.approx(reference.recall_score(truth, predicted, average="macro", **options))
     assert result.macro_f1 == pytest.approx(reference.f1_score(truth, predicted, average="macro", **options))
     assert result.weighted_f1 == pytest.approx(reference.f1_score(truth, predicted, average="weighted", **options))
+    assert result.macro_f1_all == pytest.approx(reference.f1_score(truth, predicted, average="macro", zero_division=0))
 
 
 @given(scored())

@@ -90,7 +90,7 @@ def systems_table(
     table.add_section()
     for report in baselines:
         table.add_row(plain(report.name), str(report.n), *_metrics(report), style="dim")
-    show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]))
+    show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]), *_all_classes(reports))
 
 
 def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Console | None = None) -> None:
@@ -116,9 +116,10 @@ def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Consol
     console = console or stdout()
     if not _fits(table, console):
         _narrow(table)
-    absent = _absent([*(s.report for s in systems), *evaluation.baselines])
+    reports = [s.report for s in systems]
+    notes = [*_absent([*reports, *evaluation.baselines]), *_all_classes(reports)]
     where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
-    show(console, where, table, *absent, plain(headline, "bold"))
+    show(console, where, table, *notes, plain(headline, "bold"))
     if published:
         show(console, plain("orig. WA: WA in the original study, on session 5, with a leaky validation part.", "dim"))
 
@@ -214,6 +215,15 @@ def _absent(reports: Iterable[Report]) -> list[RenderableType]:
     """A sentence that names the classes that the averages leave out, if any."""
     names = ", ".join(dict.fromkeys(label for r in reports for label in r.labels if r.recall[label] is None))
     return [plain(f"UA and macro-F1 leave out {names}: no utterance here has this label.", "dim")] if names else []
+
+
+def _all_classes(reports: Sequence[Report]) -> list[RenderableType]:
+    """A sentence with macro-F1 over all classes, predicted ones too, if it is another for any system."""
+    if all(figure(r.macro_f1) == figure(r.macro_f1_all) for r in reports):
+        return []
+    values = ", ".join(f"{r.name} {figure(r.macro_f1_all)}" for r in reports)
+    what = "with classes that are predicted but do not occur (as scikit-learn has it)"
+    return [plain(f"macro-F1 {what}: {values}.", "dim")]
 
 
 def _confusion(report: Report, columns: Sequence[int], names: Sequence[str], between: str) -> Table:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sercli.evaluation.intervals import LEVEL, can_tell
 from sercli.evaluation.report.numbers import decimals, interval, percent, points, probability
 from sercli.evaluation.results import Difference, Evaluation, SystemResult
 from sercli.types import Report
-
-_LEVEL = 0.05  # of significance, after the correction
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,10 @@ def headline(evaluation: Evaluation) -> str:
     if not others:
         return f"{best.name}: {level}."
     lead = difference_of(evaluation, best.name, others[0].name)
-    if significant(lead):
+    if significant(evaluation, lead):
         return f"{best.name} is best: {level}, {points(lead.ua.value)} points over the next."
+    if not testable(evaluation):
+        return f"{best.name} is ahead: {level}. {_untold(evaluation)}"
     return f"{best.name} is ahead: {level}, but not significantly better than {listed(_equals(evaluation))}."
 
 
@@ -46,9 +47,14 @@ def difference_of(evaluation: Evaluation, first: str, second: str) -> Difference
     return next(d for d in evaluation.differences if (d.first, d.second) == (first, second))
 
 
-def significant(difference: Difference) -> bool:
+def testable(evaluation: Evaluation) -> bool:
+    """Whether there are enough groups to call any difference significant."""
+    return can_tell(evaluation.groups, len(evaluation.systems))
+
+
+def significant(evaluation: Evaluation, difference: Difference) -> bool:
     """Whether a difference is significant after the correction for all comparisons."""
-    return difference.p_holm < _LEVEL
+    return testable(evaluation) and difference.p_holm < LEVEL
 
 
 def most_confused(report: Report) -> Confused | None:
@@ -119,12 +125,15 @@ def _certainty(evaluation: Evaluation) -> str:
     lead = difference_of(evaluation, best.name, second.name)
     n = len(evaluation.differences)
     corrected = f", corrected for {n} comparisons (Holm)" if n > 1 else ""
-    text = f"p = {probability(lead.p_holm)}".replace("= <", "<") + f" by paired bootstrap{corrected}: "
-    if significant(lead):
+    if not testable(evaluation):
+        return _untold(evaluation)
+    over = f" by sign flips over {evaluation.groups.n} {evaluation.groups.kind}s"
+    text = f"p = {probability(lead.p_holm)}".replace("= <", "<") + f"{over}{corrected}: "
+    if significant(evaluation, lead):
         text += f"the lead over {second.name} is significant."
     else:
         text += f"the lead over {second.name} is not significant."
-        if lead.p_ua < _LEVEL:
+        if lead.p_ua < LEVEL:
             text += " As a single comparison it would be; corrected for their number it is not."
     equal = [name for name in _equals(evaluation) if name != second.name]
     worse = [system.name for system in others if system.name not in equal]
@@ -163,6 +172,16 @@ def _calibration(best: SystemResult) -> str:
     return f"{text} The risk is {half} % at 50 % coverage (the most confident half) and {full} % at full coverage."
 
 
+def _untold(evaluation: Evaluation) -> str:
+    """Why no difference can be significant."""
+    groups = evaluation.groups
+    if groups.kind == "utterance":
+        return (
+            "Whether it is better for other speakers cannot be told: fewer than 3 speakers of the test part are known."
+        )
+    return f"Whether it is better cannot be told from {groups.n} {groups.kind}s."
+
+
 def _chance(evaluation: Evaluation) -> float:
     """The highest UA of a baseline."""
     return max(report.ua for report in evaluation.baselines)
@@ -171,4 +190,4 @@ def _chance(evaluation: Evaluation) -> float:
 def _equals(evaluation: Evaluation) -> list[str]:
     """The systems that the best is not significantly better than."""
     best, *others = evaluation.systems
-    return [s.name for s in others if not significant(difference_of(evaluation, best.name, s.name))]
+    return [s.name for s in others if not significant(evaluation, difference_of(evaluation, best.name, s.name))]

@@ -10,8 +10,8 @@ import jinja2
 from markupsafe import Markup
 
 from sercli.evaluation import plots
-from sercli.evaluation.metrics import METRICS
 from sercli.evaluation.report import findings, numbers
+from sercli.evaluation.report.tables import TITLES, differs
 from sercli.evaluation.results import Evaluation, Slice, SystemResult
 
 _COVERAGES = (0.25, 0.5, 0.75, 1.0)  # at which the table has the risk
@@ -19,7 +19,7 @@ _FILTERS = (
     *(numbers.percent, numbers.points, numbers.interval, numbers.probability, numbers.decimals, numbers.fact),
     findings.listed,
 )
-_GLOBALS = (findings.significant, findings.most_confused, findings.taken_for, findings.risk_at)
+_GLOBALS = (findings.significant, findings.testable, findings.most_confused, findings.taken_for, findings.risk_at)
 
 
 def page(evaluation: Evaluation) -> str:
@@ -42,8 +42,8 @@ def page(evaluation: Evaluation) -> str:
         title=f"Emotion recognition on {evaluation.data['corpus']}",
         headline=findings.headline(evaluation),
         findings=findings.findings(evaluation),
-        best={name: max(round(getattr(system, name).value, 3) for system in systems) for name in METRICS},
-        metrics=("ua", "wa", "macro_f1", "weighted_f1"),
+        best={name: max(round(getattr(system, name).value, 3) for system in systems) for name in TITLES},
+        metrics={name: title for name, title in TITLES.items() if name != "macro_f1_all" or differs(evaluation)},
         coverages=_COVERAGES,
         modalities={"acoustic": "audio", "linguistic": "text", "both": "audio and text"},
         by_kind=_by_kind,

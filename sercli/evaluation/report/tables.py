@@ -12,7 +12,13 @@ from sercli.types import Report
 COLUMNS = ("system", "against", "by", "of", "figure", "value", "low", "high", "deviation", "n")
 """Of the CSV: see `csv_table`."""
 
-_METRICS = {"ua": "UA", "wa": "WA", "macro_f1": "Macro-F1", "weighted_f1": "Weighted F1"}
+TITLES = {
+    "ua": "UA",
+    "wa": "WA",
+    "macro_f1": "Macro-F1",
+    "macro_f1_all": "Macro-F1, all classes",
+    "weighted_f1": "Weighted F1",
+}
 _WITH_INTERVAL = ("ua", "wa")  # in LaTeX; with more the table would be too wide
 # LaTeX would read "[" and "*" after the end of a row as its arguments.
 _ESCAPES = str.maketrans(
@@ -62,9 +68,10 @@ def csv_table(evaluation: Evaluation) -> str:
     - `against`: the second system of a difference; the value is that of `system` minus it.
     - `by`, `of`: which utterances: empty for all, else "class" and a class, or what a slice has in common and its
       value.
-    - `figure`: ua, wa, macro_f1, weighted_f1; recall and precision of a class, answered:X for how many of a class were
-      predicted as X; ece, nll, brier with temperature scaling, ece_before, ... without it; ua and wa of slices and
-      differences; p_ua, p_holm, p_mcnemar of differences; published_wa; word_error_rate, whose system is a recogniser.
+    - `figure`: ua, wa, macro_f1, macro_f1_all, weighted_f1; recall and precision of a class, answered:X for how many of
+      a class were predicted as X; ece, nll, brier with temperature scaling, ece_before, ... without it; ua and wa of
+      slices and differences; p_ua, p_holm, p_mcnemar of differences; published_wa; word_error_rate, whose system is a
+      recogniser.
     - `value`, `low`, `high` (95 % interval), `deviation` (over seeds), `n` (utterances; over seeds: summed).
     """
     text = io.StringIO()
@@ -72,6 +79,11 @@ def csv_table(evaluation: Evaluation) -> str:
     writer.writeheader()
     writer.writerows(_rows(evaluation))
     return text.getvalue()
+
+
+def differs(evaluation: Evaluation) -> bool:
+    """Whether a system predicts a class that does not occur, so that macro-F1 over all classes is another."""
+    return any(round(s.macro_f1.value, 3) != round(s.macro_f1_all.value, 3) for s in evaluation.systems)
 
 
 def escaped(text: str) -> str:
@@ -86,17 +98,18 @@ def escaped(text: str) -> str:
 def _results(evaluation: Evaluation) -> str:
     """The table of systems and, below a rule, baselines; UA and WA with intervals and deviations over seeds."""
     published = any(system.published is not None for system in evaluation.systems)
-    head = ["System", *_METRICS.values(), *(["Published WA"] if published else [])]
+    metrics = [name for name in TITLES if name != "macro_f1_all" or differs(evaluation)]
+    head = ["System", *(TITLES[name] for name in metrics), *(["Published WA"] if published else [])]
     rows = [
         [
             escaped(s.name),
-            *(_cell_of(getattr(s, name), interval=name in _WITH_INTERVAL) for name in _METRICS),
+            *(_cell_of(getattr(s, name), interval=name in _WITH_INTERVAL) for name in metrics),
             *([percent(s.published)] * published),
         ]
         for s in evaluation.systems
     ]
     below = [
-        [escaped(b.name), *(percent(getattr(b, name)) for name in _METRICS), *([MISSING] * published)]
+        [escaped(b.name), *(percent(getattr(b, name)) for name in metrics), *([MISSING] * published)]
         for b in evaluation.baselines
     ]
     over = [f"{key.replace('_', ' ')}: {value}" for key, value in evaluation.protocol.items() if "sha256" not in key]
@@ -146,7 +159,7 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
     for system in evaluation.systems:
         yield from _system_rows(system)
     for report in evaluation.baselines:
-        for name in _METRICS:
+        for name in TITLES:
             yield {"system": report.name, "figure": name, "value": getattr(report, name), "n": report.n}
         yield from _class_rows(report.name, report)
     for found in evaluation.differences:
@@ -157,7 +170,7 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
 
 def _system_rows(system: SystemResult) -> Iterator[Row]:
     about: Row = {"system": system.name}
-    for name in _METRICS:
+    for name in TITLES:
         yield {**about, "figure": name, **asdict(getattr(system, name)), "n": system.report.n}
     if system.published is not None:
         yield {**about, "figure": "published_wa", "value": system.published}

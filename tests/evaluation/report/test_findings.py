@@ -5,7 +5,7 @@ import pytest
 
 from sercli.evaluation.metrics import report
 from sercli.evaluation.report import findings
-from sercli.evaluation.results import Estimate
+from sercli.evaluation.results import Estimate, Groups
 
 
 def with_p(made, p_holm, p_ua=0.001):
@@ -34,10 +34,28 @@ def test_an_unsure_lead_is_not_called_the_best():
     assert "is best" not in findings.headline(made)
     assert findings.headline(made).endswith(f"but not significantly better than {SECOND} and {THIRD}.")
     surely = told(made)["How surely?"]
-    assert surely.startswith("p = 0.400 by paired bootstrap, corrected for 3 comparisons (Holm)")
+    assert surely.startswith("p = 0.400 by sign flips over 24 speakers, corrected for 3 comparisons (Holm)")
     assert f"the lead over {SECOND} is not significant." in surely
     assert f"{BEST} is not significantly better than {THIRD}." in surely
     assert "single comparison" not in surely
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        (Groups("speaker", 5), "Whether it is better cannot be told from 5 speakers."),
+        (
+            Groups("utterance", 480),
+            "Whether it is better for other speakers cannot be told: fewer than 3 speakers of the test part are known.",
+        ),
+    ],
+)
+def test_where_no_test_can_tell_no_system_is_called_the_best(groups, why):
+    made = replace(with_p(THREE, 0.001), groups=groups)
+    assert findings.headline(made).startswith(f"{BEST} is ahead: UA")
+    assert findings.headline(made).endswith(f"(chance: 12.5 %). {why}")
+    assert told(made)["How surely?"] == why
+    assert "significantly better" not in str(told(made))
 
 
 def test_a_difference_that_only_the_correction_makes_unsure_is_called_so():

@@ -9,7 +9,7 @@ import made_up
 import pytest
 
 from sercli.evaluation import plots
-from sercli.evaluation.report import page
+from sercli.evaluation.report import findings, latex, page
 
 HOSTILE = "</script></style><svg onload=alert(1)><img src=http://evil.example/x>\"'&"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -188,6 +188,24 @@ def test_the_policy_allows_the_own_script_and_nothing_from_elsewhere():
     assert "default-src 'none'" in policy
     assert "http" not in policy
     assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}';", policy)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_mcnemars_test_stands_beside_a_note_that_it_ignores_speakers():
+    made = made_up.evaluation(n_systems=2, n_seeds=1)
+    assert "It takes utterances for independent and ignores speakers" in Seen(page(made)).text
+    assert "McNemar" not in findings.headline(made) + str(findings.findings(made))
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_macro_f1_over_all_classes_has_a_column_where_it_is_another():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    (system,) = made.systems
+    other = replace(made, systems=(replace(system, macro_f1_all=replace(system.macro_f1, value=0.1234)),))
+    assert "Macro-F1, all classes" not in Seen(page(made)).text + latex(made)
+    for text in (Seen(page(other)).text, latex(other)):
+        assert "Macro-F1, all classes" in text
+        assert "12.3" in text
 
 
 @pytest.mark.usefixtures("no_pictures")
