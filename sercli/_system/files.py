@@ -17,6 +17,9 @@ UTF_8 = ("utf-8", "backslashreplace")
 """Encoding and error handler of everything that is written: a name that is not Unicode is written with escapes."""
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_LONGEST = 255 - len(
+    "..01234567.tmp"
+)  # bytes of a target's name that fit into its temporary name on usual file systems
 
 
 def is_visible(name: str) -> bool:
@@ -88,7 +91,7 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
         content: bytes, text, or a function that writes to the path it is called with.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # matches _TEMPORARY
+    temporary = path.with_name(f".{_cut(path.name)}.{secrets.token_hex(4)}.tmp")  # matches _TEMPORARY
     try:
         if callable(content):
             content(temporary)
@@ -102,6 +105,11 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
     finally:
         with suppress(OSError):  # the disk may fail again
             temporary.unlink()
+
+
+def _cut(name: str) -> str:
+    """Return as much of a file name as fits into a temporary name that is no longer than the longest name."""
+    return os.fsencode(name)[:_LONGEST].decode(errors="ignore")
 
 
 def refuse_others(folder: Path, own: Set[str], what: str) -> None:
@@ -120,6 +128,17 @@ def refuse_others(folder: Path, own: Set[str], what: str) -> None:
     names = visible_names(folder)
     if names and not names & own:
         raise SerError(f"{folder} holds something other than {what}; choose another --out.")
+
+
+def refuse_links(*paths: Path) -> None:
+    """Raise if one of the files of an output folder is a link: what is written there would land in another file.
+
+    Raises:
+        SerError: there is such a link; the message names it.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise SerError(f"{path} is a link, through which ser does not write; remove it, or choose another --out.")
 
 
 def refuse_links_out(folder: Path) -> None:
@@ -144,7 +163,7 @@ def sweep(folder: Path, of: str | None = None) -> None:
     """
     for path in folder.iterdir():
         found = _TEMPORARY.fullmatch(path.name)
-        if found and of in (None, found[1]):
+        if found and (of is None or found[1] == _cut(of)):
             path.unlink(missing_ok=True)
 
 

@@ -75,6 +75,24 @@ def forget(folder: Path, name: str) -> None:
     _lock(folder, name).unlink(missing_ok=True)
 
 
+def holders(file: Path) -> str:
+    """Return the processes that have locked a file, such as "process 12 (sqlite3)"; "" if the system does not tell."""
+    try:
+        inode, table = file.stat().st_ino, Path("/proc/locks").read_text()
+    except OSError:
+        return ""
+    rows = (line.split() for line in table.splitlines())  # 1: POSIX ADVISORY WRITE 12 fe:00:3604499 0 EOF
+    pids = sorted({int(row[4]) for row in rows if row[1] != "->" and row[5].rpartition(":")[2] == str(inode)})
+    return ", ".join(f"process {pid}{_command(pid)}" for pid in pids if pid != os.getpid())
+
+
+def _command(pid: int) -> str:
+    try:
+        return f" ({Path(f'/proc/{pid}/comm').read_text().strip()})"
+    except OSError:  # ended meanwhile, or is not visible here
+        return ""
+
+
 def _lock(folder: Path, name: str) -> Path:
     return folder / f".{name}.lock"
 

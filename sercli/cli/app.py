@@ -3,12 +3,13 @@
 import errno
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
 
 from sercli import __version__
-from sercli._system import ctrl_c, limits
+from sercli._system import ctrl_c, limits, streams
 from sercli.cli import ensemble, evaluate, options, predict, prepare, train, tune
 from sercli.errors import SerError
 
@@ -56,6 +57,7 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 success, 1 bug, 2 wrong input, 130 Ctrl-C."""
+    streams.open_closed()
     limits.keep_few_kernels()
     limits.set_threads()
     before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
@@ -136,5 +138,6 @@ def _subcommand() -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"ser: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say the same
+    with suppress(OSError):  # stderr may be a full disk, too
+        print(f"ser: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say this
     sys.exit(2)

@@ -72,6 +72,9 @@ def evaluate(
     for name, given in (("--words", words), ("--drop-seen", drop_seen)):
         if given and data is None:
             raise SerError(f"{name} needs --data, the prepared dataset to predict on; add it.")
+    files = any((report, latex, csv))
+    if not files:
+        options.need_stdout("--report, --latex or --csv")
     runs = _chosen_runs(acoustic or [], linguistic or [], ensemble or [], every)
     n_jobs = options.n_jobs(jobs)
     if data is not None:
@@ -83,7 +86,6 @@ def evaluate(
         groups = [predicted]
     else:
         groups = [inputs.stored(group) for group in (_by_division(runs) if every else [runs])]
-    files = any((report, latex, csv))
     if len(groups) > 1 and (files or json):
         kinds = ", ".join(sorted({group.runs[0].division[-1] for group in groups}))
         raise SerError(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from sercli._system import streams
 from sercli.errors import SerError
 
 
@@ -62,6 +63,19 @@ Words = Annotated[
     str, typer.Option("--words", help="Transcripts to read: human, or a recogniser's name, such as whisper.")
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
+
+
+def need_stdout(instead: str) -> None:
+    """Refuse to work for results that nobody could read.
+
+    Args:
+        instead: the option that writes them to a file.
+
+    Raises:
+        SerError: stdout is closed.
+    """
+    if "stdout" in streams.open_closed():
+        raise SerError(f"stdout is closed, so the results would be lost; open it, or give {instead}.")
 
 
 def fold_number(fold: str) -> int | None:

@@ -1,5 +1,6 @@
 """`ser predict`: recognise the emotion in recordings."""
 
+import os
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -130,6 +131,8 @@ def predict(
     ser predict recordings/ -o predictions/ --skip-done
     """
     form = _form(shape, json=json, csv=csv, out=out)
+    if out is None:
+        options.need_stdout("--out")
     if skip_done and out is None:
         raise SerError("--skip-done needs --out, the folder with the files; add it.")
     if explain is None and (explain_by or at):
@@ -261,7 +264,8 @@ def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Record
     """Return the recordings that have no file yet."""
     from sercli.cli import render
 
-    left = [recording for recording in recordings if not files[recording.name].exists()]
+    # Not by pathlib, which raises for names that are too long.
+    left = [recording for recording in recordings if not os.path.exists(files[recording.name])]  # noqa: PTH110
     if len(left) < len(recordings):
         render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings have a file already: skipped.")
     return left

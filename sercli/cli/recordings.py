@@ -54,15 +54,18 @@ class Recordings:
         except AudioError as error:
             self.failed(result.recording, error)
 
-    def failed(self, recording: Recording, error: AudioError) -> None:
-        """Warn of a recording that cannot be read.
+    def failed(self, recording: Recording, error: AudioError | OSError) -> None:
+        """Warn of a recording that cannot be read, or whose predictions cannot be written.
 
         Raises:
-            AudioError: it is the only one.
+            AudioError, OSError: it is the only one.
         """
-        why = str(error).replace(str(recording.path), recording.name)  # stdin's temporary file means nothing to users
+        if isinstance(error, OSError):
+            why = f"{error.filename or recording.name} cannot be written: {error.strerror}"
+        else:
+            why = str(error).replace(str(recording.path), recording.name)  # users do not know stdin's temporary file
         if len(self.all) == 1:
-            raise AudioError(why)
+            raise error if isinstance(error, OSError) else AudioError(why)
         render.warn(why)
         self.failures.append((recording.name, why))
 
@@ -82,11 +85,16 @@ class Recordings:
             return
         named = ", ".join(name for name, _ in self.failures[:_NAMED])
         more = f" and {len(self.failures) - _NAMED} more" if len(self.failures) > _NAMED else ""
-        listed = ""
-        if report:
-            write_atomic(report, "".join(f"{name}\t{why}\n" for name, why in self.failures).encode(*UTF_8))
-            listed = f"; the reasons are in {report}"
+        listed = self._listed(report) if report else ""
         raise SerError(f"{len(self.failures)} of {len(self.all)} recordings failed: {named}{more}{listed}")
+
+    def _listed(self, report: Path) -> str:
+        """Write the list of failures; return the end of the sentence that says where it is."""
+        try:
+            write_atomic(report, "".join(f"{name}\t{why}\n" for name, why in self.failures).encode(*UTF_8))
+        except OSError as error:  # such as the full disk that the recordings failed for
+            return f"; {report} cannot be written: {error.strerror}"
+        return f"; the reasons are in {report}"
 
     def _followed(
         self, predictions: Iterable[Prediction], advance: Callable[[int], None] | None

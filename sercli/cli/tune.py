@@ -50,7 +50,7 @@ def tune(
     )
     folders = [out / f"fold-{parts.fold}" if made.crossed else out for parts in made.folds]
     for folder in folders:
-        refuse_others(folder, {"study.db", "best.json", "trials.png"}, "a study")
+        refuse_others(folder, {"study.db", "study.json", "best.json", "trials.png"}, "a study")
     for start, parts, folder in zip(made.configs, made.folds, folders, strict=True):
         search = tuning.search_of(
             made.dataset, start, parts, seed=seed, device=device, given=given, nested=made.crossed
@@ -72,4 +72,5 @@ def tune(
             shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
             render.note(f"importance of each parameter: {shares}")
     best, every = (out, " --fold all") if made.crossed else (out / "best.json", "")
-    render.note(f"Next: ser train -m {made.name} --config {best} --data {data}{every} --out RUN")
+    preset = f"-m {made.name} " if model else ""
+    render.note(f"Next: ser train {preset}--config {best} --data {data}{every} --out RUN")

@@ -89,19 +89,25 @@ def preset_features() -> list[tuple[str, Section]]:
 def resolve(preset: str | None, file: Path | None, sets: Sections) -> ExperimentConfig:
     """Return the checked configuration merged from preset, file and `--set`; later ones override earlier ones.
 
-    Settings of a feature or architecture are dropped when a later source names another one.
+    Settings of a feature or architecture are dropped when a later source names another one. A preset whose feature or
+    architecture `--set` replaces is "custom".
 
     Raises:
-        ConfigError: unknown key, wrong type, out of range, or neither preset nor file names the model.
+        ConfigError: unknown key, wrong type, out of range, neither preset nor file names the model, or the file holds
+            another model than the preset.
     """
     merged: Sections = {section: {} for section in config.SECTIONS}
-    for layer in (preset_sections(preset) if preset else {}, config.read_file(file) if file else {}, sets):
+    own, changes = preset_sections(preset) if preset else {}, config.read_file(file) if file else {}
+    if preset and file and "model" in changes:
+        _check_file(preset, file, changes)
+    for layer in (own, changes, sets):
         _merge(merged, layer)
     for key in merged["ensemble"]:
         raise ConfigError(f"ensemble.{key} is a setting of `ser ensemble`, not of a model; leave it out.")
     for key in merged["asr"]:
         raise ConfigError(f"asr.{key} is a setting of `ser prepare --asr` and `ser predict`; leave it out.")
-    return build(preset or "custom", merged)
+    kept = preset and merged["model"] == own["model"]
+    return build(preset if preset and kept else "custom", merged)
 
 
 def build(name: str, sections: Mapping[str, Section]) -> ExperimentConfig:
@@ -134,6 +140,48 @@ def _check_speeds(feature: str, own: "DataclassInstance", speeds: Iterable[float
         raise ConfigError(
             f"train.speeds={given}: list each speed once and leave out {own.speed:g}, which is always included."
         )
+
+
+def _check_file(preset: str, file: Path, content: Sections) -> None:
+    """Refuse a file that holds the model of another preset, which would be trained under the name of this one.
+
+    Two presets may differ in the settings of their feature alone, which `ser tune` does not search.
+
+    Raises:
+        ConfigError: naming what differs, and the preset that fits if there is one.
+    """
+    asked, held = _with(preset, content)
+    found = config.differences(asked["model"], held["model"], "model.")
+    found = found or config.differences(asked["feature"], held["feature"], "feature.")
+    alike = [other for other in presets() if found and preset_sections(other)["model"] == held["model"]]
+    fitting = [other for other in alike if _agree(other, content)]
+    if asked["model"] != held["model"] or fitting:
+        instead = f"give -m {' or '.join(fitting)}" if fitting else "leave out -m"
+        raise ConfigError(f"{file} holds another model than {preset}: {'; '.join(found)}; {instead}.")
+
+
+def _agree(preset: str, content: Sections) -> bool:
+    """Return whether a file's model and feature are those of a preset."""
+    asked, held = _with(preset, content)
+    return asked == held
+
+
+def _with(preset: str, content: Sections) -> tuple[Sections, Sections]:
+    """Return the sections of a preset, defaults included, without and with the content of a file."""
+    merged: Sections = {section: {} for section in config.SECTIONS}
+    _merge(merged, preset_sections(preset))
+    before = _filled(merged)
+    _merge(merged, content)
+    return before, _filled(merged)
+
+
+def _filled(sections: Sections) -> Sections:
+    """Return the model and the settings of its feature, defaults included."""
+    feature = plugins.feature(str(sections["model"]["feature"])).Config
+    return {
+        "model": {**sections["model"]},
+        "feature": config.to_dict(config.build(feature, sections["feature"], "feature")),
+    }
 
 
 def _merge(merged: Sections, layer: Sections) -> None:

@@ -1,8 +1,8 @@
 """Hyperparameter search with Optuna on train and validation part; several processes or machines can share a study."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import cast
 
 import optuna
-import sqlalchemy.exc  # Optuna uses it for databases and does not wrap its errors
+from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FrozenTrial, Trial, TrialState
 
-from sercli import config, plugins
+from sercli import plugins
 from sercli._system import processes
 from sercli._system.devices import pick_device
 from sercli._system.files import write_json
 from sercli._system.progress import no_progress
 from sercli.config import Section, Sections
 from sercli.dataset.manifest import Dataset
-from sercli.errors import ConfigError, DivergedError, MismatchError, SerError
+from sercli.errors import ConfigError, DivergedError, SerError
 from sercli.model import feature_provider, spec
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
-from sercli.training import experiment
+from sercli.training import experiment, studies
+from sercli.training.studies import Place
 from sercli.training.trainer import Trainer
 from sercli.types import Split
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials and errors are shown by the command line
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
-_HEARTBEAT_S = 60
 
 Trials = tuple[FrozenTrial, ...]
 OnTrial = Callable[[FrozenTrial], None]
@@ -85,7 +85,7 @@ def search_of(
     Raises:
         ConfigError: a given setting is one that the search chooses.
     """
-    for name in sorted(set(given) & searched(config)):
+    for name in sorted(set(given) & search_space(config).keys()):
         raise ConfigError(f"--set {name} does nothing in `ser tune`, which searches that setting itself; leave it out.")
     provenance = experiment.provenance(dataset, experiment.split_settings(split), (seed,))
     settings = {**provenance.to_dict(), **config.to_dict()}
@@ -93,11 +93,11 @@ def search_of(
     return Search(dataset, config, split.train, split.valid, name, settings, seed, device)
 
 
-def searched(config: ExperimentConfig) -> set[str]:
-    """Names of the settings that a study of this configuration chooses."""
+def search_space(config: ExperimentConfig) -> dict[str, BaseDistribution]:
+    """Return the settings that a study of this configuration chooses, each with its values."""
     trial = optuna.create_study().ask()
     propose(trial, config)
-    return set(trial.params)
+    return trial.distributions
 
 
 def tune(
@@ -122,40 +122,26 @@ def tune(
         on_trial: called with each trial that ends.
 
     Raises:
-        MismatchError: the study was started with other settings.
-        SerError: the storage cannot be reached, or no trial finished.
+        MismatchError: the study was started with other settings, or the folder holds another study.
+        SerError: the storage cannot be reached, is malformed or locked, or no trial finished.
     """
-    if storage is None:
-        out.mkdir(parents=True, exist_ok=True)
-    url = storage or f"sqlite:///{(out / 'study.db').resolve()}"
-    study = _open_study(search, url)
-    with _storage_errors(url):
-        _check_settings(study, search)
+    place = studies.Place.of(out, storage)
+    studies.claim(out, search.name, search.settings)
+    study = studies.open_study(place, search.name)
+    studies.check(study, place, search.settings, search_space(search.config))
     for own in search.config.feature_configs:
         provider(search.dataset.select(search.train_ids), search.config.model.feature, own)
-    with _storage_errors(url):
+    with studies.storage_errors(place):
         n_left = max(0, n_trials - len(_counted(study)))
     jobs = min(jobs, n_left)
-    run = partial(_run_trial, search, url, n_trials, provider if jobs < 2 else None)
+    run = partial(_run_trial, search, place, n_trials, provider if jobs < 2 else None)
     with closing(processes.mapped(run, range(n_left), jobs, killed=experiment.KILLED)) as trials:
         for trial in chain.from_iterable(trials):
             on_trial(trial)
-    with _storage_errors(url):
+    with studies.storage_errors(place):
         outcome = summarise(study)
     write_json(out / "best.json", best_sections(search.config, outcome.best))
     return outcome
-
-
-@contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    """Turn errors of the database, such as a full disk, into one line."""
-    try:
-        yield
-    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0].rstrip(".")
-        raise SerError(
-            f"The study in {url} cannot be used ({reason}); correct that, then repeat the command, which resumes it."
-        ) from None
 
 
 def _counted(study: optuna.Study) -> list[FrozenTrial]:
@@ -185,46 +171,14 @@ def summarise(study: optuna.Study) -> Outcome:
     return Outcome((*finished, *others), finished[0], _importances(study, finished))
 
 
-def _open_study(search: Search, url: str) -> optuna.Study:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # Without a heartbeat the trials of a killed process would be "running" for ever. They count as failed, and
-            # the study goes on until enough others have finished.
-            storage = optuna.storages.RDBStorage(url, heartbeat_interval=_HEARTBEAT_S)
-        return optuna.create_study(
-            study_name=search.name,
-            storage=storage,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
-        )
-    except (ValueError, ImportError, OSError, RuntimeError, sqlalchemy.exc.SQLAlchemyError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise SerError(
-            f"--storage {url} cannot be opened ({reason}); give an Optuna storage URL, or leave it out."
-        ) from None
-
-
-def _check_settings(study: optuna.Study, search: Search) -> None:
-    old = study.user_attrs.get("settings")
-    if old is None:
-        study.set_user_attr("settings", search.settings)
-    elif found := config.differences(old, search.settings):
-        raise MismatchError(
-            f"The study '{study.study_name}' was started with other settings: {'; '.join(found)}. "
-            "Repeat the settings to resume it, or choose another --out or --storage."
-        )
-
-
 def _run_trial(
-    search: Search, url: str, n_trials: int, provider: FeatureProvider | None, number: int
+    search: Search, place: Place, n_trials: int, provider: FeatureProvider | None, number: int
 ) -> list[FrozenTrial]:
     """The next trial of a study, unless other processes or machines ran all meanwhile.
 
     Args:
         search: the search.
-        url: of the storage.
+        place: where the study is stored.
         n_trials: of the whole study.
         provider: of the features; None: those in the cache.
         number: different for each trial of this command.
@@ -232,8 +186,8 @@ def _run_trial(
     if provider is None:
         provider = feature_provider.cached_features(search.dataset, jobs=1, device=search.device, progress=no_progress)
     ended: list[FrozenTrial] = []
-    with _storage_errors(url):
-        study = _open_study(search, url)
+    with studies.storage_errors(place):
+        study = studies.open_study(place, search.name)
         if len(_counted(study)) >= n_trials:
             return ended
         # A sampler of its own: with the same seed it would repeat its proposals. All trials count here, including

@@ -217,3 +217,43 @@ def test_memory_that_does_not_suffice_is_told_in_one_line(ser, tiny_corpus, tmp_
 def test_a_folder_that_goes_away_is_refused_by_the_run_itself(tmp_path):
     with pytest.raises(SerError, match="was moved or removed"):
         runs.check_there(tmp_path)
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """closed(">&-", *words) runs `ser WORDS ...` from a shell that closes streams, and returns exit code and output."""
+    shell = shutil.which("sh")
+    if shell is None:
+        pytest.skip("a shell is needed to close streams")
+
+    def run(redirection, *words):
+        command = [shell, "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "sercli", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_files_are_written_where_streams_are_closed(closed, demo_runs, demo_clips, tmp_path, redirection):
+    words = ["predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "-o", tmp_path]
+    done = closed(redirection, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "m1-anger-1.ogg.json").read_text().startswith("{")
+    prepared = closed(redirection, "prepare", "demo", "--out", tmp_path / "data", "--features", "words")
+    assert (prepared.returncode, "Traceback" in prepared.stderr) == (0, False)
+
+
+def test_predictions_for_a_closed_stdout_are_refused_with_the_option_that_keeps_them(closed, demo_runs, demo_clips):
+    words = ["predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic]
+    refused = closed(">&-", *words)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "ser: stdout is closed, so the results would be lost; open it, or give --out.\n",
+    )
+    shown = closed("2>&-", *words)
+    assert (shown.returncode, "anger" in shown.stdout) == (0, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_an_error_that_cannot_be_printed_is_still_exit_2(closed):
+    assert closed("2>/dev/full", "nonsense").returncode == 2

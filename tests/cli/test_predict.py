@@ -1,6 +1,7 @@
 """`ser predict` from end to end, on synthetic speech with words."""
 
 import csv
+import errno
 import io
 import json
 import multiprocessing
@@ -190,6 +191,28 @@ def test_a_run_without_failures_leaves_no_list_of_them(ser, demo_runs, folder, t
     assert ser(*words).code == 0
     assert not (tmp_path / "out" / "failures.tsv").exists()
     assert (tmp_path / "out" / "a.ogg.csv").read_text().startswith("path,start_s,")
+
+
+def test_a_file_that_cannot_be_written_fails_its_recording_alone(ser, demo_runs, folder, tmp_path):
+    (folder / "b.wav").unlink()
+    longest = "n" * 246 + ".ogg"  # with .json as long as a name may be
+    too_long = "o" * 251 + ".ogg"
+    for name in (longest, too_long):
+        shutil.copy(folder / "a.ogg", folder / name)
+    (tmp_path / "out" / "a.ogg.json").mkdir(parents=True)
+    words = ["predict", folder, "--model", demo_runs.acoustic, "-o", tmp_path / "out"]
+    shown = ser(*words)
+    assert shown.code == 2
+    assert shown.err.splitlines()[-1].startswith(f"ser: 2 of 4 recordings failed: {folder / 'a.ogg'}, ")
+    assert {path.name for path in (tmp_path / "out").rglob("*.json") if path.is_file()} == {
+        f"{longest}.json",
+        "c.ogg.json",
+    }
+    assert [line.split("\t")[1] for line in (tmp_path / "out" / "failures.tsv").read_text().splitlines()] == [
+        f"{tmp_path / 'out' / 'a.ogg.json'} cannot be written: {os.strerror(errno.EISDIR)}",
+        f"{tmp_path / 'out' / too_long}.json cannot be written: {os.strerror(errno.ENAMETOOLONG)}",
+    ]
+    assert "2 of 4 recordings have a file already" not in ser(*words, "--skip-done").err
 
 
 def test_recordings_of_one_name_do_not_collide(ser, demo_runs, folder, tmp_path):

@@ -162,3 +162,40 @@ def test_an_unknown_preset_is_refused_with_all_that_there_are():
 def test_half_a_model_is_refused(sets):
     with pytest.raises(ConfigError, match=r"No model chosen: give a preset with -m, or model\.feature and model\.arch"):
         spec.resolve(None, None, config.parse_sets(sets))
+
+
+@pytest.mark.parametrize(
+    ("preset", "content", "expected"),
+    [
+        (
+            "acoustic-lld",
+            {"model": {"feature": "log-mel", "architecture": "lstm"}},
+            'holds another model than acoustic-lld: model.feature was "lld", now "log-mel"; leave out -m.',
+        ),
+        (
+            "linguistic",
+            {"model": {"feature": "lld", "architecture": "lstm"}, "feature": {"deltas": True}},
+            'holds another model than linguistic: model.feature was "words", now "lld"; give -m acoustic-lld-deltas.',
+        ),
+        (
+            "acoustic-lld",
+            {"model": {"feature": "lld", "architecture": "lstm"}, "feature": {"deltas": True}},
+            "holds another model than acoustic-lld: feature.deltas was false, now true; give -m acoustic-lld-deltas.",
+        ),
+    ],
+)
+def test_a_file_with_another_model_is_not_trained_under_the_name_of_the_preset(tmp_path, preset, content, expected):
+    file = tmp_path / "best.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError) as refused:
+        spec.resolve(preset, file, {})
+    assert str(refused.value) == f"{file} {expected}"
+
+
+def test_a_file_that_only_changes_settings_keeps_the_name_of_the_preset(tmp_path):
+    (tmp_path / "own.json").write_text('{"feature": {"hop_s": 0.01}, "train": {"epochs": 3}}')
+    assert spec.resolve("acoustic-lld", tmp_path / "own.json", {}).name == "acoustic-lld"
+
+
+def test_a_preset_with_another_architecture_is_custom():
+    assert spec.resolve("linguistic", None, {"model": {"architecture": "cnn"}}).name == "custom"

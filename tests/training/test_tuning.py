@@ -1,8 +1,13 @@
 import dataclasses
 import json
+import shutil
+import sqlite3
+import subprocess
+import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
@@ -13,7 +18,7 @@ from sercli._system import processes
 from sercli.dataset.splits import make_split
 from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.model import feature_provider, spec
-from sercli.training import experiment, tuning
+from sercli.training import experiment, studies, tuning
 
 torch.set_num_threads(1)  # networks this small only lose by sharing
 
@@ -179,8 +184,8 @@ def test_an_error_in_a_process_is_that_of_the_command(search, rows, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_a_trial_whose_process_was_killed_counts_as_failed(search, rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(tuning, "_HEARTBEAT_S", 1)
-    study = tuning._open_study(search, f"sqlite:///{tmp_path / 'study.db'}")
+    monkeypatch.setattr(studies, "HEARTBEAT_S", 1)
+    study = studies.open_study(studies.Place.of(tmp_path, None), search.name)
     killed = study.ask()
     study._storage.record_heartbeat(killed._trial_id)
     time.sleep(3.5)  # stale after two heartbeats were missed
@@ -248,3 +253,74 @@ def test_a_setting_that_the_search_chooses_cannot_be_given(search, split):
     given = ["train.epochs", "train.lr"]
     with pytest.raises(ConfigError, match=r"--set train\.lr does nothing in `ser tune`"):
         tuning.search_of(search.dataset, search.config, split, seed=0, device="cpu", given=given)
+
+
+def test_a_second_preset_does_not_overwrite_the_files_of_the_first(search, tiny_dataset, split, rows, tmp_path):
+    run(search, tmp_path, rows, n_trials=1)
+    before = (tmp_path / "best.json").read_bytes()
+    plan = replace(search.config, name="linguistic-lstm")
+    other = tuning.search_of(tiny_dataset, plan, split, seed=0, device="cpu")
+    for storage in (None, f"sqlite:///{tmp_path}/shared.db"):
+        with pytest.raises(MismatchError) as refused:
+            run(other, tmp_path, rows, n_trials=1, storage=storage)
+        assert str(refused.value) == (
+            f"{tmp_path} holds the study 'linguistic'; choose another --out for 'linguistic-lstm'."
+        )
+    assert (tmp_path / "best.json").read_bytes() == before
+
+
+def test_a_study_that_another_process_locks_names_that_process(search, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "PATIENCE_S", 0.1)
+    run(search, tmp_path, rows, n_trials=1)
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE'); print(flush=True)"
+    words = [sys.executable, "-c", f"{code}; sys.stdin.read()", tmp_path / "study.db"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with pytest.raises(SerError) as refused:
+            run(search, tmp_path, rows, n_trials=2)
+        holder.stdin.close()
+    who = f"process {holder.pid} (" if Path("/proc/locks").exists() else "another program"
+    assert str(refused.value).startswith(f"{tmp_path / 'study.db'} has been locked by {who}")
+    assert str(refused.value).endswith("then repeat the command, which resumes the study.")
+    assert "--storage" not in str(refused.value)
+    assert len(run(search, tmp_path, rows, n_trials=2).trials) == 2
+
+
+@pytest.mark.parametrize("name", ["study.db", "study.db-journal", "study.db-wal"])
+def test_a_study_that_is_a_link_leaves_the_foreign_file_alone(search, rows, tmp_path, name):
+    foreign, out = tmp_path / "foreign.db", tmp_path / "out"
+    foreign.write_bytes(b"")
+    out.mkdir()
+    (out / name).symlink_to(foreign)
+    with pytest.raises(SerError, match=f"{name} is a link, through which ser does not write; remove it"):
+        run(search, out, rows, n_trials=1)
+    assert foreign.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "expected"),
+    [
+        ("trial_params", 'distribution_json = \'{"name": "Evil", "attributes": {}}\'', "study that cannot be read"),
+        ("trial_params", "distribution_json = 'nonsense'", "study that cannot be read"),
+        ("trial_params", f"distribution_json = '{'[' * 100_000}'", "study that cannot be read"),
+        ("trial_params", "param_name = 'evil.' || param_id", "has a parameter 'evil."),
+        ("trial_params", "param_value = 99 where param_name = 'train.batch_size'", "study that cannot be read"),
+        (
+            "trial_params",
+            "distribution_json = replace(distribution_json, '128]', '999]') where param_name = 'train.batch_size'",
+            "chose 'train.batch_size' from other values",
+        ),
+        ("study_user_attributes", "value_json = '3'", "was started with other settings"),
+        ("study_user_attributes", "value_json = 'nonsense'", "study that cannot be read"),
+        ("study_directions", "direction = 'MINIMIZE'", "holds a study that does not maximise one value"),
+    ],
+)
+def test_a_malformed_study_is_one_line(studied, search, rows, tmp_path, table, change, expected):
+    out = tmp_path / "out"
+    shutil.copytree(studied[0], out)
+    with closing(sqlite3.connect(out / "study.db")) as database, database:
+        assert database.execute(f"update {table} set {change}").rowcount
+    with pytest.raises(SerError) as refused:
+        run(search, out, rows, n_trials=4)
+    assert expected in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -51,11 +51,11 @@ def stream(recordings: Recordings, labels: Sequence[str], form: Format) -> None:
 
 
 def write(recordings: Recordings, labels: Sequence[str], form: Format, files: Mapping[str, Path]) -> None:
-    """Write a file for each recording, atomically."""
+    """Write a file for each recording, atomically; one that cannot be written is a failure of its recording alone."""
     for result in recordings.results():
         try:
             write_atomic(files[result.recording.name], partial(_save, form.lines(result.predictions, labels)))
-        except AudioError as error:
+        except (AudioError, OSError) as error:
             recordings.failed(result.recording, error)
 
 
