@@ -10,7 +10,7 @@ from sercli.errors import SerError
 
 @cache
 def checked(module: str, file: str, sha256: str, *, what: str, install: str) -> Path:
-    """Return the path of a package's weights; a third party uploads them, so their content is checked, once a process.
+    """Return the path of a package's weights, whose content is checked once a process: it may be anybody's upload.
 
     Args:
         module: the package's name for import.

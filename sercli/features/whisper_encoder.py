@@ -82,12 +82,14 @@ def make(config: Config, device: str) -> Extractor:
     from sercli.whisper import encoder
 
     models = config.model if isinstance(config.model, tuple) else (config.model,)
-    encoders = [encoder.load(model, max(config.layers)) for model in models]
-    for model, loaded in zip(models, encoders, strict=True):
+    encoders = []
+    for model in models:
+        loaded = encoder.load(model, max(config.layers))
         if max(config.layers) > len(loaded.layers):
             which = model or "Whisper tiny.en"
             raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(loaded.layers)} layers.")
-    return _Extractor(config, [loaded.to(device) for loaded in encoders], device)
+        encoders.append(loaded.to(device))
+    return _Extractor(config, encoders, device)
 
 
 @dataclass(frozen=True)

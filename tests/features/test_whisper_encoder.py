@@ -71,7 +71,7 @@ def test_of_several_encoders_each_layers_states_stand_side_by_side():
 
 def test_a_layer_that_one_of_several_has_not_is_refused_by_its_name():
     with pytest.raises(ConfigError, match=r"layers=\[5\]: tiny\.en has 4 layers"):
-        extract(SIGNAL, FEATURE.Config(model=("base", "tiny.en"), layers=(5,)))
+        extract(SIGNAL, FEATURE.Config(model=("tiny.en", "base"), layers=(5,)))
 
 
 @pytest.mark.parametrize(
