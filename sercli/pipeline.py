@@ -245,40 +245,45 @@ class Pipeline:
             SerError: as `predict`.
         """
         assert recording.path is not None, "a recording without a path goes to `predict` or `stream`"
-        return self._opened(recording, reading.stream(recording.path, sample_rate_hz=SAMPLE_RATE_HZ))
+        blocks = reading.stream(
+            recording.path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=recording.start_s, end_s=recording.end_s
+        )
+        return self._opened(recording, blocks)
 
     def _opened(self, recording: Recording, blocks: Iterator[Array]) -> RecordingResult:
         name, text = recording.name, recording.text
         if not self._reads_audio and self._transcribe is None and not (text or "").strip():
-            raise SerError(
+            raise AudioError(
                 f"{self.predictor.folder} reads only text, and there is none for {name or 'the array'}; "
                 "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
             )
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
-            raise SerError(
+            raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
         found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
         return RecordingResult(recording, is_clip, found)
 
     def _clip(self, recording: Recording, signal: Array) -> Iterator[Prediction]:
-        length_s = len(signal) / SAMPLE_RATE_HZ
+        start_s = recording.start_s or 0.0
+        end_s = start_s + len(signal) / SAMPLE_RATE_HZ
         if segments.has_speech(signal):
-            yield from self._predict(recording, [Segment(0.0, length_s, signal)])
+            yield from self._predict(recording, [Segment(start_s, end_s, signal)])
         else:
-            yield _no_speech(recording, length_s)
+            yield _no_speech(recording, end_s)
 
     def _utterances(self, recording: Recording, blocks: Iterable[Array], batch: int = _BATCH) -> Iterator[Prediction]:
         counted = _Counted(blocks)
-        spoken = segments.segments(counted)
+        start_s = recording.start_s or 0.0
+        spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in segments.segments(counted))
         n_found = 0
         while chosen := list(islice(spoken, batch)):
             n_found += len(chosen)
             yield from self._predict(recording, chosen)
         if not n_found:
-            yield _no_speech(recording, counted.n_samples / SAMPLE_RATE_HZ)
+            yield _no_speech(recording, start_s + counted.n_samples / SAMPLE_RATE_HZ)
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
@@ -310,6 +315,8 @@ class Pipeline:
             words=_in_recording(heard.words, segment.start_s) if heard else (),
             asr_confidence=heard.confidence if heard else None,
             language=heard.language if heard else None,
+            speaker=recording.speaker,
+            row=recording.row,
             reason=self._reason(heard, given=recording.text is not None),
         )
 
@@ -378,7 +385,15 @@ def _head(blocks: Iterator[Array], n_samples: int) -> Array:
 
 
 def _no_speech(recording: Recording, end_s: float) -> Prediction:
-    return Prediction(recording.name, 0.0, _ms(end_s), text=recording.text, reason="no speech")
+    return Prediction(
+        recording.name,
+        _ms(recording.start_s or 0.0),
+        _ms(end_s),
+        text=recording.text,
+        speaker=recording.speaker,
+        reason="no speech",
+        row=recording.row,
+    )
 
 
 def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utterance:

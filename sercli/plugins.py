@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from sercli.errors import SerError, no_such
-from sercli.types import Array, Predictions, Remark, Transcript, Utterance
+from sercli.types import Array, Predictions, Recording, Remark, Transcript, Utterance
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,6 +51,16 @@ class ShipsWithSer(Protocol):
 
     def default_root(self) -> Path:
         """Return the folder of the data."""
+
+
+@runtime_checkable
+class ListsRecordings(Protocol):
+    """A corpus that is a table, which can also list recordings to predict."""
+
+    ENDINGS: tuple[str, ...]  # of the table's file name, such as ".csv"
+
+    def listed(self, table: Path) -> Iterator[Recording | Remark]:
+        """Yield a recording for each row of a table, which needs no label."""
 
 
 @runtime_checkable

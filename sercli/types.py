@@ -228,6 +228,10 @@ class Recording:
     path: Path | None = None  # None: the audio is in memory or a stream
     text: str | None = None  # its transcript; None: the recogniser transcribes it
     min_confidence: float = 0.0  # below this probability the label is UNSURE
+    start_s: float | None = None  # the stretch to predict; None: from the file's start
+    end_s: float | None = None  # None: to the file's end
+    speaker: str | None = None  # who speaks, if that is known; becomes `Prediction.speaker`
+    row: dict[str, object] = field(default_factory=dict)  # the table row that lists it; becomes `Prediction.row`
 
 
 @dataclass(frozen=True)
@@ -246,8 +250,10 @@ class Prediction:
     text_only: dict[str, float] | None = None  # probabilities by its linguistic member alone
     asr_confidence: float | None = None  # ASR confidence of the text, in [0, 1]; None without text
     language: str | None = None  # code of the recognised text's language; None: not reported, or no recognised text
-    speaker: str | None = None  # A, B, ... in order of first appearance; None: speakers were not told apart
+    # As a table names it, or A, B, ... in order of first appearance; None: speakers were not told apart.
+    speaker: str | None = None
     reason: str | None = None  # why there is no label, or which input was missing
+    row: dict[str, object] = field(default_factory=dict)  # column -> cell of the table row that lists the recording
 
     @property
     def clear_text(self) -> str:

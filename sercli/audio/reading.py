@@ -71,18 +71,18 @@ def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s
         blocks = list(resampled(_blocks(source, path, start_s, end_s), source.rate_hz, sample_rate_hz))
     if blocks:
         return np.concatenate(blocks)
-    whole_s = duration_s(path)
-    if whole_s == 0:
-        raise no_samples(path)
-    to = "its end" if end_s is None else f"{end_s:g} s"
-    raise AudioError(
-        f"{path} is {whole_s:.2f} s long and holds no samples between {start_s or 0.0:g} s and {to}; "
-        "correct start_s and end_s."
-    )
+    raise _nothing(path, start_s, end_s)
 
 
-def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iterator[Array]:
-    """Yield a recording of any length piece by piece; joined, the pieces are what `read` returns.
+def stream(
+    path: Path,
+    *,
+    sample_rate_hz: int,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    block_s: float = BLOCK_S,
+) -> Iterator[Array]:
+    """Yield a recording of any length, or a part of it, piece by piece; joined, the pieces are what `read` returns.
 
     Yields:
         (n_samples,) float32 of about `block_s`; resampling continues from one to the next.
@@ -92,11 +92,12 @@ def stream(path: Path, *, sample_rate_hz: int, block_s: float = BLOCK_S) -> Iter
     """
     empty = True
     with _open(path) as source:
-        for block in resampled(_blocks(source, path, block_s=block_s), source.rate_hz, sample_rate_hz):
+        blocks = _blocks(source, path, start_s, end_s, block_s=block_s)
+        for block in resampled(blocks, source.rate_hz, sample_rate_hz):
             empty = False
             yield block
     if empty:
-        raise no_samples(path)
+        raise _nothing(path, start_s, end_s)
 
 
 @contextmanager
@@ -132,6 +133,18 @@ def _check_file(path: Path) -> None:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes); record or export it again.")
+
+
+def _nothing(path: Path, start_s: float | None, end_s: float | None) -> AudioError:
+    """Return the error for a recording, or a part of it, without samples."""
+    whole_s = duration_s(path)
+    if whole_s == 0:
+        return no_samples(path)
+    to = "its end" if end_s is None else f"{end_s:g} s"
+    return AudioError(
+        f"{path} is {whole_s:.2f} s long and holds no samples between {start_s or 0.0:g} s and {to}; "
+        "correct start_s and end_s."
+    )
 
 
 def _check_rate(path: Path, rate_hz: int) -> None:

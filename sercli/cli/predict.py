@@ -21,6 +21,7 @@ class Shape(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    csv_raw = "csv-raw"
     srt = "srt"
     vtt = "vtt"
     audacity = "audacity"
@@ -42,7 +43,10 @@ _MANY = 100  # number of recordings from which loading the model in several proc
 def predict(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Audio or video files, folders, patterns such as 'calls/*.mp3'; - for a file on stdin."),
+        typer.Argument(
+            help="Audio or video files, folders, patterns such as 'calls/*.mp3'; - for a file on stdin; or one table "
+            "(.csv, .tsv, .jsonl) with a column path and, if you like, start_s, end_s, text and speaker."
+        ),
     ],
     *,
     shape: Annotated[
@@ -53,9 +57,15 @@ def predict(
         bool, typer.Option("--json", help="Short for --format json: one object a line.", **_OUTPUT)
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv.", **_OUTPUT)] = False,
+    csv_raw: Annotated[
+        bool,
+        typer.Option("--csv-raw", help="CSV whose text is not made safe for spreadsheets and terminals.", **_OUTPUT),
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for one file per recording, named after it.", **_OUTPUT),
+        typer.Option(
+            "--out", "-o", help="Folder for one file per recording, or one file for all: .csv, .json.", **_OUTPUT
+        ),
     ] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="With --out: skip recordings whose file exists.", **_OUTPUT)
@@ -129,27 +139,32 @@ def predict(
     ser predict film.mp4 --format srt > film.srt
 
     ser predict recordings/ -o predictions/ --skip-done
+
+    ser predict list.csv -o answers.csv
     """
-    form = _form(shape, json=json, csv=csv, out=out)
+    form = _form(shape, {"json": json, "csv": csv, "csv-raw": csv_raw}, out)
+    one_file = writers.single_file(out)
     if out is None:
         options.need_stdout("--out")
-    if skip_done and out is None:
+    if skip_done and (out is None or one_file):
         raise SerError("--skip-done needs --out, the folder with the files; add it.")
     if explain is None and (explain_by or at):
         raise SerError("--explain-by and --at need --explain, the PNG to draw; add it.")
     at_s = None if at is None else _seconds(at)
     settings = _asr_settings(sets or [])
+    from sercli.cli import sources
+
     with ExitStack() as until_the_end:
-        recordings = _recordings(paths, until_the_end, text, min_confidence)
+        recordings = sources.recordings(paths, until_the_end, text=text, min_confidence=min_confidence, out=out)
         _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
-        files = writers.targets(recordings, paths, out, form.suffix) if out and form else {}
+        files = writers.targets(recordings, paths, out, form.suffix) if out and form and not one_file else {}
         if skip_done:
             recordings = _left(recordings, files)
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
-        from sercli.cli.recordings import Recordings
+        from sercli.cli.recordings import Recordings, failures_of
         from sercli.cli.writers import sinks
         from sercli.pipeline import PipelineConfig, model_folder, recogniser
 
@@ -163,27 +178,36 @@ def predict(
             sinks.show(running, labels)
         elif out is None:
             sinks.stream(running, labels, form)
+        elif one_file:
+            sinks.write_one(running, labels, form, out)
         else:
             sinks.write(running, labels, form, files)
         if plot is not None:
             sinks.draw(running, labels, plot)
         if explain is not None:
             sinks.explain(running, explain, by=explain_by.value if explain_by else None, at_s=at_s)
-    running.conclude(out)
+    running.conclude(failures_of(out))
 
 
-def _form(shape: Shape | None, *, json: bool, csv: bool, out: Path | None) -> writers.Format | None:
+def _form(shape: Shape | None, short: dict[str, bool], out: Path | None) -> writers.Format | None:
     """Return the chosen format; None: the table.
 
+    Args:
+        shape: the value of --format.
+        short: format -> whether its own option is given.
+        out: the value of --out.
+
     Raises:
-        SerError: more than one format is given, or a table with --out.
+        SerError: more than one format is given, a table with --out, or a file of --out is called like another format.
     """
-    if json and csv:
-        raise SerError("--json and --csv exclude each other; give one.")
-    short = "json" if json else "csv" if csv else None
-    if short and shape not in (None, short):
-        raise SerError(f"--{short} and --format {shape} exclude each other; give one.")
-    name = short or shape or ("json" if out else "table")
+    given = [f"--{name}" for name, chosen in short.items() if chosen] + ([f"--format {shape}"] if shape else [])
+    names = {name for name, chosen in short.items() if chosen} | ({shape.value} if shape else set())
+    if len(names) > 1:
+        raise SerError(f"{given[0]} and {given[1]} exclude each other; give one.")
+    by_file = writers.single_file(out)
+    name = next(iter(names), by_file or ("json" if out else "table"))
+    if by_file and name != "table" and by_file != name.removesuffix("-raw"):
+        raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
     if out and name == "table":
         raise SerError(f"--format table cannot be used with --out; give one of {', '.join(writers.FORMATS)}.")
     return writers.FORMATS.get(name)
@@ -201,20 +225,6 @@ def _asr_settings(sets: list[str]) -> dict[str, object]:
     for section in sorted(sections.keys() - {"asr"}):
         raise ConfigError(f"--set {section}.… has no effect in `ser predict`; give only asr.KEY=VALUE.")
     return sections.get("asr", {})
-
-
-def _recordings(
-    paths: list[Path], until_the_end: ExitStack, text: str | None, min_confidence: float
-) -> "list[Recording]":
-    """Return the recordings in the order of the paths, each once; stdin is saved to a temporary file."""
-    from sercli.audio import discovery
-    from sercli.types import Recording
-
-    found = [(str(path), path) for path in discovery.find([path for path in paths if path != writers.STDIN])]
-    if writers.STDIN in paths:
-        place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
-        found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
-    return [Recording(name, path, text, min_confidence) for name, path in found]
 
 
 def _check_number(
@@ -239,7 +249,7 @@ def _check_number(
         raise SerError(f"--plot draws a single recording, but there are {n}; give one recording.")
     if explain is not None:
         raise SerError(f"--explain draws an utterance of a single recording, but there are {n}; give one recording.")
-    if form and form.timed and out is None:
+    if form and form.timed and (out is None or writers.single_file(out)):
         raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
 
 

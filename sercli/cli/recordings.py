@@ -9,12 +9,21 @@ from sercli import batch_runner
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
 from sercli.cli import render
+from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.pipeline import PipelineConfig, RecordingResult
 from sercli.types import Prediction, Recording
 
 FAILURES = "failures.tsv"
-"""Lists, in the folder of --out, the recordings that the last run could not read, and why."""
+"""Lists, in the folder of --out or beside its file, the recordings that the last run could not read, and why."""
+
+
+def failures_of(out: Path | None) -> Path | None:
+    """Return the path of the list of failures: FOLDER/failures.tsv, or answers.failures.tsv beside answers.csv."""
+    if out is None or not single_file(out):
+        return out and out / FAILURES
+    return out.with_suffix(f".{FAILURES}")
+
 
 _NAMED = 20  # failures that the last line names
 
@@ -69,16 +78,15 @@ class Recordings:
         render.warn(why)
         self.failures.append((recording.name, why))
 
-    def conclude(self, out: Path | None) -> None:
+    def conclude(self, report: Path | None) -> None:
         """Report the recordings that failed.
 
         Args:
-            out: the folder of --out; all failures of the last run are listed there.
+            report: the file to list all failures of this run in; removed if there are none.
 
         Raises:
             SerError: recordings failed; the message counts and names them.
         """
-        report = out / FAILURES if out else None
         if not self.failures:
             if report:
                 report.unlink(missing_ok=True)

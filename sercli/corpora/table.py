@@ -8,13 +8,13 @@ label and a path or a text. Other columns are kept as attributes.
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 from sercli.corpora._files import lines_of, list_folder, read_text
 from sercli.corpora._rows import need_columns, read_rows, shown
 from sercli.errors import SerError, no_such
-from sercli.types import FOUR, Remark, Utterance
+from sercli.types import FOUR, Recording, Remark, Utterance
 
 HOMEPAGE = ""
 LICENCE = "that of the recordings"
@@ -35,7 +35,7 @@ LABELS: dict[str, str | None] = {
 SPLIT = "speakers"
 FOLDS: int | None = None
 
-_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _COLUMNS = ("path", "label", "speaker", "session", "prompt", "text", "sex", "part", "id", "start_s", "end_s")
 _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
@@ -51,14 +51,11 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         SerError: no table, or a row that cannot be used; the message names file, line, value and reason.
     """
     path = _find_table(root)
-    text = yield from read_text(path)
-    if "\0" in text:
-        raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
-    is_json = path.suffix.lower() in (".jsonl", ".ndjson")
+    rows = yield from _rows(path)
     lines: dict[str, int] = {}
-    for line, row in _read_jsonl(text, path) if is_json else _read_delimited(text, path):
+    for line, row in rows:
         source = f"{path}:{line}"
-        cells, attributes = _divide(row, source, source if is_json else f"{path}:1")
+        cells, attributes = _divide(row, source, _header(path, line))
         utterance = _utterance(cells, attributes, line, path)
         if utterance.id in lines:
             used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
@@ -69,16 +66,59 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         raise SerError(f"{path} has no rows; add one for each utterance, with path and label.")
 
 
+def listed(table: Path) -> Iterator[Recording | Remark]:
+    """Yield a recording for each row of a table, which needs a path alone.
+
+    The columns start_s, end_s, text and speaker are used; all of the row is kept with the recording.
+
+    Raises:
+        SerError: no table, or a row that cannot be used; the message names file, line, value and reason.
+    """
+    path = _find_table(table)
+    rows = list((yield from _rows(path)))
+    columns = dict.fromkeys(name for _, row in rows for name in row)
+    for line, row in rows:
+        source = f"{path}:{line}"
+        cells, _ = _divide(row, source, _header(path, line), need=("path",))
+        if not cells.get("path"):
+            raise SerError(f"{source}: no path; every row needs that of a recording.")
+        start_s, end_s = _stretch(cells, source)
+        audio = path.parent / cells["path"]
+        kept = {name: row.get(name) for name in columns}
+        yield Recording(
+            str(audio), audio, cells.get("text"), 0.0, start_s, end_s, speaker=cells.get("speaker"), row=kept
+        )
+    if not rows:
+        raise SerError(f"{path} has no rows; add one for each recording, with path.")
+
+
+def _rows(path: Path) -> Generator[Remark, None, Iterator[tuple[int, Mapping[str, object]]]]:
+    """Return the rows of a table, each with its line, after yielding remarks on its text."""
+    text = yield from read_text(path)
+    if "\0" in text:
+        raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
+    return _read_jsonl(text, path) if _is_json(path) else _read_delimited(text, path)
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() in (".jsonl", ".ndjson")
+
+
+def _header(path: Path, line: int) -> str:
+    """Return where the columns of a row are named, for errors."""
+    return f"{path}:{line if _is_json(path) else 1}"
+
+
 def _find_table(root: Path) -> Path:
     if not root.exists():
         raise SerError(f"{root}: no such file or folder. Give a CSV, TSV or JSONL file with columns path and label.")
     if root.is_file():
-        if root.suffix.lower() not in _ENDINGS:
-            raise SerError(f"{root} is not a table; give a file that ends in {', '.join(_ENDINGS)}.")
+        if root.suffix.lower() not in ENDINGS:
+            raise SerError(f"{root} is not a table; give a file that ends in {', '.join(ENDINGS)}.")
         return root
-    found = [name for name in list_folder(root) if Path(name).suffix.lower() in _ENDINGS]
+    found = [name for name in list_folder(root) if Path(name).suffix.lower() in ENDINGS]
     if not found:
-        raise SerError(f"{root} holds no table: no file that ends in {', '.join(_ENDINGS)}. Give the table itself.")
+        raise SerError(f"{root} holds no table: no file that ends in {', '.join(ENDINGS)}. Give the table itself.")
     if len(found) > 1:
         raise SerError(f"{root} holds {len(found)} tables ({', '.join(found[:5])}); give the one to be read.")
     return root / found[0]
@@ -115,18 +155,21 @@ def _column(name: str) -> str:
     return plain if plain in _COLUMNS else name.strip()
 
 
-def _divide(row: Mapping[str, object], source: str, header: str) -> tuple[dict[str, str], dict[str, object]]:
+def _divide(
+    row: Mapping[str, object], source: str, header: str, *, need: tuple[str, ...] | None = None
+) -> tuple[dict[str, str], dict[str, object]]:
     """Return the filled cells of the columns as text, and those of other columns, the attributes, as they are.
 
     Args:
         row: its cells by column.
         source: file and line of the row, for errors.
         header: file and line that name the columns, for errors.
+        need: the columns that the table must have; None: those of a corpus.
     """
     named = {_column(name): value for name, value in row.items()}
     if len(named) < len(row):
         raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
-    need_columns(named, ("label",) if "text" in named else ("label", "path"), header)
+    need_columns(named, need or (("label",) if "text" in named else ("label", "path")), header)
     filled = {name: value for name, value in named.items() if value not in (None, "")}
     cells = {name: _cell(name, value, source) for name, value in filled.items() if name in _COLUMNS}
     return cells, {name: value for name, value in filled.items() if name and name not in _COLUMNS}
@@ -145,9 +188,7 @@ def _utterance(row: dict[str, str], others: dict[str, object], line: int, path: 
         raise SerError(f"{source}: no label; every row needs one.")
     if not row.get("path") and not row.get("text"):
         raise SerError(f"{source}: neither path nor text; every row needs one of them.")
-    start_s, end_s = (_seconds(row, name, source) for name in ("start_s", "end_s"))
-    if end_s is not None and end_s <= (start_s or 0.0):
-        raise SerError(f"{source}: end_s {end_s:g} is not after start_s {start_s or 0.0:g}; correct one of them.")
+    start_s, end_s = _stretch(row, source)
     audio = _audio(row["path"], path.parent, source) if row.get("path") else None
     return Utterance(
         id=row.get("id") or _default_id(audio, start_s, end_s, line),
@@ -162,6 +203,14 @@ def _utterance(row: dict[str, str], others: dict[str, object], line: int, path: 
         transcripts={"human": row["text"]} if row.get("text") else {},
         attributes=others | _attributes(row, source),
     )
+
+
+def _stretch(row: dict[str, str], source: str) -> tuple[float | None, float | None]:
+    """Return start_s and end_s of a row."""
+    start_s, end_s = (_seconds(row, name, source) for name in ("start_s", "end_s"))
+    if end_s is not None and end_s <= (start_s or 0.0):
+        raise SerError(f"{source}: end_s {end_s:g} is not after start_s {start_s or 0.0:g}; correct one of them.")
+    return start_s, end_s
 
 
 def _seconds(row: dict[str, str], name: str, source: str) -> float | None:

@@ -44,7 +44,8 @@ def _said(text):
 
 def test_json_gives_back_every_field_of_every_answer():
     found = [json.loads(line) for line in _text("json", STOP, SILENCE).splitlines()]
-    assert [{**asdict(one), "words": list(map(asdict, one.words))} for one in (STOP, SILENCE)] == [
+    fields = [{key: value for key, value in asdict(one).items() if key != "row"} for one in (STOP, SILENCE)]
+    assert [{**own, "words": list(own["words"])} for own in fields] == [
         {"probabilities" if key == "probs" else key: value for key, value in one.items()} for one in found
     ]
     assert found[0]["words"] == [{"text": "stop", "start_s": 3.3, "end_s": 3.6, "probability": 0.9}]
@@ -72,7 +73,7 @@ def test_csv_has_the_probability_of_each_class_unrounded_and_nothing_where_there
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_words_come_back_from_csv(text):
-    (row,) = csv.DictReader(io.StringIO(_text("csv", _said(text)), newline=""))
+    (row,) = csv.DictReader(io.StringIO(_text("csv-raw", _said(text)), newline=""))
     assert row["text"] == text
 
 
@@ -163,3 +164,32 @@ def test_no_two_recordings_share_a_file(parts):
     found = ["/".join(["in", *folders]) + ".wav" for folders in parts]
     names = _targets(found, found, Path("/out"))
     assert len(set(names)) == len(found)
+
+
+def test_the_columns_of_a_table_come_first_and_clashing_names_are_told_apart():
+    listed = replace(STOP, row={"path": "../talk.wav", "label": "calm", "note": "n"})
+    (row,) = csv.DictReader(io.StringIO(_text("csv", listed)))
+    assert list(row)[:5] == ["path", "label", "note", "start_s", "end_s"]
+    assert (row["path"], row["label"], row["predicted_label"]) == ("../talk.wav", "calm", "anger")
+    (found,) = map(json.loads, _text("json", listed).splitlines())
+    assert (found["label"], found["predicted_label"], found["note"]) == ("calm", "anger", "n")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1"])
+def test_a_text_that_is_a_formula_is_text_in_a_spreadsheet(text):
+    (row,) = csv.DictReader(io.StringIO(_text("csv", _said(text))))
+    assert row["text"] == f"'{text}"
+    (raw,) = csv.DictReader(io.StringIO(_text("csv-raw", _said(text))))
+    assert raw["text"] == text
+
+
+def test_a_label_with_escape_characters_does_not_reach_the_terminal():
+    odd = Prediction("a.wav", 0.0, 1.0, "\x1b[2Jx", 1.0, {"\x1b[2Jx": 1.0})
+    shown = "".join(FORMATS["csv"].lines([odd], ["\x1b[2Jx"]))
+    assert "\x1b" not in shown
+    assert shown.count(r"\x1b[2Jx") == 2
+    assert "\x1b" in "".join(FORMATS["csv-raw"].lines([odd], ["\x1b[2Jx"]))
+
+
+def test_words_begin_no_tag_in_subtitles():
+    assert "[anger 0.80] ‹i›so (b)" in _text("srt", _said("<i>so {b}"))

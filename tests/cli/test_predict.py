@@ -215,6 +215,65 @@ def test_a_file_that_cannot_be_written_fails_its_recording_alone(ser, demo_runs,
     assert "2 of 4 recordings have a file already" not in ser(*words, "--skip-done").err
 
 
+@pytest.fixture
+def table(folder):
+    """A table of the clips in a folder: whole, a stretch with words, a file that is missing, a stretch past the end."""
+    rows = [
+        "path,start_s,end_s,text,speaker,label,note",
+        "a.ogg,,,,anna,calm,n",
+        "a.ogg,0.2,1.0,I hate this,bo,,",
+        "no.ogg,,,,,,",
+        "a.ogg,50,60,,,,",
+    ]
+    (folder / "list.csv").write_text("\n".join(rows))
+    return folder / "list.csv"
+
+
+def test_the_rows_of_a_table_are_predicted_with_their_columns_kept(ser, demo_runs, table, tmp_path):
+    out = tmp_path / "answers.csv"
+    shown = ser("predict", table, "-m", demo_runs.average, "--no-asr", "-o", out)
+    assert (shown.code, shown.out) == (2, "")
+    with out.open(newline="") as file:
+        whole, part = csv.DictReader(file)
+    assert (whole["path"], whole["speaker"], whole["label"], whole["note"]) == ("a.ogg", "anna", "calm", "n")
+    assert whole["predicted_label"] in LABELS
+    assert (part["predicted_start_s"], part["predicted_end_s"]) == ("0.2", "1.0")
+    assert (part["predicted_text"], part["reason"]) == ("I hate this", "")
+    assert whole["anger"] != part["anger"]
+    assert [line.split("\t")[0] for line in (tmp_path / "answers.failures.tsv").read_text().splitlines()] == [
+        str(table.parent / "no.ogg"),
+        str(table.parent / "a.ogg"),
+    ]
+    assert shown.err.splitlines()[1].endswith("holds no samples between 50 s and 60 s; correct start_s and end_s.")
+
+
+def test_a_stretch_gives_what_its_own_file_gives(ser, demo_runs, table, tmp_path):
+    sound, rate_hz = soundfile.read(table.parent / "a.ogg", dtype="float32")
+    soundfile.write(tmp_path / "cut.wav", sound[round(0.2 * rate_hz) : rate_hz], rate_hz, subtype="FLOAT")
+    (alone,) = _lines(ser("predict", tmp_path / "cut.wav", "-m", demo_runs.acoustic, "--json"))
+    listed = _lines(ser("predict", table, "-m", demo_runs.acoustic, "--json"))[1]
+    assert listed["probs"] == pytest.approx(alone["probs"], abs=1e-3)
+
+
+def test_a_long_stretch_has_utterances_with_the_times_of_the_file(ser, demo_runs, interview, tmp_path):
+    path, times = interview
+    (tmp_path / "list.jsonl").write_text(json.dumps({"path": str(path), "start_s": times[1][0] - 1, "take": [1]}))
+    rows = _lines(ser("predict", tmp_path / "list.jsonl", "-m", demo_runs.acoustic, "--json"))
+    assert all(row["take"] == [1] for row in rows)
+    assert rows[-1]["end_s"] == pytest.approx(times[-1][1], abs=0.5)
+    assert rows[0]["predicted_start_s"] == pytest.approx(times[1][0], abs=0.5)
+
+
+def test_all_recordings_may_share_one_file(ser, demo_runs, folder, tmp_path):
+    (folder / "b.wav").unlink()
+    for name in ("answers.csv", "answers.json"):
+        shown = ser("predict", folder, "-m", demo_runs.acoustic, "-o", tmp_path / name)
+        assert (shown.code, shown.out, shown.err) == (0, "", "")
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [str(folder / "a.ogg"), str(folder / "deep" / "c.ogg")]
+    assert len((tmp_path / "answers.json").read_text().splitlines()) == 2
+
+
 def test_recordings_of_one_name_do_not_collide(ser, demo_runs, folder, tmp_path):
     (folder / "b.wav").unlink()
     shutil.copy(folder / "a.ogg", folder / "deep" / "a.ogg")
@@ -399,6 +458,20 @@ def test_every_format_can_be_asked_for():
         (["a.ogg", "b.ogg", "--text", "hello"], "--text is for a single recording, but there are 2"),
         (["a.ogg", "b.ogg", "--plot", "a.png"], "--plot draws a single recording, but there are 2"),
         (["a.ogg", "b.ogg", "--format", "vtt"], "give --out for a file each"),
+        (["a.ogg", "b.ogg", "-o", "film.srt"], "give --out for a file each"),
+        (
+            ["a.ogg", "--json", "-o", "a.csv"],
+            "--out a.csv is called like csv, but --json is given",
+        ),
+        (["a.ogg", "--skip-done", "-o", "a.csv"], "--skip-done needs --out, the folder with the files; add it."),
+        (["list.csv", "a.ogg"], "list.csv is a table of recordings; give it alone."),
+        (
+            ["list.csv", "-o", "out"],
+            "are one file; give --out FILE.csv or FILE.json, not out.",
+        ),
+        (["list.csv", "--text", "hello"], "give list.csv a column text."),
+        (["list.csv", "--json"], "list.csv:2: end_s is 'x'; it must be a number of seconds such as 1.5."),
+        (["bare.csv"], "bare.csv:1: No column called 'path'."),
         (["a.ogg", "--device", "abacus"], "abacus"),
         (["broken.wav"], "broken.wav cannot be read as audio"),
         (["broken.wav", "-o", "out"], "broken.wav cannot be read as audio"),
@@ -410,11 +483,14 @@ def test_bad_input_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_
     for name in ("a.ogg", "b.ogg"):
         shutil.copy(demo_clips("m1-anger-1"), name)
     (tmp_path / "broken.wav").write_text("not audio")
+    (tmp_path / "list.csv").write_text("path,end_s\na.ogg,x\n")
+    (tmp_path / "bare.csv").write_text("note\nx\n")
+    before = sorted(tmp_path.iterdir())
     shown = ser("predict", *words, "--model", demo_runs.acoustic)
     assert (shown.code, shown.out) == (2, "")
     assert expected in shown.err
     assert len(shown.err.strip().splitlines()) == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ogg", "b.ogg", "broken.wav"]
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_linguistic_run_needs_words_and_says_where_they_come_from(ser, demo_runs, demo_clips):

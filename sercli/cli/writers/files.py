@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sercli.types import Recording
 
+_FILES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt": "vtt"}
+"""Suffix -> format of a single file of --out."""
+
 STDIN = Path("-")
 """The path that stands for a recording on standard input."""
+
+
+def single_file(out: Path | None) -> str | None:
+    """Return the format of --out if it is a single file for all recordings; None: a folder."""
+    return _FILES.get(out.suffix.lower()) if out and not out.is_dir() else None
 
 
 def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path, suffix: str) -> dict[str, Path]:

@@ -5,7 +5,7 @@ import html
 import io
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ Lines = Callable[["Iterable[Prediction]", Sequence[str]], Iterator[str]]
 
 # Characters that some programs (and `str.splitlines`) take for a line end, but JSON does not escape.
 _LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
+_NO_TAGS = str.maketrans("<>{}", "‹›()")
 _SHORTEST_MS = 1  # most players reject a cue of length 0
 
 
@@ -32,29 +33,82 @@ class Format:
 def json_lines(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
     """Yield one JSON object per line."""
     for prediction in predictions:
-        yield json.dumps(_json(prediction), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
-
-
-def _json(prediction: "Prediction") -> dict[str, object]:
-    """Return a prediction as JSON-safe values; every key is always present."""
-    content = asdict(prediction)
-    return {"probs" if key == "probabilities" else key: value for key, value in content.items()}
+        content = asdict(prediction)
+        row = content.pop("row")
+        own = [("probs" if key == "probabilities" else key, value) for key, value in content.items()]
+        yield json.dumps(dict(_beside(row, own)), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
 def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """A header, then one row a prediction with the probability of each class, unrounded."""
-    yield _csv_row(["path", "start_s", "end_s", "label", "confidence", *labels, "text", "reason"])
-    for prediction in predictions:
-        p = prediction
+    """Yield a header, then one row a prediction with the probability of each class, unrounded.
+
+    Text that a spreadsheet would run as a formula begins with ', and control characters are shown as escapes.
+    """
+    return _csv(predictions, labels, _harmless)
+
+
+def csv_rows_raw(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
+    """Yield the rows of `csv_rows` with all text as it is, for programs that are no spreadsheets."""
+    return _csv(predictions, labels, lambda cell: cell)
+
+
+def _csv(
+    predictions: "Iterable[Prediction]", labels: Sequence[str], written: Callable[[object], object]
+) -> Iterator[str]:
+    names = ("path", "start_s", "end_s", "label", "confidence", *labels, "text", "reason")
+    headed = False
+    for p in predictions:
         probs = [p.probabilities.get(label) for label in labels]
-        yield _csv_row([p.path, p.start_s, p.end_s, p.label, p.confidence, *probs, p.text, p.reason])
+        values = (p.path, p.start_s, p.end_s, p.label, p.confidence, *probs, p.text, p.reason)
+        pairs = _beside(p.row, list(zip(names, values, strict=True)))
+        if not headed:
+            yield _csv_row([written(name) for name, _ in pairs])
+            headed = True
+        yield _csv_row([written(value) for _, value in pairs])
+    if not headed:
+        yield _csv_row([written(name) for name in names])
+
+
+def _beside(row: Mapping[str, object], own: Sequence[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Return the cells of a table row, then a prediction's; one whose name the table uses is called predicted_NAME.
+
+    The table's path stands for both.
+
+    >>> _beside({"path": "a.wav", "label": "x"}, [("path", "in/a.wav"), ("label", "anger")])
+    [('path', 'a.wav'), ('label', 'x'), ('predicted_label', 'anger')]
+    """
+    pairs = list(row.items())
+    for name, value in own:
+        called = name
+        while called in row:
+            called = f"predicted_{called}"
+        if not (name == "path" and called != name):
+            pairs.append((called, value))
+    return pairs
+
+
+def _harmless(cell: object) -> object:
+    r"""Return a cell that a spreadsheet shows as text and a terminal prints.
+
+    >>> _harmless("=1+1"), _harmless("-"), _harmless("a\x1b[2J"), _harmless(-0.5)
+    ("'=1+1", '-', 'a\\x1b[2J', -0.5)
+    """
+    if not isinstance(cell, str):
+        return cell
+    shown = "".join(ascii(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\t\r\n" else c for c in cell)
+    formula = len(shown) > 1 and shown.lstrip().startswith(("=", "+", "-", "@"))
+    return f"'{shown}" if formula else shown
 
 
 def srt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """Yield SubRip subtitles. The format has no escapes, so `-->` in the text, which would begin a cue, becomes `→`."""
+    """Yield SubRip subtitles.
+
+    The format has no escapes: `-->` in the text, which would begin a cue, becomes `→`, and `<` and `{`, with which many
+    players begin a tag, become `‹` and `(`.
+    """
     for number, (prediction, (start_ms, end_ms)) in enumerate(_cues(predictions), start=1):
         times = f"{_clock(start_ms, ',')} --> {_clock(end_ms, ',')}"
-        yield f"{number}\n{times}\n{_caption(prediction).replace('-->', '→')}\n\n"
+        yield f"{number}\n{times}\n{_caption(prediction).replace('-->', '→').translate(_NO_TAGS)}\n\n"
 
 
 def vtt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
@@ -74,6 +128,7 @@ def audacity(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iter
 FORMATS = {
     "json": Format(".json", json_lines),
     "csv": Format(".csv", csv_rows),
+    "csv-raw": Format(".csv", csv_rows_raw),
     "srt": Format(".srt", srt, timed=True),
     "vtt": Format(".vtt", vtt, timed=True),
     "audacity": Format(".txt", audacity, timed=True),

@@ -44,10 +44,20 @@ def _show_clips(clips: Sequence[Prediction], *, alone: bool) -> None:
 
 def stream(recordings: Recordings, labels: Sequence[str], form: Format) -> None:
     """Write to stdout, each piece as soon as it is predicted; nothing if the only recording cannot be read."""
+    for piece in _pieces(recordings, labels, form):
+        typer.echo(piece.encode(*UTF_8), nl=False)
+
+
+def write_one(recordings: Recordings, labels: Sequence[str], form: Format, path: Path) -> None:
+    """Write one file for all recordings, atomically; nothing if the only recording cannot be read."""
+    write_atomic(path, partial(_save, _pieces(recordings, labels, form)))
+
+
+def _pieces(recordings: Recordings, labels: Sequence[str], form: Format) -> Iterable[str]:
+    """Return the text of all recordings; the first prediction is made at once, since it may be an error."""
     predictions = chain.from_iterable(map(recordings.predictions, recordings.results()))
     first = list(islice(predictions, 1))
-    for piece in form.lines(chain(first, predictions), labels):
-        typer.echo(piece.encode(*UTF_8), nl=False)
+    return form.lines(chain(first, predictions), labels)
 
 
 def write(recordings: Recordings, labels: Sequence[str], form: Format, files: Mapping[str, Path]) -> None:

@@ -1,0 +1,65 @@
+"""The recordings that `ser predict` is given: files, folders, patterns, stdin, or the rows of a table."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from sercli import plugins
+from sercli.cli import writers
+from sercli.errors import SerError
+from sercli.types import Recording, Remark
+
+
+def recordings(
+    paths: list[Path], until_the_end: ExitStack, *, text: str | None, min_confidence: float, out: Path | None
+) -> list[Recording]:
+    """Return the recordings in the order of the paths, each once, or those that a table lists, in its order.
+
+    Args:
+        paths: as given; a table stands alone.
+        until_the_end: keeps the temporary file with stdin.
+        text: the value of --text.
+        min_confidence: of each recording.
+        out: the value of --out.
+
+    Raises:
+        SerError: nothing is found, or an option does nothing with a table.
+    """
+    tables = [path for path in paths if path.suffix.lower() in _table().ENDINGS and path.is_file()]
+    if not tables:
+        return _found(paths, until_the_end, text, min_confidence)
+    if len(paths) > 1:
+        raise SerError(f"{tables[0]} is a table of recordings; give it alone.")
+    if text is not None:
+        raise SerError(f"--text is for a single recording; give {tables[0]} a column text.")
+    if out and not writers.single_file(out):
+        raise SerError(f"The predictions for a table are one file; give --out FILE.csv or FILE.json, not {out}.")
+    return [replace(recording, min_confidence=min_confidence) for recording in _listed(tables[0])]
+
+
+def _found(paths: list[Path], until_the_end: ExitStack, text: str | None, min_confidence: float) -> list[Recording]:
+    """Return the recordings at the given paths; stdin is saved to a temporary file."""
+    from sercli.audio import discovery
+
+    found = [(str(path), path) for path in discovery.find([path for path in paths if path != writers.STDIN])]
+    if writers.STDIN in paths:
+        place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
+        found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
+    return [Recording(name, path, text, min_confidence) for name, path in found]
+
+
+def _listed(table: Path) -> list[Recording]:
+    """Return the recordings of a table's rows; remarks on its text go to stderr."""
+    from sercli.cli import render
+
+    found = list(_table().listed(table))
+    for one in found:
+        if isinstance(one, Remark):
+            render.warn(f"{one.source}: {one.reason}")
+    return [one for one in found if isinstance(one, Recording)]
+
+
+def _table() -> plugins.ListsRecordings:
+    plugin = plugins.corpus("table")
+    assert isinstance(plugin, plugins.ListsRecordings)
+    return plugin
