@@ -137,7 +137,8 @@ class Split:
     fold: int  # counted from 1
     n_folds: int
     seed: int
-    leaky: bool = False  # True: parts share speakers, so scores are too optimistic
+    leaky: bool = False  # True: parts share speakers or sounds, so scores are too optimistic
+    same_sounds: tuple[str, ...] = ()  # "ID = ID" for each sound that is in several parts
 
 
 @dataclass(frozen=True)

@@ -183,13 +183,12 @@ def _write_transcription(session: Path, dialog: str, lines: Iterable[str], place
 
 def _write_sounds(folder: Path, named: list[tuple[str, str]], times: list[tuple[float, float]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(0).standard_normal(40 * RATE_HZ)
+    rng = np.random.default_rng(list(named[0][0].encode()))  # no two sounds of the release are the same
     for place, ((id_, code), (start, end)) in enumerate(zip(named, times, strict=True)):
         pitch, level, share = VOICES.get(code, OTHER_VOICE)
         n = round((end - start) * RATE_HZ)
-        shift = place * 997 % RATE_HZ
         tone = np.sin(2 * np.pi * (pitch * (1 + place % 9 / 40)) * np.arange(n) / RATE_HZ)
-        signal = level * ((1 - share) * tone + share * 0.3 * noise[shift : shift + n])
+        signal = level * ((1 - share) * tone + share * 0.3 * rng.standard_normal(n))
         soundfile.write(folder / f"{id_}.wav", signal, RATE_HZ, subtype="PCM_16")
     _write(folder / f"._{named[0][0]}.wav", b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sercli.audio.sound_print import Printer, SoundPrint
 from sercli.audio.soundfiles import SoundFile, open_sound_file
 from sercli.audio.sources import Source, no_samples
 from sercli.errors import AudioError
@@ -22,27 +23,30 @@ _RATES_HZ = range(1_000, 1_000_001)  # a rate outside this range means a damaged
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """The digest and duration of a readable recording."""
+    """The digest, duration and print of a readable recording."""
 
     digest: str  # BLAKE2b over the file's bytes
     duration_s: float
+    sound: SoundPrint
 
 
 def inspect(path: Path) -> AudioFacts:
-    """Return the digest and duration of a file, decoded to its end so that damage is found before other work.
+    """Return digest, duration and print of a file, decoded to its end so that damage is found before other work.
 
     Raises:
         AudioError: missing, empty, truncated, not audio, or with samples that are not numbers; the message names the
             file and what to do.
     """
     with _open(path) as source:
-        n_samples = sum(len(block) for block in _blocks(source, path))
-        rate_hz = source.rate_hz
+        n_samples, rate_hz, printer = 0, source.rate_hz, Printer(source.rate_hz)
+        for block in _blocks(source, path):
+            n_samples += len(block)
+            printer.add(block)
     if n_samples == 0:
         raise no_samples(path)
     with path.open("rb") as raw:
         digest = hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return AudioFacts(digest, n_samples / rate_hz)
+    return AudioFacts(digest, n_samples / rate_hz, printer.finish())
 
 
 def duration_s(path: Path) -> float:

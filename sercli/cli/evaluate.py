@@ -97,7 +97,7 @@ def evaluate(
         evaluation = _without_words(evaluation) if hide_words else evaluation
         _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
         if evaluation.leaky:
-            render.warn("The split shares speakers between parts: these metrics are too optimistic.")
+            render.warn("The split shares speakers or sounds between parts: these metrics are too optimistic.")
         _write(evaluation, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
             rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in group.errors.items()}

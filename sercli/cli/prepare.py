@@ -157,6 +157,15 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
     render.distribution_table(summary.before, summary.after, summary.mapping)
     if summary.duplicates:
         first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
-        render.warn(f"recordings under more than one name: {n}; the first: {first}")
+        render.warn(
+            f"The same sound has more than one name, {n} time{'s' * (n > 1)}; the first: {first}. "
+            "`ser train` refuses a split that puts them into different parts."
+        )
+    if summary.similar_speakers:
+        names = "; ".join(" = ".join(f"'{name}'" for name in several) for several in summary.similar_speakers[:3])
+        more = "; ..." * (len(summary.similar_speakers) > 3)
+        render.warn(
+            f"Speakers whose names differ little ({names}{more}) count as different people; correct the corpus."
+        )
     for name in (name for name, done in summary.features.items() if not done):
         render.note(f"Feature {name} was skipped: no utterance has the input that it needs.")

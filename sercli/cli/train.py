@@ -40,6 +40,7 @@ def train(
     The table at the end shows the validation part; `ser evaluate` scores the test part.
     """
     from sercli.cli import render
+    from sercli.dataset import same_sounds
     from sercli.model import spec
     from sercli.training import setup
     from sercli.types import HUMAN
@@ -65,7 +66,9 @@ def train(
     for made in setups:
         folder = out / made.name if several else out
         _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)
-        if any(part.leaky for part in made.folds):
+        if copies := same_sounds.named(sorted({pair for part in made.folds for pair in part.same_sounds})):
+            render.warn(f"The split has {copies} in several parts: its scores are too good.")
+        elif any(part.leaky for part in made.folds):
             render.warn("The split shares speakers between parts: its scores are too optimistic.")
     if several:
         render.note(f"Next: ser evaluate --all {out}")

@@ -1,4 +1,4 @@
-"""audio-index.jsonl: length and digest of each recording of a dataset, one a line, sorted by path."""
+"""audio-index.jsonl: length, digest and print of each recording of a dataset, one a line, sorted by path."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from sercli._system.files import write_atomic
+from sercli.audio.sound_print import SoundPrint
 
 NAME = "audio-index.jsonl"
 _LATEST_NS = 2**63 - 1  # in the year 2262; some file systems have later times
@@ -24,6 +25,7 @@ class IndexedAudio:
     mtime_ns: int
     digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
     duration_s: float
+    sound: SoundPrint
 
     def is_unchanged(self, folder: str) -> bool:
         """Return whether the recording below a folder still has this size and time."""

@@ -50,7 +50,8 @@ class Summary:
     after: dict[str, PositiveInt]  # class counts in the manifest
     mapping: dict[str, str | None]  # native label -> label of the dataset; None: left out
     remarks: tuple[Remark, ...]  # what was skipped or odd, and why
-    duplicates: tuple[tuple[str, ...], ...]  # ids whose recordings are the same to the byte
+    duplicates: tuple[tuple[str, ...], ...]  # ids, several for one sound
+    similar_speakers: tuple[tuple[str, ...], ...] = ()  # names that differ in case, blanks or zeros alone
     features: dict[str, bool] = field(default_factory=dict)  # requested ones; whether any utterance has their input
 
 

@@ -46,6 +46,7 @@ class DatasetInfo:
     hours: float
     skipped: dict[str, int] = field(default_factory=dict)  # reason -> count
     features: tuple[str, ...] = ()  # what the last `prepare` computed
+    same_sounds: tuple[tuple[str, ...], ...] | None = None  # ids, several for one sound; None: never compared
     language: str | None = None  # code of the language of the corpus; None: each utterance has its own, or not known
     schema: int = SCHEMA
 

@@ -1,5 +1,6 @@
 """From a corpus on disk to a prepared dataset: read, inspect every recording, choose labels, compute features."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from sercli import config, plugins
 from sercli._system import locks, processes
 from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
-from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, manifest, scan
+from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, manifest, same_sounds, scan
 from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
@@ -62,6 +63,7 @@ def prepare(
         )
     remarks = [*remarks, *broken, *dropped]
     made = make_manifest(kept, labels)
+    duplicates = same_sounds.groups(kept, {one.path: one for one in audio_index.load(out)})
     info = DatasetInfo(
         corpus=corpus,
         licence=plugin.LICENCE,
@@ -74,6 +76,7 @@ def prepare(
         n_utterances=len(kept),
         hours=round(sum(u.duration_s or 0.0 for u in kept) / 3600, 4),
         skipped=dict(Counter(r.reason for r in remarks if r.kind == "skipped")),
+        same_sounds=duplicates,
         language=plugin.LANGUAGE if isinstance(plugin, HasLanguage) else None,
     )
     summary = Summary(
@@ -88,7 +91,8 @@ def prepare(
         after=_counts(kept, labels),
         mapping={label: _common(label, plugin.LABELS) if label_set == "four" else label for label in before},
         remarks=tuple(remarks),
-        duplicates=_duplicates(kept),
+        duplicates=duplicates,
+        similar_speakers=_similar_speakers(kept),
     )
     return Prepared(Dataset(out, info, made), summary)
 
@@ -172,13 +176,13 @@ def _counts(utterances: Iterable[Utterance], order: tuple[str, ...]) -> dict[str
     return {label: counts[label] for label in (*order, *sorted(counts.keys() - set(order))) if counts[label]}
 
 
-def _duplicates(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
-    """Return the ids of utterances whose audio is the same to the byte."""
-    same: dict[tuple[str, float | None, float | None], list[str]] = {}
-    for u in utterances:
-        if u.digest is not None:
-            same.setdefault((u.digest, u.start_s, u.end_s), []).append(u.id)
-    return tuple(tuple(ids) for ids in same.values() if len(ids) > 1)
+def _similar_speakers(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of speakers that differ in case, blanks, leading zeros or a decimal zero alone."""
+    names: dict[str, set[str]] = {}
+    for speaker in {u.speaker for u in utterances if u.speaker}:
+        plain = re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"\s+", "", speaker).casefold())
+        names.setdefault(re.sub(r"^(\d+)\.0+$", r"\1", plain), set()).add(speaker)
+    return tuple(sorted(tuple(sorted(several)) for several in names.values() if len(several) > 1))
 
 
 def _hint(label_set: str, broken: list[Remark]) -> str:

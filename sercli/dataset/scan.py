@@ -48,7 +48,7 @@ def scan(
                 if isinstance(facts, str):
                     broken[name] = facts
                 else:
-                    index[name] = IndexedAudio(name, *signatures[name], facts.digest, facts.duration_s)
+                    index[name] = IndexedAudio(name, *signatures[name], facts.digest, facts.duration_s, facts.sound)
                 step(1)
     finally:  # after Ctrl-C, too: no recording is inspected twice
         if index and not len(index) == n_unchanged == len(before):

@@ -49,6 +49,8 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
     if inputs.dataset is None:
         where = inputs.runs[0].info.data
         found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
+    if copies := next((s for run in inputs.runs if (s := run.info.settings.split.same_sounds)), ""):
+        found.append(f"The metrics are too good: {copies} in several parts under different names.")
     if inputs.unlisted:
         found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs)}.")
     if inputs.seen and inputs.seen.ids:

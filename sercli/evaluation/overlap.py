@@ -1,13 +1,16 @@
 """The recordings and speakers that a system was trained on, and which of them another dataset contains."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from sercli._system.files import write_json
+from sercli.dataset import audio_index
+from sercli.dataset.audio_index import IndexedAudio
+from sercli.dataset.same_sounds import Print, alike, reference
 from sercli.errors import SerError
 from sercli.evaluation.results import Overlap
 from sercli.types import Utterance
@@ -20,15 +23,35 @@ _N_NAMED = 3  # names in a warning
 class TrainPart:
     """The content of train_part.json."""
 
-    recordings: frozenset[str]  # digests of audio files, or of transcripts where there is no audio
+    recordings: frozenset[str]  # digests of audio files and of their samples, or of transcripts without audio
     speakers: frozenset[str]  # corpus/speaker
+    prints: tuple[Print, ...] | None = None  # of the recordings; None: written before there were any
 
 
-def write_train_part(folder: Path, utterances: Sequence[Utterance]) -> None:
-    """Write into a run directory which recordings and speakers it was trained on."""
-    recordings = {key for u in utterances if (key := _recording(u))}
+def write_train_part(folder: Path, utterances: Sequence[Utterance], dataset: Path) -> None:
+    """Write into a run directory which recordings and speakers of a dataset it was trained on.
+
+    Raises:
+        SerError: the audio index of the dataset lacks some of them.
+    """
+    index = audio_of(utterances, dataset)
+    recordings = {key for u in utterances if (key := _recording(u))} | {one.sound.digest for one in index.values()}
     speakers = {key for u in utterances if (key := _speaker(u))}
-    write_json(folder / _FILE, {"recordings": sorted(recordings), "speakers": sorted(speakers)})
+    prints = [reference(index[path]) for path in sorted(index)]
+    write_json(folder / _FILE, {"recordings": sorted(recordings), "speakers": sorted(speakers), "prints": prints})
+
+
+def audio_of(utterances: Sequence[Utterance], dataset: Path) -> dict[str, IndexedAudio]:
+    """The audio index of utterances by path.
+
+    Raises:
+        SerError: it lacks some of them.
+    """
+    paths = {u.audio for u in utterances if u.audio is not None}
+    index = {one.path: one for one in audio_index.load(dataset) if one.path in paths} if paths else {}
+    if missing := min(paths - index.keys(), default=None):
+        raise SerError(f"{dataset / audio_index.NAME} lacks {missing}; repeat the `ser prepare` that made it.")
+    return index
 
 
 def read_train_part(folder: Path) -> TrainPart | None:
@@ -63,10 +86,25 @@ class SeenUtterances:
         return Overlap(len(self.recordings), self.speakers, len(self.ids) if dropped else 0)
 
 
-def find_seen(utterances: Sequence[Utterance], parts: Sequence[TrainPart]) -> SeenUtterances:
-    """The utterances whose recording, by its digest, or speaker is in one of the train parts."""
+def find_seen(
+    utterances: Sequence[Utterance], parts: Sequence[TrainPart], index: Mapping[str, IndexedAudio]
+) -> SeenUtterances:
+    """The utterances whose recording or speaker is in one of the train parts.
+
+    A recording is known by the digest of its bytes or samples, or by its print.
+
+    Args:
+        utterances: of another dataset.
+        parts: of the runs.
+        index: path -> its audio, of the dataset.
+    """
     trained = _union(parts)
-    by_recording = [(digest, u.id) for u in utterances if (digest := _recording(u)) in trained.recordings]
+    audio = list(index.values())
+    copies = {audio[number].path for number, _ in alike(audio, trained.prints or ())}
+    copies |= {one.path for one in audio if one.sound.digest in trained.recordings}
+    by_recording = [
+        (_recording(u), u.id) for u in utterances if u.audio in copies or _recording(u) in trained.recordings
+    ]
     by_speaker = [(speaker, u.id) for u in utterances if (speaker := _speaker(u)) in trained.speakers]
     return SeenUtterances(
         frozenset(name for _, name in [*by_recording, *by_speaker]),
@@ -94,7 +132,8 @@ def _speaker(utterance: Utterance) -> str | None:
 
 def _union(parts: Sequence[TrainPart]) -> TrainPart:
     recordings, speakers = ([part.recordings for part in parts], [part.speakers for part in parts])
-    return TrainPart(frozenset().union(*recordings), frozenset().union(*speakers))
+    prints = None if any(part.prints is None for part in parts) else tuple({p for q in parts for p in q.prints or ()})
+    return TrainPart(frozenset().union(*recordings), frozenset().union(*speakers), prints)
 
 
 def _read(path: Path) -> TrainPart:

@@ -91,5 +91,6 @@ def _seen(named: dict[str, EvaluatedRun], dataset: Dataset) -> tuple[SeenUtteran
         return None, ()
     parts = {name: overlap.read_train_part(run.folder) for name, run in others.items()}
     listed = [part for part in parts.values() if part is not None]
-    unlisted = tuple(name for name, part in parts.items() if part is None)
-    return overlap.find_seen(dataset.manifest.utterances, listed), unlisted
+    unlisted = tuple(name for name, part in parts.items() if part is None or part.prints is None)
+    utterances = dataset.manifest.utterances
+    return overlap.find_seen(utterances, listed, overlap.audio_of(utterances, dataset.folder)), unlisted

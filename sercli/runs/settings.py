@@ -33,6 +33,7 @@ class SplitSettings(_Strict, frozen=True):
     fold: int | None = None  # counted from 1; None: all of them
     n_folds: Annotated[int, Meta(ge=1, le=10_000)] = 1
     hash: str = ""
+    same_sounds: str = ""  # number and first names of the sounds that are in several parts
 
 
 class ExperimentSettings(_Strict, frozen=True, omit_defaults=True):

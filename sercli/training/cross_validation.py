@@ -16,7 +16,7 @@ from sercli import runs
 from sercli._system import processes
 from sercli._system.devices import pick_device
 from sercli._system.progress import no_progress
-from sercli.dataset import extraction, folds
+from sercli.dataset import extraction, folds, same_sounds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import folds_hash
 from sercli.errors import MismatchError, SerError
@@ -55,6 +55,7 @@ class CrossValidation:
             leaky=any(split.leaky for split in self.folds),
             n_folds=len(self.folds),
             hash=folds_hash(self.folds),
+            same_sounds=same_sounds.named(sorted({pair for split in self.folds for pair in split.same_sounds})),
         )
         return experiment.provenance(self.dataset, split, self.seeds)
 

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from sercli import plugins, runs
 from sercli._system import limits
 from sercli._system.files import write_atomic
-from sercli.dataset import extraction
+from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.metrics import class_numbers
@@ -67,7 +67,7 @@ def train(
         if info.status == "finished":
             return info
         runs.write_split(out, split)
-        write_train_part(out, dataset.select(split.train))
+        write_train_part(out, dataset.select(split.train), dataset.folder)
         trainer = make_trainer(dataset, config, split.train, split.valid, provider, seed, device)
         best = fit(trainer, out, on_epoch)
         normaliser = trainer.train.normalisers[0]
@@ -153,7 +153,12 @@ def data_settings(dataset: Dataset) -> DataSettings:
 def split_settings(split: Split) -> SplitSettings:
     """One fold, as run.json keeps it."""
     return SplitSettings(
-        kind=split.kind, leaky=split.leaky, fold=split.fold, n_folds=split.n_folds, hash=split_hash(split)
+        kind=split.kind,
+        leaky=split.leaky,
+        fold=split.fold,
+        n_folds=split.n_folds,
+        hash=split_hash(split),
+        same_sounds=same_sounds.named(split.same_sounds),
     )
 
 

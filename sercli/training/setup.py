@@ -1,11 +1,11 @@
 """What a training or a search starts from: configurations, the dataset and its folds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sercli import plugins
 from sercli.config import parse_sets
-from sercli.dataset import extraction, folds, manifest, splits
+from sercli.dataset import extraction, folds, manifest, same_sounds, splits
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.model import spec
@@ -66,7 +66,7 @@ def make_setup(
     if words != HUMAN and not extraction.reads_text(first.model.feature):
         raise SerError(f"--words {words} does nothing with {first.name}, which reads no text; leave it out.")
     dataset = manifest.load(data, words=words)
-    parts = _divide(dataset, split or dataset.info.split, n_folds, fold, seed)
+    parts = _without_copies(dataset, _divide(dataset, split or dataset.info.split, n_folds, fold, seed))
     configs = (first,) if fold else tuple(resolve(part.fold) for part in parts)
     return Setup(configs, dataset, parts, crossed=fold is None)
 
@@ -91,6 +91,27 @@ def trainable(data: Path, words: str) -> tuple[list[str], list[str]]:
         else:
             found.append(name)
     return found, left_out
+
+
+def _without_copies(dataset: Dataset, parts: tuple[Split, ...]) -> tuple[Split, ...]:
+    """The same splits; those by `seed` or a file are marked as leaky if a sound is in several parts.
+
+    Raises:
+        SerError: a sound is in several parts of another split, or the dataset's sounds were never compared.
+    """
+    same = dataset.info.same_sounds
+    if same is None:
+        raise SerError(f"{dataset.folder} was prepared before sounds were compared; repeat its `ser prepare`.")
+    checked = []
+    for split in parts:
+        pairs = same_sounds.crossing(same, split)
+        if pairs and split.kind not in ("seed", "file"):
+            raise SerError(
+                f"--split {split.kind} fold {split.fold}: {same_sounds.named(pairs)} under different names in several "
+                "parts, so scores would be too good; keep one of each in the corpus, or use --split seed (leaky)."
+            )
+        checked.append(replace(split, leaky=True, same_sounds=pairs) if pairs else split)
+    return tuple(checked)
 
 
 def _divide(dataset: Dataset, kind: str, n_folds: int | None, fold: int | None, seed: int) -> tuple[Split, ...]:

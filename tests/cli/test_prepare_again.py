@@ -97,7 +97,7 @@ def test_where_nothing_changed_the_same_is_said_again_without_reading_the_corpus
     last = prepare(made.root, made.out)
     for expected in ("Remarks", "label 'fury' is not among the four", "Labels of the corpus"):
         assert expected in last.out
-    for expected in ("recordings under more than one name: 1", f"--data {made.out}"):
+    for expected in ("The same sound has more than one name, 1 time", f"--data {made.out}"):
         assert expected in last.err
 
 

@@ -351,6 +351,13 @@ def test_the_same_recording_under_two_names_is_told(corpus, prepare):
     assert prepare(corpus(*rows)).summary.duplicates == (("1.wav", "copy.wav", "other.wav"),)
 
 
+def test_speakers_that_differ_in_case_blanks_or_zeros_alone_are_named(corpus, prepare):
+    speakers = ["3", "03", "3.0", "Anna", "anna", "A nna", "30", "3.5", "b3", "b03", "10"]
+    rows = [{"path": f"{n}.wav", "label": "sad", "speaker": name} for n, name in enumerate(speakers)]
+    found = prepare(corpus(*rows)).summary.similar_speakers
+    assert found == (("03", "3", "3.0"), ("A nna", "Anna", "anna"), ("b03", "b3"))
+
+
 def test_two_stretches_of_one_recording_are_no_duplicates(corpus, prepare):
     root = corpus(
         {"path": "1.wav", "label": "sad", "end_s": "0.05"}, {"path": "1.wav", "label": "sad", "start_s": "0.05"}

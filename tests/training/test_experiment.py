@@ -1,5 +1,6 @@
 import importlib.util
 import inspect
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +164,7 @@ def test_other_data_is_refused_with_the_difference(runs_made, train, plans, tiny
 @pytest.fixture
 def heard(tiny_dataset, tmp_path):
     """The tiny dataset as a recogniser hears it: "oh" everywhere."""
+    shutil.copy(tiny_dataset.folder / "audio-index.jsonl", tmp_path)
     rows = tuple(
         replace(u, transcripts={"human": "oh"}, attributes={ASR_CONFIDENCE: 0.5})
         for u in tiny_dataset.manifest.utterances
