@@ -62,7 +62,7 @@ def test_any_words_stay_one_line_of_json(text):
 def test_csv_has_the_probability_of_each_class_unrounded_and_nothing_where_there_is_none():
     rows = list(csv.DictReader(io.StringIO(_text("csv", STOP, SILENCE), newline="")))
     assert list(rows[0]) == [
-        *["path", "start_s", "end_s", "label", "confidence"],
+        *["path", "start_s", "end_s", "speaker", "label", "confidence"],
         *["neutral", "anger", "text", "reason"],
     ]
     assert rows[0]["path"] == "talk.wav"
@@ -87,6 +87,16 @@ def test_srt_numbers_its_cues():
 def test_vtt_begins_with_its_name():
     assert _text("vtt", STOP) == "WEBVTT\n\n00:00:03.200 --> 00:00:07.950\n[anger 0.81] stop it now\n\n"
     assert _text("vtt", SILENCE) == "WEBVTT\n\n"
+
+
+def test_every_format_names_the_speaker():
+    by_b = replace(STOP, speaker="B")
+    assert json.loads(_text("json", by_b))["speaker"] == "B"
+    assert next(csv.DictReader(io.StringIO(_text("csv", by_b))))["speaker"] == "B"
+    assert _text("srt", by_b).splitlines()[2] == "B: [anger 0.81] stop it now"
+    assert _text("vtt", by_b).splitlines()[3] == "<v B>[anger 0.81] stop it now"
+    assert _text("audacity", by_b) == "3.200\t7.950\tB: [anger 0.81] stop it now\n"
+    assert _text("vtt", replace(STOP, speaker="A & <B>\n")).splitlines()[3].startswith("<v A &amp; &lt;B&gt;>[anger")
 
 
 @timed

@@ -423,6 +423,20 @@ def test_a_timeline_says_how_surely_words_were_recognised():
     assert [line.split()[4:] for line in lines[3:5]] == [["stop", "it"], ["stop", "it", "(ASR", "confidence", "0.07)"]]
 
 
+def test_a_timeline_names_speakers_and_ends_with_the_shares_of_each():
+    rows = [_spoken(0, 1, "anger", "stop it"), _spoken(2, 4, "sadness", "no"), _spoken(5, 6, "sadness")]
+    rows = [replace(row, speaker=speaker) for row, speaker in zip(rows, "ABA", strict=True)]
+    lines = _timeline(*rows)[1]
+    assert lines[1].split() == ["from", "to", "speaker", "emotion", "conf.", "words"]
+    assert lines[3].split() == ["0:00.0", "0:01.0", "A", "anger", "0.750", "stop", "it"]
+    assert lines[3].index("anger") == lines[1].index("emotion")
+    assert lines[6:9] == [
+        "0:04.0 of speech: sadness 75%, anger 25%",
+        "A: 0:02.0 of speech: sadness 50%, anger 50%",
+        "B: 0:02.0 of speech: sadness 100%",
+    ]
+
+
 def test_a_timeline_of_silence_says_so():
     lines = _timeline(_spoken(0, 40, None, reason="no speech"))[1]
     assert lines[3].split() == ["0:00.0", "0:40.0", "–", "–", "no", "speech"]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from sercli.evaluation import plots
@@ -207,6 +208,23 @@ def test_a_timeline_names_its_emotions_and_has_the_words_that_fit(drawn, tmp_pat
     (legend,) = drawn[0].legends
     shares = [text.get_text() for text in legend.texts]
     assert shares == ["neutral 0%", "happiness 0%", "sadness 57%", "anger 43%"]
+
+
+def test_a_timeline_has_a_lane_for_each_speaker_in_the_colours_of_the_answers(drawn, tmp_path):
+    rows = [replace(SPOKEN[0], speaker="B"), replace(SPOKEN[1], speaker="A"), _spoken(11, 12, "anger", "", 0.5)]
+    timeline_picture(rows, FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    _, lanes, _ = drawn[0].axes
+    assert [label.get_text() for label in lanes.get_yticklabels()] == ["A", "B"]
+    a, b = lanes.collections
+    assert [(path.vertices[0][0], path.vertices[2][0]) for spans in (a, b) for path in spans.get_paths()] == [
+        (7, 11),
+        (2, 5),
+    ]
+    colours = plots.timeline._colours(FOUR)
+    assert [to_hex(spans.get_facecolor()[0]) for spans in (a, b)] == [
+        colours["sadness"].lower(),
+        colours["anger"].lower(),
+    ]
 
 
 def test_words_that_have_no_room_are_left_out_of_a_timeline(drawn, tmp_path):

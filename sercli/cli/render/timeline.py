@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 
 from rich.cells import set_cell_size
 from rich.console import Console
@@ -11,6 +12,7 @@ from sercli.cli.render.console import MISSING, figure, plain, show, stdout
 from sercli.cli.render.predictions import transcript
 from sercli.types import UNSURE, Prediction
 
+_WHO = "speaker"
 _TIME = len("0:00:00.0")
 _NARROWEST = 20  # minimum width of the words, even on a narrow terminal
 
@@ -20,7 +22,8 @@ def timeline_rows(
 ) -> None:
     """Show each utterance as it comes: times, emotion, confidence and words; then the share of time of each emotion.
 
-    Reasons of the predictions are listed at the end, each with its number of utterances.
+    Where speakers are told apart, each row names its own, and the shares of each speaker follow. Reasons of the
+    predictions are listed at the end, each with its number of utterances.
 
     Args:
         path: of the recording.
@@ -30,24 +33,35 @@ def timeline_rows(
     """
     console = console or stdout()
     widest = max(map(len, ("emotion", UNSURE, *labels)))
-    words_at = _TIME * 2 + widest + len("0.000") + 4 * 2
+    predictions = iter(predictions)
+    first = list(islice(predictions, 1))
+    who = len(_WHO) + 2 if any(p.speaker for p in first) else 0
+    words_at = _TIME * 2 + who + widest + len("0.000") + 4 * 2
     room = max(console.width - words_at, _NARROWEST)
-    head = f"{'from':>{_TIME}}  {'to':>{_TIME}}  {'emotion':{widest}}  {'conf.':5}  words"
+    head = f"{'from':>{_TIME}}  {'to':>{_TIME}}  {_WHO if who else '':{who}}{'emotion':{widest}}  {'conf.':5}  words"
     show(console, plain(f"in {path}"), Text(head, "bold"), Text("─" * min(words_at + room, console.width), "dim"))
     spent: dict[str, float] = dict.fromkeys(labels, 0.0)
+    of_speaker: dict[str, dict[str, float]] = {}
     remarks: Counter[str] = Counter()
     n = 0
-    for p in predictions:
+    for p in chain(first, predictions):
         n += 1
         label = p.label or MISSING
         remarks.update([p.reason] if p.label and p.reason else [])
         spent[label] = spent.get(label, 0.0) + p.end_s - p.start_s
+        if p.speaker:
+            its = of_speaker.setdefault(p.speaker, {})
+            its[label] = its.get(label, 0.0) + p.end_s - p.start_s
         times = f"{clock(p.start_s):>{_TIME}}  {clock(p.end_s):>{_TIME}}  "
-        cells = Text.assemble(times, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}  ")
+        speaker = plain(set_cell_size(p.speaker or "", who))
+        cells = Text.assemble(
+            times, speaker, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}  "
+        )
         words = transcript(p) if p.label else plain(p.reason or "", "dim")
         show(console, cells + _folded(words, room, words_at, console))
     left_out = [plain(f"{count} of {n}: {reason}", "dim") for reason, count in remarks.items()]
-    show(console, plain(_summary(spent)), *left_out, Text())
+    each = [plain(f"{speaker}: {_summary(its)}") for speaker, its in of_speaker.items()]
+    show(console, plain(_summary(spent)), *each, *left_out, Text())
 
 
 def clock(seconds: float) -> str:

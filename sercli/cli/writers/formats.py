@@ -55,11 +55,11 @@ def csv_rows_raw(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> 
 def _csv(
     predictions: "Iterable[Prediction]", labels: Sequence[str], written: Callable[[object], object]
 ) -> Iterator[str]:
-    names = ("path", "start_s", "end_s", "label", "confidence", *labels, "text", "reason")
+    names = ("path", "start_s", "end_s", "speaker", "label", "confidence", *labels, "text", "reason")
     headed = False
     for p in predictions:
         probs = [p.probabilities.get(label) for label in labels]
-        values = (p.path, p.start_s, p.end_s, p.label, p.confidence, *probs, p.text, p.reason)
+        values = (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence, *probs, p.text, p.reason)
         pairs = _beside(p.row, list(zip(names, values, strict=True)))
         if not headed:
             yield _csv_row([written(name) for name, _ in pairs])
@@ -108,21 +108,22 @@ def srt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[
     """
     for number, (prediction, (start_ms, end_ms)) in enumerate(_cues(predictions), start=1):
         times = f"{_clock(start_ms, ',')} --> {_clock(end_ms, ',')}"
-        yield f"{number}\n{times}\n{_caption(prediction).replace('-->', '→').translate(_NO_TAGS)}\n\n"
+        yield f"{number}\n{times}\n{_spoken(prediction).replace('-->', '→').translate(_NO_TAGS)}\n\n"
 
 
 def vtt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """Yield WebVTT subtitles, with &, < and > escaped as in HTML."""
+    """Yield WebVTT subtitles, with &, < and > escaped as in HTML, and the speaker in the format's own voice tag."""
     yield "WEBVTT\n\n"
     for prediction, (start_ms, end_ms) in _cues(predictions):
         times = f"{_clock(start_ms, '.')} --> {_clock(end_ms, '.')}"
-        yield f"{times}\n{html.escape(_caption(prediction), quote=False)}\n\n"
+        voice = f"<v {html.escape(_line(prediction.speaker), quote=False)}>" if prediction.speaker else ""
+        yield f"{times}\n{voice}{html.escape(_caption(prediction), quote=False)}\n\n"
 
 
 def audacity(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
     """A label track for Audacity: start, end and label with tabs between."""
     for prediction, (start_ms, end_ms) in _cues(predictions):
-        yield f"{start_ms / 1000:.3f}\t{end_ms / 1000:.3f}\t{_caption(prediction)}\n"
+        yield f"{start_ms / 1000:.3f}\t{end_ms / 1000:.3f}\t{_spoken(prediction)}\n"
 
 
 FORMATS = {
@@ -150,14 +151,23 @@ def _cues(predictions: "Iterable[Prediction]") -> "Iterator[tuple[Prediction, tu
             yield prediction, (start_ms, max(round(prediction.end_s * 1000), start_ms + _SHORTEST_MS))
 
 
+def _spoken(prediction: "Prediction") -> str:
+    """Return the caption, after the speaker if known: `A: [anger 0.81] stop it now`."""
+    caption = _caption(prediction)
+    return f"{_line(prediction.speaker)}: {caption}" if prediction.speaker else caption
+
+
 def _caption(prediction: "Prediction") -> str:
-    """One line such as `[anger 0.81] stop it now`, without characters that move a cursor or end a line.
+    """One line such as `[anger 0.81] stop it now`.
 
     Words that were recognised with little confidence are left out: they would read as if somebody had said them.
     """
-    words = " ".join(prediction.clear_text.split())
-    caption = f"[{prediction.label} {prediction.confidence:.2f}] {words}".rstrip()
-    return "".join(c for c in caption if unicodedata.category(c) != "Cc")
+    return _line(f"[{prediction.label} {prediction.confidence:.2f}] {prediction.clear_text}")
+
+
+def _line(text: str) -> str:
+    """Return a text in one line, without characters that move a cursor."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cc")
 
 
 def _clock(ms: int, point: str) -> str:

@@ -22,6 +22,7 @@ _OF_EMOTION = {"neutral": "#8C8C8C", "happiness": ORANGE, "sadness": BLUE, "ange
     "calm": "#B5A642",
     "boredom": "#8B6F5A",
 }
+_NO_ANSWER = "#C8C8C8"
 _PALE = 0.22  # opacity of all but the answer
 _PEAK_S = 0.02  # the waveform is drawn by its loudest sample in each stretch of this length
 _PEAKS_MAX = 2400  # no picture has more columns
@@ -30,6 +31,7 @@ _STRETCHES = 120  # for the means of a longer recording
 _CHARACTER_IN = 0.058  # mean width of a letter of the words below the timeline, in inches
 _WORDS_LINES = 5
 _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_LANE_IN = 0.2  # height of a speaker's lane
 _LEGEND = 8  # of so many classes the legend has all, of more those that are an answer
 
 
@@ -39,7 +41,8 @@ def timeline_picture(
     """Draw one recording from left to right: its waveform, the emotion of each utterance, and words where they fit.
 
     An utterance's label stands at the bottom, as high as it is probable; the other classes are pale above it. Where
-    utterances would be too narrow to be seen, stretches of time have the mean over theirs.
+    utterances would be too narrow to be seen, stretches of time have the mean over theirs. Where speakers are told
+    apart, a lane for each shows when and with which emotion this one speaks.
 
     Args:
         predictions: in the order of time.
@@ -55,8 +58,13 @@ def timeline_picture(
     inches_per_s = (width - 0.9) / length_s
     texts = _fitted_words(predictions, length_s, inches_per_s)
     n_lines = max((text.count("\n") + 1 for text in texts.values()), default=0)
-    with new_figure((width, 3.4 + 0.16 * n_lines), target) as figure:
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.8))
+    speakers = sorted({p.speaker for p in predictions if p.speaker}, key=lambda name: (len(name), name))
+    lanes_in = _LANE_IN * len(speakers)
+    with new_figure((width, 3.4 + 0.16 * n_lines + lanes_in), target) as figure:
+        heights = (1, lanes_in, 1.8) if speakers else (1, 1.8)
+        upper, *between, lower = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+        for lanes in between:
+            _draw_speakers(lanes, predictions, speakers, colours)
         _draw_waveform(upper, peaks, predictions, colours)
         wide = _usual_s(predictions) * inches_per_s >= _NARROWEST_IN
         if wide:
@@ -104,7 +112,7 @@ def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], 
     high = np.pad(peaks, (0, -len(peaks) % size)).reshape(-1, size).max(axis=1)
     times = (np.arange(len(high)) + 0.5) * size * _PEAK_S
     high = high / max(high.max(initial=0), 1e-4)
-    axes.fill_between(times, -high, high, color="#C8C8C8", linewidth=0)
+    axes.fill_between(times, -high, high, color=_NO_ANSWER, linewidth=0)
     for label, colour in colours.items():
         within = np.zeros(len(times), bool)
         for p in predictions:
@@ -115,6 +123,20 @@ def _draw_waveform(axes: Axes, peaks: Array, predictions: Sequence[Prediction], 
     axes.set(ylim=(-1.05, 1.05), yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(bottom=False, labelbottom=False)
+
+
+def _draw_speakers(
+    axes: Axes, predictions: Sequence[Prediction], speakers: Sequence[str], colours: Mapping[str, str]
+) -> None:
+    """One lane for each speaker, the first at the top, with the utterances in the colours of their answers."""
+    for lane, speaker in enumerate(speakers):
+        mine = [p for p in predictions if p.speaker == speaker]
+        spans = [(p.start_s, p.end_s - p.start_s) for p in mine]
+        axes.broken_barh(spans, (lane - 0.4, 0.8), color=[colours.get(p.label or "", _NO_ANSWER) for p in mine], lw=0)
+    axes.set(ylim=(len(speakers) - 0.5, -0.5), yticks=range(len(speakers)), yticklabels=speakers)
+    axes.grid(axis="y", color="#E5E5E5")
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
 
 
 def _draw_bands(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[str, str], inches_per_s: float) -> None:
