@@ -178,6 +178,9 @@ class TrainConfig:
     clip_norm: NonNegative = 5.0  # upper bound of the norm of the gradient; 0: no clipping
     class_weights: bool = False  # weight the loss by inverse class frequency in the train part
     label_smoothing: Dropout = 0.0
+    # What the network is to predict: "hard", the class of each utterance, or "soft", the distribution of its raters'
+    # votes over the classes, where the corpus has votes. The validation part and all metrics stay with the class.
+    targets: Literal["hard", "soft"] = "hard"
     # Standardise each of the F features by itself, or all by one mean and deviation; measured on the train part only.
     scale: Literal["feature", "global", "none"] = "feature"
     feature_noise: NonNegative = 0.0  # standard deviation of Gaussian noise added to the scaled features

@@ -52,6 +52,7 @@ class Examples:
     inputs: tuple[Sequence[Array], ...]  # for each input of the network N arrays (T, F)
     normalisers: tuple[Normaliser, ...]  # one for each input
     y: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # (N,) class indices; empty where unknown
+    targets: Array | None = None  # (N, K) float32, each row sums to 1: what training aims at; None: y
 
     def __len__(self) -> int:
         return len(self.inputs[0])

@@ -17,6 +17,7 @@ from sercli._system import limits
 from sercli._system.files import write_atomic
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
+from sercli.dataset.soft_targets import soft_targets
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
@@ -187,7 +188,9 @@ def make_trainer(
     inputs = [x for own in config.feature_configs for x in provider(train, model.feature, own)]
     normaliser = Normaliser.of(inputs, config.train.scale)
     y = np.tile(classes(dataset, train), len(config.feature_configs))
-    train_part = Examples((inputs,), (normaliser,), y)
+    targets = soft_targets(dataset, train) if config.train.targets == "soft" else None
+    targets = None if targets is None else np.tile(targets, (len(config.feature_configs), 1))
+    train_part = Examples((inputs,), (normaliser,), y, targets)
     valid_inputs = provider(valid, model.feature, model.feature_config)
     valid_part = Examples((valid_inputs,), (normaliser,), classes(dataset, valid))
     torch.manual_seed(seed)

@@ -13,6 +13,7 @@ from msgspec import structs
 from sercli import config, plugins, runs
 from sercli._system.files import write_atomic
 from sercli.dataset.manifest import Dataset
+from sercli.dataset.soft_targets import soft_targets
 from sercli.errors import ConfigError, MismatchError
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.ensemble import Ensemble
@@ -256,6 +257,8 @@ def _train_rule(
     else:
         train_part = _as_examples(embeddings, train, context)
         valid_part = _as_examples(_embeddings(members, valid, context), valid, context)
+    if rule.train.targets == "soft":
+        train_part = replace(train_part, targets=soft_targets(context.dataset, train))
     torch.manual_seed(context.seed)
     network = plugin.build(rule.config, modules, embeddings, len(members[0].labels))
     trainer = Trainer(network, train_part, valid_part, rule.train, seed=context.seed, device=context.device)

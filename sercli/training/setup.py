@@ -7,6 +7,7 @@ from sercli import plugins
 from sercli.config import parse_sets
 from sercli.dataset import extraction, folds, manifest, same_sounds, splits
 from sercli.dataset.manifest import Dataset
+from sercli.dataset.soft_targets import soft_targets
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.spec import ExperimentConfig
@@ -68,6 +69,8 @@ def make_setup(
     dataset = manifest.load(data, words=words)
     parts = _without_copies(dataset, _divide(dataset, split or dataset.info.split, n_folds, fold, seed))
     configs = (first,) if fold else tuple(resolve(part.fold) for part in parts)
+    if any(config.train.targets == "soft" for config in configs):
+        soft_targets(dataset, dataset.manifest.utterances)  # a corpus without votes is refused before any work
     return Setup(configs, dataset, parts, crossed=fold is None)
 
 

@@ -107,7 +107,10 @@ class Trainer:
 
     def _step(self, batch: Batch, generator: np.random.Generator) -> float:
         assert batch.y is not None
-        targets = nn.functional.one_hot(batch.y, self.n_labels).float()
+        if self.train.targets is None:
+            targets = nn.functional.one_hot(batch.y, self.n_labels).float()
+        else:
+            targets = torch.from_numpy(self.train.targets[batch.indices]).to(self.device)
         inputs = batch.inputs
         if self.config.mixup:
             inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
