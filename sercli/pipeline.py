@@ -10,7 +10,7 @@ Memory does not grow with the length of a recording.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 
 from sercli import config, plugins
 from sercli._system import devices, languages
-from sercli.audio import discovery, reading, segments
+from sercli.audio import channels, discovery, reading, segments
 from sercli.audio.segments import Segment
 from sercli.dataset import extraction
 from sercli.errors import AudioError, SerError
@@ -75,6 +75,8 @@ class RecordingResult:
     recording: Recording
     is_clip: bool
     predictions: Iterable[Prediction]  # computed lazily
+    # What is left out, guessed or cannot be known, a phrase each; complete once the predictions are read.
+    remarks: list[str] = field(default_factory=list)
 
 
 class Predictor(Protocol):
@@ -191,6 +193,7 @@ class Pipeline:
         sample_rate_hz: int | None = None,
         text: str | None = None,
         min_confidence: float = 0.0,
+        track: int | None = None,
     ) -> Iterator[Prediction]:
         """Return an iterator over the predictions for one or more recordings, in their order, computed lazily.
 
@@ -200,6 +203,8 @@ class Pipeline:
             sample_rate_hz: sample rate of an array, which needs it; files have their own.
             text: the transcript of a clip, used instead of speech recognition.
             min_confidence: below this probability the label is "unsure".
+            track: the sound track of films with several, from 1; None: the one flagged default, else the first with
+                speech.
 
         Yields:
             one prediction for a recording of up to 15 s, else one for each utterance in it.
@@ -216,11 +221,13 @@ class Pipeline:
         if isinstance(source, np.ndarray):
             if sample_rate_hz is None:
                 raise SerError("An array has no sample rate; give sample_rate_hz, such as sample_rate_hz=16000.")
-            blocks = reading.resampled(iter([_mono(source)]), sample_rate_hz, SAMPLE_RATE_HZ)
-            return iter(self._opened(Recording("", None, text, min_confidence), blocks).predictions)
+            remarks: list[str] = []
+            mono = channels.mixed(iter([_channels(source)]), sample_rate_hz, remarks)
+            blocks = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
+            return iter(self._opened(Recording("", None, text, min_confidence), blocks, remarks).predictions)
         given = [source] if isinstance(source, str | PathLike) else source
         found = discovery.find([Path(one) for one in given])
-        recordings = (Recording(str(path), path, text, min_confidence) for path in found)
+        recordings = (Recording(str(path), path, text, min_confidence, track=track) for path in found)
         return chain.from_iterable(self.open(recording).predictions for recording in recordings)
 
     def stream(
@@ -234,8 +241,11 @@ class Pipeline:
             sample_rate_hz: sample rate of the signal.
             min_confidence: below this probability the label is "unsure".
         """
-        resampled = reading.resampled(map(_mono, blocks), sample_rate_hz, SAMPLE_RATE_HZ)
-        return self._utterances(Recording("", min_confidence=min_confidence), resampled, batch=1)
+        remarks: list[str] = []
+        mono = channels.mixed(map(_channels, blocks), sample_rate_hz, remarks)
+        resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
+        found = self._utterances(Recording("", min_confidence=min_confidence), resampled, batch=1)
+        return (replace(prediction, remarks=tuple(remarks)) for prediction in found)
 
     def open(self, recording: Recording) -> RecordingResult:
         """Return the result of a recording that has a path; its predictions are computed lazily.
@@ -245,12 +255,18 @@ class Pipeline:
             SerError: as `predict`.
         """
         assert recording.path is not None, "a recording without a path goes to `predict` or `stream`"
+        remarks: list[str] = []
         blocks = reading.stream(
-            recording.path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=recording.start_s, end_s=recording.end_s
+            recording.path,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            start_s=recording.start_s,
+            end_s=recording.end_s,
+            track=recording.track,
+            remarks=remarks,
         )
-        return self._opened(recording, blocks)
+        return self._opened(recording, blocks, remarks)
 
-    def _opened(self, recording: Recording, blocks: Iterator[Array]) -> RecordingResult:
+    def _opened(self, recording: Recording, blocks: Iterator[Array], remarks: list[str]) -> RecordingResult:
         name, text = recording.name, recording.text
         if not self._reads_audio and self._transcribe is None and not (text or "").strip():
             raise AudioError(
@@ -264,7 +280,8 @@ class Pipeline:
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
         found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
-        return RecordingResult(recording, is_clip, found)
+        remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
+        return RecordingResult(recording, is_clip, remarked, remarks)
 
     def _clip(self, recording: Recording, signal: Array) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
@@ -292,7 +309,7 @@ class Pipeline:
         if asked:
             utterances = [_utterance(name, recording, found[n]) for name, n in asked.items()]
             by_name = {name: spoken[n] for name, n in asked.items()}
-            features = SegmentFeatures(recording.path, by_name, str(self.predictor.device))
+            features = SegmentFeatures(recording.path, by_name, str(self.predictor.device), track=recording.track)
             predicted = self.predictor.predict(utterances, features)
             for row, n in enumerate(asked.values()):
                 found[n] = _labelled(found[n], predicted, row, recording.min_confidence)
@@ -355,23 +372,22 @@ class _Counted:
             yield block
 
 
-def _mono(signal: Array) -> Array:
-    """Return (n_samples,) float32, the mean of the channels of a signal as `predict` takes it.
+def _channels(signal: Array) -> Array:
+    """Return (n_samples, n_channels) float32 for a signal as `predict` takes it.
 
     Raises:
         AudioError: another shape or type, or samples that are not finite.
     """
     signal = np.asarray(signal)
-    if signal.ndim not in (1, 2) or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
+    if signal.ndim not in (1, 2) or 0 in signal.shape[1:] or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
         raise AudioError(
             f"An array of shape {signal.shape} and type {signal.dtype} is not an audio signal; give (n_samples,) or "
             "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
         )
-    scaled = signal.astype(np.float32) / (2**15 if signal.dtype == np.int16 else 1)
-    mono: Array = scaled if scaled.ndim == 1 else scaled.mean(axis=1)
-    if not np.isfinite(mono).all():
+    scaled: Array = signal.astype(np.float32) / np.float32(2**15 if signal.dtype == np.int16 else 1)
+    if not np.isfinite(scaled).all():
         raise AudioError("The array holds samples that are not numbers (NaN or infinite); give finite ones.")
-    return mono
+    return scaled[:, None] if scaled.ndim == 1 else scaled
 
 
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:

@@ -236,6 +236,7 @@ class Recording:
     end_s: float | None = None  # None: to the file's end
     speaker: str | None = None  # who speaks, if that is known; becomes `Prediction.speaker`
     row: dict[str, object] = field(default_factory=dict)  # the table row that lists it; becomes `Prediction.row`
+    track: int | None = None  # sound track, from 1; None: the one flagged default, else the first with speech
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,7 @@ class Prediction:
     speaker: str | None = None
     reason: str | None = None  # why there is no label, or which input was missing
     row: dict[str, object] = field(default_factory=dict)  # column -> cell of the table row that lists the recording
+    remarks: tuple[str, ...] = ()  # what was left out of the recording so far, guessed, or cannot be known
 
     @property
     def clear_text(self) -> str:

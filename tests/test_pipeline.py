@@ -85,7 +85,7 @@ def blocks(monkeypatch):
     """blocks(levels, seconds) -> a path whose sound comes in one block for each of the levels."""
 
     def give(levels, seconds_each):
-        def stream(path, *, sample_rate_hz, start_s, end_s):
+        def stream(path, *, sample_rate_hz, start_s, end_s, track, remarks):
             for level in levels:
                 given.append(level)
                 yield np.full(round(seconds_each * sample_rate_hz), level, np.float32)

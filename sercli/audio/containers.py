@@ -12,13 +12,17 @@ from av.audio.frame import AudioFrame, format_dtypes
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from sercli._system.clock import parse_clock
+from sercli._system.clock import clock, parse_clock
+from sercli.audio import tracks
+from sercli.audio.kinds import JOINED, n_mpeg_frames
+from sercli.audio.soundfiles import NO_LENGTH
 from sercli.audio.sources import no_samples, truncated
 from sercli.errors import AudioError
 from sercli.types import Array
 
 _LATE_S = 0.5  # a recording that ends this much earlier than its header says is truncated; codecs pad and round by less
 _GAPS_S = (0.1, 600.0)  # a time stamp gap of this length is a pause of the recorder; a longer one is an error
+_SILENCE_S = 600.0  # silence may be inserted for this long, and for as long as there was sound before
 _RUN_UP_S = 0.5  # decoding starts this long before the wanted part: the first frames after a seek are not exact
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})  # text files that name recordings
 _SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stamps are still correct after a seek
@@ -30,16 +34,33 @@ _LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.p
 
 
 @contextmanager
-def open_container(path: Path, reason: str) -> Iterator["Container"]:
-    """Yield the first audio stream of a file, open until the context ends.
+def open_container(path: Path, reason: str, track: int | None, remarks: list[str]) -> Iterator["Container"]:
+    """Yield a sound track of a file, open until the context ends.
 
     Args:
         path: a file that exists.
         reason: why libsndfile cannot read it.
+        track: number of the sound track, from 1; None: the one flagged default, else the first with speech.
+        remarks: gets a phrase where there are several tracks, or times are not those of the file.
 
     Raises:
-        AudioError: the file is damaged, has no audio, or is in a format that FFmpeg does not know.
+        AudioError: the file is damaged, has no such track, or is in a format that FFmpeg does not know.
     """
+    with _opened(path, reason) as container:
+        n_tracks = len(container.streams.audio)
+        chosen = 1 if n_tracks == 1 and track is None else track
+        if chosen is None:
+            chosen, why = tracks.choose(path, _identity(path), tuple(map(_is_default, container.streams.audio)))
+            remarks.append(f"{n_tracks} sound tracks: track {chosen}, {why}, is used; --track N takes another")
+        elif not 1 <= chosen <= n_tracks:
+            tell = "1 sound track" if n_tracks == 1 else f"{n_tracks} sound tracks"
+            raise AudioError(f"{path} has {tell}, and track {chosen} is asked for; correct --track.")
+        counted = reason not in (NO_LENGTH, JOINED)
+        yield Container(path, container, container.streams.audio[chosen - 1], remarks, counted=counted)
+
+
+@contextmanager
+def _opened(path: Path, reason: str) -> Iterator[InputContainer]:
     try:
         # The absolute path, because FFmpeg takes text before a colon for a protocol. Nothing is fetched from a network.
         options = {"protocol_whitelist": "file"}
@@ -49,14 +70,19 @@ def open_container(path: Path, reason: str) -> Iterator["Container"]:
             raise _damaged(path, error) from None
         raise _no_audio(path, reason) from None
     with container:
-        yield Container(path, container, _first_audio(path, container, reason))
+        _check_streams(path, container, reason)
+        yield container
 
 
 class Container:
-    """A `Source` (see sources.py): the first audio stream of a container."""
+    """A `Source` (see sources.py): a sound track of a container, by the container's own clock."""
 
-    def __init__(self, path: Path, container: InputContainer, stream: AudioStream) -> None:
-        self._path, self._container, self._stream = path, container, stream
+    def __init__(
+        self, path: Path, container: InputContainer, stream: AudioStream, remarks: list[str], *, counted: bool
+    ) -> None:
+        if getattr(stream, "codec_context", None) is None:
+            raise _unknown_form(path)
+        self._path, self._container, self._stream, self._remarks = path, container, stream, remarks
         self._kinds = frozenset(container.format.name.split(","))
         self._decoded = self._decode()
         # The headers of some codecs give half the rate or one channel less; a decoded frame has the true values.
@@ -66,10 +92,13 @@ class Container:
         if head.format.name not in format_dtypes:
             raise _unknown_form(path)
         self._head = head
-        self._origin = head.pts or 0
         self.rate_hz = head.sample_rate
         self.n_channels = len(head.layout.channels)
-        promised_s = _promised_s(container, stream, self._kinds)
+        self._origin, late_s = _begin(container, stream, head)
+        self._counted = counted
+        promised_s = _promised_s(path, container, stream, self.rate_hz, late_s) if counted else None
+        # In Matroska some programs count from the beginning of the file, others from that of the track.
+        self._slack_s = _LATE_S + (late_s if "matroska" in self._kinds else 0.0)
         self.n_frames = None if promised_s is None else round(promised_s * self.rate_hz)
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
@@ -91,20 +120,38 @@ class Container:
             yield np.concatenate(held)
 
     def _pieces(self, first: int, *, to_end: bool) -> Iterator[Array]:
-        """Yield consecutive (n,) float32 from frame `first` on, with silence where the recorder paused."""
+        """Yield consecutive (n, n_channels) float32 from frame `first` on, with silence where nothing was recorded."""
         at, frames = self._from(first)
+        shift, budget = 0, _SILENCE_S * self.rate_hz  # frames of silence that were left out; that may be inserted
         for frame in frames:
             if frame.sample_rate != self.rate_hz:
                 raise AudioError(f"{self._path} changes its sample rate in the middle; convert it to WAV or FLAC.")
-            gap = self._position(frame, at) - at
+            gap = self._position(frame, at + shift) - shift - at
             shortest, longest = (s * self.rate_hz for s in _GAPS_S)
-            silence = gap if shortest < gap <= longest else 0
-            for mono in chain(_silence(silence, self.rate_hz), [_mono(frame)]):
-                at += len(mono)
+            silence = gap if shortest < gap <= min(longest, budget) else 0
+            if gap > shortest and not silence:
+                shift += gap
+                self._leap(at, gap)
+            budget += frame.samples - silence
+            for part in chain(self._silence(silence), [_samples(frame, self.n_channels)]):
+                at += len(part)
                 if at > first:
-                    yield mono[max(0, first - at + len(mono)) :]
-        if to_end and self.n_frames is not None and at < self.n_frames - _LATE_S * self.rate_hz:
+                    yield part[max(0, first - at + len(part)) :]
+        if to_end and self.n_frames is not None and at + shift < self.n_frames - self._slack_s * self.rate_hz:
             raise truncated(self._path, self.n_frames / self.rate_hz, at / self.rate_hz)
+
+    def _leap(self, at: int, gap: int) -> None:
+        """Remark once that the time stamps are not believed from here on."""
+        if not any("its time stamps leap" in remark for remark in self._remarks):
+            where, how_far = clock(at / self.rate_hz), clock(gap / self.rate_hz)
+            self._remarks.append(
+                f"its time stamps leap by {how_far} at {where}; they are not believed, so later times may be too early"
+            )
+
+    def _silence(self, n_frames: int) -> Iterator[Array]:
+        """Yield zeros, a second at a time."""
+        for at in range(0, n_frames, self.rate_hz):
+            yield np.zeros((min(self.rate_hz, n_frames - at), self.n_channels), np.float32)
 
     def _from(self, first: int) -> tuple[int, Iterator[AudioFrame]]:
         """Return where decoding starts, at frame `first` or before, and the frames from there on."""
@@ -114,7 +161,8 @@ class Container:
         self._container.seek(self._origin + int(ahead_s / self._stream.time_base), stream=self._stream)
         frames = self._decode()
         head = next(frames, None)
-        return (0, iter(())) if head is None else (self._position(head, 0), chain([head], frames))
+        # Where nothing was recorded, the first frame found is later than the wanted part.
+        return (0, iter(())) if head is None else (min(first, self._position(head, 0)), chain([head], frames))
 
     def _position(self, frame: AudioFrame, otherwise: int) -> int:
         """Return the first sample of a decoded frame by its time stamp; `otherwise` if it has none."""
@@ -125,54 +173,73 @@ class Container:
     def _decode(self) -> Iterator[AudioFrame]:
         try:
             for packet in self._container.demux(self._stream):
-                if packet.is_corrupt and "mpegts" not in self._kinds:  # a broadcast starts and ends anywhere
+                # A broadcast starts and ends anywhere, and an unfinished file does not end with a whole packet.
+                if packet.is_corrupt and self._counted and "mpegts" not in self._kinds:
                     raise AudioError(f"{self._path} is truncated: a packet is incomplete; copy or export it again.")
                 yield from packet.decode()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _damaged(self._path, error) from None
 
 
-def _first_audio(path: Path, container: InputContainer, reason: str) -> AudioStream:
+def _check_streams(path: Path, container: InputContainer, reason: str) -> None:
     kinds = sorted({stream.type for stream in container.streams})
     if container.format.name in _PLAYLISTS or not kinds:
         raise _no_audio(path, reason)
     if not container.streams.audio:
         raise AudioError(f"{path} has no audio, only {' and '.join(kinds)}; give a recording with audio.")
-    stream = container.streams.audio[0]
-    if getattr(stream, "codec_context", None) is None:
-        raise _unknown_form(path)
-    return stream
 
 
-def _promised_s(container: InputContainer, stream: AudioStream, kinds: frozenset[str]) -> float | None:
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what tells whether a file is still the same."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _is_default(stream: AudioStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.default)
+
+
+def _begin(container: InputContainer, stream: AudioStream, head: AudioFrame) -> tuple[int, float]:
+    """Return the time stamp of the container's first moment, and how many seconds later the track begins.
+
+    Codecs begin a few milliseconds before or after that moment; then the track begins with it.
+    """
+    begins = head.pts or 0
+    if container.start_time is None or stream.time_base is None:
+        return begins, 0.0
+    origin = round(container.start_time / 1_000_000 / stream.time_base)
+    late_s = float((begins - origin) * stream.time_base)
+    return (origin, late_s) if late_s > _GAPS_S[0] else (begins, 0.0)
+
+
+def _promised_s(
+    path: Path, container: InputContainer, stream: AudioStream, rate_hz: int, late_s: float
+) -> float | None:
     """Return the length in the header; None for containers that only estimate it from the bit rate."""
+    kinds = frozenset(container.format.name.split(","))
+    if "mp3" in kinds and (n_frames := n_mpeg_frames(path)):
+        return n_frames * (1152 if rate_hz >= 32_000 else 576) / rate_hz
     if kinds & _COUNTING and stream.duration and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    if "matroska" in kinds:
-        if "DURATION" in stream.metadata:
-            return parse_clock(stream.metadata["DURATION"])
-        if len(container.streams) == 1 and container.duration:
-            return container.duration / 1_000_000
-    return None
+        return late_s + float(stream.duration * stream.time_base)
+    if "matroska" not in kinds:
+        return None
+    end_s = None
+    if "DURATION" in stream.metadata:
+        end_s = parse_clock(stream.metadata["DURATION"])
+    elif len(container.streams) == 1 and container.duration:
+        end_s = container.duration / 1_000_000
+    return None if end_s is None else max(0.0, end_s - (container.start_time or 0) / 1_000_000)
 
 
-def _mono(frame: AudioFrame) -> Array:
-    """Return (n,) float32 in [-1, 1], the mean of the channels."""
+def _samples(frame: AudioFrame, n_channels: int) -> Array:
+    """Return (n, n_channels) float32 in [-1, 1]; where the number of channels has changed, each is their mean."""
     samples: Array = frame.to_ndarray()  # (channels, n), or (1, n * channels) interleaved
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, len(frame.layout.channels)).T
-    mean: Array = samples.mean(axis=0, dtype=np.float32 if samples.dtype == np.float32 else np.float64)
-    if samples.dtype.kind == "u":
-        mean -= 2 ** (8 * samples.itemsize - 1)
+    samples = samples.T if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels))
     if samples.dtype.kind in "ui":
-        mean /= 2 ** (8 * samples.itemsize - 1)
-    return mean.astype(np.float32, copy=False)
-
-
-def _silence(n_frames: int, rate_hz: int) -> Iterator[Array]:
-    """Yield zeros, a second at a time."""
-    for at in range(0, n_frames, rate_hz):
-        yield np.zeros(min(rate_hz, n_frames - at), np.float32)
+        half = 2.0 ** (8 * samples.itemsize - 1)
+        samples = (samples - half * (samples.dtype.kind == "u")) / half
+    samples = samples.astype(np.float32, copy=False)
+    return samples if samples.shape[1] == n_channels else samples.mean(axis=1, keepdims=True).repeat(n_channels, axis=1)
 
 
 def _looks_known(path: Path) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sercli.audio import channels, kinds
 from sercli.audio.sound_print import Printer, SoundPrint
-from sercli.audio.soundfiles import SoundFile, open_sound_file
+from sercli.audio.soundfiles import NO_LENGTH, SoundFile, open_sound_file
 from sercli.audio.sources import Source, no_samples
 from sercli.errors import AudioError
 from sercli.types import Array
@@ -28,6 +29,7 @@ class AudioFacts:
     digest: str  # BLAKE2b over the file's bytes
     duration_s: float
     sound: SoundPrint
+    remarks: tuple[str, ...] = ()  # what is left out, guessed or cannot be known
 
 
 def inspect(path: Path) -> AudioFacts:
@@ -37,45 +39,64 @@ def inspect(path: Path) -> AudioFacts:
         AudioError: missing, empty, truncated, not audio, or with samples that are not numbers; the message names the
             file and what to do.
     """
-    with _open(path) as source:
+    remarks: list[str] = []
+    with _open(path, remarks=remarks) as source:
         n_samples, rate_hz, printer = 0, source.rate_hz, Printer(source.rate_hz)
-        for block in _blocks(source, path):
+        for block in _blocks(source, path, remarks=remarks):
             n_samples += len(block)
             printer.add(block)
     if n_samples == 0:
         raise no_samples(path)
     with path.open("rb") as raw:
         digest = hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return AudioFacts(digest, n_samples / rate_hz, printer.finish())
+    return AudioFacts(digest, n_samples / rate_hz, printer.finish(), tuple(remarks))
 
 
-def duration_s(path: Path) -> float:
+def duration_s(path: Path, *, track: int | None = None) -> float:
     """Return the duration in the header, or that of the decoded file if the header does not give it.
+
+    Args:
+        path: a recording.
+        track: as `stream`.
 
     Raises:
         AudioError: as `inspect`, but only for the part that is read.
     """
-    with _open(path) as source:
+    with _open(path, track) as source:
         n_frames = source.n_frames
         if n_frames is None:
             n_frames = sum(len(block) for block in _blocks(source, path))
         return float(n_frames / source.rate_hz)
 
 
-def read(path: Path, *, sample_rate_hz: int, start_s: float | None = None, end_s: float | None = None) -> Array:
+def read(
+    path: Path,
+    *,
+    sample_rate_hz: int,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    track: int | None = None,
+) -> Array:
     """Return a recording, or a part of it, as one channel.
 
+    Args:
+        path: a recording.
+        sample_rate_hz: of the returned signal.
+        start_s: where the part begins by the file's own clock; None: at the beginning.
+        end_s: where it ends; None: at the end.
+        track: as `stream`.
+
     Returns:
-        (n_samples,) float32 in [-1, 1] at `sample_rate_hz`, the mean of the channels.
+        (n_samples,) float32 in [-1, 1] at `sample_rate_hz`, the channels mixed by `channels.mixed`.
 
     Raises:
         AudioError: missing, empty, truncated, not audio, or the stretch is outside of the file.
     """
-    with _open(path) as source:
+    with _open(path, track) as source:
         blocks = list(resampled(_blocks(source, path, start_s, end_s), source.rate_hz, sample_rate_hz))
     if blocks:
         return np.concatenate(blocks)
-    raise _nothing(path, start_s, end_s)
+    raise _nothing(path, start_s, end_s, track)
 
 
 def stream(
@@ -85,8 +106,19 @@ def stream(
     start_s: float | None = None,
     end_s: float | None = None,
     block_s: float = BLOCK_S,
+    track: int | None = None,
+    remarks: list[str] | None = None,
 ) -> Iterator[Array]:
     """Yield a recording of any length, or a part of it, piece by piece; joined, the pieces are what `read` returns.
+
+    Args:
+        path: a recording.
+        sample_rate_hz: of the yielded signal.
+        start_s: as `read`.
+        end_s: as `read`.
+        block_s: length of a piece.
+        track: number of the sound track, from 1; None: the one flagged default, else the first with speech.
+        remarks: gets a phrase for all that is left out, guessed or cannot be known, until the last piece is read.
 
     Yields:
         (n_samples,) float32 of about `block_s`; resampling continues from one to the next.
@@ -95,53 +127,66 @@ def stream(
         AudioError: as `read`. Damage inside the file, such as truncation, is raised after the last readable piece.
     """
     empty = True
-    with _open(path) as source:
-        blocks = _blocks(source, path, start_s, end_s, block_s=block_s)
+    remarks = [] if remarks is None else remarks
+    with _open(path, track, remarks) as source:
+        blocks = _blocks(source, path, start_s, end_s, block_s=block_s, remarks=remarks)
         for block in resampled(blocks, source.rate_hz, sample_rate_hz):
             empty = False
             yield block
     if empty:
-        raise _nothing(path, start_s, end_s)
+        raise _nothing(path, start_s, end_s, track)
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Source]:
+def _open(path: Path, track: int | None = None, remarks: list[str] | None = None) -> Iterator[Source]:
     """Yield a file opened with libsndfile, which is fast and exact, or with PyAV if libsndfile cannot read it.
 
     Raises:
         AudioError: missing, empty, truncated as far as its header tells, or not audio.
     """
-    _check_file(path)
-    found = open_sound_file(path)
+    head = _check_file(path)
+    remarks = [] if remarks is None else remarks
+    if n_after := kinds.n_bytes_after_end(path, head):
+        remarks.append(f"{n_after} bytes after the end that its header gives are left out (joined, or unfinished)")
+    found = kinds.ffmpeg_alone(path, head) or open_sound_file(path, remarks)
     if isinstance(found, SoundFile):
         with closing(found):
             _check_rate(path, found.rate_hz)
+            if track not in (None, 1):
+                raise AudioError(f"{path} has 1 sound track, and track {track} is asked for; leave out --track.")
             yield found
     else:
         from sercli.audio import containers  # PyAV is slow to import
 
-        with containers.open_container(path, found) as container:
+        if found == NO_LENGTH:
+            remarks.append(f"{found}: read to the end of the file, which may be unfinished")
+        with containers.open_container(path, found, track, remarks) as container:
             _check_rate(path, container.rate_hz)
             yield container
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path) -> bytes:
+    """Return the first bytes of a file that may be a recording."""
     try:
         size = path.stat().st_size
         if not path.is_file():
             raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}; give a recording.")
-        path.open("rb").close()  # libsndfile would say "System error" for a file without read permission
+        with path.open("rb") as file:  # libsndfile would say "System error" for a file without read permission
+            head = file.read(kinds.HEAD_BYTES)
     except PermissionError:
         raise AudioError(f"{path} cannot be read: Permission denied; change its permissions.") from None
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes); record or export it again.")
+    if what := kinds.stand_in(head):
+        raise AudioError(f"{path} {what}")
+    return head
 
 
-def _nothing(path: Path, start_s: float | None, end_s: float | None) -> AudioError:
+def _nothing(path: Path, start_s: float | None, end_s: float | None, track: int | None) -> AudioError:
     """Return the error for a recording, or a part of it, without samples."""
-    whole_s = duration_s(path)
+    whole_s = duration_s(path, track=track)
     if whole_s == 0:
         return no_samples(path)
     to = "its end" if end_s is None else f"{end_s:g} s"
@@ -157,7 +202,13 @@ def _check_rate(path: Path, rate_hz: int) -> None:
 
 
 def _blocks(
-    source: Source, path: Path, start_s: float | None = None, end_s: float | None = None, *, block_s: float = BLOCK_S
+    source: Source,
+    path: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    *,
+    block_s: float = BLOCK_S,
+    remarks: list[str] | None = None,
 ) -> Iterator[Array]:
     """Yield blocks (n,) float32 of a part of the recording; nothing if the part is outside of it.
 
@@ -169,7 +220,12 @@ def _blocks(
     if first < 0 or (n_frames is not None and n_frames <= 0):
         return
     block_frames = max(1, min(int(block_s * source.rate_hz), _BLOCK_VALUES // max(1, source.n_channels)))
-    for block in source.blocks(first, n_frames, block_frames):
+    finite = _finite(source.blocks(first, n_frames, block_frames), path)
+    yield from channels.mixed(finite, source.rate_hz, [] if remarks is None else remarks)
+
+
+def _finite(blocks: Iterator[Array], path: Path) -> Iterator[Array]:
+    for block in blocks:
         if not np.isfinite(block).all():
             raise AudioError(f"{path} holds samples that are not numbers (NaN or infinite); export it again.")
         yield block

@@ -14,13 +14,23 @@ from sercli.errors import AudioError
 from sercli.types import Array
 
 _N_FRAMES_MAX = 2**40  # no recording is longer; a file that claims more was written to a pipe or is damaged
+_LEAST_BYTES = 1024  # a file of 0 samples and more bytes was never finished
+_COUNTED = frozenset({"WAV", "WAVEX", "RF64"})
 _STEP_16_BITS = np.float32(2**-15)
 # Messages of libsndfile's log, one per format, that a file is shorter than its header says.
 _CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
 
 
-def open_sound_file(path: Path) -> "SoundFile | str":
+NO_LENGTH = "its header gives no length"
+"""The reason why libsndfile does not read a file that was written to a pipe or never finished."""
+
+
+def open_sound_file(path: Path, remarks: list[str]) -> "SoundFile | str":
     """Return the open file, which the caller closes, or the reason why libsndfile cannot read it.
+
+    Args:
+        path: a file that exists.
+        remarks: gets a phrase where the length is unknown.
 
     Raises:
         AudioError: the header shows that the file is truncated, or its name is not UTF-8.
@@ -31,11 +41,12 @@ def open_sound_file(path: Path) -> "SoundFile | str":
         raise AudioError(odd_name(path)) from None
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         return _reason(error)
-    if file.frames > _N_FRAMES_MAX:
+    unfinished = file.frames == 0 and file.format in _COUNTED and path.stat().st_size > _LEAST_BYTES
+    if file.frames > _N_FRAMES_MAX or unfinished:
         file.close()
-        return "its header gives no length, as if it had been written to a pipe"
+        return NO_LENGTH
     try:
-        _check_header(file, path)
+        _check_header(file, path, remarks)
     except AudioError:
         file.close()
         raise
@@ -65,7 +76,7 @@ class SoundFile:
                 if not len(part):
                     break
                 left -= len(part)
-                yield part[:, 0] if part.shape[1] == 1 else part.mean(axis=1)
+                yield part
         except (soundfile.LibsndfileError, ValueError) as error:  # ValueError: the decoder is past the end
             raise AudioError(
                 f"{self._path} is damaged or truncated ({_reason(error)}); copy or export it again."
@@ -82,19 +93,26 @@ class SoundFile:
         return scaled
 
 
-def _check_header(file: soundfile.SoundFile, path: Path) -> None:
+def _check_header(file: soundfile.SoundFile, path: Path, remarks: list[str]) -> None:
     """Raise if the header shows that the file is truncated.
 
     Libsndfile silently shortens a file whose header claims more samples than it holds; only its log says so.
     """
     for claimed, present in _CUT.findall(file.extra_info):
-        if int(claimed) > int(present) and not _is_unknown_size(int(claimed)):
+        if _is_unknown_size(int(claimed)):
+            _add(remarks, f"{NO_LENGTH}: read to the end of the file, which may be unfinished")
+        elif int(claimed) > int(present):
             raise AudioError(
                 f"{path} is truncated: its header promises {claimed} bytes, the file holds {present}; "
                 "copy or export it again."
             )
     if "Junk after the last page" in file.extra_info:
         raise AudioError(f"{path} is truncated: it ends in the middle of a page; copy or export it again.")
+
+
+def _add(remarks: list[str], remark: str) -> None:
+    if remark not in remarks:
+        remarks.append(remark)
 
 
 def _is_unknown_size(n_bytes: int) -> bool:
@@ -114,7 +132,4 @@ def _reason(error: Exception) -> str:
 
 def _tolerance(file: soundfile.SoundFile) -> float:
     """Return how many frames may be missing without truncation: any number where the header gives an estimate."""
-    if file.format == "MP3":
-        counted = re.search(r"bitrate mode\s*: variable", file.extra_info)  # a Xing header gives the exact number
-        return 4 * 1152 if counted else math.inf
     return 0 if file.format in {"FLAC", "WAV", "WAVEX", "AIFF"} else math.inf

@@ -9,7 +9,7 @@ from sercli.types import Array
 
 
 class Source(Protocol):
-    """An open recording. A frame is one sample of each channel; reading gives the mean of the channels."""
+    """An open recording. A frame is one sample of each channel."""
 
     @property
     def rate_hz(self) -> int:
@@ -24,7 +24,7 @@ class Source(Protocol):
         """Length in the header; None if the header gives none, or only an estimate."""
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
-        """Yield blocks (n,) float32 with n about `block`. It can be called only once.
+        """Yield blocks (n, n_channels) float32 with n about `block`. It can be called only once.
 
         Args:
             first: the frame to begin with, 0 or more.

@@ -78,6 +78,15 @@ def predict(
         float,
         typer.Option("--min-confidence", min=0, max=1, help="Predict 'unsure' below this probability.", **_OUTPUT),
     ] = 0.0,
+    track: Annotated[
+        int | None,
+        typer.Option(
+            "--track",
+            min=1,
+            help="Sound track of films with several. Default: the one flagged default, else the first with speech.",
+            show_default=False,
+        ),
+    ] = None,
     explain: Annotated[
         Path | None,
         typer.Option(
@@ -155,7 +164,9 @@ def predict(
     from sercli.cli import sources
 
     with ExitStack() as until_the_end:
-        recordings = sources.recordings(paths, until_the_end, text=text, min_confidence=min_confidence, out=out)
+        recordings = sources.recordings(
+            paths, until_the_end, text=text, min_confidence=min_confidence, out=out, track=track
+        )
         _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
         files = writers.targets(recordings, paths, out, form.suffix) if out and form and not one_file else {}
         if skip_done:

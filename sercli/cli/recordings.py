@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
@@ -52,7 +53,9 @@ class Recordings:
                     self.failed(recording, result)
                 else:
                     followed = self._followed(result.predictions, advance if alone else None)
-                    yield RecordingResult(recording, result.is_clip, followed)
+                    yield replace(result, recording=recording, predictions=followed)
+                    if result.remarks:
+                        render.warn(f"{recording.name}: {'; '.join(result.remarks)}")
                 if not alone:
                     advance(1)
 
@@ -123,6 +126,6 @@ def _length_s(recording: Recording) -> int | None:
     if not sys.stderr.isatty() or recording.path is None:
         return None
     try:
-        return ceil(reading.duration_s(recording.path))
+        return ceil(reading.duration_s(recording.path, track=recording.track))
     except AudioError:
         return None

@@ -11,7 +11,13 @@ from sercli.types import Recording, Remark
 
 
 def recordings(
-    paths: list[Path], until_the_end: ExitStack, *, text: str | None, min_confidence: float, out: Path | None
+    paths: list[Path],
+    until_the_end: ExitStack,
+    *,
+    text: str | None,
+    min_confidence: float,
+    out: Path | None,
+    track: int | None,
 ) -> list[Recording]:
     """Return the recordings in the order of the paths, each once, or those that a table lists, in its order.
 
@@ -21,23 +27,25 @@ def recordings(
         text: the value of --text.
         min_confidence: of each recording.
         out: the value of --out.
+        track: the value of --track, for each recording.
 
     Raises:
         SerError: nothing is found, or an option does nothing with a table.
     """
     tables = [path for path in paths if path.suffix.lower() in _table().ENDINGS and path.is_file()]
     if not tables:
-        return _found(paths, until_the_end, text, min_confidence)
+        found = _found(paths, until_the_end)
+        return [replace(one, text=text, min_confidence=min_confidence, track=track) for one in found]
     if len(paths) > 1:
         raise SerError(f"{tables[0]} is a table of recordings; give it alone.")
     if text is not None:
         raise SerError(f"--text is for a single recording; give {tables[0]} a column text.")
     if out and not writers.single_file(out):
         raise SerError(f"The predictions for a table are one file; give --out FILE.csv or FILE.json, not {out}.")
-    return [replace(recording, min_confidence=min_confidence) for recording in _listed(tables[0])]
+    return [replace(recording, min_confidence=min_confidence, track=track) for recording in _listed(tables[0])]
 
 
-def _found(paths: list[Path], until_the_end: ExitStack, text: str | None, min_confidence: float) -> list[Recording]:
+def _found(paths: list[Path], until_the_end: ExitStack) -> list[Recording]:
     """Return the recordings at the given paths; stdin is saved to a temporary file."""
     from sercli.audio import discovery
 
@@ -45,7 +53,7 @@ def _found(paths: list[Path], until_the_end: ExitStack, text: str | None, min_co
     if writers.STDIN in paths:
         place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
         found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
-    return [Recording(name, path, text, min_confidence) for name, path in found]
+    return [Recording(name, path) for name, path in found]
 
 
 def _listed(table: Path) -> list[Recording]:

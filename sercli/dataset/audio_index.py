@@ -26,6 +26,7 @@ class IndexedAudio:
     digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
     duration_s: float
     sound: SoundPrint
+    remarks: tuple[str, ...] = ()  # what is left out, guessed or cannot be known
 
     def is_unchanged(self, folder: str) -> bool:
         """Return whether the recording below a folder still has this size and time."""

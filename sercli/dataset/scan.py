@@ -1,7 +1,7 @@
 """Inspecting every recording of a corpus once: whether it can be read, its length, and the digest of its content."""
 
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,9 @@ def scan(
                 if isinstance(facts, str):
                     broken[name] = facts
                 else:
-                    index[name] = IndexedAudio(name, *signatures[name], facts.digest, facts.duration_s, facts.sound)
+                    index[name] = IndexedAudio(
+                        name, *signatures[name], facts.digest, facts.duration_s, facts.sound, facts.remarks
+                    )
                 step(1)
     finally:  # after Ctrl-C, too: no recording is inspected twice
         if index and not len(index) == n_unchanged == len(before):
@@ -57,9 +59,11 @@ def scan(
 
 
 def _with_facts(
-    utterances: Iterable[Utterance], index: Mapping[str, IndexedAudio], broken: Mapping[str, str]
+    utterances: Sequence[Utterance], index: Mapping[str, IndexedAudio], broken: Mapping[str, str]
 ) -> tuple[list[Utterance], list[Remark]]:
-    good, remarks = [], []
+    good = []
+    used = sorted({u.audio for u in utterances if u.audio is not None and u.audio in index})
+    remarks = [Remark("warning", name, remark) for name in used for remark in index[name].remarks]
     for utterance in utterances:
         if utterance.audio is None:
             good.append(utterance)

@@ -32,7 +32,9 @@ _FADE_S = 0.005  # at both ends of such a stretch, so that it does not begin and
 _BATCH = 16  # variants of the utterance that go through the network together
 
 
-def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by: Kind | None = None) -> Explanation:
+def explain(
+    system: Model | Ensemble, prediction: Prediction, path: Path, *, by: Kind | None = None, track: int | None = None
+) -> Explanation:
     """The explanation of a prediction.
 
     Args:
@@ -40,6 +42,7 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
         prediction: of a clip, or of one utterance of a recording.
         path: the recording.
         by: the method; None: attention from each network that has it, and occlusion from the others.
+        track: of the recording, as it was predicted.
 
     Raises:
         SerError: there is no prediction to explain, or `by` is "attention" and a network has none.
@@ -47,14 +50,15 @@ def explain(system: Model | Ensemble, prediction: Prediction, path: Path, *, by:
     """
     if not prediction.probabilities:
         raise SerError(f"{prediction.path} has no prediction to explain ({prediction.reason}); give another.")
-    signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=prediction.start_s, end_s=prediction.end_s)
+    start_s, end_s = prediction.start_s, prediction.end_s
+    signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s, track=track)
     text = (prediction.text or "").strip()
     texts = {"given": text} if text else {}
     known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
     attributes = {name: value for name, value in known.items() if value is not None}
     utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
-    segment = Segment(prediction.start_s, prediction.end_s, signal)
-    rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device))
+    segment = Segment(start_s, end_s, signal)
+    rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device), track=track)
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}

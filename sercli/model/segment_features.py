@@ -14,8 +14,10 @@ from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, Utterance
 class SegmentFeatures:
     """Computes the features of utterances from their segments' signals: a FeatureProvider."""
 
-    def __init__(self, path: Path | None, segments: Mapping[str, Segment], device: str = "cpu") -> None:
-        self.path, self.segments, self.device = path, segments, device
+    def __init__(
+        self, path: Path | None, segments: Mapping[str, Segment], device: str = "cpu", *, track: int | None = None
+    ) -> None:
+        self.path, self.segments, self.device, self.track = path, segments, device, track
         self._by_rate: dict[tuple[str, int], Array] = {}
 
     def __call__(self, utterances: Sequence[Utterance], feature: str, config: object) -> list[Array]:
@@ -31,8 +33,10 @@ class SegmentFeatures:
         if key not in self._by_rate:
             segment = self.segments[utterance_id]
             if rate_hz > SAMPLE_RATE_HZ and self.path is not None:
-                stretch = {"start_s": segment.start_s, "end_s": segment.end_s}
-                self._by_rate[key] = reading.read(self.path, sample_rate_hz=rate_hz, **stretch)
+                start_s, end_s = segment.start_s, segment.end_s
+                self._by_rate[key] = reading.read(
+                    self.path, sample_rate_hz=rate_hz, start_s=start_s, end_s=end_s, track=self.track
+                )
             else:
                 self._by_rate[key] = _resampled(segment.signal, rate_hz)
         return self._by_rate[key]

@@ -82,7 +82,7 @@ def draw(recordings: Recordings, labels: Sequence[str], path: Path) -> None:
     rate_hz = 4_000  # plenty for an envelope
     recording = recordings.all[0]
     assert recording.path is not None
-    blocks = reading.stream(recording.path, sample_rate_hz=rate_hz)
+    blocks = reading.stream(recording.path, sample_rate_hz=rate_hz, track=recording.track)
     plots.timeline_picture(recordings.kept or [], labels, blocks, rate_hz, path)
 
 
@@ -110,7 +110,7 @@ def explain(recordings: Recordings, path: Path, *, by: "Kind | None", at_s: floa
         prediction = replace(prediction, asr_confidence=None)  # a given text has no ASR confidence
     predictor = load_run(config.model, devices.pick_device(config.device))
     with render.progress("Explaining", None):
-        found = attribution.explain(predictor, prediction, recording.path, by=by)
+        found = attribution.explain(predictor, prediction, recording.path, by=by, track=recording.track)
     plots.explanation_picture(found, path, name=Path(prediction.path).name, label=str(prediction.label))
 
 

@@ -1,0 +1,89 @@
+"""Several channels as one: their mean, or a single channel where they cancel each other out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sercli.types import Array
+
+_SILENT = 10**-7.5  # power of a channel in which nothing is heard: -75 dBFS
+_CANCELS = 0.1  # of the mean's power if one channel alone sounded: below it the channels cancel each other out
+_AGREES = 0.3  # above it they do so no more
+_MOST_VALUES = 2**20  # in a piece that is mixed at once, whatever rate and channels a header claims
+
+
+def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str]) -> Iterator[Array]:
+    """Yield consecutive blocks (n, C) of a signal as one channel (n,) float32, whatever the lengths of the blocks.
+
+    Each second is the mean of the channels that have been heard so far. Where this mean loses what is in the channels,
+    as it does where one is the other upside down, the channel that was loudest there is taken in place of it, until
+    the channels agree again.
+
+    Args:
+        blocks: float32, all with the same number of channels C.
+        rate_hz: frames per second.
+        remarks: gets a phrase for channels that cancel and, at the end, for those that are silent.
+    """
+    mixer: _Mixer | None = None
+    rest: Array | None = None
+    for block in blocks:
+        if block.shape[1] == 1:
+            yield block[:, 0]
+            continue
+        mixer = mixer or _Mixer(block.shape[1], remarks)
+        held = block if rest is None else np.concatenate([rest, block])
+        step = max(1, min(rate_hz, _MOST_VALUES // block.shape[1]))
+        n_whole = len(held) - len(held) % step
+        rest = held[n_whole:]
+        if n_whole:
+            yield np.concatenate([mixer.mix(held[at : at + step]) for at in range(0, n_whole, step)])
+    if mixer and rest is not None:
+        if len(rest):
+            yield mixer.mix(rest)
+        mixer.finish()
+
+
+class _Mixer:
+    """Mixes one second after the other; memory does not grow with the signal."""
+
+    def __init__(self, n_channels: int, remarks: list[str]) -> None:
+        self._remarks = remarks
+        self._heard = np.zeros(n_channels, bool)
+        self._cancelled = np.zeros(n_channels)  # power of each channel where they cancel
+        self._alone: int | None = None  # the channel that is used in place of the mean
+
+    def mix(self, second: Array) -> Array:
+        """Return (n,) float32 for (n, C)."""
+        power = second.var(axis=0, dtype=np.float64)  # without an offset, which adds up where sounds cancel
+        self._heard |= power >= _SILENT
+        if not self._heard.any():
+            return _mean(second)
+        mean = _mean(second if self._heard.all() else second[:, self._heard])
+        if power.max() >= _SILENT:
+            share = mean.var(dtype=np.float64) * np.count_nonzero(self._heard) ** 2 / power.max()
+            if share < _CANCELS:
+                self._cancel(power)
+            elif share > _AGREES:
+                self._alone = None
+        return mean if self._alone is None else second[:, self._alone]
+
+    def _cancel(self, power: Array) -> None:
+        self._cancelled += power
+        if self._alone is None:
+            self._alone = int(np.argmax(self._cancelled > 0.99 * self._cancelled.max()))  # the first of equal ones
+            remark = f"its channels cancel each other out; channel {self._alone + 1} of {len(power)} is used there"
+            if remark not in self._remarks:
+                self._remarks.append(remark)
+
+    def finish(self) -> None:
+        """Name the channels in which nothing was heard, if something was in others."""
+        silent = [str(n + 1) for n, heard in enumerate(self._heard) if not heard]
+        if 0 < len(silent) < len(self._heard):
+            which = f"channel {silent[0]}" if len(silent) == 1 else f"channels {', '.join(silent)}"
+            verb = "is" if len(silent) == 1 else "are"
+            self._remarks.append(f"{which} of {len(self._heard)} {verb} silent and left out")
+
+
+def _mean(channels: Array) -> Array:
+    mean: Array = channels.mean(axis=1)
+    return mean

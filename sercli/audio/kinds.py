@@ -1,0 +1,87 @@
+"""What a file is by its first bytes, whatever its name: stand-ins for recordings, and what only FFmpeg reads whole."""
+
+import mmap
+import struct
+from pathlib import Path
+
+HEAD_BYTES = 4096
+
+JOINED = "its joined streams are damaged"
+"""The reason why libsndfile does not read a file of several streams one after the other."""
+
+_OGG_BEGINS = b"OggS\x00\x02"  # the first page of a stream
+_FLAC_BEGINS = b"fLaC\x00\x00\x00\x22"  # magic and the header of the first block of metadata
+_JOINED_SHARE = 1.5  # an MP3 this much longer than its header says is followed by another one
+_LEAST_AFTER = 1024  # bytes after the end that the header gives; fewer are padding or a tag
+
+
+def stand_in(head: bytes) -> str | None:
+    """Return what a file is that stands in for a recording, and what to do about it; None: it may be a recording.
+
+    Args:
+        head: its first `HEAD_BYTES` bytes.
+
+    >>> stand_in(b"version https://git-lfs.github.com/spec/v1")
+    'is a git-lfs pointer, not the recording; run git lfs pull in its folder.'
+    """
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"version https://git-lfs", b"version https://hawser.")):
+        return "is a git-lfs pointer, not the recording; run git lfs pull in its folder."
+    if b"annex/objects/" in start[:200] and start[:1] in b"./":
+        return "is a git-annex pointer, not the recording; run git annex get on it."
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<error")):
+        return "is a web page or a server's message, not a recording; download it again, logged in if need be."
+    if start.startswith(b'{"') and start.rstrip(b"\0 \r\n").endswith(b"}"):
+        return "is a server's message (JSON), not a recording; download it again, logged in if need be."
+    if start.startswith(b"bplist00") and b"nsurl" in start:
+        return "is an iCloud placeholder, not the recording; open it once so that it is downloaded."
+    if head and not head.strip(b"\0"):
+        return "begins with zeros in place of a header: it was never downloaded or saved; get it again."
+    return None
+
+
+def ffmpeg_alone(path: Path, head: bytes) -> str | None:
+    """Return why libsndfile must not read a file, though it would try; None: it may.
+
+    It takes other formats for MP3, its decoder of MP3 writes on stderr, and of joined streams it reads the first.
+    """
+    if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
+        return "its MPEG frames are damaged"
+    magic = {b"OggS": _OGG_BEGINS, b"fLaC": _FLAC_BEGINS}.get(head[:4])
+    if magic and _occurs_again(path, magic):
+        return JOINED
+    return None
+
+
+def _occurs_again(path: Path, magic: bytes) -> bool:
+    """Return whether some bytes occur after the first of a file."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(magic, 1) > 0
+
+
+def n_bytes_after_end(path: Path, head: bytes) -> int:
+    """Return how many bytes follow the end that the header of a WAV or AIFF file gives; 0 if few or it gives none.
+
+    They are there where recordings were joined, or the recorder stopped before it wrote the final length.
+    """
+    order = {b"RIFF": "<I", b"FORM": ">I"}.get(head[:4])
+    if order is None or len(head) < 12:
+        return 0
+    (claimed,) = struct.unpack(order, head[4:8])
+    n_after = path.stat().st_size - 8 - claimed
+    return n_after if claimed > HEAD_BYTES // 16 and n_after >= _LEAST_AFTER else 0
+
+
+def n_mpeg_frames(path: Path) -> int | None:
+    """Return how many frames a variable bit rate MP3 has by its header; None where it does not say or is joined."""
+    with path.open("rb") as file:
+        start = file.read(10)
+        if start[:3] == b"ID3":  # its size is four times seven bits
+            file.seek(10 + sum(byte << 7 * (3 - n) for n, byte in enumerate(start[6:10])))
+            start = b""
+        frame = start + file.read(250)
+    at = frame.find(b"Xing")
+    if at < 0 or len(frame) < at + 16 or frame[at + 7] & 3 != 3:
+        return None
+    n_frames, n_bytes = struct.unpack(">II", frame[at + 8 : at + 16])
+    return n_frames if path.stat().st_size < _JOINED_SHARE * n_bytes else None
