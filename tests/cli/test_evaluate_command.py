@@ -111,9 +111,12 @@ def other_data(tiny_corpus, tmp_path_factory, run_quietly):
 
 
 def renamed(n, row, base):
-    """A copy of the recording under another name, by a speaker of another name."""
-    copy = base / f"{n}.wav"
-    shutil.copyfile(row["path"], copy)
+    """A copy of the recording under another name, every second one as FLAC, by a speaker of another name."""
+    copy = base / (f"{n}.flac" if n % 2 else f"{n}.wav")
+    if n % 2:
+        soundfile.write(copy, *soundfile.read(row["path"], dtype="int16"))
+    else:
+        shutil.copyfile(row["path"], copy)
     return {**row, "path": copy, "speaker": f"new-{row['speaker']}"}
 
 
@@ -147,6 +150,7 @@ def test_on_other_data_each_fold_run_predicts_everything_and_copies_are_counted(
     assert found["overlap"] == {"recordings": 16, "speakers": [], "dropped": 0}
     assert found["protocol"]["test part"] == "all utterances of another dataset"
     assert found["protocol"]["shared with a train part"].startswith("16 recordings (")
+    assert "misses excerpts, other speeds and much noise" in found["protocol"]["compared by"]
     assert "--drop-seen leaves them out" in found["warnings"][0]
 
 
