@@ -2,9 +2,9 @@
 
     python benchmarks/make_pretrained.py CORPORA WORK
 
-CORPORA holds RAVDESS, EmoDB, nEMO and GoEmotions as their releases have them; WORK gets the prepared datasets and the
-runs; the ensemble goes to WORK/pretrained. Copy it over sercli/pretrained, beside the card, to ship it. Each step goes
-on where it was after a kill.
+CORPORA holds RAVDESS, EmoDB, nEMO, GoEmotions and MELD as their releases have them; WORK gets the prepared datasets and
+the runs; the ensemble goes to WORK/pretrained. Copy it over sercli/pretrained, beside the card, to ship it. Each step
+goes on where it was after a kill.
 """
 
 import subprocess
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 ACOUSTIC = {"ravdess": "RAVDESS", "emodb": "EmoDB", "nemo": "nEMO"}
+LINGUISTIC = {"goemotions": "GoEmotions", "meld": "MELD"}
 
 
 def main() -> None:
@@ -42,9 +43,17 @@ def main() -> None:
         "--out",
         "acoustic",
     )
-    ser("prepare", "goemotions", str(corpora / "GoEmotions"), "--out", "goemotions", "--features", "words")
-    text = ["--set", "train.class_weights=true", "--set", "train.patience=4", "--set", "train.epochs=25"]
-    ser("train", "-m", "linguistic", *text, "--data", "goemotions", "--out", "linguistic")
+    for corpus, folder in LINGUISTIC.items():
+        ser("prepare", corpus, str(corpora / folder), "--out", corpus, "--features", "words")
+    join = [sys.executable, str(Path(__file__).with_name("join_texts.py").resolve()), "texts.csv", *LINGUISTIC]
+    subprocess.run(join, cwd=work, check=True)
+    ser("prepare", "table", "texts.csv", "--out", "texts", "--features", "words")
+    text = [
+        *("--set", "train.class_weights=true", "--set", "train.batch_size=128", "--set", "train.lr=2e-3"),
+        *("--set", "train.epochs=4", "--set", "train.schedule=cosine", "--set", "train.keep=last"),
+        *("--set", "architecture.input_dropout=0.4", "--set", "architecture.dropout=0.5"),
+    ]
+    ser("train", "-m", "linguistic", *text, "--data", "texts", "--split", "official", "--out", "linguistic")
     ser("ensemble", "-a", "acoustic", "-l", "linguistic", "--rule", "asr-weighted", "--out", "pretrained")
 
 

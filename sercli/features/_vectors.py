@@ -21,8 +21,8 @@ from sercli._system import arrays
 from sercli.errors import SerError
 from sercli.types import Array
 
-BUNDLED = Path(__file__).parent / "glove-6b-50d-60k.npz"
-BUNDLED_WORDS = 60_000
+BUNDLED = Path(__file__).parent / "minilm-100d.npz"
+BUNDLED_WORDS = 33_515
 
 _BLOCK_ROWS = 4096
 _CHUNK_BYTES = 1 << 20
@@ -50,7 +50,7 @@ def load(path: Path | None, max_words: int) -> WordVectors:
     A word that occurs twice keeps its first vector. Bytes of a word that are not UTF-8 become U+FFFD.
 
     Args:
-        path: the file; None: the subset of GloVe 6B 50-d that ships with ser.
+        path: the file; None: the vectors that ship with ser.
         max_words: number of words to read from the beginning, where such files have the frequent ones.
 
     Raises:

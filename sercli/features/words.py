@@ -28,12 +28,12 @@ from sercli.plugins import Extractor
 from sercli.types import Array, PositiveInt
 
 INPUT = "text"
-VERSION = 1
+VERSION = 2
 DTYPE = "float16"
 
 FILES = ("vectors.npz",)  # what `export` writes into a run directory
 _MARKER = re.compile(r"(\[[A-Za-z]+\])")
-_MARKER_WORDS = {"garbage": "unintelligible", "lipsmack": "lips"}  # IEMOCAP's markers without a fitting vector
+_MARKER_WORDS = {"garbage": "unclear", "lipsmack": "lips"}  # IEMOCAP's markers without a fitting vector
 _QUOTES = str.maketrans("‘’‚′`“”„«»", "'''''\"\"\"\"\"")
 # NLTK splits off a full stop only at the end of its input, this splits off the others; Mr. and U.S. keep theirs.
 _FULL_STOP = re.compile(r"(?<![.\s])(?<!\.\w)(?<!\b[md]r)(?<!\bms)(?<!\bmrs)\.(?=[\"')\]]*(?:\s|$))", re.IGNORECASE)

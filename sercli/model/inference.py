@@ -61,9 +61,14 @@ class Model:
         """Return probabilities and embeddings of N utterances that have the input of the network.
 
         Raises:
-            SerError: a probability is NaN or infinite.
+            SerError: the feature is another than in training, or a probability is NaN or infinite.
         """
         inputs = provider(utterances, self.spec.feature, self.spec.feature_config)
+        if inputs and inputs[0].shape[1] != self.info.n_features:
+            raise SerError(
+                f"{self.folder} learned {self.info.n_features} numbers a frame, and '{self.spec.feature}' gives "
+                f"{inputs[0].shape[1]} in this version of ser; train the run again."
+            )
         probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
         if not np.isfinite(probs).all():
             raise SerError(f"{self.folder} predicts NaN or infinity: its weights are damaged; copy it again.")

@@ -196,13 +196,17 @@ def test_words_and_vectors_of_different_number_are_refused(tmp_path):
         _vectors.load(tmp_path / "v.npz", MANY)
 
 
-def test_the_vectors_that_ship_are_60000_words_of_glove_with_their_licence():
+def test_the_vectors_that_ship_are_those_of_a_sentence_model_with_its_licence():
     vectors = _vectors.load(None, MANY)
-    assert vectors.matrix.shape == (60_000, 50)
+    assert vectors.matrix.shape == (_vectors.BUNDLED_WORDS, 100)
     assert list(vectors.index)[:3] == ["the", ",", "."]
-    assert vectors.matrix[0, 0] == np.float16(0.418)  # "the 0.418 0.24968 ..." is the first line of glove.6B.50d.txt
-    assert "GloVe 6B 50-d" in vectors.source
-    assert vectors.licence == "PDDL-1.0"
+    assert "all-MiniLM-L6-v2" in vectors.source
+    assert vectors.licence == "Apache-2.0"
+
+
+def test_the_vectors_that_ship_know_what_is_said_and_seldom_written():
+    known = _vectors.load(None, MANY).index.keys()
+    assert {"haha", "ugh", "yeah", "n't", "'m", "gon", "na", "okay", "laughter"} <= known
 
 
 def test_the_vectors_that_ship_know_what_is_near():

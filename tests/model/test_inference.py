@@ -118,3 +118,10 @@ def test_damaged_weights_are_refused_by_the_runs_name(damage, runs_made, tmp_pat
         weights.write_bytes((runs_made.linguistic / "weights.safetensors").read_bytes())
     with pytest.raises(SerError, match=r"run: the weights cannot be read \(.+\); train the run again"):
         load_model(tmp_path / "run", CPU)
+
+
+def test_a_run_that_learned_other_features_than_this_version_gives_is_refused(members, tiny_dataset, rows):
+    linguistic = members[1]
+    older = replace(linguistic, info=replace(linguistic.info, n_features=51))
+    with pytest.raises(SerError, match="learned 51 numbers a frame, and 'words' gives 101 in this version"):
+        older.predict(tiny_dataset.manifest.utterances[:2], rows)

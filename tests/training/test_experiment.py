@@ -76,7 +76,7 @@ def test_a_run_that_reads_text_knows_the_language_of_its_corpus(plans, tiny_data
 def test_run_json_tells_what_the_run_is_and_what_made_it(runs_made, plans, tiny_dataset):
     acoustic, linguistic = runs.load_info(runs_made.acoustic), runs.load_info(runs_made.linguistic)
     assert (acoustic.kind, acoustic.status, acoustic.modality) == ("model", "finished", "acoustic")
-    assert (linguistic.name, linguistic.modality, linguistic.n_features) == ("linguistic", "linguistic", 51)
+    assert (linguistic.name, linguistic.modality, linguistic.n_features) == ("linguistic", "linguistic", 101)
     assert acoustic.labels == tiny_dataset.info.labels
     assert acoustic.train_counts == dict.fromkeys(tiny_dataset.info.labels, 4)
     assert acoustic.settings.train == plans.acoustic.to_dict()["train"]
