@@ -36,7 +36,7 @@ DAMPING = 3.0  # in variances of the directions
 N_FITTED = 400  # recordings of each corpus that the logistic regressions are fitted on
 FEWEST, MOST = 6, 60  # utterances of these
 # How sure a second speaker and a further one must be, in log odds: one who is split in two is the worse mistake.
-SECOND, FURTHER = 2.0, 1.0
+SECOND, FURTHER = 2.5, 1.5
 BY = [0, 3, 4]  # the evidence for a second speaker: with all of it, one speaker was split in two more often
 
 
