@@ -2,15 +2,18 @@
 
 Columns, in upper or lower case: path (relative to the table's folder, or absolute), label, speaker, session, prompt,
 text, start_s and end_s (a stretch of the recording, in seconds), sex, part (train, valid or test), id. A row needs a
-label and a path or a text. Other columns are kept as attributes.
+label and a path or a text. Other usual names of these columns are understood (see _columns.py); all other columns are
+kept as attributes.
 """
 
 import json
 import math
 import os
+import re
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
+from sercli.corpora._columns import NAMES, missing, own_names, resembled
 from sercli.corpora._files import lines_of, list_folder, read_text
 from sercli.corpora._rows import need_columns, read_rows, shown
 from sercli.errors import SerError, no_such
@@ -36,7 +39,7 @@ SPLIT = "speakers"
 FOLDS: int | None = None
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
-_COLUMNS = ("path", "label", "speaker", "session", "prompt", "text", "sex", "part", "id", "start_s", "end_s")
+_DAYS = re.compile(r"(\d+) days (\d+):(\d+):(\d+(?:\.\d+)?)")  # how pandas and audformat write times
 _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
@@ -53,17 +56,42 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     path = _find_table(root)
     rows = yield from _rows(path)
     lines: dict[str, int] = {}
+    spellings: dict[str, str] = {}  # label in lower case -> as it was first written
+    odd: set[str] = set()  # unknown columns that were named
     for line, row in rows:
         source = f"{path}:{line}"
         cells, attributes = _divide(row, source, _header(path, line))
-        utterance = _utterance(cells, attributes, line, path)
-        if utterance.id in lines:
-            used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
-            raise SerError(f"{source}: {used}, too; give each row its own id.")
-        lines[utterance.id] = line
-        yield utterance
+        for name in sorted(attributes.keys() - odd):
+            if known := resembled(name):
+                reason = f"column '{shown(name)}' is kept as an attribute; rename it if it is {known}"
+                yield Remark("warning", _header(path, line), reason)
+        odd |= attributes.keys()
+        for name in missing(cells):
+            word = cells.pop(name)
+            if name == "label":
+                yield Remark("skipped", source, f"its label is missing ({word})")
+                break
+            yield Remark("warning", source, f"its {name} is missing ({word})")
+        else:
+            label = spellings.setdefault(cells.get("label", "").lower(), cells.get("label", ""))
+            if label != cells.get("label", ""):
+                yield Remark("warning", source, f"its label is '{shown(label)}' in other letter case, and taken for it")
+                cells["label"] = label
+            yield _unique(cells, attributes, line, path, lines)
     if not lines:
-        raise SerError(f"{path} has no rows; add one for each utterance, with path and label.")
+        raise SerError(f"{path} has no rows with a label; add one for each utterance, with path and label.")
+
+
+def _unique(
+    cells: dict[str, str], attributes: dict[str, object], line: int, path: Path, lines: dict[str, int]
+) -> Utterance:
+    """Return the utterance of a row, whose id is noted with its line."""
+    utterance = _utterance(cells, attributes, line, path)
+    if utterance.id in lines:
+        used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
+        raise SerError(f"{path}:{line}: {used}, too; give each row its own id.")
+    lines[utterance.id] = line
+    return utterance
 
 
 def listed(table: Path) -> Iterator[Recording | Remark]:
@@ -80,6 +108,8 @@ def listed(table: Path) -> Iterator[Recording | Remark]:
     for line, row in rows:
         source = f"{path}:{line}"
         cells, _ = _divide(row, source, _header(path, line), need=("path",))
+        for name in missing(cells):
+            del cells[name]
         if not cells.get("path"):
             raise SerError(f"{source}: no path; every row needs that of a recording.")
         start_s, end_s = _stretch(cells, source)
@@ -149,12 +179,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def _column(name: str) -> str:
-    """Return a column's name as this module writes it; unknown names are kept."""
-    plain = name.strip().lower()
-    return plain if plain in _COLUMNS else name.strip()
-
-
 def _divide(
     row: Mapping[str, object], source: str, header: str, *, need: tuple[str, ...] | None = None
 ) -> tuple[dict[str, str], dict[str, object]]:
@@ -166,13 +190,14 @@ def _divide(
         header: file and line that name the columns, for errors.
         need: the columns that the table must have; None: those of a corpus.
     """
-    named = {_column(name): value for name, value in row.items()}
+    names = own_names(row, header)
+    named = {names[name.strip()]: value for name, value in row.items()}
     if len(named) < len(row):
         raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
     need_columns(named, need or (("label",) if "text" in named else ("label", "path")), header)
     filled = {name: value for name, value in named.items() if value not in (None, "")}
-    cells = {name: _cell(name, value, source) for name, value in filled.items() if name in _COLUMNS}
-    return cells, {name: value for name, value in filled.items() if name and name not in _COLUMNS}
+    cells = {name: _cell(name, value, source) for name, value in filled.items() if name in NAMES}
+    return cells, {name: value for name, value in filled.items() if name and name not in NAMES}
 
 
 def _cell(name: str, value: object, source: str) -> str:
@@ -218,12 +243,19 @@ def _seconds(row: dict[str, str], name: str, source: str) -> float | None:
         return None
     given = f"{source}: {name} is '{shown(row[name])}'; it must be"
     try:
-        seconds = float(row[name])
+        seconds = _parsed(row[name])
     except ValueError:
         raise SerError(f"{given} a number of seconds such as 1.5.") from None
     if not math.isfinite(seconds) or seconds < 0:
         raise SerError(f"{given} zero or more seconds.")
     return seconds
+
+
+def _parsed(cell: str) -> float:
+    """Return seconds; raises ValueError for text that is no time."""
+    if days := _DAYS.fullmatch(cell):
+        return sum(float(n) * unit_s for n, unit_s in zip(days.groups(), (86_400, 3600, 60, 1), strict=True))
+    return float(cell)
 
 
 def _audio(given: str, folder: Path, source: str) -> str:

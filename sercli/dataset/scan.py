@@ -11,12 +11,13 @@ from sercli._system.progress import ProgressFactory
 from sercli.audio.reading import AudioFacts, inspect
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
-from sercli.errors import AudioError
+from sercli.errors import AudioError, SerError
 from sercli.types import Remark, Utterance
 
 UNREADABLE = "recording cannot be read"
 
 _SHORTEST_S = 0.002  # a stretch of this length has a sample at every sample rate
+_LONGEST_S = 3600.0  # a longer utterance is none, and its features could exhaust memory
 _ROUNDING_S = 0.1  # a stretch may end this long after its recording, because tables round times to tenths
 
 
@@ -63,6 +64,7 @@ def _with_facts(
 ) -> tuple[list[Utterance], list[Remark]]:
     good = []
     used = sorted({u.audio for u in utterances if u.audio is not None and u.audio in index})
+    _check_milliseconds(utterances, index)
     remarks = [Remark("warning", name, remark) for name in used for remark in index[name].remarks]
     for utterance in utterances:
         if utterance.audio is None:
@@ -77,10 +79,27 @@ def _with_facts(
         if length < _SHORTEST_S and (utterance.start_s, utterance.end_s) != (None, None):
             remarks.append(Remark("skipped", utterance.id, "its stretch lies outside its recording"))
             continue
+        if length > _LONGEST_S:
+            remarks.append(Remark("skipped", utterance.id, "longer than an hour; give start_s and end_s of utterances"))
+            continue
         if end > facts.duration_s + _ROUNDING_S:
             remarks.append(Remark("warning", utterance.id, "its stretch goes beyond the end of its recording"))
         good.append(replace(utterance, digest=facts.digest, duration_s=round(length, 4)))
     return good, remarks
+
+
+def _check_milliseconds(utterances: Sequence[Utterance], index: Mapping[str, IndexedAudio]) -> None:
+    """Refuse stretches that all lie outside of their recordings, and of which a thousandth never does.
+
+    Raises:
+        SerError: asking whether the times are milliseconds.
+    """
+    late = [(u.start_s, index[u.audio].duration_s) for u in utterances if u.start_s and u.audio in index and u.audio]
+    if len(late) > 1 and all(length <= start_s and start_s / 1000 < length for start_s, length in late):
+        raise SerError(
+            f"start_s reaches past the end of the recording in all of {len(late)} rows that do not begin at 0; are "
+            "these milliseconds? Give seconds."
+        )
 
 
 def _inspect_all(names: Sequence[str], base: Path, jobs: int) -> Generator[AudioFacts | str, None, None]:

@@ -1,0 +1,132 @@
+"""Tables as people have them: usual names are understood, and what is left out or guessed is said."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from sercli.corpora import table
+from sercli.dataset import preparation
+from sercli.errors import SerError
+from sercli.types import Remark
+
+LABELS = ("neutral", "happiness", "sadness", "anger")
+
+
+@pytest.fixture
+def make(tmp_path):
+    """make(head, rows) -> a table beside long.wav, which is 12 s long."""
+    soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 12 * 8_000), 8_000)
+
+    def write(head, rows, name="list.csv"):
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([head, *rows])
+        return tmp_path / name
+
+    return write
+
+
+def read(path):
+    found = list(table.read(path))
+    remarks = [one for one in found if isinstance(one, Remark)]
+    return [one for one in found if not isinstance(one, Remark)], remarks
+
+
+def stretches(scale=1):
+    return [["long.wav", LABELS[n % 4], f"s{n % 3}", n * scale, (n + 1) * scale] for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ["file", "emotion", "speaker", "start", "end"],  # audformat
+        ["file_name", "label", "speaker_id", "start_s", "end_s"],  # Hugging Face
+        ["File Name", "Emotion", "Speaker-ID", "Start Time", "End"],
+    ],
+)
+def test_usual_names_of_columns_are_understood(make, head):
+    utterances, remarks = read(make(head, stretches()))
+    assert [(u.audio, u.label, u.speaker, u.start_s, u.end_s) for u in utterances] == [tuple(r) for r in stretches()]
+    assert remarks == []
+
+
+def test_times_as_audformat_writes_them_are_seconds(make):
+    row = ["long.wav", "anger", "0 days 00:00:01.500000", "0 days 00:01:02"]
+    (utterance,), _ = read(make(["file", "emotion", "start", "end"], [row]))
+    assert (utterance.start_s, utterance.end_s) == (1.5, 62.0)
+
+
+def test_split_and_transcript_are_part_and_text(make):
+    row = ["long.wav", "anger", "hello", "dev", "f"]
+    (utterance,), _ = read(make(["file_name", "emotion", "transcript", "split", "gender"], [row]))
+    assert (utterance.text, utterance.attributes) == ("hello", {"sex": "female", "part": "valid"})
+
+
+def test_beside_a_columns_own_name_another_one_is_an_attribute(make):
+    (utterance,), _ = read(make(["path", "label", "emotion"], [["long.wav", "anger", "rage"]]))
+    assert (utterance.label, utterance.attributes) == ("anger", {"emotion": "rage"})
+
+
+def test_two_columns_of_one_meaning_are_refused(make):
+    path = make(["file", "filename", "label"], [["long.wav", "b.wav", "anger"]])
+    with pytest.raises(SerError, match="the columns 'file' and 'filename' both mean path; rename one of them"):
+        read(path)
+
+
+@pytest.mark.parametrize(("name", "known"), [("start_ms", "start_s"), ("speakers", "speaker"), ("spliit", "part")])
+def test_an_unknown_column_that_resembles_one_is_named_once(make, name, known):
+    _, remarks = read(make(["path", "label", name], [["long.wav", "anger", "1"]]))
+    assert [one.reason for one in remarks] == [f"column '{name}' is kept as an attribute; rename it if it is {known}"]
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "NA", "n/a", "NULL", "<NA>"])
+def test_words_for_missing_values_are_no_classes_and_no_speakers(make, word):
+    rows = [["long.wav", word, "s1", 0, 1], ["long.wav", "anger", word, 1, 2], ["long.wav", "sadness", "s2", 2, word]]
+    utterances, remarks = read(make(["path", "label", "speaker", "start_s", "end_s"], rows))
+    assert [(u.label, u.speaker, u.end_s) for u in utterances] == [("anger", None, 2.0), ("sadness", "s2", None)]
+    assert [(one.kind, one.reason) for one in remarks] == [
+        ("skipped", f"its label is missing ({word})"),
+        ("warning", f"its speaker is missing ({word})"),
+        ("warning", f"its end_s is missing ({word})"),
+    ]
+
+
+def test_somebody_may_say_none(make):
+    (utterance,), remarks = read(make(["path", "label", "text"], [["long.wav", "anger", "None"]]))
+    assert (utterance.text, remarks) == ("None", [])
+
+
+def test_labels_that_differ_in_case_alone_are_one_class(make):
+    rows = [["long.wav", label, n, n + 1] for n, label in enumerate(("Boredom", "boredom", "BOREDOM", "anger"))]
+    utterances, remarks = read(make(["path", "label", "start_s", "end_s"], rows))
+    assert [u.label for u in utterances] == ["Boredom", "Boredom", "Boredom", "anger"]
+    assert [one.reason for one in remarks] == ["its label is 'Boredom' in other letter case, and taken for it"] * 2
+
+
+def test_times_in_milliseconds_stop_the_preparation(make, tmp_path, no_progress):
+    path = make(["path", "label", "speaker", "start_s", "end_s"], stretches(1000))
+    with pytest.raises(SerError, match="in all of 11 rows that do not begin at 0; are these milliseconds"):
+        preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
+
+
+def test_a_remark_on_a_recording_is_shown_by_prepare_also_the_second_time(make, tmp_path, no_progress):
+    voice = np.random.default_rng(0).normal(0, 0.1, 8_000)
+    soundfile.write(tmp_path / "both.wav", np.stack([voice, -voice], 1), 8_000)
+    path = make(["path", "label"], [["both.wav", "anger"]])
+    for _ in range(2):
+        made = preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
+        (remark,) = made.summary.remarks
+        assert (remark.source, remark.reason) == (
+            "both.wav",
+            "its channels cancel each other out; channel 1 of 2 is used there",
+        )
+
+
+def test_a_row_of_more_than_an_hour_is_left_out_by_its_length(make, tmp_path, monkeypatch, no_progress):
+    monkeypatch.setattr(preparation.scan, "_LONGEST_S", 11.0)
+    path = make(["path", "label", "start_s", "end_s"], [["long.wav", "anger", "", ""], ["long.wav", "anger", 0, 10]])
+    made = preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
+    assert [u.end_s for u in made.dataset.manifest.utterances] == [10.0]
+    (remark,) = made.summary.remarks
+    assert remark == Remark("skipped", "long.wav", "longer than an hour; give start_s and end_s of utterances")
