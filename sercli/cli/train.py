@@ -63,6 +63,8 @@ def train(
         setups.append(
             setup.make_setup(name, config, sets, data, words=own, split=split, n_folds=folds, fold=number, seed=seed)
         )
+    for remark in setups[0].remarks:
+        render.warn(remark)
     for made in setups:
         folder = out / made.name if several else out
         _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)

@@ -40,6 +40,8 @@ def tune(
 
     number = options.fold_number(fold)
     made = make_setup(model, config, sets, data, words=words, split=split, n_folds=folds, fold=number, seed=seed)
+    for remark in made.remarks:
+        render.warn(remark)
     from sercli.evaluation.plots import trials_picture
     from sercli.model import feature_provider
     from sercli.training import tuning

@@ -38,6 +38,7 @@ class _File:
     corpus: str = ""
     kind: str = ""
     hash: str = ""
+    numbers: tuple[int, ...] = ()  # of the folds in a table; empty: from 1 on
 
 
 def write(path: Path, folds: Sequence[Split], corpus: str) -> None:
@@ -69,6 +70,21 @@ def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
     return folds
 
 
+def remarks(path: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return what `read` leaves out of a file, and where its folds have other numbers than in the file."""
+    content = _read(path)
+    listed = {i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()}
+    left_out = [u.id for u in manifest.utterances if u.id not in listed]
+    found = []
+    if content.numbers and content.numbers != tuple(range(1, len(content.numbers) + 1)):
+        pairs = ", ".join(f"{number} there is {n} here" for n, number in enumerate(content.numbers, start=1))
+        found.append(f"{path} numbers its folds otherwise: {pairs}")
+    if left_out:
+        few = ", ".join(f"'{i}'" for i in left_out[:_SHOWN]) + ", …" * (len(left_out) > _SHOWN)
+        found.append(f"{path} leaves out {len(left_out)} of {len(manifest.utterances)} utterances ({few})")
+    return tuple(found)
+
+
 def _read(path: Path) -> _File:
     try:
         raw = path.read_bytes()
@@ -90,7 +106,8 @@ def _table(text: str) -> _File:
     tested: dict[int, list[str]] = {}
     for row in rows:
         tested.setdefault(int(row["fold"]), []).append(row["id"])
-    return _File(tuple(_Parts(tuple(tested[fold])) for fold in sorted(tested)))
+    numbers = tuple(sorted(tested))
+    return _File(tuple(_Parts(tuple(tested[fold])) for fold in numbers), numbers=numbers)
 
 
 def _check_ids(path: Path, content: _File, known: Set[str]) -> None:

@@ -22,6 +22,7 @@ class Setup:
     dataset: Dataset
     folds: tuple[Split, ...]  # one, or all of the split
     crossed: bool  # whether all folds were asked for
+    remarks: tuple[str, ...] = ()  # on a file of folds: what it leaves out, and how it numbers them
 
     @property
     def name(self) -> str:
@@ -71,7 +72,9 @@ def make_setup(
     configs = (first,) if fold else tuple(resolve(part.fold) for part in parts)
     if any(config.train.targets == "soft" for config in configs):
         soft_targets(dataset, dataset.manifest.utterances)  # a corpus without votes is refused before any work
-    return Setup(configs, dataset, parts, crossed=fold is None)
+    kind = split or ""
+    told = folds.remarks(Path(kind.removeprefix(folds.FILE)), dataset.manifest) if kind.startswith(folds.FILE) else ()
+    return Setup(configs, dataset, parts, crossed=fold is None, remarks=told)
 
 
 def trainable(data: Path, words: str) -> tuple[list[str], list[str]]:

@@ -1,0 +1,33 @@
+"""Fold files of other people: what they leave out is counted and named, and their numbers are told."""
+
+import pytest
+
+from sercli.dataset import folds
+from sercli.types import Manifest, Utterance
+
+MANIFEST = Manifest(tuple(Utterance(f"u{n}", "c", "anger", f"s{n}") for n in range(6)), ("anger",), "0" * 64)
+
+
+def told(tmp_path, rows):
+    path = tmp_path / "folds.csv"
+    path.write_text("id,fold\n" + "".join(f"{name},{fold}\n" for name, fold in rows))
+    return [remark.removeprefix(f"{path} ") for remark in folds.remarks(path, MANIFEST)]
+
+
+@pytest.mark.parametrize(
+    ("first", "numbers"),
+    [
+        (0, "numbers its folds otherwise: 0 there is 1 here, 1 there is 2 here, 2 there is 3 here"),
+        (5, "numbers its folds otherwise: 5 there is 1 here, 6 there is 2 here, 7 there is 3 here"),
+    ],
+)
+def test_folds_that_are_not_numbered_from_1_are_told(tmp_path, first, numbers):
+    assert told(tmp_path, [(f"u{n}", first + n % 3) for n in range(6)]) == [numbers]
+
+
+def test_what_a_file_of_folds_leaves_out_is_counted_and_named(tmp_path):
+    assert told(tmp_path, [(f"u{n}", 1 + n) for n in range(4)]) == ["leaves out 2 of 6 utterances ('u4', 'u5')"]
+
+
+def test_a_file_that_lists_all_from_1_on_has_no_remark(tmp_path):
+    assert told(tmp_path, [(f"u{n}", 1 + n % 3) for n in range(6)]) == []
