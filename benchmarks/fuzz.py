@@ -129,7 +129,7 @@ def no_progress(description: str, total: int) -> object:
 
 
 def make_audio(root: Path) -> Target:
-    """Recordings of every kind that libsndfile writes, and some that only FFmpeg reads."""
+    """Recordings of every kind that libsndfile writes, some that only FFmpeg reads, joined ones, films of two tracks."""
     import av
 
     from sercli.audio import reading
@@ -150,12 +150,27 @@ def make_audio(root: Path) -> Target:
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
 
+    for suffix in ("mp3", "ogg", "flac", "wav"):
+        (root / f"d.{suffix}").write_bytes((root / f"a.{suffix}").read_bytes() * 2)
+    for suffix, codec, late_s in (("mp4", "aac", 0.0), ("mov", "aac", 1.5), ("mka", "pcm_s16le", 1.5)):
+        with av.open(str(root / f"e.{suffix}"), "w") as container:
+            tracks = [container.add_stream(codec, rate=48_000, layout="stereo") for _ in range(2)]
+            for at in range(0, 48_000, 960):
+                part = np.tile(sound, 9)[at : at + 960]
+                for n, stream in enumerate(tracks):
+                    frame = av.AudioFrame.from_ndarray(np.stack([part, -part]), format="fltp", layout="stereo")
+                    frame.rate, frame.pts = 48_000, at + n * round(late_s * 48_000)
+                    container.mux(stream.encode(frame))
+            for stream in tracks:
+                container.mux(stream.encode())
+
     def read(path: Path) -> None:
         for attempt in (
             lambda: reading.inspect(path),
             lambda: reading.duration_s(path),
             lambda: sum(map(len, reading.stream(path, sample_rate_hz=16_000))),
             lambda: reading.read(path, sample_rate_hz=16_000, start_s=0.1, end_s=0.2),
+            lambda: reading.read(path, sample_rate_hz=16_000, track=1 + path.name.startswith("e.")),
         ):
             attempt()
 
