@@ -129,7 +129,7 @@ def no_progress(description: str, total: int) -> object:
 
 
 def make_audio(root: Path) -> Target:
-    """Recordings of every kind that libsndfile writes, some that only FFmpeg reads, joined ones, films of two tracks."""
+    """Recordings that libsndfile writes, some that only FFmpeg reads, joined ones, and films of two tracks."""
     import av
 
     from sercli.audio import reading
