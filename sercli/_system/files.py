@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
         path: the file; its folder is made if it is missing.
         content: bytes, text, or a function that writes to the path it is called with.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{_cut(path.name)}.{secrets.token_hex(4)}.tmp")  # matches _TEMPORARY
     try:
         if callable(content):
@@ -105,6 +106,13 @@ def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> No
     finally:
         with suppress(OSError):  # the disk may fail again
             temporary.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents, however deep; `Path.mkdir` recurses."""
+    missing = takewhile(lambda path: not path.is_dir(), (folder, *folder.parents))
+    for path in reversed(list(missing)):
+        path.mkdir(exist_ok=True)
 
 
 def _cut(name: str) -> str:
@@ -147,10 +155,13 @@ def refuse_links_out(folder: Path) -> None:
     Raises:
         SerError: there is such a link; the message names it.
     """
-    home = folder.resolve()
-    for below, folders, _ in os.walk(folder):
-        for path in (Path(below) / name for name in folders):
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
+    home, pending = folder.resolve(), [folder]
+    while pending:  # os.walk recurses, and a stranger's folder may be deep
+        below = pending.pop()
+        for path in (path for path in below.iterdir() if path.is_dir()):
+            if not path.is_symlink():
+                pending.append(path)
+            elif not path.resolve().is_relative_to(home):
                 raise SerError(f"{path} is a link that leads out of {folder}; replace the link with the folder itself.")
 
 

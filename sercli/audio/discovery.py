@@ -1,11 +1,14 @@
 """Finding recordings by name, in folders, by pattern or on stdin, and the list of their suffixes."""
 
+import difflib
+import os
+import re
 import shutil
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import has_magic
 from pathlib import Path
 from typing import BinaryIO
 
@@ -107,24 +110,83 @@ def _named_by(path: Path) -> list[Path]:
         if not (found := sorted(_below(path, set()))):
             raise AudioError(f"{path} holds no audio files; their names must end in {', '.join(sorted(SUFFIXES))}.")
         return found
-    if path.exists():
-        return [path]
-    if has_magic(str(path)):
+    if as_url := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):
+        raise AudioError(f"{as_url[1]}://{str(path)[as_url.end() :]} is a URL; download it first, then give the file.")
+    if (same := equivalent(path)) is not None:
+        return _named_by(same) if same.is_dir() else [same]
+    if is_pattern(path):
         if not (found := sorted(_matches(path))):
             raise AudioError(f"{path} matches no audio files; check the pattern.")
         return found
-    raise AudioError(f"{path} does not exist; check the path.")
+    raise AudioError(f"{path} does not exist{_nearest(path)}; check the path.")
+
+
+def is_pattern(path: Path) -> bool:
+    """Return whether the part of a path that does not exist has a `*` or `?`; brackets alone are part of a name.
+
+    >>> is_pattern(Path("none/*.wav")), is_pattern(Path("none/x [1].wav"))
+    (True, False)
+    """
+    rest = path.parts[len(fixed_part(path).parts) :]
+    return any("*" in part or "?" in part for part in rest)
+
+
+def fixed_part(path: Path) -> Path:
+    """Return the folder that a pattern starts from: its first parts that exist by these names or have no `*` or `?`."""
+    fixed = Path()
+    for part in path.parts:
+        if any(c in part for c in "*?[") and not os.path.lexists(fixed / part):
+            break
+        fixed /= part
+    return equivalent(fixed) or fixed
+
+
+def equivalent(path: Path) -> Path | None:
+    """Return the path as it is on disk, where Unicode may write the same name in another way; None: it does not exist.
+
+    A name with an accent has two spellings, one (NFC) or two (NFD) characters, which look alike; macOS and archives
+    made there use the second. If several names on disk are equivalent to one that is not there, none is taken.
+    """
+    found = Path()
+    for part in path.parts:
+        if not os.path.lexists(found / part):
+            same = [name for name in _names(found) if _composed(name) == _composed(part)]
+            if len(same) != 1:
+                return None
+            part = same[0]
+        found /= part
+    return found
+
+
+def _nearest(path: Path) -> str:
+    """Return the end of a sentence that names the most similar name in a folder; "" if there is none."""
+    names = _names(path.parent)
+    alike = [name for name in names if _composed(name).casefold() == _composed(path.name).casefold()]
+    near = alike or difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f" (there is {ascii(near[0]) if _composed(near[0]) == _composed(path.name) else near[0]})" if near else ""
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _matches(pattern: Path) -> Iterator[Path]:
     """Yield the recordings that match or are in matching folders, and any match whose suffix the pattern spells out."""
-    n_plain = next(n for n, part in enumerate(pattern.parts) if has_magic(part))
-    base = Path(*pattern.parts[:n_plain])
+    base = fixed_part(pattern)
     try:
-        matches = sorted(base.glob(str(Path(*pattern.parts[n_plain:]))))
+        matches = sorted(base.glob(str(Path(*pattern.parts[len(base.parts) :]))))
+    except RecursionError:
+        raise AudioError(f"{base} holds folders too deep for a pattern; give a folder further down.") from None
     except ValueError as error:
         raise AudioError(f"{pattern} is not a valid pattern ({error}); correct it.") from None
-    spelt = pattern.suffix if pattern.suffix and not has_magic(pattern.suffix) else None
+    spelt = pattern.suffix if pattern.suffix and not any(c in pattern.suffix for c in "*?[") else None
     seen = set[str]()
     for match in matches:
         if not all(map(is_visible, match.relative_to(base).parts)):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
+from sercli.audio.discovery import equivalent
 from sercli.corpora._columns import NAMES, missing, own_names, resembled
 from sercli.corpora._files import lines_of, list_folder, read_text
 from sercli.corpora._rows import need_columns, read_rows, shown
@@ -114,6 +115,7 @@ def listed(table: Path) -> Iterator[Recording | Remark]:
             raise SerError(f"{source}: no path; every row needs that of a recording.")
         start_s, end_s = _stretch(cells, source)
         audio = path.parent / cells["path"]
+        audio = equivalent(audio) or audio
         kept = {name: row.get(name) for name in columns}
         yield Recording(
             str(audio), audio, cells.get("text"), 0.0, start_s, end_s, speaker=cells.get("speaker"), row=kept
@@ -260,6 +262,8 @@ def _parsed(cell: str) -> float:
 
 def _audio(given: str, folder: Path, source: str) -> str:
     path = Path(given)
+    if (same := equivalent(folder / path)) and same != folder / path:
+        path = same if path.is_absolute() else same.relative_to(folder)
     if not os.path.isfile(folder / path):  # noqa: PTH113 - pathlib raises for names that are too long
         missing = f"path '{shown(given)}' is not a file (looked for in {folder})"
         raise SerError(f"{source}: {missing}; correct it or drop the row.")

@@ -1,10 +1,11 @@
 """From a corpus on disk to a prepared dataset: read, inspect every recording, choose labels, compute features."""
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from sercli import config, plugins
@@ -110,10 +111,13 @@ def choose_labels(
         ordered = [label for label in mapping if label in present]
         return utterances, (*ordered, *sorted(present - set(ordered))), []
     kept, dropped = [], []
+    known = frozenset({*FOUR, *(name for name, common in mapping.items() if common)})
     for u in utterances:
         common = _common(u.true_label, mapping)
         if common is None:
-            dropped.append(Remark("skipped", u.id, f"label '{u.true_label}' is not among the four"))
+            near = None if u.true_label in mapping else _near(u.true_label, known)
+            hint = f", but is like '{near}': if that is meant, write it so" if near else ""
+            dropped.append(Remark("skipped", u.id, f"label '{u.true_label}' is not among the four{hint}"))
         else:
             kept.append(replace(u, label=common, attributes={**u.attributes, "native_label": u.true_label}))
     present = {u.true_label for u in kept}
@@ -133,6 +137,15 @@ def _resolved(root: Path) -> Path:
 def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
     """Return a native label's class among the four; a label without a mapping may be one of their names."""
     return mapping.get(label, label if label in FOUR else None)
+
+
+@cache
+def _near(label: str, known: frozenset[str]) -> str | None:
+    """Return the known label that an unknown one is a spelling, the beginning or a misspelling of; None without one."""
+    plain, by_plain = label.casefold(), {name.casefold(): name for name in sorted(known, reverse=True)}
+    begun = [name for name in by_plain if len(plain) > 2 and name.startswith(plain)]
+    near = [plain] if plain in by_plain else begun or difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.75)
+    return by_plain[near[0]] if near else None
 
 
 def _check_out(out: Path, corpus: str, label_set: str) -> None:

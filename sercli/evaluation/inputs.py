@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sercli._system.files import walk
 from sercli.dataset import manifest
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import WordErrors, word_errors
@@ -65,7 +66,8 @@ def find_runs(folder: Path) -> list[Path]:
     Raises:
         SerError: there is none.
     """
-    found = [path.parent for path in sorted(folder.rglob("run.json"))]
+    below = walk(folder) if folder.is_dir() else ()
+    found = sorted(Path(entry.path).parent for entry in below if entry.name == "run.json")
     whole = [run for run in found if not any(other in run.parents for other in found)]
     if not whole:
         raise SerError(f"{folder} holds no run; make some with `ser train -m all --out {folder}`.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from sercli._system.files import write_json
+from sercli._system.files import walk, write_json
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.dataset.same_sounds import Print, alike, reference
@@ -62,7 +62,7 @@ def read_train_part(folder: Path) -> TrainPart | None:
     Raises:
         SerError: a train_part.json is damaged.
     """
-    paths = [weights.with_name(_FILE) for weights in folder.rglob("weights.safetensors")]
+    paths = [Path(entry.path).with_name(_FILE) for entry in walk(folder) if entry.name == "weights.safetensors"]
     if not paths or not all(path.exists() for path in paths):
         return None
     return _union([_read(path) for path in paths])

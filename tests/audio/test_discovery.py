@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sercli._system import files
 from sercli.audio import discovery, reading
 from sercli.errors import AudioError, SerError
 
@@ -230,3 +231,62 @@ def test_stdin_is_copied_in_little_memory():
         assert tracemalloc.get_traced_memory()[1] < 2**23
     finally:
         tracemalloc.stop()
+
+
+def test_a_name_is_found_however_unicode_writes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    composed, decomposed = "\u00e9", "e\u0301"
+    touched(tmp_path, f"{decomposed}/{decomposed}.wav")
+    if (tmp_path / composed).exists():
+        pytest.skip("this file system takes both spellings for one name")
+    found = [Path(f"{decomposed}/{decomposed}.wav")]
+    assert discovery.find([Path(f"{composed}/{composed}.wav")]) == found
+    assert discovery.find([Path(composed)]) == found
+    assert discovery.find([Path(f"{composed}/*.wav")]) != []
+
+
+def test_of_two_equivalent_names_none_is_taken(tmp_path):
+    touched(tmp_path, "\u1e69.wav", "s\u0323\u0307.wav")  # the asked one writes its two marks in the other order
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system takes both spellings for one name")
+    with pytest.raises(AudioError, match=r"does not exist \(there is '.*\\u.*'\); check the path\."):
+        discovery.find([tmp_path / "s\u0307\u0323.wav"])
+
+
+def test_a_folder_with_brackets_in_its_name_may_stand_before_a_pattern(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touched(tmp_path, "call [2024]/a.wav", "call 2/b.wav")
+    assert discovery.find([Path("call [2024]/*.wav")]) == [Path("call [2024]/a.wav")]
+
+
+def test_a_missing_name_with_brackets_is_no_pattern(tmp_path):
+    touched(tmp_path, "x 1.wav")
+    with pytest.raises(AudioError) as refused:
+        discovery.find([tmp_path / "x [1].wav"])
+    assert str(refused.value) == f"{tmp_path / 'x [1].wav'} does not exist (there is x 1.wav); check the path."
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.wav", "s3://bucket/a b.wav"])
+def test_a_url_is_refused_as_one(url):
+    with pytest.raises(AudioError) as refused:
+        discovery.find([Path(url)])
+    assert str(refused.value) == f"{url} is a URL; download it first, then give the file."
+
+
+@pytest.fixture
+def deep(tmp_path):
+    """The path of a folder 1,100 deep in a folder `d`, with a file in it; removed without recursion."""
+    folder = tmp_path / "d" / Path(*["d"] * 1_100)
+    files.write_atomic(folder / "a.wav", b"")
+    yield folder
+    (folder / "a.wav").unlink()
+    while folder != tmp_path:
+        folder.rmdir()
+        folder = folder.parent
+
+
+def test_folders_1000_deep_are_written_to_searched_and_checked(deep, tmp_path):
+    assert discovery.find([tmp_path / "d"]) == [deep / "a.wav"]
+    files.refuse_links_out(tmp_path / "d")
+    with pytest.raises(AudioError, match="holds folders too deep for a pattern; give a folder further down"):
+        discovery.find([tmp_path / "d/**/*.wav"])

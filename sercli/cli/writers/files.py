@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from glob import has_magic
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +52,10 @@ def _alike(bases: dict[Path, Path]) -> list[Path]:
 
 def _base(path: Path, given: Sequence[Path]) -> Path:
     """The folder that the name of a recording starts from."""
+    from sercli.audio import discovery
+
     for one in given:
-        plain = takewhile(lambda part: not has_magic(part), one.parts)
-        fixed = Path(os.path.abspath(Path(*plain)))  # noqa: PTH100
+        fixed = Path(os.path.abspath(discovery.fixed_part(one)))  # noqa: PTH100
         if path == fixed:
             return path.parent
         if path.is_relative_to(fixed):
