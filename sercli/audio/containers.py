@@ -83,6 +83,7 @@ class Container:
         if getattr(stream, "codec_context", None) is None:
             raise _unknown_form(path)
         self._path, self._container, self._stream, self._remarks = path, container, stream, remarks
+        self._counted = counted
         self._kinds = frozenset(container.format.name.split(","))
         self._decoded = self._decode()
         # The headers of some codecs give half the rate or one channel less; a decoded frame has the true values.
@@ -95,7 +96,6 @@ class Container:
         self.rate_hz = head.sample_rate
         self.n_channels = len(head.layout.channels)
         self._origin, late_s = _begin(container, stream, head)
-        self._counted = counted
         promised_s = _promised_s(path, container, stream, self.rate_hz, late_s) if counted else None
         # In Matroska some programs count from the beginning of the file, others from that of the track.
         self._slack_s = _LATE_S + (late_s if "matroska" in self._kinds else 0.0)
