@@ -1,7 +1,7 @@
 """Predicts many recordings, one by one or in several processes, and yields the results in the given order."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -16,12 +16,17 @@ _AHEAD = 2  # recordings per process that may be queued, or finished before it i
 
 
 def run(
-    recordings: Iterable[Recording], config: PipelineConfig, *, jobs: int
+    recordings: Iterable[Recording],
+    config: PipelineConfig,
+    *,
+    jobs: int,
+    advance: Callable[[float], None] | None = None,
 ) -> Generator[RecordingResult | AudioError, None, None]:
     """Yield for each recording, in the given order, its result or the error that says why it cannot be read.
 
     In one process the predictions are computed lazily, and damage deep inside a recording raises an AudioError while
-    they are read. With several, a recording is yielded once it is complete. Closing the generator ends the processes.
+    they are read; `advance` gets the seconds of a long recording that have been predicted. With several, a recording is
+    yielded once it is complete. Closing the generator ends the processes.
 
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
@@ -32,7 +37,7 @@ def run(
     pipeline = Pipeline.of(config)
     for recording in recordings:
         try:
-            yield pipeline.open(recording)
+            yield pipeline.open(recording, advance)
         except AudioError as error:
             yield error
 

@@ -11,32 +11,41 @@ Memory does not grow with the length of a recording.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from sercli import config, plugins
+from sercli import config, groups, plugins
 from sercli._system import devices, languages
 from sercli.audio import channels, discovery, reading, segments
+from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
 from sercli.dataset import extraction
 from sercli.errors import AudioError, SerError
+from sercli.model import adaptation
+from sercli.model.adaptation import Change
 from sercli.model.loading import load_run
 from sercli.model.segment_features import SegmentFeatures
+from sercli.speakers import clustering, embedding
 from sercli.types import (
     ASR_CONFIDENCE,
     LANGUAGE,
+    NEUTRAL,
     SAMPLE_RATE_HZ,
     UNSURE,
+    Adapted,
     Array,
+    AudioConfig,
     Prediction,
     Predictions,
     Recording,
     Transcript,
     Utterance,
+    Way,
     Word,
 )
 
@@ -45,6 +54,8 @@ CLIP_S = 15.0
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The run directory of the model that ships, which is used if no other is given."""
+
+Speakers = Literal["auto", "none"] | int
 
 _BATCH = 8  # utterances of a long recording that go through the network together
 
@@ -66,6 +77,9 @@ class PipelineConfig:
     model: Path
     device: str = "auto"
     recogniser: Recogniser | None = None  # None: no speech is recognised
+    adapt: Way = "auto"  # of long recordings, to each speaker or to the recording
+    speakers: Speakers = "none"  # of long recordings: their number, "auto" to find it, "none" not to tell them apart
+    neutral: tuple[Path, ...] = ()  # clips of the voice in all recordings, at rest
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,13 @@ class Predictor(Protocol):
     def predict(self, utterances: Sequence[Utterance], rows: SegmentFeatures, /) -> Predictions:
         """Return the predictions for utterances."""
 
+    @property
+    def can_adapt(self) -> bool:
+        """Whether `adapted` can be called."""
+
+    def adapted(self, predictions: Predictions, change: Change, /) -> Predictions:
+        """Return predictions with the probabilities by audio changed, and combined anew."""
+
 
 def load(
     model: str | PathLike[str] | None = None,
@@ -112,6 +133,9 @@ def load(
     asr: str | None = "whisper",
     *,
     asr_settings: Mapping[str, object] | None = None,
+    adapt: Way = "auto",
+    speakers: Speakers = "none",
+    neutral: Sequence[str | PathLike[str]] = (),
 ) -> "Pipeline":
     """Return a pipeline: a loaded model with its speech recogniser.
 
@@ -120,6 +144,10 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
         asr: the speech recogniser for models that read text; None: predict from audio alone.
         asr_settings: its settings, such as {"beam_size": 5}.
+        adapt: how predictions of a long recording are adapted to each speaker in it: "auto" carefully, "full" where the
+            classes are known to be mixed, "none" not at all.
+        speakers: their number in each long recording; "auto" finds it, "none" does not tell them apart.
+        neutral: clips of the voice in all recordings, speaking without emotion, to adapt to instead.
 
     Raises:
         SerError: the model or the recogniser cannot be used; the message says why and what to do.
@@ -129,7 +157,8 @@ def load(
     ('neutral', 'happiness', 'sadness', 'anger')
     """
     chosen = None if asr is None else recogniser(asr, dict(asr_settings or {}))
-    return Pipeline.of(PipelineConfig(model_folder(None if model is None else Path(model)), device, chosen))
+    folder = model_folder(None if model is None else Path(model))
+    return Pipeline.of(PipelineConfig(folder, device, chosen, adapt, speakers, tuple(map(Path, neutral))))
 
 
 def model_folder(given: Path | None) -> Path:
@@ -155,15 +184,26 @@ def recogniser(name: str, settings: Mapping[str, object]) -> Recogniser:
 class Pipeline:
     """A loaded model with its speech recogniser. Make one with `sercli.load`."""
 
-    def __init__(self, predictor: Predictor, transcribe: Callable[[Array], Transcript] | None = None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        transcribe: Callable[[Array], Transcript] | None = None,
+        *,
+        adapt: Way = "none",
+        speakers: Speakers = "none",
+    ) -> None:
         """Build a pipeline from a loaded model and, if the model reads text, a recogniser.
 
         Args:
             predictor: the model or ensemble.
             transcribe: (n_samples,) at 16 kHz -> Transcript; None: no speech is recognised.
+            adapt: as in `load`.
+            speakers: as in `load`.
         """
         self.predictor = predictor
         self._transcribe = transcribe
+        self._adapt, self._speakers = adapt, speakers
+        self._change: tuple[Change, Adapted] | None = None  # of every prediction, by clips of the voice at rest
         reads_text = [extraction.reads_text(feature) for feature, _ in predictor.features]
         self._reads_text, self._reads_audio = any(reads_text), not all(reads_text)
 
@@ -176,9 +216,17 @@ class Pipeline:
         """
         device = devices.pick_device(config.device)
         pipeline = cls(load_run(config.model, device))
+        if any(isinstance(own, AudioConfig) and own.normalise == "speaker" for _, own in pipeline.predictor.features):
+            raise SerError(
+                f"{config.model} was trained with feature.normalise=speaker: it needs the speaker of each utterance "
+                "(ser evaluate --data), and cannot predict recordings; give another --model."
+            )
         if config.recogniser and pipeline._reads_text:
             transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
             pipeline._transcribe = lambda signal: transcribe([signal])[0]
+        if config.neutral:
+            pipeline._change = pipeline._to_rest(config.neutral)
+        pipeline._adapt, pipeline._speakers = config.adapt, config.speakers
         return pipeline
 
     @property
@@ -244,11 +292,16 @@ class Pipeline:
         remarks: list[str] = []
         mono = channels.mixed(map(_channels, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
-        found = self._utterances(Recording("", min_confidence=min_confidence), resampled, batch=1)
+        recording = Recording("", min_confidence=min_confidence)
+        found = self._utterances(recording, resampled, lambda _: None, batch=1)
         return (replace(prediction, remarks=tuple(remarks)) for prediction in found)
 
-    def open(self, recording: Recording) -> RecordingResult:
+    def open(self, recording: Recording, advance: Callable[[float], None] | None = None) -> RecordingResult:
         """Return the result of a recording that has a path; its predictions are computed lazily.
+
+        Args:
+            recording: to predict.
+            advance: called with the seconds of a long recording that have been predicted since the last call.
 
         Raises:
             AudioError: the file cannot be read. Damage further into it is raised while the predictions are read.
@@ -264,9 +317,15 @@ class Pipeline:
             track=recording.track,
             remarks=remarks,
         )
-        return self._opened(recording, blocks, remarks)
+        return self._opened(recording, blocks, remarks, advance)
 
-    def _opened(self, recording: Recording, blocks: Iterator[Array], remarks: list[str]) -> RecordingResult:
+    def _opened(
+        self,
+        recording: Recording,
+        blocks: Iterator[Array],
+        remarks: list[str],
+        advance: Callable[[float], None] | None = None,
+    ) -> RecordingResult:
         name, text = recording.name, recording.text
         if not self._reads_audio and self._transcribe is None and not (text or "").strip():
             raise AudioError(
@@ -279,7 +338,10 @@ class Pipeline:
             raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
-        found = self._clip(recording, head) if is_clip else self._utterances(recording, chain([head], blocks))
+        whole = chain([head], blocks)
+        found = (
+            self._clip(recording, head) if is_clip else self._recording(recording, whole, advance or (lambda _: None))
+        )
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
         return RecordingResult(recording, is_clip, remarked, remarks)
 
@@ -287,19 +349,57 @@ class Pipeline:
         start_s = recording.start_s or 0.0
         end_s = start_s + len(signal) / SAMPLE_RATE_HZ
         if segments.has_speech(signal):
-            yield from self._predict(recording, [Segment(start_s, end_s, signal)])
+            yield from self._predict(recording, [Segment(start_s, end_s, without_rumble(signal))])
         else:
             yield _no_speech(recording, end_s)
 
-    def _utterances(self, recording: Recording, blocks: Iterable[Array], batch: int = _BATCH) -> Iterator[Prediction]:
+    def _recording(
+        self, recording: Recording, blocks: Iterable[Array], advance: Callable[[float], None]
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of a long recording: as it is read, or once it is read as a whole."""
+        if self._speakers == "none" and (self._adapt == "none" or self._change):
+            yield from self._utterances(recording, blocks, advance)
+            return
+        voices: list[Array] = []  # (n, E) of each batch of utterances
+        damage: AudioError | None = None
+        found: list[Prediction] = []
+        try:
+            found.extend(self._utterances(recording, blocks, advance, voices))
+        except AudioError as error:
+            damage = error
+        if voices and recording.speaker is None:
+            found = _with_speakers(found, np.concatenate(voices), self._speakers)
+        if not self._change:
+            several = len({one.speaker for one in found}) > 1
+            group: Literal["speaker", "recording"] = "speaker" if several else "recording"
+            least = recording.min_confidence
+            found = groups.by_key(
+                self.predictor, found, lambda one: one.speaker or "", self._adapt, group, min_confidence=least
+            )
+        yield from found
+        if damage:
+            raise damage
+
+    def _utterances(
+        self,
+        recording: Recording,
+        blocks: Iterable[Array],
+        advance: Callable[[float], None],
+        voices: list[Array] | None = None,
+        batch: int = _BATCH,
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of a recording's utterances as it is read; their voices are added to a list, if any."""
         counted = _Counted(blocks)
         start_s = recording.start_s or 0.0
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in segments.segments(counted))
-        n_found = 0
+        done_s = 0.0
         while chosen := list(islice(spoken, batch)):
-            n_found += len(chosen)
             yield from self._predict(recording, chosen)
-        if not n_found:
+            if voices is not None and self._speakers != "none":
+                voices.append(embedding.embed([one.signal for one in chosen], str(self.predictor.device)))
+            advance(chosen[-1].end_s - start_s - done_s)
+            done_s = chosen[-1].end_s - start_s
+        if not done_s:
             yield _no_speech(recording, start_s + counted.n_samples / SAMPLE_RATE_HZ)
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
@@ -313,7 +413,30 @@ class Pipeline:
             predicted = self.predictor.predict(utterances, features)
             for row, n in enumerate(asked.values()):
                 found[n] = _labelled(found[n], predicted, row, recording.min_confidence)
+        if self._change:
+            found = groups.changed(self.predictor, found, *self._change, min_confidence=recording.min_confidence)
         return found
+
+    def _to_rest(self, clips: Sequence[Path]) -> tuple[Change, Adapted]:
+        """Return how predictions are adapted to a voice, by clips of it that are known to be neutral.
+
+        Raises:
+            SerError: the model cannot be adapted, has no class neutral, or the clips hold no speech.
+        """
+        if not self.predictor.can_adapt or NEUTRAL not in self.labels:
+            raise SerError(
+                f"{self.predictor.folder} cannot be adapted to clips at rest: it needs an acoustic member, a fusion "
+                f"rule over probabilities and the class {NEUTRAL}; leave out neutral (--neutral)."
+            )
+        found = [
+            one for clip in clips for one in self.open(Recording(str(clip), clip)).predictions if one.probabilities
+        ]
+        if not found:
+            raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
+        heard = [one.audio_only or one.probabilities for one in found]
+        resting = np.array([[one[label] for label in self.labels] for one in heard])
+        change = partial(adaptation.at_rest, resting=resting, neutral=self.labels.index(NEUTRAL))
+        return change, Adapted("voice", len(found), "neutral")
 
     def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
         """Return the prediction of a segment without the model's part: times, transcript and reason."""
@@ -398,6 +521,18 @@ def _head(blocks: Iterator[Array], n_samples: int) -> Array:
     if not any(map(len, taken)):
         raise AudioError("The array holds no samples (length 0 s); give a signal.")
     return np.concatenate(taken)
+
+
+def _with_speakers(predictions: Sequence[Prediction], voices: Array, speakers: Speakers) -> list[Prediction]:
+    """Return the predictions of one recording with the speakers of their voices (N, E)."""
+    lengths_s = [one.end_s - one.start_s for one in predictions[: len(voices)]]
+    n_speakers = None if isinstance(speakers, str) else speakers
+    numbers = clustering.assign(voices, lengths_s, n_speakers=n_speakers)
+    named = [
+        replace(one, speaker=clustering.name(number))
+        for one, number in zip(predictions, numbers.tolist(), strict=False)
+    ]
+    return [*named, *predictions[len(voices) :]]
 
 
 def _no_speech(recording: Recording, end_s: float) -> Prediction:

@@ -30,6 +30,7 @@ RateHz = Annotated[int, Meta(ge=1000, le=384_000)]
 PictureSide = Annotated[int, Meta(ge=1, le=16_384)]
 WindowS = Annotated[float, Meta(gt=0, le=10)]
 Speed = Annotated[float, Meta(ge=0.5, le=2)]
+Variant = Annotated[int, Meta(ge=0, le=16)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -39,8 +40,14 @@ Array = NDArray[Any]
 
 _CLEAR = 0.25  # least ASR confidence at which text is shown; below it, words are guesses or another language
 
+Way = Literal["none", "auto", "full"]
+"""How predictions are adapted to a group of utterances: not at all, carefully, or by the mean of the group."""
+
 UNSURE = "unsure"
 """The label of a prediction whose probability is below `min_confidence`."""
+
+NEUTRAL = "neutral"
+"""The class of speech without emotion."""
 
 HUMAN = "human"
 """The key of a transcript that a person wrote; other keys are names of recognisers."""
@@ -148,6 +155,11 @@ class AudioConfig:
     sample_rate_hz: RateHz = SAMPLE_RATE_HZ
     level_dbfs: float | None = -26.0  # level of the active speech after normalisation; null: as recorded
     speed: Speed = 1.0  # playback speed: 1.1 is 10 % faster and all pitches 10 % higher; see train.speeds
+    # 0: as recorded; n: the n-th random variation of voice, microphone, room and noise; see train.variants
+    variant: Variant = 0
+    # speaker: from each frame the mean over all frames of the speaker in the dataset is subtracted, also in the test
+    # part (transductive); for corpora with many clips a speaker, whose speakers are in one part each
+    normalise: Literal["none", "speaker"] = "none"
 
 
 @dataclass(frozen=True)
@@ -170,6 +182,9 @@ class TrainConfig:
     # cosine schedule. On a small validation part the lowest loss is largely chance.
     keep: Literal["best", "last"] = "best"
     batch_size: PositiveInt = 32
+    # like-length pads little; random also mixes long with short utterances, and so corpora and voices, in each batch:
+    # with mixup, a network that is trained on several corpora does better on another one
+    batches: Literal["like-length", "random"] = "like-length"
     # sgd has a momentum of 0.9
     optimiser: Literal["adamw", "sgd"] = "adamw"
     lr: Positive = 1e-3  # learning rate; sgd needs a larger one than adamw, up to 1 for a network of one layer
@@ -191,6 +206,8 @@ class TrainConfig:
     # Speeds of further copies of the train part, such as 0.9 and 1.1; each is cached as a feature of its own
     # (Ko et al. 2015, "Audio augmentation for speech recognition").
     speeds: Annotated[tuple[Speed, ...], Meta(max_length=16)] = ()
+    # Number of further copies of the train part, each a random variation of voice, microphone, room and noise
+    variants: Variant = 0
     stretch: Dropout = 0.0  # largest random change of tempo, as a share (0.15: 0.85 to 1.15)
     shift: NonNegativeInt = 0  # largest random shift along F (on a mel axis: of pitch and formants)
     # Temperature of the probabilities; null: fitted on the validation part. Set a higher one for recordings out of
@@ -240,6 +257,15 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Adapted:
+    """What a prediction was adapted to: the group of utterances with the same voice or room."""
+
+    group: str  # "recording", "folder" or "speaker"; "voice" for clips at rest
+    n: int  # utterances in the group, or clips at rest
+    how: Literal["auto", "full", "neutral"]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model predicts for one utterance: a clip, or a stretch of a long recording."""
 
@@ -258,6 +284,8 @@ class Prediction:
     # As a table names it, or A, B, ... in order of first appearance; None: speakers were not told apart.
     speaker: str | None = None
     reason: str | None = None  # why there is no label, or which input was missing
+    adapted: Adapted | None = None  # what the probabilities were adapted to; None: each utterance by itself
+    unadapted: dict[str, float] | None = None  # the probabilities without it
     row: dict[str, object] = field(default_factory=dict)  # column -> cell of the table row that lists the recording
     remarks: tuple[str, ...] = ()  # what was left out of the recording so far, guessed, or cannot be known
 

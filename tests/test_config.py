@@ -135,7 +135,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_and_all_others():
         config.build(AudioConfig, {"sample_rate": 1}, "feature")
     assert str(caught.value) == (
         "No setting called 'feature.sample_rate'. Did you mean 'feature.sample_rate_hz'? "
-        "Available: feature.level_dbfs, feature.sample_rate_hz, feature.speed."
+        "Available: feature.level_dbfs, feature.normalise, feature.sample_rate_hz, feature.speed, feature.variant."
     )
 
 
@@ -145,7 +145,13 @@ def test_a_key_unlike_any_other_is_refused_without_a_guess():
 
 def test_a_configuration_is_written_down_with_its_defaults():
     built = config.build(AudioConfig, {"level_dbfs": "null"}, "feature")
-    assert config.to_dict(built) == {"sample_rate_hz": 16_000, "level_dbfs": None, "speed": 1.0}
+    assert config.to_dict(built) == {
+        "sample_rate_hz": 16_000,
+        "level_dbfs": None,
+        "speed": 1.0,
+        "variant": 0,
+        "normalise": "none",
+    }
     assert config.to_dict(AudioConfig()) == config.to_dict(config.build(AudioConfig, {}, "feature"))
 
 

@@ -17,9 +17,10 @@ from sercli.audio.segments import Segment
 from sercli.cli import app
 from sercli.errors import AudioError, SerError
 from sercli.features import whisper_encoder
+from sercli.model import segment_features
 from sercli.model.calibration import temper
 from sercli.pipeline import Pipeline
-from sercli.types import ASR_CONFIDENCE, Predictions, Recording, Transcript, Word
+from sercli.types import ASR_CONFIDENCE, Adapted, Predictions, Recording, Transcript, Word
 
 CPU = torch.device("cpu")
 RATE_HZ = 16_000
@@ -32,6 +33,7 @@ class Loudness:
     device = "cpu"
     folder = "loudness"
     labels = ("soft", "loud")
+    can_adapt = True
 
     languages = ()
 
@@ -51,6 +53,9 @@ class Loudness:
         members = {name: np.tile(row, (len(ids), 1)) for name, row in self.members.items()}
         return Predictions(ids, self.labels, np.stack([1 - loud, loud], axis=1), members=members)
 
+    def adapted(self, predictions, change):
+        return Predictions(predictions.ids, self.labels, change(predictions.probs, np.eye(2) - 0.5))
+
 
 @pytest.fixture(autouse=True)
 def speech(monkeypatch):
@@ -65,6 +70,8 @@ def speech(monkeypatch):
 
     monkeypatch.setattr(pipeline.segments, "has_speech", lambda signal: bool(signal.any()))
     monkeypatch.setattr(pipeline.segments, "segments", segments)
+    monkeypatch.setattr(pipeline, "without_rumble", lambda signal: signal)
+    monkeypatch.setattr(segment_features, "isolated", lambda signal, sample_rate_hz: (signal, 0.0))
 
 
 @pytest.fixture
@@ -97,6 +104,13 @@ def blocks(monkeypatch):
     return give
 
 
+@pytest.fixture
+def voices(monkeypatch):
+    """Two speakers who take turns."""
+    monkeypatch.setattr(pipeline.embedding, "embed", lambda signals, device: np.zeros((len(signals), 4), np.float32))
+    monkeypatch.setattr(pipeline.clustering, "assign", lambda found, lengths_s, n_speakers: np.arange(len(found)) % 2)
+
+
 @pytest.fixture(scope="session")
 def clip(tiny_corpus):
     return tiny_corpus / "audio" / "f1-anger-script.wav"
@@ -117,8 +131,8 @@ def _reading(system, *languages):
     return replace(system, members=members, encoders=members)
 
 
-def _opened(system, path, *, name=None, text=None, min_confidence=0.0, transcribe=None):
-    return Pipeline(system, transcribe).open(Recording(name or str(path), path, text, min_confidence))
+def _opened(system, path, *, name=None, text=None, min_confidence=0.0, transcribe=None, **voice):
+    return Pipeline(system, transcribe, **voice).open(Recording(name or str(path), path, text, min_confidence))
 
 
 def _answers(system, path, **options):
@@ -163,6 +177,45 @@ def test_utterances_go_through_the_system_eight_at_a_time_and_the_sound_is_not_r
     assert len(blocks.given) <= 9
     list(answers)
     assert list(map(len, system.asked)) == [8, 8, 4]
+
+
+def test_a_long_recording_is_adapted_to_as_a_whole(blocks):
+    given = list(_opened(Loudness(), blocks([0.6, 0.9] * 3, 16), adapt="auto").predictions)
+    assert {one.adapted for one in given} == {Adapted("recording", 6, "auto")}
+    assert [one.unadapted["loud"] for one in given] == pytest.approx([0.6, 0.9] * 3)
+    assert all(one.probabilities["loud"] < one.unadapted["loud"] for one in given)
+
+
+def test_clips_and_short_talks_are_predicted_each_by_itself(blocks):
+    for seconds, n in ((2, 1), (16, 4)):
+        given = list(_opened(Loudness(), blocks([0.6] * n, seconds), adapt="auto").predictions)
+        assert [(one.label, one.adapted, one.unadapted) for one in given] == [("loud", None, None)] * n
+
+
+def test_speakers_are_told_apart_and_adapted_to_one_by_one(blocks, voices):
+    given = list(_opened(Loudness(), blocks([0.6, 0.3] * 5, 16), adapt="full", speakers="auto").predictions)
+    assert [one.speaker for one in given] == ["A", "B"] * 5
+    assert {one.adapted for one in given} == {Adapted("speaker", 5, "full")}
+    assert [one.confidence for one in given] == pytest.approx([0.5] * 10)
+
+
+def test_what_was_predicted_before_a_damage_is_given(monkeypatch):
+    def stream(path, *, sample_rate_hz, **stretch):
+        for _ in range(9):
+            yield np.full(16 * sample_rate_hz, 0.6, np.float32)
+        raise AudioError("damaged")
+
+    monkeypatch.setattr(pipeline.reading, "stream", stream)
+    predictions = iter(_opened(Loudness(), "talk.wav", adapt="auto").predictions)
+    assert [next(predictions).adapted.n for _ in range(8)] == [8] * 8
+    with pytest.raises(AudioError, match="damaged"):
+        next(predictions)
+
+
+def test_the_seconds_that_have_been_predicted_are_reported(blocks):
+    path, seconds = blocks([0.5] * 10, 16), []
+    list(Pipeline(Loudness()).open(Recording(path, path), seconds.append).predictions)
+    assert seconds == [128, 32]
 
 
 def test_a_recording_is_called_what_it_is_asked_by(blocks):

@@ -72,7 +72,7 @@ def test_a_wrong_name_is_refused_with_the_nearest_and_all_others(kind, wrong, ri
     assert str(caught.value) == f"No {kind} called '{wrong}'. Did you mean '{right}'? Available: {available}."
 
 
-@pytest.mark.parametrize("name", ["_dsp", "-dsp", "../config", "words.Config", ""])
+@pytest.mark.parametrize("name", ["dsp", "-dsp", "../config", "words.Config", ""])
 def test_what_is_no_plugin_cannot_be_loaded(name):
     with pytest.raises(SerError, match=f"^No feature called '{name}'"):
         plugins.feature(name)

@@ -1,15 +1,36 @@
-"""Changing the speed and level of a signal before features are computed, and measuring the level of speech."""
+"""What nobody hears is taken out of a signal, its speed and level are set, and the level of speech is measured."""
 
 import numpy as np
 
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig
 
-NO_SPEECH_DBFS = -60.0
+NO_SPEECH_DBFS = -90.0
 """A signal whose active frames stay below this level is left as it is."""
 
 _FRAME_S = 0.05  # the level is measured on frames of this length
 _ACTIVE_DB = 30.0  # frames within this range below the loudest one are active
 _FLOOR_POWER = 1e-12  # -120 dBFS
+_LOWEST_HZ = 50.0  # below every voice; a constant offset, rumble and the hum of handling lie there
+_STEEPNESS = 8  # exponent of the filter: 110 dB less at 10 Hz, 0.3 dB less at 70 Hz
+_EDGE_S = 0.25  # the signal is mirrored over this length at both ends, so that the filter has no step to answer
+
+
+def without_rumble(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Array:
+    """Return the signal (n_samples,) float32 without its offset and what lies below about 50 Hz, in phase.
+
+    The gain is that of a Butterworth filter of the fourth order, run forwards and backwards.
+    """
+    if len(signal) < 2:
+        return np.zeros_like(signal)
+    n_edge = min(len(signal) - 1, round(_EDGE_S * sample_rate_hz))
+    before = 2 * signal[0] - signal[n_edge:0:-1]
+    after = 2 * signal[-1] - signal[-2 : -n_edge - 2 : -1]
+    extended = np.concatenate([before, signal, after])
+    n_fft = 1 << (len(extended) - 1).bit_length()
+    relative = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz) / _LOWEST_HZ
+    passed = relative**_STEEPNESS / (1 + relative**_STEEPNESS)
+    filtered: Array = np.fft.irfft(np.fft.rfft(extended, n_fft) * passed, n_fft)[n_edge : n_edge + len(signal)]
+    return filtered.astype(np.float32)
 
 
 def prepare_signal(signal: Array, config: AudioConfig) -> Array:

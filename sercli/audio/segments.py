@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sercli.audio.condition import frame_power, gain, is_active, speech_level_dbfs
+from sercli.audio.condition import NO_SPEECH_DBFS, frame_power, gain, is_active, speech_level_dbfs, without_rumble
+from sercli.audio.isolation import LEVEL_DBFS, MARGIN_S, SPEECH_PROBABILITY, speech_probabilities, widened
 from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector
 from sercli.types import SAMPLE_RATE_HZ, Array
-
-SPEECH_PROBABILITY = 0.5
-"""A frame with a higher probability holds speech."""
 
 LEAST_SPEECH_S = 0.2
 LEAST_SPEECH_SHARE = 0.08
@@ -20,19 +18,24 @@ The length rules out beeps and clicks; the share rules out music, in which a few
 """
 
 FAINTEST_DBFS = -75.0
-"""A signal below this level holds no speech. The faintest speech measured is -61 dBFS (RAVDESS, actor 9, sad)."""
+"""A long recording below this level, as far as it is read, has no utterance.
 
-_LEVEL_DBFS = -26.0  # level of the network's input; its output hardly differs between -40 and -10
+The faintest speech measured is -61 dBFS (RAVDESS, actor 9, sad).
+"""
+
 _MOST_DAMPING_DB = 10.0  # largest attenuation: a bang must not hide the voice after it
 _DECAY_DB_PER_S = 1.0  # how fast the tracked level falls, so that a faint voice after a loud one is amplified
 _PIECE_SAMPLES = 64 * FRAME_SAMPLES  # 2 s: the level is measured on pieces of this length
+
+_CONTEXT_SAMPLES = SAMPLE_RATE_HZ // 4  # of the piece before, for the filter
 
 _END_PROBABILITY = 0.35  # speech ends at the first frame below this probability
 _LONGEST_S = 10.0
 _SHORTEST_S = 1.0
 _LEAST_UTTERED_S = 0.25  # shortest total length of the speech frames in an utterance
 _PAUSE_S = 0.5  # a pause of this length ends an utterance
-_PAD_SAMPLES = SAMPLE_RATE_HZ // 10  # on each side of an utterance
+_PAD_SAMPLES = round(MARGIN_S * SAMPLE_RATE_HZ)  # on each side of an utterance
+_WIDEST_FRAMES = int(_PAUSE_S / FRAME_S) - 3  # by which each end may move outwards: less than a pause
 
 _LONGEST_FRAMES = int((_LONGEST_S * SAMPLE_RATE_HZ - 2 * _PAD_SAMPLES) // FRAME_SAMPLES)
 _SHORTEST_FRAMES = -int(-_SHORTEST_S // FRAME_S)
@@ -46,7 +49,7 @@ class Segment:
 
     start_s: float
     end_s: float
-    signal: Array  # (n,) float32 at 16 kHz, as recorded
+    signal: Array  # (n,) float32 at 16 kHz, without offset and rumble
 
 
 def has_speech(signal: Array) -> bool:
@@ -66,11 +69,10 @@ def speech_share(signal: Array) -> float:
     """
     if not len(signal):
         return 0.0
-    signal = signal - signal.mean()  # many sound cards add a constant offset
-    level = speech_level_dbfs(signal)
-    if level < FAINTEST_DBFS:
+    signal = without_rumble(signal)
+    if speech_level_dbfs(signal) < NO_SPEECH_DBFS:
         return 0.0
-    speaking = SpeechDetector().probabilities(signal * gain(level, _LEVEL_DBFS)) > SPEECH_PROBABILITY
+    speaking = speech_probabilities(signal) > SPEECH_PROBABILITY
     n_speech = int(np.count_nonzero(speaking))
     n_active = np.count_nonzero(is_active(frame_power(signal, FRAME_SAMPLES)))
     if n_speech * FRAME_S < LEAST_SPEECH_S or n_speech < LEAST_SPEECH_SHARE * n_active:
@@ -90,21 +92,44 @@ def segments(blocks: Iterable[Array]) -> Iterator[Segment]:
     Yields:
         utterances in order, without overlap, each padded with a tenth of a second on both sides.
     """
-    detector, cutter = _LevelledDetector(), _Cutter()
-    tape, begins = np.zeros(0, np.float32), 0  # samples that may still belong to an utterance, from `begins` on
+    detector, cutter, tape = _LevelledDetector(), _Cutter(), _Tape()
     for piece in _pieces(blocks):
-        tape = np.concatenate([tape, piece])
+        tape.append(piece)
         for start, end in cutter.push(detector.probabilities(piece)):
-            yield _segment(tape, begins, start, end)
-        n_done = max(0, cutter.pending - begins)
-        tape, begins = tape[n_done:], begins + n_done
+            yield tape.cut(start, end, cutter.pending)
+        tape.drop_before(cutter.pending)
     for start, end in cutter.finish():
-        yield _segment(tape, begins, start, end)
+        yield tape.cut(start, end, cutter.pending)
 
 
-def _segment(tape: Array, begins: int, start: int, end: int) -> Segment:
-    end = min(end, begins + len(tape))
-    return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, tape[start - begins : end - begins].copy())
+class _Tape:
+    """The samples of a recording that may still belong to an utterance. Places count from the recording's start."""
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(0, np.float32)
+        self._begins = 0
+        self._cut = 0  # the end of the last utterance
+
+    def append(self, piece: Array) -> None:
+        self._samples = np.concatenate([self._samples, piece])
+
+    def drop_before(self, pending: int) -> None:
+        """Forget what lies before the next utterance and what its start may be widened by."""
+        n_done = max(0, pending - _WIDEST_FRAMES * FRAME_SAMPLES - self._begins)
+        n_done -= n_done % FRAME_SAMPLES
+        self._samples, self._begins = self._samples[n_done:], self._begins + n_done
+
+    def cut(self, start: int, end: int, following: int) -> Segment:
+        """Return an utterance, widened by the sound next to it, but not into the one before or the following one."""
+        first = max(0, start + _PAD_SAMPLES - self._begins) // FRAME_SAMPLES
+        last = max(first + 1, (end - _PAD_SAMPLES - self._begins) // FRAME_SAMPLES)
+        wider = widened(without_rumble(self._samples), first, last, _WIDEST_FRAMES)
+        start = max(self._cut, start - (first - wider[0]) * FRAME_SAMPLES, self._begins)
+        end = max(end, min(end + (wider[1] - last) * FRAME_SAMPLES, following))
+        end = min(end, self._begins + len(self._samples))
+        self._cut = end
+        signal = without_rumble(self._samples[start - self._begins : end - self._begins])
+        return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, signal)
 
 
 def _pieces(blocks: Iterable[Array]) -> Iterator[Array]:
@@ -129,17 +154,20 @@ class _LevelledDetector:
     def __init__(self) -> None:
         self._detector = SpeechDetector()
         self._level_dbfs = FAINTEST_DBFS
+        self._before = np.zeros(0, np.float32)  # the end of the piece before, so that the filter has no edge there
 
     def probabilities(self, piece: Array) -> Array:
         """Return speech probabilities (T,) for (n_samples,), scaled by the highest level so far, which slowly falls."""
-        piece = piece - piece.mean()
+        joined = np.concatenate([self._before, piece])
+        self._before = joined[-_CONTEXT_SAMPLES:]
+        piece = without_rumble(joined)[len(joined) - len(piece) :]
         level = speech_level_dbfs(piece)
-        held = min(self._level_dbfs, _LEVEL_DBFS) - _DECAY_DB_PER_S * len(piece) / SAMPLE_RATE_HZ
+        held = min(self._level_dbfs, LEVEL_DBFS) - _DECAY_DB_PER_S * len(piece) / SAMPLE_RATE_HZ
         self._level_dbfs = max(level, held, FAINTEST_DBFS)
         if level < FAINTEST_DBFS:
             self._detector.reset()
             return np.zeros(-(-len(piece) // FRAME_SAMPLES), np.float32)
-        factor = max(gain(self._level_dbfs, _LEVEL_DBFS), gain(0.0, -_MOST_DAMPING_DB))
+        factor = max(gain(self._level_dbfs, LEVEL_DBFS), gain(0.0, -_MOST_DAMPING_DB))
         return self._detector.probabilities(piece * factor)
 
 
@@ -176,19 +204,20 @@ class _Cutter:
     def finish(self) -> Iterator[tuple[int, int]]:
         """Yield the open utterance, without the pause after it."""
         n_pause = next((n for n, spoken in enumerate(reversed(self._spoken)) if spoken), 0)
-        if sum(self._spoken) >= _LEAST_UTTERED_FRAMES:
+        n_uttered, self._probs, self._spoken = sum(self._spoken), [], []
+        if n_uttered >= _LEAST_UTTERED_FRAMES:
             yield self._start, (self._n_frames - n_pause) * FRAME_SAMPLES + _PAD_SAMPLES
-        self._probs, self._spoken = [], []
 
     def _split(self) -> Iterator[tuple[int, int]]:
         """Yield the part of the open utterance before its best pause; the part after it stays open."""
         stop, go_on = _best_cut(self._probs, self._spoken)
         first = self._n_frames - len(self._probs)
         pad = min(_PAD_SAMPLES, (go_on - stop) * FRAME_SAMPLES // 2)
-        if sum(self._spoken[:stop]) >= _LEAST_UTTERED_FRAMES:
-            yield self._start, (first + stop) * FRAME_SAMPLES + pad
+        start, n_uttered = self._start, sum(self._spoken[:stop])
         self._start = (first + go_on) * FRAME_SAMPLES - pad
         self._probs, self._spoken = self._probs[go_on:], self._spoken[go_on:]
+        if n_uttered >= _LEAST_UTTERED_FRAMES:
+            yield start, (first + stop) * FRAME_SAMPLES + pad
 
 
 def _best_cut(probs: list[float], spoken: list[bool]) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import os
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from sercli.cli import options, writers
 from sercli.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
+    from sercli.cli.grouping import Grouping
+    from sercli.pipeline import Speakers
     from sercli.types import Recording
 
 
@@ -27,6 +29,17 @@ class Shape(StrEnum):
     audacity = "audacity"
 
 
+Adapt = Literal["none", "auto", "full"]  # `Way` of sercli.types, which would import numpy here
+
+
+class Group(StrEnum):
+    """What is adapted together."""
+
+    recording = "recording"
+    folder = "folder"
+    speaker = "speaker"
+
+
 class ExplainBy(StrEnum):
     """The ways to explain a prediction."""
 
@@ -36,6 +49,7 @@ class ExplainBy(StrEnum):
 
 _OUTPUT = {"rich_help_panel": "Predictions"}
 _WORDS = {"rich_help_panel": "Speech recognition"}
+_VOICE = {"rich_help_panel": "Voices"}
 _EXPLANATION = {"rich_help_panel": "Explanation"}
 _MANY = 100  # number of recordings from which loading the model in several processes pays off
 
@@ -87,6 +101,51 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    adapt: Annotated[
+        Adapt,
+        typer.Option(
+            "--adapt",
+            help="Take a voice and its room into account. auto: carefully; full: for groups whose emotions are known "
+            "to be mixed; none: each utterance by itself.",
+            **_VOICE,
+        ),
+    ] = "auto",
+    group: Annotated[
+        Group | None,
+        typer.Option(
+            "--group",
+            help="What has one voice or room: each long recording, or each speaker in it; each folder; or each speaker "
+            "of --speakers-from. Default: speaker with --speakers-from, else recording.",
+            show_default=False,
+            **_VOICE,
+        ),
+    ] = None,
+    speakers_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--speakers-from",
+            help="Table of the speakers, with the columns path and speaker.",
+            dir_okay=False,
+            **_VOICE,
+        ),
+    ] = None,
+    neutral: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--neutral",
+            help="Clip of the voice in all recordings, speaking without emotion; repeat for more. Replaces --adapt.",
+            **_VOICE,
+        ),
+    ] = None,
+    speakers: Annotated[
+        str,
+        typer.Option(
+            "--speakers",
+            metavar="auto|none|N",
+            help="Tell the speakers of a long recording apart; their number.",
+            **_VOICE,
+        ),
+    ] = "none",
     explain: Annotated[
         Path | None,
         typer.Option(
@@ -175,15 +234,35 @@ def predict(
             return
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
+        from sercli.cli import grouping, render
         from sercli.cli.recordings import Recordings, failures_of
         from sercli.cli.writers import sinks
         from sercli.pipeline import PipelineConfig, model_folder, recogniser
 
         folder = model_folder(model)
-        config = PipelineConfig(folder, device, None if no_asr else recogniser(asr, settings))
-        labels = runs.load_finished(folder).labels
+        if speakers_from is not None:
+            recordings = grouping.with_speakers(recordings, speakers_from)
+        known = any(one.speaker for one in recordings)
+        together = _grouping(
+            group or (Group.speaker if speakers_from else Group.recording),
+            adapt,
+            speakers_known=known,
+            neutral=bool(neutral),
+        )
+        config = PipelineConfig(
+            folder,
+            device,
+            None if no_asr else recogniser(asr, settings),
+            adapt="none" if together else adapt,
+            speakers=_n_speakers(speakers),
+            neutral=tuple(neutral or ()),
+        )
+        info = runs.load_finished(folder)
+        labels = info.labels
+        if text is not None and info.modality == "acoustic":
+            raise SerError(f"--text does nothing with {folder}, which reads no text; leave it out.")
         keep = plot is not None or explain is not None
-        running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep)
+        running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep, group=together)
         until_the_end.callback(running.close)
         if form is None:
             sinks.show(running, labels)
@@ -193,10 +272,14 @@ def predict(
             sinks.write_one(running, labels, form, out)
         else:
             sinks.write(running, labels, form, files)
+        if form and form.timed and not running.n_labelled:
+            render.note("No utterance has a label, such as where nobody speaks: there are no subtitles.")
         if plot is not None:
             sinks.draw(running, labels, plot)
         if explain is not None:
             sinks.explain(running, explain, by=explain_by.value if explain_by else None, at_s=at_s)
+        if together is None and adapt != "none" and not neutral:
+            running.hint()
     running.conclude(failures_of(out))
 
 
@@ -262,6 +345,37 @@ def _check_number(
         raise SerError(f"--explain draws an utterance of a single recording, but there are {n}; give one recording.")
     if form and form.timed and (out is None or writers.single_file(out)):
         raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
+
+
+def _grouping(group: Group, adapt: Adapt, *, speakers_known: bool, neutral: bool) -> "Grouping | None":
+    """Return which recordings are adapted together; None: each long recording by itself.
+
+    Raises:
+        SerError: options that exclude each other, or no speakers for --group speaker.
+    """
+    from sercli.cli.grouping import Grouping
+
+    if group is Group.recording:
+        return None
+    if group is Group.speaker and not speakers_known:
+        raise SerError("--group speaker needs --speakers-from, a table with the columns path and speaker; add it.")
+    if adapt == "none" or neutral:
+        other = "--neutral" if neutral else "--adapt none"
+        raise SerError(f"{other} and --group exclude each other; leave one out.")
+    return Grouping("speaker" if group is Group.speaker else "folder", adapt)
+
+
+def _n_speakers(given: str) -> "Speakers":
+    """Return the value of --speakers.
+
+    Raises:
+        SerError: neither a number from 1 up nor auto or none.
+    """
+    if given in ("auto", "none"):
+        return "auto" if given == "auto" else "none"
+    if not given.isdecimal() or int(given) < 1:
+        raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
+    return int(given)
 
 
 def _seconds(moment: str) -> float:

@@ -1,7 +1,7 @@
 """The recordings of `ser predict`: prediction, progress and failures."""
 
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -9,7 +9,8 @@ from pathlib import Path
 from sercli import batch_runner
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
-from sercli.cli import render
+from sercli.cli import grouping, render
+from sercli.cli.grouping import Grouping
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.pipeline import PipelineConfig, RecordingResult
@@ -32,10 +33,20 @@ _NAMED = 20  # failures that the last line names
 class Recordings:
     """The recordings of one command. One that cannot be read is reported and skipped, unless it is the only one."""
 
-    def __init__(self, recordings: Sequence[Recording], config: PipelineConfig, *, jobs: int, keep: bool) -> None:
-        self.all, self.config, self.jobs = recordings, config, jobs
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        config: PipelineConfig,
+        *,
+        jobs: int,
+        keep: bool,
+        group: Grouping | None = None,
+    ) -> None:
+        self.all, self.config, self.jobs, self.group = recordings, config, jobs, group
+        self.n_labelled = 0  # predictions with a label so far
         self.kept: list[Prediction] | None = [] if keep else None
         self.failures: list[tuple[str, str]] = []  # name of the recording, and why
+        self.n_clips = 0
         self._running: Generator[RecordingResult | AudioError, None, None] | None = None
 
     def close(self) -> None:
@@ -44,16 +55,24 @@ class Recordings:
             self._running.close()
 
     def results(self) -> Iterator[RecordingResult]:
-        """Yield each recording that can be opened, with progress on stderr."""
+        """Yield each recording that can be opened, with progress on stderr; groups are adapted once all are there."""
+        found = self._predicted()
+        if self.group:
+            found = grouping.adapted(((one, list(self.predictions(one))) for one in found), self.group, self.config)
+        for result in found:
+            self.n_clips += result.is_clip
+            yield replace(result, predictions=self._kept(result.predictions))
+
+    def _predicted(self) -> Iterator[RecordingResult]:
         alone = self.all[0] if len(self.all) == 1 else None
         with render.progress("Predicting", _length_s(alone) if alone else len(self.all)) as advance:
-            self._running = batch_runner.run(self.all, self.config, jobs=self.jobs)
+            seconds = (lambda done_s: advance(round(done_s))) if alone else None
+            self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, advance=seconds)
             for result, recording in zip(self._running, self.all, strict=True):
                 if isinstance(result, AudioError):
                     self.failed(recording, result)
                 else:
-                    followed = self._followed(result.predictions, advance if alone else None)
-                    yield replace(result, recording=recording, predictions=followed)
+                    yield replace(result, recording=recording)
                     if result.remarks:
                         render.warn(f"{recording.name}: {'; '.join(result.remarks)}")
                 if not alone:
@@ -81,6 +100,14 @@ class Recordings:
         render.warn(why)
         self.failures.append((recording.name, why))
 
+    def hint(self) -> None:
+        """Say what --group would do where many clips were predicted each by itself."""
+        if self.n_clips >= grouping.HINT:
+            render.note(
+                f"{self.n_clips} clips were predicted each by itself. If they are of one voice or one room, --group "
+                "folder takes that into account; --speakers-from does so for each speaker."
+            )
+
     def conclude(self, report: Path | None) -> None:
         """Report the recordings that failed.
 
@@ -107,18 +134,13 @@ class Recordings:
             return f"; {report} cannot be written: {error.strerror}"
         return f"; the reasons are in {report}"
 
-    def _followed(
-        self, predictions: Iterable[Prediction], advance: Callable[[int], None] | None
-    ) -> Iterator[Prediction]:
-        """Yield the predictions, keep them if needed later, and show the progress of a single recording in seconds."""
-        done_s = 0
+    def _kept(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Yield the predictions, and keep them if they are needed later."""
         for prediction in predictions:
+            self.n_labelled += prediction.label is not None
             if self.kept is not None:
                 self.kept.append(prediction)
             yield prediction
-            if advance:
-                advance(int(prediction.end_s) - done_s)
-                done_s = int(prediction.end_s)
 
 
 def _length_s(recording: Recording) -> int | None:

@@ -42,7 +42,7 @@ def recordings(
         raise SerError(f"--text is for a single recording; give {tables[0]} a column text.")
     if out and not writers.single_file(out):
         raise SerError(f"The predictions for a table are one file; give --out FILE.csv or FILE.json, not {out}.")
-    return [replace(recording, min_confidence=min_confidence, track=track) for recording in _listed(tables[0])]
+    return [replace(recording, min_confidence=min_confidence, track=track) for recording in listed(tables[0])]
 
 
 def _found(paths: list[Path], until_the_end: ExitStack) -> list[Recording]:
@@ -56,7 +56,7 @@ def _found(paths: list[Path], until_the_end: ExitStack) -> list[Recording]:
     return [Recording(name, path) for name, path in found]
 
 
-def _listed(table: Path) -> list[Recording]:
+def listed(table: Path) -> list[Recording]:
     """Return the recordings of a table's rows; remarks on its text go to stderr."""
     from sercli.cli import render
 

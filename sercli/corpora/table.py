@@ -111,6 +111,8 @@ def listed(table: Path) -> Iterator[Recording | Remark]:
         cells, _ = _divide(row, source, _header(path, line), need=("path",))
         for name in missing(cells):
             del cells[name]
+        for name in missing(cells):
+            del cells[name]
         if not cells.get("path"):
             raise SerError(f"{source}: no path; every row needs that of a recording.")
         start_s, end_s = _stretch(cells, source)

@@ -1,4 +1,4 @@
-"""Features of utterances and signals: audio is read and levelled, then the feature's extractor gets it in batches."""
+"""Features of utterances: audio is read, cut to its speech and levelled, then the extractor gets it in batches."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,7 +8,9 @@ from sercli import plugins
 from sercli._system import limits
 from sercli._system.batching import like_length
 from sercli.audio.condition import prepare_signal
+from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
+from sercli.audio.variation import varied
 from sercli.dataset.feature_specs import key
 from sercli.errors import SerError
 from sercli.plugins import Extractor
@@ -83,7 +85,7 @@ def extract(
 def extract_signals(
     signals: Sequence[Array], feature: str, feature_config: AudioConfig, *, device: str = "cpu"
 ) -> list[Array]:
-    """Bring signals (n_samples,) at the feature's rate to its level and compute the feature: (T, F) float32 each."""
+    """Bring isolated signals (n_samples,) at the feature's rate to its level and compute it: (T, F) float32 each."""
     limits.keep_freed()
     return extractor(feature, feature_config, device)([prepare_signal(signal, feature_config) for signal in signals])
 
@@ -97,9 +99,8 @@ def _text(utterance: Utterance, feature: str) -> str:
 def _signal(utterance: Utterance, root: Path, feature: str, feature_config: AudioConfig) -> Array:
     if utterance.audio is None:
         raise SerError(f"'{utterance.id}' has no recording, which the feature '{feature}' needs; use its text.")
-    return read(
-        root / utterance.audio,
-        sample_rate_hz=feature_config.sample_rate_hz,
-        start_s=utterance.start_s,
-        end_s=utterance.end_s,
-    )
+    rate_hz = feature_config.sample_rate_hz
+    signal = read(root / utterance.audio, sample_rate_hz=rate_hz, start_s=utterance.start_s, end_s=utterance.end_s)
+    if feature_config.variant:
+        signal = varied(signal, feature_config.variant, rate_hz)
+    return isolated(signal, rate_hz)[0]

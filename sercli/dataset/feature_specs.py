@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from sercli import config, plugins
+from sercli.audio import isolation, variation
 from sercli.errors import ConfigError, SerError
+from sercli.types import AudioConfig
 
 FeatureSpecs = Sequence[tuple[str, plugins.PluginConfig]]
 """Features to compute, each with its Config."""
@@ -50,8 +52,12 @@ def feature_configs(
 def key(feature: str, feature_config: plugins.PluginConfig) -> str:
     """Return the name of a feature's folder: the same name means the same numbers."""
     plugin = plugins.feature(feature)
+    if isinstance(feature_config, AudioConfig):
+        feature_config = dataclasses.replace(feature_config, normalise="none")  # which is done after they are read
     settings = config.to_dict(feature_config)
     if isinstance(plugin, plugins.HasIdentity):
         settings = plugin.identity(feature_config)
     content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
+    if plugin.INPUT == "audio":
+        content["signal"] = [isolation.VERSION, variation.VERSION]
     return f"{feature}-{hashlib.sha256(msgspec.json.encode(content, order='sorted')).hexdigest()[:12]}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.results import Facts
+from sercli.runs.settings import RunSettings
 from sercli.types import Utterance
 
 
@@ -46,6 +47,11 @@ def protocol(inputs: EvaluationInputs) -> Facts:
 def warnings(inputs: EvaluationInputs) -> list[str]:
     """What a reader must know about the inputs before using the metrics."""
     found = []
+    if normalised := [run.info.name for run in inputs.runs if _by_speaker(run.info.settings)]:
+        found.append(
+            f"Transductive: {', '.join(normalised)} subtracts each speaker's mean from the features, which takes all "
+            "utterances of a test speaker at once; compare it with such systems alone."
+        )
     if inputs.dataset is None:
         where = inputs.runs[0].info.data
         found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
@@ -97,3 +103,9 @@ def _unchecked(inputs: EvaluationInputs) -> str:
 
 def _corpus(inputs: EvaluationInputs) -> str:
     return inputs.dataset.info.corpus if inputs.dataset else inputs.runs[0].info.settings.data.corpus
+
+
+def _by_speaker(settings: RunSettings) -> bool:
+    """Whether a system, or a member of it, reads features that are normalised by speaker."""
+    own = settings.feature.get("normalise") == "speaker"
+    return own or any(_by_speaker(of_member) for of_member in settings.members.values())

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sercli.features import _dsp
+from sercli.audio import dsp
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Positive, WindowS
 
@@ -35,7 +35,7 @@ PARTS = 10  # pieces of a frame, and of its spectrum, for the entropies
 ROLLOFF = 0.90  # share of the energy that lies below the roll-off frequency
 LOWEST_HZ = 65.0  # of mel bands and chroma: below it there is hum, not voice
 LOWEST_A_HZ = 27.5  # chroma_1 is the pitch class of this note
-_FAINT = _dsp.SILENCE**0.5  # a smaller sum of magnitudes counts as silence
+_FAINT = dsp.SILENCE**0.5  # a smaller sum of magnitudes counts as silence
 _TINY = np.float32(1e-12)  # keeps the logarithm of an empty share finite
 
 NAMES = (
@@ -81,14 +81,14 @@ class _Sums(NamedTuple):
 @cache
 def _tables(config: Config) -> _Tables:
     rate = config.sample_rate_hz
-    window = _dsp.to_samples(config.window_s, rate, setting="window_s")
-    hop = _dsp.to_samples(config.hop_s, rate, setting="hop_s")
-    mel = _dsp.mel_filterbank(rate, window, N_MELS, LOWEST_HZ, None)
+    window = dsp.to_samples(config.window_s, rate, setting="window_s")
+    hop = dsp.to_samples(config.hop_s, rate, setting="hop_s")
+    mel = dsp.mel_filterbank(rate, window, N_MELS, LOWEST_HZ, None)
     n_bins = len(mel)
     frequencies = np.arange(n_bins) * (2 / window)
     moments = frequencies[:, None] ** np.arange(3)
     bands = [mel, _pitch_classes(frequencies * rate / 2), _equal_parts(n_bins), np.ones((n_bins, 1))]
-    return _Tables(window, hop, *(_dsp.table(array) for array in (frequencies, moments, np.hstack(bands))))
+    return _Tables(window, hop, *(dsp.table(array) for array in (frequencies, moments, np.hstack(bands))))
 
 
 def _pitch_classes(hz: Array) -> Array:
@@ -120,18 +120,18 @@ def extract(signal: Array, config: Config) -> Array:
         config: see its fields.
 
     Returns:
-        (T, 34) float32, or (T, 68) with deltas; T as `_dsp.count_frames` says. Columns are `NAMES`, then their deltas.
+        (T, 34) float32, or (T, 68) with deltas; T as `dsp.count_frames` says. Columns are `NAMES`, then their deltas.
     """
     table = _tables(config)
-    n_frames = _dsp.count_frames(signal.size, table.window, table.hop)
+    n_frames = dsp.count_frames(signal.size, table.window, table.hop)
     features = np.zeros((n_frames, len(NAMES) * (2 if config.deltas else 1)), np.float32)
     described = features[:, : len(NAMES)]
     widths = (PARTS, table.moments.shape[1], table.bands.shape[1], 1)
     sums = _Sums(*(np.empty((n_frames, width), np.float32) for width in widths))
     mean = signal.mean()
     before = np.zeros((1, table.frequencies.size), np.float32)
-    for rows in _dsp.blocks(n_frames, table.window):
-        samples = signal[_dsp.stretch(rows, table.window, table.hop)] - mean
+    for rows in dsp.blocks(n_frames, table.window):
+        samples = signal[dsp.stretch(rows, table.window, table.hop)] - mean
         before = _analyse(samples, table, before, out=described[rows], sums=_Sums(*(array[rows] for array in sums)))
     _summarise(sums, out=described)
     if config.deltas:
@@ -152,12 +152,12 @@ def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums:
     Returns:
         (1, n_bins) magnitudes of the block's last frame.
     """
-    framed = _dsp.frames(samples, table.window, table.hop)
-    magnitude = np.abs(_dsp.spectrum(framed, _dsp.hann(table.window)))
+    framed = dsp.frames(samples, table.window, table.hop)
+    magnitude = np.abs(dsp.spectrum(framed, dsp.hann(table.window)))
     power = magnitude * magnitude
     _part_energies(framed, out=sums.parts)
-    _dsp.multiply(magnitude, table.moments, out=sums.moments)
-    _dsp.multiply(power, table.bands, out=sums.bands)
+    dsp.multiply(magnitude, table.moments, out=sums.moments)
+    dsp.multiply(power, table.bands, out=sums.bands)
     np.einsum("tk,tk->t", before, magnitude[:1], out=sums.overlap[:1, 0])
     np.einsum("tk,tk->t", magnitude[:-1], magnitude[1:], out=sums.overlap[1:, 0])
     out[:, 0] = _zero_crossing_rate(samples, table.window, table.hop)
@@ -173,9 +173,9 @@ def _summarise(sums: _Sums, *, out: Array) -> None:
     out[:, 3], out[:, 4] = _centroid_and_spread(sums.moments)
     out[:, 5] = _entropy(parts)
     out[:, 6] = _flux(sums.moments[:, 0], total[:, 0], sums.overlap[:, 0])
-    np.maximum(mel, _dsp.SILENCE, out=mel)
-    out[:, 8:21] = np.log10(mel, out=mel) @ _dsp.dct(N_MELS, N_MFCC)
-    out[:, 21:33] = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), _dsp.SILENCE)
+    np.maximum(mel, dsp.SILENCE, out=mel)
+    out[:, 8:21] = np.log10(mel, out=mel) @ dsp.dct(N_MELS, N_MFCC)
+    out[:, 21:33] = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), dsp.SILENCE)
     out[:, 33] = out[:, 21:33].std(axis=1)
 
 
@@ -184,9 +184,9 @@ def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
 
     Crossings are found once for the whole block and then counted in each frame.
     """
-    negative = _dsp.pad(samples, window) < 0
+    negative = dsp.pad(samples, window) < 0
     crossings = (negative[1:] != negative[:-1]).view(np.uint8)
-    count: Array = _dsp.frames(crossings, window - 1, hop).sum(axis=1, dtype=np.uint32)
+    count: Array = dsp.frames(crossings, window - 1, hop).sum(axis=1, dtype=np.uint32)
     return count / np.float32(window - 1)
 
 
@@ -199,7 +199,7 @@ def _part_energies(framed: Array, *, out: Array) -> None:
 
 def _entropy(energies: Array) -> Array:
     """Entropy in bits of the energy's distribution over its parts, (T,): from 0, all in one, to log2(PARTS), even."""
-    shares = energies / np.maximum(energies.sum(axis=1, keepdims=True), _dsp.SILENCE)
+    shares = energies / np.maximum(energies.sum(axis=1, keepdims=True), dsp.SILENCE)
     bits: Array = np.einsum("tp,tp->t", shares, np.log2(shares + _TINY))
     return np.maximum(-bits, 0)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sercli.features import _dsp
+from sercli.audio import dsp
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, WindowS
 
@@ -39,9 +39,9 @@ class _Tables(NamedTuple):
 @cache
 def _tables(config: Config) -> _Tables:
     rate = config.sample_rate_hz
-    window = _dsp.to_samples(config.window_s, rate, setting="window_s")
-    hop = _dsp.to_samples(config.hop_s, rate, setting="hop_s")
-    return _Tables(window, hop, _dsp.mel_filterbank(rate, window, config.n_mels, config.fmin_hz, config.fmax_hz))
+    window = dsp.to_samples(config.window_s, rate, setting="window_s")
+    hop = dsp.to_samples(config.hop_s, rate, setting="hop_s")
+    return _Tables(window, hop, dsp.mel_filterbank(rate, window, config.n_mels, config.fmin_hz, config.fmax_hz))
 
 
 def make(config: Config, _device: str) -> Extractor:
@@ -60,12 +60,12 @@ def extract(signal: Array, config: Config) -> Array:
         config: see its fields.
 
     Returns:
-        (T, n_mels) float32, dB; T as `_dsp.count_frames` returns it.
+        (T, n_mels) float32, dB; T as `dsp.count_frames` returns it.
     """
     window, hop, filterbank = _tables(config)
-    framed = _dsp.frames(signal, window, hop)
-    taper = _dsp.hann(window)
+    framed = dsp.frames(signal, window, hop)
+    taper = dsp.hann(window)
     bands = np.empty((len(framed), config.n_mels), np.float32)
-    for rows in _dsp.blocks(len(framed), window):
-        _dsp.multiply(_dsp.power(framed[rows], taper), filterbank, out=bands[rows])
-    return _dsp.decibels(bands)
+    for rows in dsp.blocks(len(framed), window):
+        dsp.multiply(dsp.power(framed[rows], taper), filterbank, out=bands[rows])
+    return dsp.decibels(bands)

@@ -7,8 +7,8 @@ from typing import Any
 import librosa
 import numpy as np
 
+from sercli.audio import dsp
 from sercli.errors import ConfigError
-from sercli.features import _dsp
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, PositiveInt, WindowS
 
@@ -39,14 +39,14 @@ class Config(AudioConfig):
                 f"feature.n_mfcc={self.n_mfcc} is more than n_mels={self.n_mels}; give fewer coefficients."
             )
         window, _ = _frame_samples(self)
-        _dsp.mel_filterbank(self.sample_rate_hz, window, self.n_mels, self.fmin_hz, self.fmax_hz)
+        dsp.mel_filterbank(self.sample_rate_hz, window, self.n_mels, self.fmin_hz, self.fmax_hz)
 
 
 @cache
 def _frame_samples(config: Config) -> tuple[int, int]:
     rate = config.sample_rate_hz
-    window = _dsp.to_samples(config.window_s, rate, setting="window_s")
-    return window, _dsp.to_samples(config.hop_s, rate, setting="hop_s")
+    window = dsp.to_samples(config.window_s, rate, setting="window_s")
+    return window, dsp.to_samples(config.hop_s, rate, setting="hop_s")
 
 
 def make(config: Config, _device: str) -> Extractor:
@@ -66,17 +66,17 @@ def extract(signal: Array, config: Config) -> Array:
         config: see its fields.
 
     Returns:
-        (T, 80) float32: coefficients, then slopes; or (T, 40) without deltas; T as `_dsp.count_frames`
+        (T, 80) float32: coefficients, then slopes; or (T, 40) without deltas; T as `dsp.count_frames`
         says.
     """
     window, hop = _frame_samples(config)
-    signal = _dsp.pad(signal, window)
-    n_frames = _dsp.count_frames(signal.size, window, hop)
+    signal = dsp.pad(signal, window)
+    n_frames = dsp.count_frames(signal.size, window, hop)
     features = np.empty((n_frames, config.n_mfcc * (2 if config.deltas else 1)), np.float32)
     coefficients = features[:, : config.n_mfcc]
     for start in range(0, n_frames, _BLOCK_FRAMES):
         rows = slice(start, min(start + _BLOCK_FRAMES, n_frames))
-        coefficients[rows] = _coefficients(signal[_dsp.stretch(rows, window, hop)], config).T
+        coefficients[rows] = _coefficients(signal[dsp.stretch(rows, window, hop)], config).T
     if config.deltas:
         slopes = librosa.feature.delta(coefficients.T, width=DELTA_FRAMES, mode="nearest")
         features[:, config.n_mfcc :] = slopes.T
@@ -96,5 +96,5 @@ def _coefficients(samples: Array, config: Config) -> Any:
         fmin=config.fmin_hz,
         fmax=config.fmax_hz,
     )
-    levels = librosa.power_to_db(bands, amin=_dsp.SILENCE, top_db=None)
+    levels = librosa.power_to_db(bands, amin=dsp.SILENCE, top_db=None)
     return librosa.feature.mfcc(S=levels, n_mfcc=config.n_mfcc)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sercli.audio import dsp
 from sercli.errors import ConfigError
-from sercli.features import _dsp
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, PictureSide, Positive, PositiveInt
 
@@ -66,7 +66,7 @@ def extract(signal: Array, config: Config) -> Array:
     """
     picture = np.zeros((config.n_frames, config.n_bins), np.float32)
     levels = _pooled_power(signal[: config.n_samples], config)
-    loudest = max(float(levels.max()), _dsp.SILENCE)
+    loudest = max(float(levels.max()), dsp.SILENCE)
     levels /= loudest
     np.maximum(levels, 10 ** (config.floor_db / 10), out=levels)
     np.log10(levels, out=levels)
@@ -84,11 +84,11 @@ def frame_step_s(config: Config) -> float:
 def _pooled_power(signal: Array, config: Config) -> Array:
     """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of those that remain."""
     window, pool = config.n_fft_samples, config.pool_frames
-    framed = _dsp.frames(signal, window, config.hop_samples)
-    taper = _dsp.hann(window)
+    framed = dsp.frames(signal, window, config.hop_samples)
+    taper = dsp.hann(window)
     pooled = []
-    for rows in _dsp.blocks(len(framed), window, multiple_of=pool):
-        parts = _dsp.spectrum(framed[rows], taper)[:, 1:].view(np.float32)  # (t, 2 n_bins): real, imaginary, real, ...
+    for rows in dsp.blocks(len(framed), window, multiple_of=pool):
+        parts = dsp.spectrum(framed[rows], taper)[:, 1:].view(np.float32)  # (t, 2 n_bins): real, imaginary, real, ...
         n_rows, n_left = divmod(len(parts), pool)
         if n_rows:
             pooled.append(_mean_power(parts[: n_rows * pool].reshape(n_rows, pool, -1)))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from msgspec import Meta
 
+from sercli.audio import dsp
 from sercli.errors import ConfigError, SerError
-from sercli.features import _dsp, _transformers
+from sercli.features import _transformers
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig
 
@@ -95,7 +96,7 @@ class _Extractor:
 
         rate_hz = self.config.sample_rate_hz
         prepared = self.prepare(signal, sampling_rate=rate_hz, return_tensors="np").input_values[0]
-        samples = torch.from_numpy(_dsp.pad(np.asarray(prepared, np.float32), self.n_least))
+        samples = torch.from_numpy(dsp.pad(np.asarray(prepared, np.float32), self.n_least))
         windows = torch.tensor_split(samples, -(-len(samples) // int(_MAX_S * rate_hz)))
         return np.concatenate([self._window(window.to(self.device)) for window in windows])
 

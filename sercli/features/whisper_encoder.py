@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Meta
 
 from sercli._system.batching import like_length
+from sercli.audio import dsp
 from sercli.errors import ConfigError
-from sercli.features import _dsp
 from sercli.plugins import Extractor
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, PositiveInt
 
@@ -29,7 +29,7 @@ USES_DEVICE = True
 
 HOP = 160  # samples from one frame of the spectrogram to the next: 100 frames a second
 _WINDOW = 400  # samples in a frame
-_BLOCK_SAMPLES = 48_000  # numpy's FFT is fastest with blocks smaller than the default of `_dsp.blocks`
+_BLOCK_SAMPLES = 48_000  # numpy's FFT is fastest with blocks smaller than the default of `dsp.blocks`
 _RANGE = 8.0  # dynamic range in decades below the clip's loudest band
 _STEP = 2 * HOP  # samples from one state of the encoder to the next
 _SOUNDING_DB = 35.0  # frames at most this far below the loudest one count as sound
@@ -65,7 +65,7 @@ class Config(AudioConfig):
 def identity(config: Config) -> dict[str, object]:
     """Return what the features depend on; weights by name, since their content is checked when they are loaded."""
     frames = {"pooled": True} if config.pooled else {"stride": config.stride}
-    signal = {"level_dbfs": config.level_dbfs, "speed": config.speed}
+    signal = {"level_dbfs": config.level_dbfs, "speed": config.speed, "variant": config.variant}
     return {"model": config.model, "layers": config.layers, **signal, **frames}
 
 
@@ -164,18 +164,18 @@ def log_mel(signal: Array, n_mels: int) -> Array:
     Returns:
         (T, n_mels) float32, T = n_samples // 160, at least 1.
     """
-    signal = _dsp.pad(signal, _WINDOW)
+    signal = dsp.pad(signal, _WINDOW)
     padded = np.pad(signal, _WINDOW // 2, mode="reflect")
-    framed = _dsp.frames(padded, _WINDOW, HOP)[: max(1, signal.size // HOP)]
-    filterbank = _dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
-    taper = _dsp.hann(_WINDOW)
+    framed = dsp.frames(padded, _WINDOW, HOP)[: max(1, signal.size // HOP)]
+    filterbank = dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
+    taper = dsp.hann(_WINDOW)
     bands = np.empty((len(framed), n_mels), np.float32)
-    for rows in _dsp.blocks(len(framed), _WINDOW, n_samples=_BLOCK_SAMPLES):
-        # By numpy and not by `_dsp.power`: importing scipy's transform takes longer than one clip.
+    for rows in dsp.blocks(len(framed), _WINDOW, n_samples=_BLOCK_SAMPLES):
+        # By numpy and not by `dsp.power`: importing scipy's transform takes longer than one clip.
         level = np.abs(np.fft.rfft(framed[rows] * taper))
         level *= level
-        _dsp.multiply(level, filterbank, out=bands[rows])
-    np.maximum(bands, _dsp.SILENCE, out=bands)
+        dsp.multiply(level, filterbank, out=bands[rows])
+    np.maximum(bands, dsp.SILENCE, out=bands)
     np.log10(bands, out=bands)
     np.maximum(bands, bands.max() - _RANGE, out=bands)
     bands += 4

@@ -59,6 +59,8 @@ def explain(
     utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
     segment = Segment(start_s, end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device), track=track)
+    signal = rows.signal(utterance.id, SAMPLE_RATE_HZ)  # what the networks read: the speech alone
+    start_s += rows.lead_s(utterance.id, SAMPLE_RATE_HZ)
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}
@@ -70,9 +72,9 @@ def explain(
         probs=_probs(system, prediction),
         signal=signal,
         rate_hz=SAMPLE_RATE_HZ,
-        start_s=prediction.start_s,
+        start_s=start_s,
         audio=audio,
-        edges_s=prediction.start_s + edges_s,
+        edges_s=start_s + edges_s,
         text=_of_text(members["linguistic"], question) if reads else None,
         words=words,
         spans_s=spans(words, prediction.words),

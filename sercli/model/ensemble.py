@@ -1,7 +1,7 @@
 """An ensemble of two models, which predicts like a single model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import torch
 
 from sercli import plugins
 from sercli.errors import SerError
+from sercli.model.adaptation import Change
 from sercli.model.calibration import temper
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model, truth_of
@@ -79,6 +80,42 @@ class Ensemble:
                 by_member[member.info.modality][places] = probs[places]
         ids, truth = tuple(u.id for u in utterances), truth_of(utterances, self.labels)
         return Predictions(ids, self.labels, probs, truth, members=by_member)
+
+    @property
+    def can_adapt(self) -> bool:
+        """Whether `adapted` can be called: the acoustic member can, and the rule combines probabilities."""
+        return not isinstance(self.rule, plugins.TrainsNetwork) and self._acoustic.can_adapt
+
+    def adapted(self, predictions: Predictions, change: Change) -> Predictions:
+        """Return predictions combined anew, with the probabilities of the acoustic member changed.
+
+        Args:
+            predictions: with those of the members, NaN where one had no input.
+            change: gets the probabilities of the utterances with audio, and the class scores.
+        """
+        audio, text = (predictions.members[modality] for modality in ("acoustic", "linguistic"))
+        heard, read = ~np.isnan(audio[:, 0]), ~np.isnan(text[:, 0])
+        members = {"acoustic": audio.copy(), "linguistic": text}
+        members["acoustic"][heard] = change(audio[heard], np.array(self._acoustic.info.class_scores))
+        probs = np.where(heard[:, None], members["acoustic"], text)
+        if (both := heard & read).any():
+            confidence = {"linguistic": predictions.asr_confidence, "acoustic": None}
+            parts = [
+                Predictions(
+                    predictions.ids,
+                    self.labels,
+                    members[m.info.modality][both],
+                    asr_confidence=None if (own := confidence[m.info.modality]) is None else own[both],
+                    modality=m.info.modality,
+                )
+                for m in self.members
+            ]
+            probs[both] = temper(self.rule.combine(parts, self.state, self.config), self.info.temperature)
+        return replace(predictions, probs=probs, members=members)
+
+    @property
+    def _acoustic(self) -> Model:
+        return next(member for member in self.members if member.info.modality == "acoustic")
 
     def _alone(self, utterance: Utterance) -> Model:
         for member in self.members:

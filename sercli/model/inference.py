@@ -1,7 +1,7 @@
 """A trained network in use: the same predictions for evaluation and for `ser predict`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import torch
 from sercli._system import languages
 from sercli.dataset import extraction
 from sercli.errors import SerError
+from sercli.model.adaptation import Change
 from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.model.calibration import temper
 from sercli.model.feature_provider import FeatureProvider
@@ -81,6 +82,15 @@ class Model:
             self._asr_confidence(utterances),
             self.info.modality,
         )
+
+    @property
+    def can_adapt(self) -> bool:
+        """Whether `adapted` can be called: the model reads audio, and its validation part has all classes."""
+        return self.info.class_scores is not None
+
+    def adapted(self, predictions: Predictions, change: Change) -> Predictions:
+        """Return predictions with the probabilities changed; `change` gets them and the class scores."""
+        return replace(predictions, probs=change(predictions.probs, np.array(self.info.class_scores)))
 
     def _asr_confidence(self, utterances: Sequence[Utterance]) -> Array | None:
         """Return the ASR confidence of each utterance, (N,) in [0, 1]; None if no transcript is a recogniser's."""

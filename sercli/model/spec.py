@@ -27,11 +27,12 @@ class ExperimentConfig:
 
     @property
     def feature_configs(self) -> "tuple[DataclassInstance, ...]":
-        """Configurations of the features in the train part: as in prediction, then at each of `train.speeds`."""
+        """Configurations of the features in the train part: as in prediction, then the copies that are changed."""
         own = self.model.feature_config
         if not isinstance(own, AudioConfig):
             return (own,)
-        return (own, *(replace(own, speed=speed) for speed in self.train.speeds))
+        speeds = (replace(own, speed=speed) for speed in self.train.speeds)
+        return (own, *speeds, *(replace(own, variant=n + 1) for n in range(self.train.variants)))
 
     def to_dict(self) -> Sections:
         """Return the configuration as sections of a file, defaults included."""
@@ -78,10 +79,13 @@ def preset_features() -> list[tuple[str, Section]]:
     for name in presets():
         sections = preset_sections(name)
         feature, own = preset_feature(name), sections.get("feature", {})
-        speeds = sections.get("train", {}).get("speeds", [])
+        train = sections.get("train", {})
+        speeds, variants = train.get("speeds", []), train.get("variants", 0)
         assert isinstance(speeds, list)
+        assert isinstance(variants, int)
         if not isinstance(plugins.feature(feature), plugins.NeedsExtra):
-            copies = (own, *({**own, "speed": speed} for speed in speeds))
+            changed = [{"speed": speed} for speed in speeds] + [{"variant": n + 1} for n in range(variants)]
+            copies = (own, *({**own, **change} for change in changed))
             found += [(feature, settings) for settings in copies if (feature, settings) not in found]
     return found
 
@@ -126,6 +130,8 @@ def build(name: str, sections: Mapping[str, Section]) -> ExperimentConfig:
     train = config.build(TrainConfig, sections.get("train", {}), "train")
     own = config.build(plugins.feature(feature).Config, sections.get("feature", {}), "feature")
     _check_speeds(feature, own, train.speeds)
+    if train.variants and not isinstance(own, AudioConfig):
+        raise ConfigError(f"train.variants={train.variants}: the feature '{feature}' reads text, not audio; give 0.")
     shape = config.build(plugins.architecture(architecture).Config, sections.get("architecture", {}), "architecture")
     return ExperimentConfig(name, ModelSpec(feature, own, architecture, shape), train)
 

@@ -35,6 +35,8 @@ class RunInfo:
     n_features: NonNegativeInt = 0
     best_epoch: int | None = None  # epoch of the weights; None: no network was trained
     temperature: Positive = 1.0  # of the probabilities, measured on the validation part
+    # (K, K) for adaptation: how an utterance of each class scores, measured on the validation part; None: not known
+    class_scores: tuple[tuple[float, ...], ...] | None = None
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     languages: tuple[str, ...] = ()  # codes of those of the texts it was trained on; empty: not known, or no text
     versions: dict[str, str] = field(default_factory=dict)

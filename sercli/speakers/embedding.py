@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sercli.audio import dsp
 from sercli.audio.condition import gain, speech_level_dbfs
 from sercli.errors import SerError
-from sercli.features import _dsp
 from sercli.types import SAMPLE_RATE_HZ, Array
 
 WEIGHTS = Path(__file__).parent / "models" / "ge2e.safetensors"
@@ -72,11 +72,11 @@ def mel_power(signal: Array) -> Array:
     It is librosa's `melspectrogram` as Resemblyzer calls it, T = 1 + n_samples // 160.
     """
     levelled = signal * gain(speech_level_dbfs(signal), _LEVEL_DBFS)
-    framed = _dsp.frames(np.pad(levelled, _WINDOW // 2), _WINDOW, _HOP)
+    framed = dsp.frames(np.pad(levelled, _WINDOW // 2), _WINDOW, _HOP)
     bands = np.empty((len(framed), _N_MELS), np.float32)
-    filterbank, taper = _dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, _N_MELS, 0.0, None), _dsp.hann(_WINDOW)
-    for rows in _dsp.blocks(len(framed), _WINDOW):
-        _dsp.multiply(_dsp.power(framed[rows], taper), filterbank, out=bands[rows])
+    filterbank, taper = dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, _N_MELS, 0.0, None), dsp.hann(_WINDOW)
+    for rows in dsp.blocks(len(framed), _WINDOW):
+        dsp.multiply(dsp.power(framed[rows], taper), filterbank, out=bands[rows])
     return bands
 
 

@@ -14,10 +14,11 @@ _POOL = 16  # batches are formed among so many batches' worth of shuffled exampl
 def training_batches(
     examples: Examples, config: TrainConfig, generator: np.random.Generator, device: torch.device
 ) -> Iterator[Batch]:
-    """All examples once, shuffled, in batches of similar length, augmented as the configuration says."""
+    """All examples once, shuffled, in batches of similar length or random ones, augmented as the configuration says."""
     order = generator.permutation(len(examples))
     lengths = np.array([len(features) for features in examples.inputs[0]])
-    pools = np.split(order, range(config.batch_size * _POOL, len(order), config.batch_size * _POOL))
+    n_pooled = config.batch_size * (_POOL if config.batches == "like-length" else 1)
+    pools = np.split(order, range(n_pooled, len(order), n_pooled))
     by_length = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
     chunks = [c for pool in by_length for c in np.split(pool, range(config.batch_size, len(pool), config.batch_size))]
     for number in generator.permutation(len(chunks)):

@@ -21,6 +21,7 @@ from sercli.dataset.soft_targets import soft_targets
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
+from sercli.model import adaptation
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
 from sercli.model.ensemble import Ensemble
@@ -126,12 +127,16 @@ def finish(
         valid = dataset.select(split.valid)
         temperature = fit_temperature(predictor.predict(valid, provider).probs, classes(dataset, valid))
     predictor = replace(predictor, info=replace(predictor.info, temperature=temperature))
+    class_scores = None
     for part, ids in (("valid", split.valid), ("test", split.test)):
         predictions = predictor.predict(dataset.select(ids), provider)
+        if part == "valid" and predictor.info.modality == "acoustic":
+            class_scores = adaptation.class_scores(predictions.probs, classes(dataset, dataset.select(ids)))
         runs.write_predictions(predictor.folder, part, predictions)
         for modality, probs in predictions.members.items():
             runs.write_predictions(predictor.folder, f"{part}-{modality}", replace(predictions, probs=probs))
-    info = replace(predictor.info, status="finished")
+    rounded = None if class_scores is None else tuple(tuple(row) for row in class_scores.round(4).tolist())
+    info = replace(predictor.info, status="finished", class_scores=rounded)
     runs.check_there(predictor.folder)
     runs.write_info(predictor.folder, info)
     (predictor.folder / "resume.safetensors").unlink(missing_ok=True)

@@ -58,11 +58,12 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleCon
     for section in sorted(sections.keys() - {"ensemble", "train"}):
         raise ConfigError(f"--set {section}.… does nothing in `ser ensemble`, which takes ensemble.KEY and train.KEY.")
     train = config.build(TrainConfig, sections.get("train", {}), "train")
-    if train.speeds:
-        raise ConfigError(
-            f"--set train.speeds={list(train.speeds)} does nothing in `ser ensemble`, which reads each recording at "
-            "its own speed; give it to `ser train`."
-        )
+    for name, given in (("speeds", list(train.speeds)), ("variants", train.variants)):
+        if given:
+            raise ConfigError(
+                f"--set train.{name}={given} does nothing in `ser ensemble`, which reads each recording as it is; give "
+                "it to `ser train`."
+            )
     values = sections.get("ensemble", {})
     classes = {rule: plugins.fusion_rule(rule).Config for rule in rules}
     known = {rule: {f.name for f in fields(cls)} for rule, cls in classes.items()}

@@ -47,7 +47,7 @@ def test_the_shortest_recording_can_be_played_faster():
     assert len(condition.prepare_signal(np.ones(1, np.float32), AudioConfig(speed=2))) == 1
 
 
-@pytest.mark.parametrize("signal", [np.zeros(RATE_HZ, np.float32), np.full(RATE_HZ, 5e-4, np.float32)])
+@pytest.mark.parametrize("signal", [np.zeros(RATE_HZ, np.float32), np.full(RATE_HZ, 1e-5, np.float32)])
 def test_silence_is_not_amplified(signal):
     np.testing.assert_array_equal(condition.prepare_signal(signal, AudioConfig()), signal)
 

@@ -11,22 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sounds import DEMO, RATE_HZ, clip, silence
 
 from sercli.audio import condition, reading, segments, silero
 from sercli.errors import SerError
 
-RATE_HZ = 16_000
 FRAME = 512  # samples
 PAD = 1_600
-DEMO = Path(__file__).parents[2] / "data" / "demo" / "audio"
-
-
-def clip(name):
-    return reading.read(DEMO / f"{name}.ogg", sample_rate_hz=RATE_HZ)
-
-
-def silence(seconds):
-    return np.zeros(round(seconds * RATE_HZ), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -277,11 +268,38 @@ def test_an_utterance_is_where_it_was_spoken():
     assert found.end_s == pytest.approx(spoken[-1], abs=0.25)
 
 
-def test_an_utterance_is_given_as_recorded(talk):
+def test_an_utterance_is_given_as_recorded_without_offset_and_rumble(talk):
     for found in segments.segments([talk]):
         start, end = round(found.start_s * RATE_HZ), round(found.end_s * RATE_HZ)
         assert found.signal.dtype == np.float32
-        np.testing.assert_array_equal(found.signal, talk[start:end])
+        np.testing.assert_array_equal(found.signal, condition.without_rumble(talk[start:end]))
+
+
+@pytest.mark.parametrize("disturbance", ["offset", "rumble"])
+def test_offset_and_rumble_do_not_change_where_utterances_are(talk, disturbance):
+    added = 0.05 if disturbance == "offset" else 0.02 * np.sin(2 * np.pi * 10 * np.arange(len(talk)) / RATE_HZ)
+    clean, disturbed = (list(segments.segments([x])) for x in (talk, (talk + added).astype(np.float32)))
+    assert [(a.start_s, a.end_s) for a in clean] == [(a.start_s, a.end_s) for a in disturbed]
+    for before, after in zip(clean, disturbed, strict=True):
+        np.testing.assert_allclose(after.signal, before.signal, atol=2e-3)
+
+
+def test_an_utterance_begins_with_the_sound_that_the_detector_missed(monkeypatch):
+    missed = 10  # frames of a shout
+    monkeypatch.setattr(
+        silero.SpeechDetector,
+        "probabilities",
+        lambda self, signal: np.array(
+            [np.abs(frame).max() > 0.3 for frame in signal[: len(signal) // FRAME * FRAME].reshape(-1, FRAME)],
+            np.float32,
+        ),
+    )
+    monkeypatch.setattr(segments, "gain", lambda *_: np.float32(1))
+    tone = np.sin(2 * np.pi * 200 * np.arange(60 * FRAME) / RATE_HZ).astype(np.float32)
+    tone[: missed * FRAME] *= 0.25
+    tone[missed * FRAME :] *= 0.5
+    (found,) = segments.segments([np.concatenate([silence(2), tone, silence(2)])])
+    assert found.start_s == pytest.approx(2 - 0.1, abs=0.05)
 
 
 def test_utterances_follow_each_other_and_cover_what_is_said(talk):
@@ -339,14 +357,15 @@ def test_sound_is_brought_to_the_level_that_is_heard_best(monkeypatch, levels, h
     found = [
         condition.speech_level_dbfs(detector.probabilities(wave * np.float32(10 ** (level / 20)))) for level in levels
     ]
-    assert found == pytest.approx(heard, abs=0.1)
+    assert found == pytest.approx(heard, abs=0.2)
 
 
 def test_what_was_said_before_a_silence_is_forgotten():
     loud = at_peak(clip("f1-neutral-1"), 0.9)[: 64 * FRAME]
     again, anew = segments._LevelledDetector(), segments._LevelledDetector()
     again.probabilities(loud)
-    again.probabilities(silence(64 * FRAME / RATE_HZ))
+    for detector in (again, again, anew):  # the first has the end of the sound in it
+        detector.probabilities(silence(64 * FRAME / RATE_HZ))
     np.testing.assert_array_equal(again.probabilities(loud), anew.probabilities(loud))
 
 

@@ -77,7 +77,8 @@ def test_of_a_long_recording_the_utterance_is_explained_that_is_asked_for(
     assert (shown.code, shown.err) == (0, "")
     ((found, _),) = explained
     assert found.start_s == pytest.approx(start_s, abs=0.5)
-    assert found.start_s in [json.loads(line)["start_s"] for line in shown.out.splitlines()]
+    starts = [json.loads(line)["start_s"] for line in shown.out.splitlines()]
+    assert min(abs(found.start_s - start) for start in starts) <= 0.2  # the speech in the utterance
 
 
 def test_a_start_is_asked_for_as_the_table_has_it(ser, demo_runs, talk, explained, tmp_path):

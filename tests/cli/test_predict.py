@@ -497,3 +497,23 @@ def test_a_linguistic_run_needs_words_and_says_where_they_come_from(ser, demo_ru
     refused = ser("predict", demo_clips("m1-anger-1"), "-m", demo_runs.linguistic, "--no-asr")
     assert refused.code == 2
     assert "leave out asr=None (--no-asr)" in refused.err
+
+
+def test_a_text_for_a_run_that_reads_none_is_refused(ser, demo_runs, demo_clips):
+    refused = ser("predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "--text", "hello")
+    assert refused.code == 2
+    assert refused.err == f"ser: --text does nothing with {demo_runs.acoustic}, which reads no text; leave it out.\n"
+
+
+def test_subtitles_of_silence_say_why_they_are_empty(ser, demo_runs, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE_HZ), RATE_HZ)
+    shown = ser("predict", tmp_path / "a.wav", "-m", demo_runs.acoustic, "--format", "srt")
+    assert (shown.code, shown.out) == (0, "")
+    assert shown.err == "No utterance has a label, such as where nobody speaks: there are no subtitles.\n"
+
+
+def test_a_table_may_name_its_columns_as_hugging_face_does_and_leave_cells_out(ser, demo_runs, folder):
+    (folder / "metadata.csv").write_text("file_name,transcript,end\na.ogg,nan,NA\n")
+    (row,) = _lines(ser("predict", folder / "metadata.csv", "-m", demo_runs.acoustic, "--json"))
+    assert (row["file_name"], row["transcript"], row["path"]) == ("a.ogg", "nan", str(folder / "a.ogg"))
+    assert row["label"] in LABELS

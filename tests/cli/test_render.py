@@ -15,7 +15,7 @@ from rich.console import Console
 from sercli.cli import render
 from sercli.cli.render import console as measures
 from sercli.evaluation.metrics import baselines, report
-from sercli.types import EpochResult, Prediction, Remark
+from sercli.types import Adapted, EpochResult, Prediction, Remark
 
 EIGHT = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 TRUTH = ["neutral"] * 10 + ["anger"] * 4 + ["sadness"] * 2
@@ -391,9 +391,9 @@ def test_the_card_of_silence_is_one_line():
     assert _shown(render.prediction_card, SILENCE)[1] == ["silence.wav: no speech"]
 
 
-def _spoken(start_s, end_s, label, text=None, reason=None):
+def _spoken(start_s, end_s, label, text=None, reason=None, adapted=None):
     confidence = None if label is None else 0.75
-    return Prediction("a.wav", start_s, end_s, label, confidence, text=text, reason=reason)
+    return Prediction("a.wav", start_s, end_s, label, confidence, text=text, reason=reason, adapted=adapted)
 
 
 def _timeline(*rows, width=80):
@@ -415,6 +415,11 @@ def test_a_timeline_says_why_there_is_no_answer_and_counts_what_answers_leave_ou
     lines = _timeline(*rows)[1]
     assert lines[4].split() == ["0:02.0", "0:03.0", "–", "–", "no", "words", "heard"]
     assert lines[5:7] == ["0:02.0 of speech: anger 50%, no emotion 50%", "1 of 2: from audio alone"]
+
+
+def test_a_timeline_says_what_predictions_were_adapted_to():
+    rows = [_spoken(n, n + 1, "anger", adapted=Adapted("recording", 6, "auto")) for n in range(6)]
+    assert _timeline(*rows, _spoken(7, 8, None))[1][-2] == "6 of 7: adapted to the recording (auto)"
 
 
 def test_a_timeline_says_how_surely_words_were_recognised():

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from sercli import config as configuration
+from sercli.audio import dsp
 from sercli.errors import ConfigError
-from sercli.features import _dsp, lld
+from sercli.features import lld
 
 RATE_HZ = 16_000
 WINDOW, HOP = 800, 400
@@ -164,7 +165,7 @@ def test_deltas_are_the_change_since_the_frame_before(speech, features):
 
 @pytest.mark.parametrize("block_samples", [800, 5000, 10**6])
 def test_blocks_leave_no_seam(speech, features, monkeypatch, block_samples):
-    monkeypatch.setattr(_dsp, "_BLOCK_SAMPLES", block_samples)
+    monkeypatch.setattr(dsp, "_BLOCK_SAMPLES", block_samples)
     np.testing.assert_allclose(lld.extract(speech, CONFIG), features, atol=1e-4)
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from sercli import config as configuration
+from sercli.audio import dsp
 from sercli.errors import ConfigError
-from sercli.features import _dsp, log_mel
+from sercli.features import log_mel
 
 
 def swelling_noise(rate_hz, seconds=2.0):
@@ -67,7 +68,7 @@ def test_a_click_changes_no_frame_but_its_own():
 def test_blocks_leave_no_seam(monkeypatch):
     signal = swelling_noise(16_000)
     whole = log_mel.extract(signal, log_mel.Config())
-    monkeypatch.setattr(_dsp, "_BLOCK_SAMPLES", 5000)
+    monkeypatch.setattr(dsp, "_BLOCK_SAMPLES", 5000)
     np.testing.assert_allclose(log_mel.extract(signal, log_mel.Config()), whole, atol=1e-3)
 
 

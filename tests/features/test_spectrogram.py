@@ -7,8 +7,9 @@ import pytest
 from matplotlib import mlab
 
 from sercli import config as configuration
+from sercli.audio import dsp
 from sercli.errors import ConfigError
-from sercli.features import _dsp, spectrogram
+from sercli.features import spectrogram
 
 RATE_HZ = 16_000
 CONFIG = spectrogram.Config()
@@ -29,7 +30,7 @@ def test_the_picture_has_the_same_size_for_every_clip(seconds):
 
 def test_the_picture_is_matplotlibs_spectrogram_pooled_over_eight_frames():
     signal = noise(4) * np.linspace(0.01, 1, 4 * RATE_HZ, dtype=np.float32)
-    power, _, _ = mlab.specgram(signal, NFFT=256, noverlap=128, window=_dsp.hann(256), Fs=RATE_HZ)
+    power, _, _ = mlab.specgram(signal, NFFT=256, noverlap=128, window=dsp.hann(256), Fs=RATE_HZ)
     power[-1] *= 2  # matplotlib doubles every bin but the first and the last, for the negative frequencies
     pooled = [power[1:, i : i + 8].mean(axis=1) for i in range(0, power.shape[1], 8)]
     expected = 1 + 10 * np.log10(pooled / np.max(pooled)) / 80
@@ -54,7 +55,7 @@ def test_silence_is_a_constant_picture():
 
 def test_what_follows_a_short_clip_is_the_floor_and_what_precedes_is_not():
     picture = spectrogram.extract(noise(2), CONFIG)
-    rows = -(-_dsp.count_frames(2 * RATE_HZ, 256, 128) // 8)
+    rows = -(-dsp.count_frames(2 * RATE_HZ, 256, 128) // 8)
     assert picture[:rows].min() > 0.3
     assert not picture[rows:].any()
 
@@ -97,7 +98,7 @@ def test_what_lies_below_the_floor_is_not_shown():
 
 def test_blocks_leave_no_seam(monkeypatch):
     whole = spectrogram.extract(noise(4), CONFIG)
-    monkeypatch.setattr(_dsp, "_BLOCK_SAMPLES", 5000)
+    monkeypatch.setattr(dsp, "_BLOCK_SAMPLES", 5000)
     np.testing.assert_allclose(spectrogram.extract(noise(4), CONFIG), whole, atol=1e-6)
 
 

@@ -52,7 +52,7 @@ def fused(cv, members, out, rule="average"):
 def test_each_fold_and_seed_is_an_ordinary_run(made, cv):
     acoustic, _, told = made
     info = runs.load_finished(acoustic)
-    assert (info.kind, info.name, info.modality) == ("cross-validation", "acoustic-log-mel", "acoustic")
+    assert (info.kind, info.name, info.modality) == ("cross-validation", "custom", "acoustic")
     assert info.settings.seeds == (0, 1)
     assert sorted(told[:6]) == [(fold, seed) for fold in (1, 2, 3) for seed in SEEDS]
     for fold_run in runs.fold_runs(acoustic, info.settings):

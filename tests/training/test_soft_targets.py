@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import small
 from iemocap_tree import tiny_plan, write_tree
 
 from sercli.dataset import extraction, manifest, preparation
@@ -73,9 +72,9 @@ def test_each_rater_has_one_vote_and_labels_outside_of_the_set_do_not_count(rate
     assert voted(rated, *ballots) == pytest.approx(dict.fromkeys(rated.info.labels, 0) | shares)
 
 
-def test_the_train_part_aims_at_the_votes_and_the_validation_part_at_the_class(rated):
+def test_the_train_part_aims_at_the_votes_and_the_validation_part_at_the_class(rated, plans):
     split = make_split(rated.manifest, "loso")
-    config = small("linguistic", targets="soft", epochs=1)
+    config = plans.small("linguistic", targets="soft", epochs=1)
     made = trainer_of(rated, config, split)
     np.testing.assert_array_equal(made.train.targets, soft_targets(rated, rated.select(split.train)))
     assert made.valid.targets is None

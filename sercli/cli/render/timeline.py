@@ -23,7 +23,7 @@ def timeline_rows(
     """Show each utterance as it comes: times, emotion, confidence and words; then the share of time of each emotion.
 
     Where speakers are told apart, each row names its own, and the shares of each speaker follow. Reasons of the
-    predictions are listed at the end, each with its number of utterances.
+    predictions, and what they were adapted to, are listed at the end, each with its number of utterances.
 
     Args:
         path: of the recording.
@@ -48,6 +48,7 @@ def timeline_rows(
         n += 1
         label = p.label or MISSING
         remarks.update([p.reason] if p.label and p.reason else [])
+        remarks.update([f"adapted to the {p.adapted.group} ({p.adapted.how})"] if p.adapted else [])
         spent[label] = spent.get(label, 0.0) + p.end_s - p.start_s
         if p.speaker:
             its = of_speaker.setdefault(p.speaker, {})

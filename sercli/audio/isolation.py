@@ -1,0 +1,105 @@
+"""The speech of an utterance on its own, so that nothing around it changes a prediction.
+
+Silence before and after speech, its length and its kind differ from corpus to corpus and from microphone to microphone.
+An utterance is cut to its speech, between two short stretches of digital silence, wherever it stood: in a clip or in a
+long recording.
+"""
+
+import numpy as np
+
+from sercli.audio.condition import frame_power, gain, speech_level_dbfs, without_rumble
+from sercli.audio.silero import FRAME_SAMPLES, SpeechDetector
+from sercli.types import SAMPLE_RATE_HZ, Array
+
+VERSION = 1
+"""Changes with what `isolated` returns, so that features are computed again."""
+
+SPEECH_PROBABILITY = 0.5
+"""A frame with a higher probability holds speech."""
+
+LEVEL_DBFS = -26.0
+"""The level of the detector's input; its output hardly differs between -40 and -10."""
+
+MARGIN_S = 0.1
+"""What is kept on each side of the first and the last frame of speech."""
+
+_QUIET_S = 0.1  # digital silence before and after
+_FADE_S = 0.02  # at both ends, so that background noise does not begin and end with a click
+_LOUD_DB = 30.0  # sound next to speech belongs to it if it is at most this far below the loudest frame,
+_ABOVE_NOISE_DB = 12.0  # and this far above the quietest tenth of the frames
+_QUIETEST = 10  # per cent
+_DIGITAL_SILENCE = 1e-11  # frames below this power do not count as background noise
+_GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
+
+
+def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array, float]:
+    """Return the speech of an utterance between two tenths of a second of silence, and where it begins.
+
+    Args:
+        signal: (n_samples,) float32, of any level. Without speech it loses its offset and rumble alone.
+        sample_rate_hz: of the signal.
+
+    Returns:
+        (n,) float32, and the time of its first sample in the given signal in seconds, which may be below 0.
+    """
+    signal = without_rumble(signal, sample_rate_hz)
+    span = _speech_span(_at_16k(signal, sample_rate_hz))
+    if span is None:
+        return signal, 0.0
+    start, stop = (round(at * sample_rate_hz / SAMPLE_RATE_HZ) for at in span)
+    kept = signal[start:stop].copy()
+    n_fade = min(round(_FADE_S * sample_rate_hz), len(kept) // 2)
+    fade = np.sin(np.pi / 2 * (np.arange(n_fade, dtype=np.float32) + 0.5) / max(1, n_fade)) ** 2
+    kept[:n_fade] *= fade
+    kept[len(kept) - n_fade :] *= fade[::-1]
+    quiet = np.zeros(round(_QUIET_S * sample_rate_hz), np.float32)
+    return np.concatenate([quiet, kept, quiet]), start / sample_rate_hz - _QUIET_S
+
+
+def speech_probabilities(signal: Array) -> Array:
+    """Return the probability of speech (T,) in each 32 ms frame of a signal (n_samples,) at 16 kHz, of any level."""
+    return SpeechDetector().probabilities(signal * gain(speech_level_dbfs(signal), LEVEL_DBFS))
+
+
+def widened(signal: Array, first: int, last: int, n_most: int) -> tuple[int, int]:
+    """Return a span of frames with the sound next to it, which a detector of speech may miss where somebody shouts.
+
+    Args:
+        signal: (n_samples,) at 16 kHz around the span.
+        first: first 32 ms frame of the span in the signal.
+        last: the frame after the span.
+        n_most: most frames by which each end may move.
+    """
+    power = frame_power(np.pad(signal, (0, -len(signal) % FRAME_SAMPLES)), FRAME_SAMPLES)
+    heard = power[power > _DIGITAL_SILENCE]
+    if not len(heard):
+        return first, last
+    noise = np.percentile(heard, _QUIETEST) * 10 ** (_ABOVE_NOISE_DB / 10)
+    loudest = power.max()
+    floor = max(loudest * 10 ** (-_LOUD_DB / 10), min(noise, loudest * 10 ** (-_ABOVE_NOISE_DB / 10)))
+    loud = power > floor
+    lowest, highest = max(0, first - n_most), min(len(loud), last + n_most)
+    while len(near := np.flatnonzero(loud[max(lowest, first - _GAP_FRAMES) : first])):
+        first = max(lowest, first - _GAP_FRAMES) + int(near[0])
+    while len(near := np.flatnonzero(loud[last : min(highest, last + _GAP_FRAMES)])):
+        last += int(near[-1]) + 1
+    return first, last
+
+
+def _speech_span(signal: Array) -> tuple[int, int] | None:
+    """Return the first sample of the speech in a 16 kHz signal and the one after the last, margins included."""
+    speaking = np.flatnonzero(speech_probabilities(signal) > SPEECH_PROBABILITY)
+    if not len(speaking):
+        return None
+    first, last = widened(signal, int(speaking[0]), int(speaking[-1]) + 1, len(signal))
+    margin = round(MARGIN_S * SAMPLE_RATE_HZ)
+    return max(0, first * FRAME_SAMPLES - margin), min(len(signal), last * FRAME_SAMPLES + margin)
+
+
+def _at_16k(signal: Array, sample_rate_hz: int) -> Array:
+    if sample_rate_hz == SAMPLE_RATE_HZ:
+        return signal
+    import soxr
+
+    resampled: Array = soxr.resample(signal, sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32, copy=False)
+    return resampled if len(resampled) else signal[:1]

@@ -1,0 +1,119 @@
+"""Groups of predictions with the same voice or room, which are adapted together."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Literal, Protocol
+
+import numpy as np
+
+from sercli.model import adaptation
+from sercli.model.adaptation import Change
+from sercli.types import UNSURE, Adapted, Array, Prediction, Predictions, Way
+
+
+class Adapts(Protocol):
+    """A model whose predictions can be adapted to a group."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(K,) the classes in the order of the probabilities."""
+
+    @property
+    def can_adapt(self) -> bool:
+        """Whether `adapted` can be called."""
+
+    def adapted(self, predictions: Predictions, change: Change, /) -> Predictions:
+        """Return predictions with the probabilities by audio changed, and combined anew."""
+
+
+def adapted(
+    model: Adapts,
+    predictions: Sequence[Prediction],
+    way: Way,
+    group: Literal["recording", "folder", "speaker"],
+    *,
+    min_confidence: float = 0.0,
+) -> list[Prediction]:
+    """Return the predictions of one group, adapted to what shifts them all.
+
+    A group of fewer than `adaptation.LEAST` utterances, or of a model that cannot adapt, is returned as it is.
+    """
+    n = sum(1 for one in predictions if one.probabilities)
+    if way == "none" or not model.can_adapt or n < adaptation.LEAST:
+        return list(predictions)
+    how = Adapted(group, n, way)
+    return changed(model, predictions, partial(adaptation.by_group, way=way), how, min_confidence=min_confidence)
+
+
+def changed(
+    model: Adapts, predictions: Sequence[Prediction], change: Change, how: Adapted, *, min_confidence: float = 0.0
+) -> list[Prediction]:
+    """Return predictions with the probabilities by audio changed; those without probabilities are left as they are.
+
+    Args:
+        model: that made the predictions, and can adapt.
+        predictions: of any recordings.
+        change: gets the probabilities of all at once.
+        how: describes the change.
+        min_confidence: below this probability the label is "unsure".
+    """
+    places = [n for n, one in enumerate(predictions) if one.probabilities]
+    found = list(predictions)
+    if places:
+        anew = model.adapted(_together(model, [predictions[n] for n in places]), change)
+        for row, n in enumerate(places):
+            probabilities = dict(zip(anew.labels, anew.probs[row].tolist(), strict=True))
+            best = max(probabilities, key=probabilities.__getitem__)
+            found[n] = replace(
+                found[n],
+                label=best if probabilities[best] >= min_confidence else UNSURE,
+                confidence=probabilities[best],
+                probabilities=probabilities,
+                adapted=how,
+                unadapted=found[n].probabilities,
+            )
+    return found
+
+
+def by_key(
+    model: Adapts,
+    predictions: Iterable[Prediction],
+    key: Callable[[Prediction], str | None],
+    way: Way,
+    group: Literal["recording", "folder", "speaker"],
+    *,
+    min_confidence: float = 0.0,
+) -> list[Prediction]:
+    """Return predictions in their order, each adapted to the group that its key names; None: it belongs to none."""
+    found = list(predictions)
+    members: dict[str, list[int]] = {}
+    for n, one in enumerate(found):
+        if (name := key(one)) is not None:
+            members.setdefault(name, []).append(n)
+    for places in members.values():
+        anew = adapted(model, [found[n] for n in places], way, group, min_confidence=min_confidence)
+        for n, one in zip(places, anew, strict=True):
+            found[n] = one
+    return found
+
+
+def _together(model: Adapts, predictions: Sequence[Prediction]) -> Predictions:
+    """Return predictions as one table; the members' probabilities are NaN where one had no input."""
+    members: Mapping[str, list[dict[str, float] | None]] = {
+        "acoustic": [one.audio_only for one in predictions],
+        "linguistic": [one.text_only for one in predictions],
+    }
+    confidence = np.array([1.0 if one.asr_confidence is None else one.asr_confidence for one in predictions])
+    return Predictions(
+        tuple(map(str, range(len(predictions)))),
+        model.labels,
+        _table([one.probabilities for one in predictions], model.labels),
+        asr_confidence=confidence,
+        members={name: _table(of_member, model.labels) for name, of_member in members.items()},
+    )
+
+
+def _table(rows: Sequence[Mapping[str, float] | None], labels: Sequence[str]) -> Array:
+    """(N, K) float64; a row of NaN where there is none."""
+    return np.array([[np.nan if row is None else row[label] for label in labels] for row in rows])

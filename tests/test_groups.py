@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from sercli import groups
+from sercli.types import Prediction, Predictions
+
+LABELS = ("neutral", "anger")
+
+
+class Halving:
+    """A model whose `adapted` halves the first probability of each group, and notes what it was given."""
+
+    labels = LABELS
+    can_adapt = True
+
+    def __init__(self):
+        self.given = []
+
+    def adapted(self, predictions, change):
+        self.given.append(predictions)
+        return Predictions(predictions.ids, LABELS, change(predictions.probs, np.zeros((2, 2))))
+
+
+@pytest.fixture(autouse=True)
+def halved(monkeypatch):
+    def by_group(probs, expected, *, way):
+        first = probs[:, :1] / 2
+        return np.concatenate([first, 1 - first], axis=1)
+
+    monkeypatch.setattr(groups.adaptation, "by_group", by_group)
+
+
+def predicted(path, p=0.8, **more):
+    return Prediction(path, 0, 1, "neutral", p, {"neutral": p, "anger": 1 - p}, **more)
+
+
+def test_a_group_is_adapted_and_keeps_what_it_was_before():
+    found = groups.adapted(Halving(), [predicted("a")] * 5, "auto", "recording")
+    assert [one.label for one in found] == ["anger"] * 5
+    assert found[0].probabilities == pytest.approx({"neutral": 0.4, "anger": 0.6})
+    assert found[0].confidence == pytest.approx(0.6)
+    assert found[0].unadapted == {"neutral": 0.8, "anger": pytest.approx(0.2)}
+    assert (found[0].adapted.group, found[0].adapted.n, found[0].adapted.how) == ("recording", 5, "auto")
+
+
+def test_below_the_least_confidence_it_is_unsure():
+    (one, *_) = groups.adapted(Halving(), [predicted("a")] * 5, "auto", "recording", min_confidence=0.7)
+    assert one.label == "unsure"
+
+
+@pytest.mark.parametrize("why", ["few", "none", "model"])
+def test_what_cannot_be_adapted_stays(why):
+    model, n = Halving(), 4 if why == "few" else 5
+    model.can_adapt = why != "model"
+    given = [predicted("a")] * n
+    assert groups.adapted(model, given, "none" if why == "none" else "auto", "recording") == given
+
+
+def test_predictions_without_speech_are_passed_by_and_do_not_count():
+    silent = Prediction("s", 0, 1, reason="no speech")
+    given = [predicted("a"), silent, *[predicted("a")] * 3]
+    assert groups.adapted(Halving(), given, "auto", "folder") == given
+    found = groups.adapted(Halving(), [*given, predicted("b")], "auto", "folder")
+    assert found[1] == silent
+    assert found[0].adapted.n == 5
+
+
+def test_each_key_is_a_group_and_the_order_stays():
+    model = Halving()
+    given = [predicted(name, p) for name in "abx" for p in (0.6, 0.7, 0.8, 0.9, 0.5)]
+    mixed = [given[n] for n in np.random.default_rng(0).permutation(len(given))]
+    found = groups.by_key(model, mixed, lambda one: {"a": "one", "b": "two"}.get(one.path), "auto", "speaker")
+    assert [one.path for one in found] == [one.path for one in mixed]
+    assert sorted(len(given.ids) for given in model.given) == [5, 5]
+    assert all((one.adapted is None) == (one.path == "x") for one in found)
