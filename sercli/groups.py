@@ -63,17 +63,21 @@ def changed(
     if places:
         anew = model.adapted(_together(model, [predictions[n] for n in places]), change)
         for row, n in enumerate(places):
-            probabilities = dict(zip(anew.labels, anew.probs[row].tolist(), strict=True))
-            best = max(probabilities, key=probabilities.__getitem__)
-            found[n] = replace(
-                found[n],
-                label=best if probabilities[best] >= min_confidence else UNSURE,
-                confidence=probabilities[best],
-                probabilities=probabilities,
-                adapted=how,
-                unadapted=found[n].probabilities,
-            )
+            labelled = with_probabilities(found[n], anew, row, min_confidence)
+            found[n] = replace(labelled, adapted=how, unadapted=found[n].probabilities)
     return found
+
+
+def with_probabilities(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
+    """Return a prediction with the probabilities of a row and the label that they give."""
+    probabilities = dict(zip(predicted.labels, predicted.probs[row].tolist(), strict=True))
+    best = max(probabilities, key=probabilities.__getitem__)
+    return replace(
+        prediction,
+        label=best if probabilities[best] >= min_confidence else UNSURE,
+        confidence=probabilities[best],
+        probabilities=probabilities,
+    )
 
 
 def by_key(
@@ -108,12 +112,12 @@ def _together(model: Adapts, predictions: Sequence[Prediction]) -> Predictions:
     return Predictions(
         tuple(map(str, range(len(predictions)))),
         model.labels,
-        _table([one.probabilities for one in predictions], model.labels),
+        table([one.probabilities for one in predictions], model.labels),
         asr_confidence=confidence,
-        members={name: _table(of_member, model.labels) for name, of_member in members.items()},
+        members={name: table(of_member, model.labels) for name, of_member in members.items()},
     )
 
 
-def _table(rows: Sequence[Mapping[str, float] | None], labels: Sequence[str]) -> Array:
+def table(rows: Sequence[Mapping[str, float] | None], labels: Sequence[str]) -> Array:
     """(N, K) float64; a row of NaN where there is none."""
     return np.array([[np.nan if row is None else row[label] for label in labels] for row in rows])

@@ -36,7 +36,6 @@ from sercli.types import (
     LANGUAGE,
     NEUTRAL,
     SAMPLE_RATE_HZ,
-    UNSURE,
     Adapted,
     Array,
     AudioConfig,
@@ -93,16 +92,12 @@ class RecordingResult:
     remarks: list[str] = field(default_factory=list)
 
 
-class Predictor(Protocol):
+class Predictor(groups.Adapts, Protocol):
     """A trained model or ensemble."""
 
     @property
     def folder(self) -> Path:
         """The run directory."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """(K,) the classes in the order of the probabilities."""
 
     @property
     def device(self) -> object:
@@ -118,13 +113,6 @@ class Predictor(Protocol):
 
     def predict(self, utterances: Sequence[Utterance], rows: SegmentFeatures, /) -> Predictions:
         """Return the predictions for utterances."""
-
-    @property
-    def can_adapt(self) -> bool:
-        """Whether `adapted` can be called."""
-
-    def adapted(self, predictions: Predictions, change: Change, /) -> Predictions:
-        """Return predictions with the probabilities by audio changed, and combined anew."""
 
 
 def load(
@@ -357,19 +345,21 @@ class Pipeline:
         self, recording: Recording, blocks: Iterable[Array], advance: Callable[[float], None]
     ) -> Iterator[Prediction]:
         """Yield the predictions of a long recording: as it is read, or once it is read as a whole."""
-        if self._speakers == "none" and (self._adapt == "none" or self._change):
+        adapts = self._adapt != "none" and self._change is None and self.predictor.can_adapt
+        # (n, E) of each batch of utterances; None where the speaker is known, or speakers are not told apart
+        voices: list[Array] | None = [] if self._speakers != "none" and recording.speaker is None else None
+        if not adapts and voices is None:
             yield from self._utterances(recording, blocks, advance)
             return
-        voices: list[Array] = []  # (n, E) of each batch of utterances
         damage: AudioError | None = None
         found: list[Prediction] = []
         try:
             found.extend(self._utterances(recording, blocks, advance, voices))
         except AudioError as error:
             damage = error
-        if voices and recording.speaker is None:
+        if voices:
             found = _with_speakers(found, np.concatenate(voices), self._speakers)
-        if not self._change:
+        if adapts:
             several = len({one.speaker for one in found}) > 1
             group: Literal["speaker", "recording"] = "speaker" if several else "recording"
             least = recording.min_confidence
@@ -388,14 +378,14 @@ class Pipeline:
         voices: list[Array] | None = None,
         batch: int = _BATCH,
     ) -> Iterator[Prediction]:
-        """Yield the predictions of a recording's utterances as it is read; their voices are added to a list, if any."""
+        """Yield the predictions of a recording's utterances as it is read; a list, if given, gets the voices."""
         counted = _Counted(blocks)
         start_s = recording.start_s or 0.0
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in segments.segments(counted))
         done_s = 0.0
         while chosen := list(islice(spoken, batch)):
             yield from self._predict(recording, chosen)
-            if voices is not None and self._speakers != "none":
+            if voices is not None:
                 voices.append(embedding.embed([one.signal for one in chosen], str(self.predictor.device)))
             advance(chosen[-1].end_s - start_s - done_s)
             done_s = chosen[-1].end_s - start_s
@@ -434,7 +424,7 @@ class Pipeline:
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
         heard = [one.audio_only or one.probabilities for one in found]
-        resting = np.array([[one[label] for label in self.labels] for one in heard])
+        resting = groups.table(heard, self.labels)
         change = partial(adaptation.at_rest, resting=resting, neutral=self.labels.index(NEUTRAL))
         return change, Adapted("voice", len(found), "neutral")
 
@@ -525,14 +515,12 @@ def _head(blocks: Iterator[Array], n_samples: int) -> Array:
 
 def _with_speakers(predictions: Sequence[Prediction], voices: Array, speakers: Speakers) -> list[Prediction]:
     """Return the predictions of one recording with the speakers of their voices (N, E)."""
-    lengths_s = [one.end_s - one.start_s for one in predictions[: len(voices)]]
+    lengths_s = [one.end_s - one.start_s for one in predictions]
     n_speakers = None if isinstance(speakers, str) else speakers
     numbers = clustering.assign(voices, lengths_s, n_speakers=n_speakers)
-    named = [
-        replace(one, speaker=clustering.name(number))
-        for one, number in zip(predictions, numbers.tolist(), strict=False)
+    return [
+        replace(one, speaker=clustering.name(number)) for one, number in zip(predictions, numbers.tolist(), strict=True)
     ]
-    return [*named, *predictions[len(voices) :]]
 
 
 def _no_speech(recording: Recording, end_s: float) -> Prediction:
@@ -559,18 +547,13 @@ def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utter
 
 def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
     """Return a prediction with the model's probabilities and, for an ensemble, those of each member."""
-    probabilities = dict(zip(predicted.labels, predicted.probs[row].tolist(), strict=True))
-    best = max(probabilities, key=probabilities.__getitem__)
     members = {
         modality: dict(zip(predicted.labels, of_member[row].tolist(), strict=True))
         for modality, of_member in predicted.members.items()
         if np.isfinite(of_member[row]).all()  # NaN: the member had no input
     }
     return replace(
-        prediction,
-        label=best if probabilities[best] >= min_confidence else UNSURE,
-        confidence=probabilities[best],
-        probabilities=probabilities,
+        groups.with_probabilities(prediction, predicted, row, min_confidence),
         audio_only=members.get("acoustic"),
         text_only=members.get("linguistic") if prediction.text else None,
     )

@@ -51,6 +51,16 @@ def prepare_signal(signal: Array, config: AudioConfig) -> Array:
     return scaled
 
 
+def resample(signal: Array, from_hz: int, to_hz: int) -> Array:
+    """Return a signal (n_samples,) at another sample rate, float32, at least one sample long."""
+    if from_hz == to_hz:
+        return signal
+    import soxr
+
+    found: Array = soxr.resample(signal, from_hz, to_hz, quality="HQ").astype(np.float32, copy=False)
+    return found if len(found) else signal[:1]
+
+
 def speech_level_dbfs(signal: Array, *, sample_rate_hz: int = SAMPLE_RATE_HZ) -> float:
     """Return the root mean square level of the active 50 ms frames in dB relative to full scale.
 

@@ -7,7 +7,7 @@ long recording.
 
 import numpy as np
 
-from sercli.audio.condition import frame_power, gain, speech_level_dbfs, without_rumble
+from sercli.audio.condition import frame_power, gain, resample, speech_level_dbfs, without_rumble
 from sercli.audio.silero import FRAME_SAMPLES, SpeechDetector
 from sercli.types import SAMPLE_RATE_HZ, Array
 
@@ -43,7 +43,7 @@ def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array
         (n,) float32, and the time of its first sample in the given signal in seconds, which may be below 0.
     """
     signal = without_rumble(signal, sample_rate_hz)
-    span = _speech_span(_at_16k(signal, sample_rate_hz))
+    span = _speech_span(resample(signal, sample_rate_hz, SAMPLE_RATE_HZ))
     if span is None:
         return signal, 0.0
     start, stop = (round(at * sample_rate_hz / SAMPLE_RATE_HZ) for at in span)
@@ -94,12 +94,3 @@ def _speech_span(signal: Array) -> tuple[int, int] | None:
     first, last = widened(signal, int(speaking[0]), int(speaking[-1]) + 1, len(signal))
     margin = round(MARGIN_S * SAMPLE_RATE_HZ)
     return max(0, first * FRAME_SAMPLES - margin), min(len(signal), last * FRAME_SAMPLES + margin)
-
-
-def _at_16k(signal: Array, sample_rate_hz: int) -> Array:
-    if sample_rate_hz == SAMPLE_RATE_HZ:
-        return signal
-    import soxr
-
-    resampled: Array = soxr.resample(signal, sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32, copy=False)
-    return resampled if len(resampled) else signal[:1]

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from sercli.audio import reading
+from sercli.audio.condition import resample
 from sercli.audio.isolation import isolated
 from sercli.audio.segments import Segment
 from sercli.dataset import extraction
@@ -46,13 +45,4 @@ class SegmentFeatures:
         if rate_hz > SAMPLE_RATE_HZ and self.path is not None:
             start_s, end_s = segment.start_s, segment.end_s
             return reading.read(self.path, sample_rate_hz=rate_hz, start_s=start_s, end_s=end_s, track=self.track)
-        return _resampled(segment.signal, rate_hz)
-
-
-def _resampled(signal: Array, rate_hz: int) -> Array:
-    if rate_hz == SAMPLE_RATE_HZ:
-        return signal
-    import soxr
-
-    lowered: Array = soxr.resample(signal, SAMPLE_RATE_HZ, rate_hz, quality="HQ").astype(np.float32, copy=False)
-    return lowered if len(lowered) else signal[:1]
+        return resample(segment.signal, SAMPLE_RATE_HZ, rate_hz)
