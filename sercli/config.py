@@ -81,18 +81,27 @@ def read_file(path: Path) -> Sections:
     Raises:
         ConfigError: the file cannot be read, or does not hold sections.
     """
-    try:
-        text = path.read_bytes()
-        content = msgspec.json.decode(text) if path.suffix.lower() == ".json" else tomllib.loads(text.decode())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read as a configuration: {error}; correct it, or give another.") from None
+    content = read_content(path)
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ConfigError(f"{path} must hold sections ({', '.join(SECTIONS)}), each with KEY = VALUE lines.")
     for section in sorted(content.keys() - SECTIONS):
         raise ConfigError(f"{path}: {no_such('section of settings', section, SECTIONS)}")
     return content
+
+
+def read_content(path: Path) -> object:
+    """Read a TOML or JSON file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        text = path.read_bytes()
+        return msgspec.json.decode(text) if path.suffix.lower() == ".json" else tomllib.loads(text.decode())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read as a configuration: {error}; correct it, or give another.") from None
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object], prefix: str = "") -> list[str]:

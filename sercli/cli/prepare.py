@@ -1,7 +1,7 @@
 """`ser prepare`: make a prepared dataset from a corpus on disk."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,8 +24,12 @@ def prepare(
     *,
     out: options.Out,
     labels: Annotated[
-        Literal["four", "native"],
-        typer.Option("--labels", help="four: neutral, happiness, sadness, anger; native: all that the corpus has."),
+        str,
+        typer.Option(
+            "--labels",
+            help="four: neutral, happiness, sadness, anger; native: all that the corpus has; other=disgust,fear: the "
+            "four and one more class; or a TOML or JSON file with all classes.",
+        ),
     ] = "four",
     features: Annotated[
         str | None,
@@ -41,9 +45,10 @@ def prepare(
     """Read a corpus, check every recording, choose labels, compute features, transcribe."""
     from sercli._system import processes
     from sercli.cli import render
-    from sercli.dataset import feature_specs, fingerprint
+    from sercli.dataset import feature_specs, fingerprint, label_sets
     from sercli.model import spec
 
+    labels = label_sets.given(labels)
     root = _default_root(corpus) if root is None else root
     specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
     asr_config = _asr_config(asr, sets or [], device)

@@ -81,7 +81,7 @@ def take(corpus: str, root: Path, out: Path, *, label_set: str, features: Sequen
         corpus: name of a corpus plug-in.
         root: the corpus. A file is covered alone, without the folder around it.
         out: the prepared dataset's folder, which is not part of the corpus even if it is below `root`.
-        label_set: "four" or "native".
+        label_set: see label_sets.py.
         features: for each feature a key over its name and all its settings.
     """
     place, made = os.path.realpath(os.path.expanduser(root)), os.path.realpath(out)  # noqa: PTH111 - never raises

@@ -37,7 +37,7 @@ class DatasetInfo:
     corpus: str
     licence: str
     root: str  # absolute path of the corpus, which the manifest's audio paths are relative to
-    label_set: str  # four | native
+    label_set: str  # see label_sets.py
     labels: tuple[str, ...]
     split: str  # what the corpus suggests
     folds: int | None  # None: one group in each fold
@@ -49,6 +49,11 @@ class DatasetInfo:
     same_sounds: tuple[tuple[str, ...], ...] | None = None  # ids, several for one sound; None: never compared
     language: str | None = None  # code of the language of the corpus; None: each utterance has its own, or not known
     schema: int = SCHEMA
+
+    @property
+    def classes(self) -> str:
+        """What classes of one's own are made of, such as "other=disgust,fear"; "" without any."""
+        return self.label_set if "=" in self.label_set else ""
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,23 @@
 """From a corpus on disk to a prepared dataset: read, inspect every recording, choose labels, compute features."""
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from sercli import config, plugins
 from sercli._system import locks, processes
 from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
-from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, manifest, same_sounds, scan
+from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, label_sets, manifest, same_sounds, scan
 from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.errors import MismatchError, SerError
 from sercli.plugins import Corpus, HasLanguage
-from sercli.types import FOUR, Remark, Utterance
+from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"
 _MANY = 128  # utterances for each process that is started while the corpus is still being read
@@ -41,12 +40,12 @@ def prepare(
         corpus: name of a corpus plug-in.
         root: the folder of its release, or a table.
         out: the prepared dataset's folder.
-        label_set: "four" (the original study's classes) or "native" (all that the corpus has).
+        label_set: "four", "native" or classes; see label_sets.py.
         jobs: processes that inspect recordings at the same time.
         progress: shows progress.
 
     Raises:
-        SerError: unknown corpus, no such folder, nothing usable in it, or `out` holds something else.
+        SerError: unknown corpus, no such folder, nothing usable in it, no such label, or `out` holds something else.
         MismatchError: `out` holds a dataset of another corpus or with other labels.
     """
     plugin = plugins.corpus(corpus)
@@ -56,7 +55,7 @@ def prepare(
     base = root.parent if root.is_file() else root
     utterances, broken = scan.scan(utterances, base, out, jobs, progress)
     before = _counts(utterances, tuple(plugin.LABELS))
-    kept, labels, dropped = choose_labels(utterances, plugin.LABELS, label_set)
+    kept, labels, dropped = label_sets.choose(utterances, plugin.LABELS, label_set)
     if not kept:
         raise SerError(
             f"{root}: none of {len(utterances)} readable utterances has a label of the set '{label_set}' "
@@ -90,38 +89,12 @@ def prepare(
         hours=info.hours,
         before=before,
         after=_counts(kept, labels),
-        mapping={label: _common(label, plugin.LABELS) if label_set == "four" else label for label in before},
+        mapping=label_sets.classes(label_set, before, plugin.LABELS),
         remarks=tuple(remarks),
         duplicates=duplicates,
         similar_speakers=_similar_speakers(kept),
     )
     return Prepared(Dataset(out, info, made), summary)
-
-
-def choose_labels(
-    utterances: Sequence[Utterance], mapping: dict[str, str | None], label_set: str
-) -> tuple[Sequence[Utterance], tuple[str, ...], list[Remark]]:
-    """Keep the utterances whose label is in the label set, under its name there.
-
-    Returns:
-        the utterances kept, the ordered labels that occur, and a remark for each utterance left out.
-    """
-    if label_set == "native":
-        present = {u.true_label for u in utterances}
-        ordered = [label for label in mapping if label in present]
-        return utterances, (*ordered, *sorted(present - set(ordered))), []
-    kept, dropped = [], []
-    known = frozenset({*FOUR, *(name for name, common in mapping.items() if common)})
-    for u in utterances:
-        common = _common(u.true_label, mapping)
-        if common is None:
-            near = None if u.true_label in mapping else _near(u.true_label, known)
-            hint = f", but is like '{near}': if that is meant, write it so" if near else ""
-            dropped.append(Remark("skipped", u.id, f"label '{u.true_label}' is not among the four{hint}"))
-        else:
-            kept.append(replace(u, label=common, attributes={**u.attributes, "native_label": u.true_label}))
-    present = {u.true_label for u in kept}
-    return kept, tuple(label for label in FOUR if label in present), dropped
 
 
 def _resolved(root: Path) -> Path:
@@ -132,20 +105,6 @@ def _resolved(root: Path) -> Path:
     if odd := odd_name(found):
         raise SerError(odd)
     return found
-
-
-def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
-    """Return a native label's class among the four; a label without a mapping may be one of their names."""
-    return mapping.get(label, label if label in FOUR else None)
-
-
-@cache
-def _near(label: str, known: frozenset[str]) -> str | None:
-    """Return the known label that an unknown one is a spelling, the beginning or a misspelling of; None without one."""
-    plain, by_plain = label.casefold(), {name.casefold(): name for name in sorted(known, reverse=True)}
-    begun = [name for name in by_plain if len(plain) > 2 and name.startswith(plain)]
-    near = [plain] if plain in by_plain else begun or difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.75)
-    return by_plain[near[0]] if near else None
 
 
 def _check_out(out: Path, corpus: str, label_set: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.results import Facts
-from sercli.runs.settings import RunSettings
+from sercli.runs.settings import DataSettings, RunSettings
 from sercli.types import Utterance
 
 
@@ -57,6 +57,7 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
         found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
     if copies := next((s for run in inputs.runs if (s := run.info.settings.split.same_sounds)), ""):
         found.append(f"The metrics are too good: {copies} in several parts under different names.")
+    found += sorted({note for run in inputs.runs if (note := _other_classes(inputs, run.info.settings.data))})
     if inputs.unlisted:
         found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs)}.")
     if inputs.seen and inputs.seen.ids:
@@ -68,6 +69,14 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
             f"{inputs.seen}. --drop-seen leaves them out."
         )
     return found
+
+
+def _other_classes(inputs: EvaluationInputs, trained: DataSettings) -> str | None:
+    """What is to be said where a run was trained on classes that are made of other native labels."""
+    if not (inputs.seen and inputs.dataset) or trained.corpus == "none":
+        return None
+    then, now = (classes or "four or native" for classes in (trained.classes, inputs.dataset.info.classes))
+    return None if then == now else f"Classes may differ in meaning: trained with --labels {then}, scored on {now}."
 
 
 def bare_utterances(inputs: EvaluationInputs) -> list[Utterance]:

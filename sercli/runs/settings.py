@@ -23,6 +23,7 @@ class DataSettings(_Strict, frozen=True):
     manifest_sha256: str
     words: str = HUMAN  # whose transcripts: `HUMAN`, or the name of a recogniser
     words_sha256: str = ""  # of a recogniser's transcripts
+    classes: str = ""  # what classes of one's own are made of, such as "other=disgust,fear"; see dataset/label_sets.py
 
 
 class SplitSettings(_Strict, frozen=True):

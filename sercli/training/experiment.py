@@ -150,9 +150,12 @@ def provenance(dataset: Dataset, split: SplitSettings, seeds: Sequence[int]) -> 
 
 def data_settings(dataset: Dataset) -> DataSettings:
     """The dataset with the transcripts that are read, as run.json keeps it."""
-    sha256 = "" if dataset.words == HUMAN else dataset.words_sha256
     return DataSettings(
-        corpus=dataset.info.corpus, manifest_sha256=dataset.manifest.sha256, words=dataset.words, words_sha256=sha256
+        corpus=dataset.info.corpus,
+        manifest_sha256=dataset.manifest.sha256,
+        words=dataset.words,
+        words_sha256="" if dataset.words == HUMAN else dataset.words_sha256,
+        classes=dataset.info.classes,
     )
 
 

@@ -10,7 +10,7 @@ from make_containers import encode
 
 from sercli.dataset import audio_index, manifest, preparation, scan
 from sercli.dataset.feature_specs import feature_configs
-from sercli.dataset.preparation import choose_labels
+from sercli.dataset.label_sets import choose as choose_labels
 from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
 
