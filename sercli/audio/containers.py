@@ -34,7 +34,9 @@ _LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.p
 
 
 @contextmanager
-def open_container(path: Path, reason: str, track: int | None, remarks: list[str]) -> Iterator["Container"]:
+def open_container(
+    path: Path, reason: str, track: int | None, remarks: list[str], listen: tracks.Listen
+) -> Iterator["Container"]:
     """Yield a sound track of a file, open until the context ends.
 
     Args:
@@ -42,6 +44,7 @@ def open_container(path: Path, reason: str, track: int | None, remarks: list[str
         reason: why libsndfile cannot read it.
         track: number of the sound track, from 1; None: the one flagged default, else the first with speech.
         remarks: gets a phrase where there are several tracks, or times are not those of the file.
+        listen: reads a track of the file, to choose one by what is in it.
 
     Raises:
         AudioError: the file is damaged, has no such track, or is in a format that FFmpeg does not know.
@@ -50,7 +53,8 @@ def open_container(path: Path, reason: str, track: int | None, remarks: list[str
         n_tracks = len(container.streams.audio)
         chosen = 1 if n_tracks == 1 and track is None else track
         if chosen is None:
-            chosen, why = tracks.choose(path, _identity(path), tuple(map(_is_default, container.streams.audio)))
+            flagged = tuple(map(_is_default, container.streams.audio))
+            chosen, why = tracks.choose(path, _identity(path), flagged, listen)
             remarks.append(f"{n_tracks} sound tracks: track {chosen}, {why}, is used; --track N takes another")
         elif not 1 <= chosen <= n_tracks:
             tell = "1 sound track" if n_tracks == 1 else f"{n_tracks} sound tracks"

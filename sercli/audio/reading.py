@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sercli.audio.sound_print import Printer, SoundPrint
 from sercli.audio.soundfiles import NO_LENGTH, SoundFile, open_sound_file
 from sercli.audio.sources import Source, no_samples
 from sercli.errors import AudioError
-from sercli.types import Array
+from sercli.types import SAMPLE_RATE_HZ, Array
 
 BLOCK_S = 20.0
 """Files are read in blocks of this length, so that a wrong length in the header cannot exhaust memory."""
@@ -160,9 +160,15 @@ def _open(path: Path, track: int | None = None, remarks: list[str] | None = None
 
         if found == NO_LENGTH:
             remarks.append(f"{found}: read to the end of the file, which may be unfinished")
-        with containers.open_container(path, found, track, remarks) as container:
+        with containers.open_container(path, found, track, remarks, _readable) as container:
             _check_rate(path, container.rate_hz)
             yield container
+
+
+def _readable(path: Path, track: int) -> Iterator[Array]:
+    """Yield what can be read of a track, by the usual way."""
+    with suppress(AudioError):
+        yield from stream(path, sample_rate_hz=SAMPLE_RATE_HZ, track=track)
 
 
 def _check_file(path: Path) -> bytes:
