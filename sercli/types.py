@@ -144,7 +144,8 @@ class Split:
     fold: int  # counted from 1
     n_folds: int
     seed: int
-    leaky: bool = False  # True: parts share speakers or sounds, so scores are too optimistic
+    leaky: bool = False  # True: parts share speakers or sounds, so scores are too good
+    test_apart: bool = False  # of a leaky split: the test part shares no speaker with the others
     same_sounds: tuple[str, ...] = ()  # "ID = ID" for each sound that is in several parts
 
 

@@ -74,7 +74,7 @@ def ensemble(
                 )
     validation.draw_histories(out)
     validation.show(names | {folder: name for name, folder in made.items()}, seeds)
-    which = f"--all {out}" if several else f"-a {acoustic} -l {linguistic} -e {out}"
+    which = f"--all {out}" if several else f"{acoustic} {linguistic} {out}"
     render.note(f"Next: ser evaluate {which}")
 
 

@@ -23,10 +23,17 @@ _PAGE = {"rich_help_panel": "The report"}
 
 
 def evaluate(
+    runs: Annotated[Runs, typer.Argument(metavar="RUN", help="Run directories of any kind.")] = None,
     *,
-    acoustic: Annotated[Runs, typer.Option("-a", "--acoustic", help="Acoustic run; may be repeated.")] = None,
-    linguistic: Annotated[Runs, typer.Option("-l", "--linguistic", help="Linguistic run; may be repeated.")] = None,
-    ensemble: Annotated[Runs, typer.Option("-e", "--ensemble", help="Ensemble run; may be repeated.")] = None,
+    acoustic: Annotated[
+        Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic.")
+    ] = None,
+    linguistic: Annotated[
+        Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")
+    ] = None,
+    ensemble: Annotated[
+        Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="The same, if not an ensemble.")
+    ] = None,
     every: Annotated[Path | None, typer.Option("--all", help="Every run below this folder.")] = None,
     data: Annotated[
         Path | None,
@@ -43,6 +50,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--words",
+            metavar="NAME",
             help="With --data: transcripts to read, human or a recogniser's name; repeat to compare. "
             "Default: those that each run was trained on.",
         ),
@@ -60,7 +68,7 @@ def evaluate(
 ) -> None:
     """Score runs side by side: WA, UA and F1 with 95 % intervals, calibration, confusion matrices, baselines.
 
-    ser evaluate -a work/run
+    ser evaluate work/run work/other-run
 
     ser evaluate --all work/runs --report report.html
     """
@@ -75,17 +83,17 @@ def evaluate(
     files = any((report, latex, csv))
     if not files:
         options.need_stdout("--report, --latex or --csv")
-    runs = _chosen_runs(acoustic or [], linguistic or [], ensemble or [], every)
+    chosen = _chosen_runs(runs or [], acoustic or [], linguistic or [], ensemble or [], every)
     n_jobs = options.n_jobs(jobs)
     if data is not None:
         from sercli.evaluation.prediction import predict
 
         predicted = predict(
-            runs, data, words=words or [], drop_seen=drop_seen, device=device, jobs=n_jobs, progress=render.progress
+            chosen, data, words=words or [], drop_seen=drop_seen, device=device, jobs=n_jobs, progress=render.progress
         )
         groups = [predicted]
     else:
-        groups = [inputs.stored(group) for group in (_by_division(runs) if every else [runs])]
+        groups = [inputs.stored(group) for group in (_by_division(chosen) if every else [chosen])]
     if len(groups) > 1 and (files or json):
         kinds = ", ".join(sorted({group.runs[0].division[-1] for group in groups}))
         raise SerError(
@@ -96,8 +104,8 @@ def evaluate(
         evaluation = score(group, measure_levels=files, jobs=n_jobs, command=command, progress=render.progress)
         evaluation = _without_words(evaluation) if hide_words else evaluation
         _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
-        if evaluation.leaky:
-            render.warn("The split shares speakers or sounds between parts: these metrics are too optimistic.")
+        if evaluation.leak:
+            render.warn(evaluation.leak)
         _write(evaluation, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
             rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in group.errors.items()}
@@ -107,26 +115,27 @@ def evaluate(
 
 
 def _chosen_runs(
-    acoustic: list[Path], linguistic: list[Path], ensemble: list[Path], every: Path | None
+    runs: list[Path], acoustic: list[Path], linguistic: list[Path], ensemble: list[Path], every: Path | None
 ) -> "list[EvaluatedRun]":
-    """Return the runs that the options name; each must be given with the option of its kind."""
+    """Return the runs that are named; one of an option must be of its kind."""
     from sercli.evaluation.inputs import EvaluatedRun, find_runs
     from sercli.runs import load_finished
 
-    given = [*(("a", f) for f in acoustic), *(("l", f) for f in linguistic), *(("e", f) for f in ensemble)]
+    by_kind = [*(("a", f) for f in acoustic), *(("l", f) for f in linguistic), *(("e", f) for f in ensemble)]
+    folders = [*runs, *(folder for _, folder in by_kind)]
     if every is not None:
-        if given:
-            raise SerError("--all takes every run below a folder; leave out -a, -l and -e.")
+        if folders:
+            raise SerError("--all takes every run below a folder; leave out the others.")
         return [EvaluatedRun(folder, load_finished(folder)) for folder in find_runs(every)]
-    if not given:
-        raise SerError("Nothing to evaluate: give run directories with -a, -l or -e, or a folder of them with --all.")
-    runs = [EvaluatedRun(folder, load_finished(folder)) for _, folder in given]
-    for (option, folder), run in zip(given, runs, strict=True):
+    if not folders:
+        raise SerError("Nothing to evaluate: give run directories, or a folder of them with --all.")
+    found = [EvaluatedRun(folder, load_finished(folder)) for folder in folders]
+    for (option, folder), run in zip(by_kind, found[len(runs) :], strict=True):
         right = {"acoustic": "a", "linguistic": "l"}.get(run.info.modality, "e")
         if right != option:
             what = "an ensemble" if run.info.modality == "both" else run.info.modality
-            raise SerError(f"-{option} {folder}: this run is {what}; give it with -{right}.")
-    return runs
+            raise SerError(f"-{option} {folder}: this run is {what}; give it without -{option}.")
+    return found
 
 
 def _by_division(runs: "Sequence[EvaluatedRun]") -> "list[list[EvaluatedRun]]":

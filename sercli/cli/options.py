@@ -11,24 +11,49 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from sercli._system import streams
 from sercli.errors import SerError
 
+LARGEST_SEED = 2**31 - 1
+
 
 class Command(TyperCommand):
-    """A subcommand whose help lists plug-ins: `{asr}` in the help of a parameter becomes the names of that kind."""
+    """A subcommand whose help lists plug-ins and presets, and has short names of types.
 
-    def format_help(self, *given: Any) -> None:
+    `{asr}` in the help of a parameter becomes the names of that kind, `{presets}` in the command's a line for each.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         from sercli import plugins
 
-        for parameter in self.params:
+        for parameter in self.get_params(ctx):
             if isinstance(parameter, TyperArgument | TyperOption) and parameter.help:
                 parameter.help = re.sub(r"{(\w+)}", lambda m: ", ".join(plugins.names(m[1])), parameter.help)
-        super().format_help(*given)
+                _shorten_type(parameter)
+        if "{presets}" in (self.help or ""):
+            self.help = str(self.help).replace("{presets}", _presets())
+        super().format_help(ctx, formatter)
+
+
+def _shorten_type(parameter: Any) -> None:
+    """Show no type for a flag, N for a whole number, and no upper bound of seeds."""
+    if getattr(parameter, "is_flag", False):
+        parameter.metavar = ""
+    elif isinstance(getattr(parameter, "min", None), int) and parameter.metavar is None:
+        parameter.metavar = "N"
+        parameter.max = None if parameter.max == LARGEST_SEED else parameter.max
+
+
+def _presets() -> str:
+    from sercli.model import spec
+
+    described = spec.described_presets()
+    width = max(map(len, described))
+    return "\n".join(f"{name:{width}}  {what}" for name, what in described.items())
 
 
 ALL = "all"
 """The value that means every fold, every preset, or every rule."""
 
-Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset, such as acoustic-lld or linguistic.")]
+Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset; `ser train --help` lists them.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder made by `ser prepare`.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
 SplitKind = Annotated[
@@ -41,11 +66,13 @@ SplitKind = Annotated[
 ]
 Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]
 Fold = Annotated[str, typer.Option("--fold", help="Fold to test on, counted from 1; or all.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Random seed.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed up.")]
 Presets = Annotated[
     list[str] | None,
-    typer.Option("-m", "--model", help="Preset, such as acoustic-lld; repeat for more, or all; a folder for each."),
+    typer.Option(
+        "-m", "--model", metavar="PRESET", help="One of the presets above; repeat for more, or all; a folder for each."
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,

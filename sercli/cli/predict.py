@@ -133,6 +133,7 @@ def predict(
         list[Path] | None,
         typer.Option(
             "--neutral",
+            metavar="CLIP",
             help="Clip of the voice in all recordings, speaking without emotion; repeat for more. Replaces --adapt.",
             **_VOICE,
         ),

@@ -9,6 +9,7 @@ from sercli.cli import options
 from sercli.errors import SerError
 
 if TYPE_CHECKING:
+    from sercli.runs import RunInfo
     from sercli.training.setup import Setup
 
 
@@ -37,10 +38,11 @@ def train(
 
     ser train -m all --data work/iemocap --fold all --out work/runs
 
-    The table at the end shows the validation part; `ser evaluate` scores the test part.
+    The table at the end shows the validation part; `ser evaluate` scores the test part. The presets:
+
+    {presets}
     """
     from sercli.cli import render
-    from sercli.dataset import same_sounds
     from sercli.model import spec
     from sercli.training import setup
     from sercli.types import HUMAN
@@ -67,17 +69,15 @@ def train(
         render.warn(remark)
     for made in setups:
         folder = out / made.name if several else out
-        _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)
-        if copies := same_sounds.named(sorted({pair for part in made.folds for pair in part.same_sounds})):
-            render.warn(f"The split has {copies} in several parts: its scores are too good.")
-        elif any(part.leaky for part in made.folds):
-            render.warn("The split shares speakers between parts: its scores are too optimistic.")
+        info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)
+        if leak := info.settings.split.leak:
+            render.warn(leak)
     if several:
         render.note(f"Next: ser evaluate --all {out}")
 
 
-def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, quiet: bool) -> None:
-    """Train one model on one fold or on all, and show how good it is on the validation part."""
+def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, quiet: bool) -> "RunInfo":
+    """Train one model on one fold or on all, show how good it is on the validation part, and return its info."""
     from sercli._system import devices
     from sercli.cli import render, validation
     from sercli.model import feature_provider
@@ -105,7 +105,8 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
     validation.draw_histories(out)
     if not quiet:
         validation.show({out: info.name}, seeds)
-    side, text = ("-l", ' --text "..."') if info.modality == "linguistic" else ("-a", "")
-    following = f"Next: ser evaluate {side} {out}"
+    text = ' --text "..."' if info.modality == "linguistic" else ""
+    following = f"Next: ser evaluate {out}"
     kept = f"Kept epoch {info.best_epoch}. {following}, or ser predict CLIP --model {out}{text}"
     render.note(following if made.crossed else kept)
+    return info

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from sercli._system.files import write_atomic
-from sercli.dataset.splits import check_parts, folds_hash, ids_by_part, shares_speakers
+from sercli.dataset.splits import check_parts, folds_hash, ids_by_part, shares_speakers, tests_unseen
 from sercli.errors import SerError
 from sercli.types import Manifest, Split
 
@@ -136,7 +136,16 @@ def _splits(path: Path, content: _File, manifest: Manifest) -> Iterator[Split]:
         leaky = shares_speakers(utterances, where)
         group_by = "none" if leaky or any(not u.speaker for u in utterances) else "speaker"
         ids, n = ids_by_part(utterances, where), len(content.folds)
-        split = Split(**ids, kind="file", group_by=group_by, fold=number, n_folds=n, seed=0, leaky=leaky)
+        split = Split(
+            **ids,
+            kind="file",
+            group_by=group_by,
+            fold=number,
+            n_folds=n,
+            seed=0,
+            leaky=leaky,
+            test_apart=leaky and tests_unseen(utterances, where),
+        )
         yield check_parts(split, manifest)
 
 

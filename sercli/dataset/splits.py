@@ -47,8 +47,8 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
         if kind == "prompts":
             parts = _without_test_prompts(utterances, parts)
         leaky = shares_speakers(utterances, parts)
-    ids = ids_by_part(utterances, parts)
-    split = Split(**ids, kind=kind, group_by=group_by, fold=fold, n_folds=n, seed=seed, leaky=leaky)
+    ids, apart = ids_by_part(utterances, parts), leaky and tests_unseen(utterances, parts)
+    split = Split(**ids, kind=kind, group_by=group_by, fold=fold, n_folds=n, seed=seed, leaky=leaky, test_apart=apart)
     return check_parts(split, manifest)
 
 
@@ -129,6 +129,13 @@ def shares_speakers(utterances: Sequence[Utterance], parts: Mapping[str, str]) -
     """Return whether one speaker is in two parts, as with sessions that are days and not pairs of people."""
     seen = {(u.speaker, parts[u.id]) for u in utterances if u.speaker and parts[u.id] in PARTS}
     return len(seen) > len({speaker for speaker, _ in seen})
+
+
+def tests_unseen(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
+    """Return whether all speakers are known and those of the test part are in no other part."""
+    spoken = [(u.speaker, parts[u.id] == "test") for u in utterances if parts[u.id] in PARTS]
+    tested = {speaker for speaker, test in spoken if test}
+    return None not in tested and tested.isdisjoint(speaker for speaker, test in spoken if not test)
 
 
 def _seed_parts(utterances: Sequence[Utterance], seed: int) -> dict[str, str]:

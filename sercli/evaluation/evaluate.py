@@ -56,7 +56,7 @@ def evaluate(
         word_errors={engine: e.rate for engine, e in inputs.errors.items() if e.rate is not None},
         environment=first.versions,
         command=command,
-        leaky=any(run.leaky for run in inputs.runs),
+        leak=facts.leak(inputs),
         overlap=inputs.seen.overlap(dropped=inputs.dropped) if inputs.seen else None,
     )
 

@@ -44,6 +44,12 @@ def protocol(inputs: EvaluationInputs) -> Facts:
     return facts | {"test part": "used once, after training", "temperature": "from the validation part"}
 
 
+def leak(inputs: EvaluationInputs) -> str:
+    """What the parts of the runs' data share, in one sentence; "" if nothing, or on another dataset."""
+    leaks = (run.info.settings.split.leak for run in inputs.runs)
+    return "" if inputs.seen else next((found for found in leaks if found), "")
+
+
 def warnings(inputs: EvaluationInputs) -> list[str]:
     """What a reader must know about the inputs before using the metrics."""
     found = []
@@ -55,8 +61,6 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
     if inputs.dataset is None:
         where = inputs.runs[0].info.data
         found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
-    if copies := next((s for run in inputs.runs if (s := run.info.settings.split.same_sounds)), ""):
-        found.append(f"The metrics are too good: {copies} in several parts under different names.")
     found += sorted({note for run in inputs.runs if (note := _other_classes(inputs, run.info.settings.data))})
     if inputs.unlisted:
         found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs)}.")

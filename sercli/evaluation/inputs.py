@@ -30,11 +30,6 @@ class EvaluatedRun:
         return self.info.settings.data.manifest_sha256 == dataset.manifest.sha256
 
     @property
-    def leaky(self) -> bool:
-        """Whether the parts of its split share speakers."""
-        return self.info.settings.split.leaky
-
-    @property
     def division(self) -> tuple[str, str, str]:
         """Equal for runs that were tested on the same part of the same data; the kind of split is the last."""
         split = self.info.settings.split

@@ -141,5 +141,5 @@ class Evaluation:
     word_errors: dict[str, float] = field(default_factory=dict)  # recogniser -> word error rate on these utterances
     environment: dict[str, str] = field(default_factory=dict)  # versions that the first system was trained with
     command: str = ""  # that repeats it
-    leaky: bool = False  # parts share speakers: the page says so before anything else
+    leak: str = ""  # what parts share and which metrics are too good for it: the page says so before anything else
     overlap: Overlap | None = None  # with the train parts, where another dataset is evaluated

@@ -49,6 +49,11 @@ def presets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _PRESETS.glob("*.toml")))
 
 
+def described_presets() -> dict[str, str]:
+    """What each preset is: the first line of its file."""
+    return {name: (_PRESETS / f"{name}.toml").read_text("utf-8").splitlines()[0].strip("# .") for name in presets()}
+
+
 def preset_sections(name: str) -> Sections:
     """The sections of a preset.
 

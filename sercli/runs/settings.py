@@ -31,10 +31,25 @@ class SplitSettings(_Strict, frozen=True):
 
     kind: str
     leaky: bool
+    test_apart: bool = False  # the test part shares no speaker with the others
     fold: int | None = None  # counted from 1; None: all of them
     n_folds: Annotated[int, Meta(ge=1, le=10_000)] = 1
     hash: str = ""
     same_sounds: str = ""  # number and first names of the sounds that are in several parts
+
+    @property
+    def leak(self) -> str:
+        """What the parts share, and which scores are too good for it, in one sentence; "" if they share nothing."""
+        if not self.leaky:
+            return ""
+        if self.same_sounds:
+            return f"The split has {self.same_sounds} in several parts: its scores are too good."
+        if self.test_apart:
+            return (
+                "The validation part shares speakers with the train part, so that validation scores are too good; the "
+                "test part shares none."
+            )
+        return "The split shares speakers between parts: its scores are too good, and say nothing of unseen speakers."
 
 
 class ExperimentSettings(_Strict, frozen=True, omit_defaults=True):

@@ -50,9 +50,11 @@ class CrossValidation:
 
     def provenance(self) -> RunSettings:
         """The settings that say on what the runs are trained."""
+        leaks = [split for split in self.folds if split.leaky]
         split = SplitSettings(
             kind=self.folds[0].kind,
-            leaky=any(split.leaky for split in self.folds),
+            leaky=bool(leaks),
+            test_apart=bool(leaks) and all(split.test_apart for split in leaks),
             n_folds=len(self.folds),
             hash=folds_hash(self.folds),
             same_sounds=same_sounds.named(sorted({pair for split in self.folds for pair in split.same_sounds})),

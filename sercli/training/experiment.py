@@ -164,6 +164,7 @@ def split_settings(split: Split) -> SplitSettings:
     return SplitSettings(
         kind=split.kind,
         leaky=split.leaky,
+        test_apart=split.test_apart,
         fold=split.fold,
         n_folds=split.n_folds,
         hash=split_hash(split),

@@ -116,7 +116,7 @@ def _without_copies(dataset: Dataset, parts: tuple[Split, ...]) -> tuple[Split, 
                 f"--split {split.kind} fold {split.fold}: {same_sounds.named(pairs)} under different names in several "
                 "parts, so scores would be too good; keep one of each in the corpus, or use --split seed (leaky)."
             )
-        checked.append(replace(split, leaky=True, same_sounds=pairs) if pairs else split)
+        checked.append(replace(split, leaky=True, test_apart=False, same_sounds=pairs) if pairs else split)
     return tuple(checked)
 
 

@@ -10,6 +10,7 @@ import pytest
 from iemocap_tree import tiny_plan, write_tree
 
 from sercli.evaluation.metrics import report_from
+from sercli.model import spec
 from sercli.runs import read_predictions
 
 QUICK = ["--set", "train.epochs=3", "--set", "train.lr=0.01"]
@@ -76,7 +77,7 @@ def test_train_scores_the_validation_part_beside_chance_and_majority_and_leads_o
         assert expected in shown.out
     predictions = read_predictions(tmp_path / "run", "valid")
     assert f"{report_from(predictions, 'x').ua:.3f}" in shown.out
-    assert f"Next: ser evaluate -l {tmp_path / 'run'}" in shown.err
+    assert f"Next: ser evaluate {tmp_path / 'run'}" in shown.err
     assert (tmp_path / "run" / "history.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -88,13 +89,15 @@ def test_an_ensemble_is_scored_beside_its_members_on_the_validation_part(ser, ie
         assert expected in shown.out
     for folder, name in ((iemocap.acoustic, "acoustic-lld"), (tmp_path / "run", "feature")):
         assert f"{report_from(read_predictions(folder, 'valid'), name).ua:.3f}" in shown.out
-    assert f"Next: ser evaluate -a {iemocap.acoustic} -l {iemocap.linguistic} -e {tmp_path / 'run'}" in shown.err
+    assert f"Next: ser evaluate {iemocap.acoustic} {iemocap.linguistic} {tmp_path / 'run'}" in shown.err
     assert (tmp_path / "run" / "history.png").exists()
 
 
 def test_the_leaky_split_is_named_as_such(ser, iemocap, tmp_path):
     words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run", "--split", "seed"]
-    assert "shares speakers" in ser(*words, *QUICK).err
+    said = "validation part shares speakers with the train part, so that validation scores are too good; the test part"
+    assert f"warning: The {said} shares none." in ser(*words, *QUICK).err
+    assert f"warning: The {said} shares none." in ser("evaluate", tmp_path / "run").err
 
 
 def test_other_settings_on_one_run_are_refused_with_the_difference(ser, iemocap):
@@ -164,7 +167,7 @@ def test_the_demo_corpus_needs_no_path(ser, tmp_path):
             ["train", "-m", "linguistic", "--set", "train.lrr=1", "--data", "x", "--out", "y"],
             "Did you mean 'train.lr'?",
         ),
-        (["prepare", "demo", "--labels", "five", "--out", "y"], "for '--labels': 'five' is not one of"),
+        (["prepare", "demo", "--labels", "five", "--out", "y"], "--labels five: give four, native, "),
         (["train", "-m", "linguistic", "--fold", "0", "--data", "x", "--out", "y"], "--fold"),
         (["train", "--data", "x", "--out", "y"], "No model chosen"),
         (["evaluate"], "Nothing to evaluate"),
@@ -249,7 +252,7 @@ def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):
 
 @pytest.mark.parametrize(
     ("side", "kind", "expected"),
-    [("-a", "linguistic", "is linguistic; give it with -l"), ("-e", "acoustic", "is acoustic; give it with -a")],
+    [("-a", "linguistic", "is linguistic; give it without -a"), ("-e", "acoustic", "is acoustic; give it without -e")],
 )
 def test_a_run_is_evaluated_as_what_it_is(ser, iemocap, side, kind, expected):
     refused = ser("evaluate", side, getattr(iemocap, kind))
@@ -284,10 +287,27 @@ def test_a_run_is_scored_though_nothing_can_be_kept_there(ser, iemocap, monkeypa
     assert "recall" in shown.out
 
 
-def test_what_comes_next_names_the_side_that_the_run_is_of(ser, iemocap):
-    words = ["--data", iemocap.data, *QUICK, "--out"]
-    assert f"ser evaluate -l {iemocap.linguistic}" in ser("train", "-m", "linguistic", *words, iemocap.linguistic).err
-    assert f"ser evaluate -a {iemocap.acoustic}" in ser("train", "-m", "acoustic-lld", *words, iemocap.acoustic).err
+def test_runs_of_any_kind_are_evaluated_without_naming_it(ser, iemocap):
+    three = [iemocap.acoustic, iemocap.linguistic, iemocap.ensembles / "average"]
+    named = ser("evaluate", *(word for pair in zip(("-a", "-l", "-e"), three, strict=True) for word in pair))
+    assert ser("evaluate", *three).out == named.out
+    assert ser("evaluate", three[0], "-l", three[1], "-e", three[2]).out == named.out
+
+
+@pytest.mark.parametrize("command", ["prepare", "train", "tune", "ensemble", "evaluate", "predict"])
+def test_help_has_no_types_of_flags_and_no_bounds_that_mean_nothing(ser, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = ser(command, "--help").out
+    assert "--help" in shown
+    for odd in ("<bool>", "2147483647", "int range"):
+        assert odd not in shown
+
+
+def test_the_help_of_train_has_a_line_for_each_preset(ser, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.strip().split("  ")[0] for line in ser("train", "--help").out.splitlines()]
+    at = lines.index("acoustic-lld")
+    assert lines[at : at + len(spec.presets())] == list(spec.presets())
 
 
 def test_a_dangling_link_is_no_place_to_write_to(ser, iemocap, tmp_path):

@@ -43,7 +43,7 @@ def test_all_folds_are_scored_together_with_each_seed(ser, made):
     assert "Validation part" in again.out
     assert (made.acoustic / "fold-3" / "seed-1" / "history.png").exists()
     assert "kept epoch" not in again.err  # none is trained again
-    assert f"ser evaluate -a {made.acoustic}" in again.err
+    assert f"ser evaluate {made.acoustic}" in again.err
 
 
 def test_every_run_below_a_folder_is_evaluated(ser, made):
@@ -303,9 +303,9 @@ def test_what_makes_no_sense_is_refused(ser, made, tmp_path, words, expected):
 
 
 def test_what_makes_no_sense_to_evaluate_is_refused(ser, made, tmp_path):
-    assert "leave out -a, -l and -e" in ser("evaluate", "--all", made.runs, "-a", made.acoustic).err
+    assert "leave out the others" in ser("evaluate", "--all", made.runs, "-a", made.acoustic).err
     assert "holds no run" in ser("evaluate", "--all", tmp_path).err
-    assert "give it with -e" in ser("evaluate", "-a", made.average).err
+    assert "is an ensemble; give it without -a" in ser("evaluate", "-a", made.average).err
 
 
 def test_all_presets_are_those_that_the_dataset_can_train(ser, tmp_path, monkeypatch):

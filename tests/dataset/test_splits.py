@@ -201,6 +201,7 @@ def test_seed_tests_the_last_session_and_validates_on_every_tenth_of_the_rest():
     assert split.valid == tuple(rest[::10])
     assert split.train == tuple(i for i in rest if i not in split.valid)
     assert (split.leaky, split.group_by, split.fold, split.n_folds, split.seed) == (True, "none", 1, 1, 7)
+    assert split.test_apart, "only validation shares speakers with training"
 
 
 def test_seed_without_sessions_tests_every_fifth_utterance_by_chance():
@@ -208,7 +209,7 @@ def test_seed_without_sessions_tests_every_fifth_utterance_by_chance():
     first, second = (make_split(manifest, "seed", seed=seed) for seed in (1, 2))
     assert (len(first.test), len(first.valid), len(first.train)) == (20, 8, 72)
     assert first.test != second.test
-    assert first.leaky is True
+    assert (first.leaky, first.test_apart) == (True, False)
 
 
 def test_the_tiny_corpus_can_be_divided_in_every_way_but_the_official(tiny_dataset):

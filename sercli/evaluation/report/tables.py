@@ -117,8 +117,7 @@ def _results(evaluation: Evaluation) -> str:
     seeded = ", after $\\pm$ the standard deviation over seeds" if several else ""
     caption = (
         f"{escaped(evaluation.question)} In \\%; in brackets the 95\\,\\% interval"
-        f"{seeded}. {escaped('; '.join(over))}."
-        + (" Leaky: parts share speakers or sounds." if evaluation.leaky else "")
+        f"{seeded}. {escaped('; '.join(over))}." + (f" {escaped(evaluation.leak)}" if evaluation.leak else "")
     )
     return _table(caption, "results", [head], rows, below)
 

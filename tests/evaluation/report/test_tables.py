@@ -92,7 +92,7 @@ def test_latex_is_safe_from_what_a_corpus_has_in_its_names():
 
 
 def test_latex_marks_a_leak():
-    assert "Leaky: parts share speakers or sounds." in latex(replace(MADE, leaky=True))
+    assert "The split shares speakers." in latex(replace(MADE, leak="The split shares speakers."))
     assert "Leaky" not in latex(MADE)
 
 
