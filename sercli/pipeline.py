@@ -108,6 +108,10 @@ class Predictor(groups.Adapts, Protocol):
         """Names of the features that it reads, each with its configuration."""
 
     @property
+    def needs(self) -> frozenset[str]:
+        """The kinds of input, such as "text", without which it cannot predict."""
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that it learned to read; empty: any, or it reads no text."""
 
@@ -192,8 +196,8 @@ class Pipeline:
         self._transcribe = transcribe
         self._adapt, self._speakers = adapt, speakers
         self._change: tuple[Change, Adapted] | None = None  # of every prediction, by clips of the voice at rest
-        reads_text = [extraction.reads_text(feature) for feature, _ in predictor.features]
-        self._reads_text, self._reads_audio = any(reads_text), not all(reads_text)
+        self._reads_text = any(extraction.reads_text(feature) for feature, _ in predictor.features)
+        self._needs_text = "text" in predictor.needs
 
     @classmethod
     def of(cls, config: PipelineConfig) -> "Pipeline":
@@ -315,9 +319,9 @@ class Pipeline:
         advance: Callable[[float], None] | None = None,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
-        if not self._reads_audio and self._transcribe is None and not (text or "").strip():
+        if self._needs_text and self._transcribe is None and not (text or "").strip():
             raise AudioError(
-                f"{self.predictor.folder} reads only text, and there is none for {name or 'the array'}; "
+                f"{self.predictor.folder} needs text, and there is none for {name or 'the array'}; "
                 "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
             )
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
@@ -395,7 +399,7 @@ class Pipeline:
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
         found = [self._transcribed(recording, segment) for segment in spoken]
-        asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if self._reads_audio or not one.reason}
+        asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if not (self._needs_text and one.reason)}
         if asked:
             utterances = [_utterance(name, recording, found[n]) for name, n in asked.items()]
             by_name = {name: spoken[n] for name, n in asked.items()}
@@ -462,13 +466,13 @@ class Pipeline:
         alone = "predicted from audio alone"
         if heard is None:
             missing = "no words" if given or self._transcribe is None else "no words recognised"
-            return f"{missing}: {alone}" if self._reads_audio else missing
+            return missing if self._needs_text else f"{missing}: {alone}"
         known = self.predictor.languages
         if spoken := languages.foreign(heard.language, known):
             what = f"words in {languages.name(spoken)}"
             read = " and ".join(map(languages.name, known))
-            return f"{what}: {alone}" if self._reads_audio else f"{what}, and the model reads {read}"
-        if not heard.confidence and not self._reads_audio:
+            return f"{what}, and the model reads {read}" if self._needs_text else f"{what}: {alone}"
+        if not heard.confidence and self._needs_text:
             return "words hardly recognised, perhaps in another language"
         return None
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PluginConfig = Any
 """An instance of the plug-in's own Config."""
 
+NFeatures = Any
+"""F of a network's input; for an architecture that `ReadsSeveral`, a tuple with F of each input."""
+
 Setting = bool | int | float | str
 SearchSpace = dict[str, Setting]
 """Values for fields of an architecture's Config."""
@@ -164,11 +167,23 @@ class Architecture(Protocol):
     def search_space(self, trial: Trial, /) -> SearchSpace:
         """Suggest values for Config fields to an Optuna trial, each under the name `architecture.FIELD`."""
 
-    def build(self, config: PluginConfig, n_features: int, n_labels: int, /) -> "nn.Module":
+    def build(self, config: PluginConfig, n_features: NFeatures, n_labels: int, /) -> "nn.Module":
         """Build the untrained network: a `torch.nn.Module` that is a `Network`.
 
         Parameters that are not to be trained have `requires_grad` off.
         """
+
+
+@runtime_checkable
+class ReadsSeveral(Protocol):
+    """An architecture whose network reads several inputs, such as audio and text.
+
+    `build` gets a tuple of numbers of features. Its network has `n_inputs`; `encode`, `forward` and `attend` get
+    x (B, T, F) and lengths (B,) of each input in turn, and `attend` returns a tuple with weights or None for each.
+    """
+
+    INPUTS: tuple[str, ...]  # `INPUT` of the feature that each input takes, in order; empty: any number of any kind
+    OPTIONAL: bool  # whether an utterance may lack inputs, but not all: the length of one that it lacks is 0
 
 
 @runtime_checkable
@@ -203,7 +218,7 @@ class Network(Protocol):
 class Attends(Protocol):
     """A network with an attention over time."""
 
-    def attend(self, x: "Tensor", lengths: "Tensor", /) -> "tuple[Tensor, Tensor | None]":
+    def attend(self, *inputs: "Tensor") -> "tuple[Tensor, Tensor | tuple[Tensor | None, ...] | None]":
         """(B, T, F), (B,) -> (B, E) as `encode`, and (B, T) weights of the frames, which sum to 1; None: no attention.
 
         Padding, and frames that the network cuts off, have the weight 0.

@@ -165,10 +165,9 @@ class AudioConfig:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A feature and an architecture, each with the Config of its own plugin."""
+    """Features and an architecture, each with the Config of its own plugin."""
 
-    feature: str
-    feature_config: "DataclassInstance"
+    features: "tuple[tuple[str, DataclassInstance], ...]"  # one for each input of the network, in its order
     architecture: str
     architecture_config: "DataclassInstance"
 

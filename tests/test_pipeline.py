@@ -36,6 +36,7 @@ class Loudness:
     can_adapt = True
 
     languages = ()
+    needs = frozenset()
 
     def __init__(self, *, rate_hz=RATE_HZ, reads_words=False, members=None):
         self.config = plugins.load("feature", "log-mel").Config(sample_rate_hz=rate_hz)
@@ -386,7 +387,7 @@ def test_a_linguistic_run_answers_those_utterances_in_which_it_hears_words(syste
 
 @pytest.mark.parametrize("text", [None, " "])
 def test_a_linguistic_run_without_words_is_refused_with_what_to_do(text, systems, clip):
-    with pytest.raises(SerError, match=r"reads only text, and there is none for .*\.wav; give text=\.\.\."):
+    with pytest.raises(SerError, match=r"needs text, and there is none for .*\.wav; give text=\.\.\."):
         _opened(systems.linguistic, clip, text=text)
 
 

@@ -20,9 +20,9 @@ class Classifier(nn.Module):
         """(B, T, F), (B,) -> (B, E), and the attention (B, T) or None."""
         return self.encode(x, lengths), None
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, F), (B,) -> (B, K) scores before the softmax."""
-        scores: Tensor = self.classifier(self.encode(x, lengths))
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(B, T, F), (B,), for each input -> (B, K) scores before the softmax."""
+        scores: Tensor = self.classifier(self.encode(*inputs))
         return scores
 
 
@@ -93,3 +93,33 @@ def weighted_std(states: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
     """Deviation over time around a weighted mean: (B, T, H), (B, T), (B, H) -> (B, H)."""
     variance = torch.einsum("bth,bt->bh", (states - mean[:, None]).square(), weights)
     return (variance + 1e-5).sqrt()
+
+
+class Recurrent(nn.Module):
+    """One LSTM or GRU layer over padded sequences, in one or both directions.
+
+    The backward direction reads each sequence reversed within its own length, so that padding has no influence on real
+    frames: the same numbers as with a packed sequence, which torch computes ten times slower on a CPU.
+    """
+
+    def __init__(
+        self, n_in: int, hidden_size: int, *, bidirectional: bool, cell: type[nn.LSTM | nn.GRU] = nn.LSTM
+    ) -> None:
+        super().__init__()
+        self.forwards = cell(n_in, hidden_size, batch_first=True)
+        self.backwards = cell(n_in, hidden_size, batch_first=True) if bidirectional else None
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, F), (B,) -> (B, T, H), forward states first."""
+        states: Tensor = self.forwards(x)[0]
+        if self.backwards is None:
+            return states
+        backwards = _reversed(self.backwards(_reversed(x, lengths))[0], lengths)
+        return torch.cat([states, backwards], dim=2)
+
+
+def _reversed(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each sequence within its length; padding stays at the end."""
+    steps = torch.arange(x.shape[1], device=x.device)[None]  # (1, T)
+    source = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)  # (B, T)
+    return x.gather(1, source[:, :, None].expand_as(x))

@@ -133,7 +133,8 @@ def _chosen_runs(
     for (option, folder), run in zip(by_kind, found[len(runs) :], strict=True):
         right = {"acoustic": "a", "linguistic": "l"}.get(run.info.modality, "e")
         if right != option:
-            what = "an ensemble" if run.info.modality == "both" else run.info.modality
+            several = "an ensemble" if run.info.settings.rule else "a model of several inputs"
+            what = several if run.info.modality == "both" else run.info.modality
             raise SerError(f"-{option} {folder}: this run is {what}; give it without -{option}.")
     return found
 

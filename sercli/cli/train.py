@@ -1,5 +1,6 @@
 """`ser train`: train one or several presets, each into its own run directory, on one fold or on all."""
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,8 +92,8 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
     if not (out / "run.json").exists():
         check_free(out)
         for config in made.configs:
-            for own in config.feature_configs:
-                provider(cv.utterances(), config.model.feature, own)
+            for feature in chain.from_iterable(config.copies):
+                provider(cv.utterances(), *feature)
     if made.crossed:
         with render.repetition_progress(made.name, len(made.folds) * len(seeds)) as update:
             info = cross_validation.train(made.configs, cv, out, on_run=update)

@@ -1,8 +1,9 @@
 """Features of utterances: audio is read, cut to its speech and levelled, then the extractor gets it in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from sercli import plugins
 from sercli._system import limits
@@ -25,18 +26,38 @@ def reads_text(feature: str) -> bool:
     return plugins.feature(feature).INPUT == "text"
 
 
-def check_inputs(utterances: Sequence[Utterance], feature: str) -> None:
-    """Refuse utterances without the audio or text that a feature is computed from.
+def kinds(features: Iterable[str]) -> frozenset[str]:
+    """Return the kinds of input, such as "audio", that features are computed from."""
+    return frozenset(plugins.feature(feature).INPUT for feature in features)
+
+
+def shared_kinds(features: Iterable[str]) -> frozenset[str]:
+    """Return the kind of input that all of the features are computed from, if there is one."""
+    found = kinds(features)
+    return found if len(found) == 1 else frozenset()
+
+
+def modality(features: Iterable[str]) -> Literal["acoustic", "linguistic", "both"]:
+    """Return what a model that reads these features is called."""
+    modalities: dict[frozenset[str], Literal["acoustic", "linguistic"]] = {
+        frozenset({"audio"}): "acoustic",
+        frozenset({"text"}): "linguistic",
+    }
+    return modalities.get(kinds(features), "both")
+
+
+def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
+    """Refuse utterances without the audio or text that one of the features is computed from.
 
     Raises:
         SerError: counts them and names the first.
     """
-    lacking = [u for u in utterances if lacks(u, feature)]
-    if lacking:
-        raise SerError(
-            f"{len(lacking)} of {len(utterances)} utterances have no {lacks(lacking[0], feature)}, "
-            f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
-        )
+    for feature in features:
+        if lacking := [u for u in utterances if lacks(u, feature)]:
+            raise SerError(
+                f"{len(lacking)} of {len(utterances)} utterances have no {lacks(lacking[0], feature)}, "
+                f"which the feature '{feature}' needs; the first: '{lacking[0].id}'."
+            )
 
 
 def lacks(utterance: Utterance, feature: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,8 +42,10 @@ def build(config: Config, encoders: "Sequence[nn.Module]", embeddings: Sequence[
             self.classifier = nn.Linear(joined.shape[1], n_labels)
 
         def encode(self, *inputs: Tensor) -> Tensor:
-            pairs = zip(self.encoders, inputs[::2], inputs[1::2], strict=True)
-            joined = torch.cat([encoder.encode(x, lengths) for encoder, x, lengths in pairs], dim=1)  # type: ignore[operator]
+            left = iter(inputs)
+            own = [tuple(islice(left, 2 * getattr(encoder, "n_inputs", 1))) for encoder in self.encoders]
+            parts = zip(self.encoders, own, strict=True)
+            joined = torch.cat([encoder.encode(*tensors) for encoder, tensors in parts], dim=1)  # type: ignore[operator]
             scaled: Tensor = (joined - self.mean) * self.scale
             return scaled
 

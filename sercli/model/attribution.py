@@ -63,10 +63,9 @@ def explain(
     start_s += rows.lead_s(utterance.id, SAMPLE_RATE_HZ)
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
-    members = {m.info.modality: m for m in (system.members if isinstance(system, Ensemble) else (system,))}
-    edges_s, audio = _of_audio(members["acoustic"], question) if "acoustic" in members else (np.zeros(1), None)
-    reads = text and "linguistic" in members and members["linguistic"].lacks(utterance) is None
-    words = question.words if reads else ()
+    inputs = _inputs(system, utterance)
+    edges_s, audio = _of_audio(inputs["audio"], question) if "audio" in inputs else (np.zeros(1), None)
+    words = question.words if "text" in inputs else ()
     return Explanation(
         predicted=likeliest,
         probs=_probs(system, prediction),
@@ -75,7 +74,7 @@ def explain(
         start_s=start_s,
         audio=audio,
         edges_s=start_s + edges_s,
-        text=_of_text(members["linguistic"], question) if reads else None,
+        text=_of_text(inputs["text"], question) if "text" in inputs else None,
         words=words,
         spans_s=spans(words, prediction.words),
         asr_confidence=prediction.asr_confidence,
@@ -110,6 +109,32 @@ def spans(words: Sequence[str], timed: Sequence[Word]) -> tuple[tuple[float, flo
 
 
 @dataclass(frozen=True)
+class _Input:
+    """An input of a network that is explained."""
+
+    member: Model
+    place: int  # among the inputs
+
+    @property
+    def feature(self) -> str:
+        return self.member.features[self.place][0]
+
+    @property
+    def config(self) -> plugins.PluginConfig:
+        return self.member.features[self.place][1]
+
+
+def _inputs(system: Model | Ensemble, utterance: Utterance) -> dict[str, _Input]:
+    """Return the first input of each kind, "audio" and "text", that a network reads and the utterance has."""
+    found: dict[str, _Input] = {}
+    for member in system.members if isinstance(system, Ensemble) else (system,):
+        for place, (feature, _) in enumerate(member.features):
+            if member.missing(utterance, feature) is None and member.lacks(utterance) is None:
+                found.setdefault(plugins.feature(feature).INPUT, _Input(member, place))
+    return found
+
+
+@dataclass(frozen=True)
 class _Question:
     """The prediction to explain, and how."""
 
@@ -127,44 +152,47 @@ class _Question:
 def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
     """The probabilities of each member that made a prediction, and of all together."""
     if not isinstance(system, Ensemble):
-        return {"text" if system.info.modality == "linguistic" else "audio": prediction.probabilities}
+        names = {"linguistic": "text", "acoustic": "audio"}
+        return {names.get(system.info.modality, "together"): prediction.probabilities}
     own = {name: probs for name, probs in (("audio", prediction.audio_only), ("text", prediction.text_only)) if probs}
     return {**own, "together": prediction.probabilities} if len(own) > 1 else own
 
 
-def _of_audio(member: Model, question: _Question) -> tuple[Array, Weighing]:
+def _of_audio(read: _Input, question: _Question) -> tuple[Array, Weighing]:
     """Return the edges of pieces of audio in seconds from the utterance's start (n + 1,), and their weights (n,)."""
-    weights = _attention(member, question)
+    weights = _attention(read, question)
     if weights is None:
         edges = np.linspace(0, question.length_s, max(1, round(question.length_s / BLANK_S)) + 1)
-        return edges, Weighing("occlusion", _falls_in_silence(member, question, list(pairwise(edges))))
-    edges = _row_edges(member, question.length_s, len(weights))
+        return edges, Weighing("occlusion", _falls_in_silence(read.member, question, list(pairwise(edges))))
+    edges = _row_edges(read, question.length_s, len(weights))
     shown = edges[:-1] < question.length_s
     return np.minimum(edges[: shown.sum() + 1], question.length_s), Weighing("attention", weights[shown])
 
 
-def _of_text(member: Model, question: _Question) -> Weighing:
+def _of_text(read: _Input, question: _Question) -> Weighing:
     """(n,) a weight for each word."""
-    plugin = plugins.feature(member.spec.feature)
-    weights = _attention(member, question) if isinstance(plugin, plugins.HasWordPlaces) else None
+    plugin = plugins.feature(read.feature)
+    weights = _attention(read, question) if isinstance(plugin, plugins.HasWordPlaces) else None
     if weights is None or not isinstance(plugin, plugins.HasWordPlaces):
-        return Weighing("occlusion", _falls_without_words(member, question))
-    places = plugin.word_places(question.utterance.text or "", member.spec.feature_config)
-    read = places >= 0
-    return Weighing("attention", np.bincount(places[read], weights[read], len(question.words)))
+        return Weighing("occlusion", _falls_without_words(read.member, question))
+    places = plugin.word_places(question.utterance.text or "", read.config)
+    kept = places >= 0
+    return Weighing("attention", np.bincount(places[kept], weights[kept], len(question.words)))
 
 
 @torch.inference_mode()
-def _attention(member: Model, question: _Question) -> Array | None:
-    """(T,) the weight of each frame or token; None where occlusion is to be used.
+def _attention(read: _Input, question: _Question) -> Array | None:
+    """(T,) the weight of each frame or token of an input; None where occlusion is to be used.
 
     Raises:
         SerError: `by` is "attention" and the network has none.
     """
+    member = read.member
     if question.by != "occlusion" and isinstance(member.module, plugins.Attends):
-        inputs = question.rows([question.utterance], *member.features[0])
-        (batch,) = evaluation_batches(Examples((inputs,), (member.normaliser,)), 1, member.device)
-        found = member.module.attend(*batch.inputs)[1]
+        inputs = member.inputs([question.utterance], question.rows)
+        (batch,) = evaluation_batches(Examples(inputs, member.normalisers), 1, member.device)
+        weights_of = member.module.attend(*batch.inputs)[1]
+        found = weights_of[read.place] if isinstance(weights_of, tuple) else weights_of
         if found is not None:
             weights: Array = found[0].double().cpu().numpy()
             return weights
@@ -173,11 +201,11 @@ def _attention(member: Model, question: _Question) -> Array | None:
     return None
 
 
-def _row_edges(member: Model, length_s: float, n_rows: int) -> Array:
+def _row_edges(read: _Input, length_s: float, n_rows: int) -> Array:
     """(n_rows + 1,) seconds: the start of each frame, and the end of the last one."""
-    plugin = plugins.feature(member.spec.feature)
+    plugin = plugins.feature(read.feature)
     if isinstance(plugin, plugins.HasFrameStep):
-        own = member.spec.feature_config
+        own = read.config
         assert isinstance(own, AudioConfig), "only audio has frames of a fixed length"
         edges: Array = np.arange(n_rows + 1) * (plugin.frame_step_s(own) * own.speed)
         return edges
@@ -206,7 +234,8 @@ def _falls_in_silence(member: Model, question: _Question, stretches: Sequence[tu
     variants = [replace(question.utterance, id=str(n)) for n in range(len(stretches))]
 
     def features(chosen: Sequence[Utterance], feature: str, config: object) -> list[Array]:
-        assert isinstance(config, AudioConfig)
+        if not isinstance(config, AudioConfig):
+            return question.rows(chosen, feature, config)
         signal = question.rows.signal(question.utterance.id, config.sample_rate_hz)
         signal = condition.prepare_signal(signal, config)
         rate_hz = config.sample_rate_hz / config.speed  # samples per second of the recording

@@ -93,10 +93,10 @@ def make_batch(
 
 
 def pad(features: Sequence[Array], normaliser: Normaliser) -> tuple[Array, Array]:
-    """B arrays (T, F) scaled as (B, T, F) float32 with zeros behind each, and their lengths (B,)."""
+    """B arrays (T, F) scaled as (B, T, F) float32 with zeros behind each, and their lengths (B,), 0: no input."""
     _silence_torch()
     lengths = np.array([len(utterance) for utterance in features], np.int64)
-    x = np.zeros((len(features), int(lengths.max()), features[0].shape[1]), np.float32)
+    x = np.zeros((len(features), max(1, int(lengths.max())), features[0].shape[1]), np.float32)
     for row, utterance in zip(x, features, strict=True):
         target = row[: len(utterance)]
         torch.from_numpy(target).copy_(torch.from_numpy(utterance))  # nine times as fast as numpy from float16

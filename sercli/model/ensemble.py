@@ -53,6 +53,11 @@ class Ensemble:
         """Codes of the languages that the member that reads text learned; empty: any."""
         return next((member.languages for member in self.members if member.languages), ())
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The kinds of input without which no member can predict."""
+        return frozenset.intersection(*(member.needs for member in self.members))
+
     def lacks(self, utterance: Utterance) -> str | None:
         """Return the input of a member that an utterance lacks, "text" or "audio"; None: it has all."""
         return next((what for member in self.members if (what := member.lacks(utterance))), None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from sercli import plugins
 from sercli._system import languages
 from sercli.dataset import extraction
 from sercli.errors import SerError
@@ -32,7 +33,7 @@ class Model:
     info: RunInfo
     spec: ModelSpec
     module: torch.nn.Module
-    normaliser: Normaliser
+    normalisers: tuple[Normaliser, ...]  # one for each feature
     device: torch.device
 
     @property
@@ -42,35 +43,65 @@ class Model:
 
     @property
     def features(self) -> "tuple[tuple[str, DataclassInstance], ...]":
-        """The feature that the network reads, with its configuration."""
-        return ((self.spec.feature, self.spec.feature_config),)
+        """The features that the network reads, with their configurations."""
+        return self.spec.features
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that the network learned to read; empty: any, or none."""
         return self.info.languages
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The kinds of input, such as "text", without which the network cannot predict."""
+        plugin = plugins.architecture(self.spec.architecture)
+        if isinstance(plugin, plugins.ReadsSeveral) and plugin.OPTIONAL:
+            return extraction.shared_kinds(name for name, _ in self.features)
+        return extraction.kinds(name for name, _ in self.features)
+
     def lacks(self, utterance: Utterance) -> str | None:
-        """Return the input of the network that an utterance lacks, "text" or "audio"; None: it has it.
+        """Return the input of the network that an utterance lacks, such as "text"; None: the network can predict.
 
         Text in a language that the network never learned is none.
         """
-        unread = languages.foreign(utterance.attributes.get(LANGUAGE), self.languages)
-        return "text" if unread else extraction.lacks(utterance, self.spec.feature)
+        missing = [self.missing(utterance, name) for name, _ in self.features]
+        return next((what for what in missing if what and (all(missing) or what in self.needs)), None)
 
-    def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
-        """Return probabilities and embeddings of N utterances that have the input of the network.
+    def missing(self, utterance: Utterance, feature: str) -> str | None:
+        """Return the input of one feature that an utterance lacks; None: it has it."""
+        if extraction.reads_text(feature) and languages.foreign(utterance.attributes.get(LANGUAGE), self.languages):
+            return "text"
+        return extraction.lacks(utterance, feature)
+
+    def inputs(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> tuple[list[Array], ...]:
+        """Return the features of N utterances for each input, (T, F); one that an utterance lacks has no frame.
 
         Raises:
-            SerError: the feature is another than in training, or a probability is NaN or infinite.
+            SerError: a feature is another than in training.
         """
-        inputs = provider(utterances, self.spec.feature, self.spec.feature_config)
-        if inputs and inputs[0].shape[1] != self.info.n_features:
-            raise SerError(
-                f"{self.folder} learned {self.info.n_features} numbers a frame, and '{self.spec.feature}' gives "
-                f"{inputs[0].shape[1]} in this version of ser; train the run again."
-            )
-        probs, embeddings = run_module(self.module, Examples((inputs,), (self.normaliser,)), self.device)
+        found = []
+        for (name, own), normaliser in zip(self.features, self.normalisers, strict=True):
+            n_features = len(normaliser.mean)
+            has = [n for n, u in enumerate(utterances) if len(self.features) == 1 or self.missing(u, name) is None]
+            arrays = [np.zeros((0, n_features), np.float32)] * len(utterances)
+            for n, array in zip(has, provider([utterances[n] for n in has], name, own) if has else (), strict=True):
+                arrays[n] = array
+            if has and arrays[has[0]].shape[1] != n_features:
+                raise SerError(
+                    f"{self.folder} learned {n_features} numbers a frame, and '{name}' gives "
+                    f"{arrays[has[0]].shape[1]} in this version of ser; train the run again."
+                )
+            found.append(arrays)
+        return tuple(found)
+
+    def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
+        """Return probabilities and embeddings of N utterances that have the inputs of the network.
+
+        Raises:
+            SerError: a feature is another than in training, or a probability is NaN or infinite.
+        """
+        examples = Examples(self.inputs(utterances, provider), self.normalisers)
+        probs, embeddings = run_module(self.module, examples, self.device)
         if not np.isfinite(probs).all():
             raise SerError(f"{self.folder} predicts NaN or infinity: its weights are damaged; copy it again.")
         return Predictions(
@@ -95,7 +126,8 @@ class Model:
     def _asr_confidence(self, utterances: Sequence[Utterance]) -> Array | None:
         """Return the ASR confidence of each utterance, (N,) in [0, 1]; None if no transcript is a recogniser's."""
         confidence = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
-        return confidence if extraction.reads_text(self.spec.feature) and (confidence < 1).any() else None
+        reads_text = any(extraction.reads_text(name) for name, _ in self.features)
+        return confidence if reads_text and (confidence < 1).any() else None
 
 
 def truth_of(utterances: Sequence[Utterance], labels: Sequence[str]) -> tuple[str, ...] | None:

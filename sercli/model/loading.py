@@ -1,6 +1,7 @@
 """Loading a finished run, a single model or an ensemble, from its directory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,50 +48,46 @@ def load_model(folder: Path, device: torch.device) -> Model:
     if info.kind != "model":
         raise SerError(f"{folder} is an {info.kind}; give a single model.")
     model = _localised(spec.build(info.name, info.settings.sections()).model, folder)
-    arrays = runs.read_arrays(folder / "normaliser.npz")
     weights = folder / "weights.safetensors"
     try:
-        _check_shapes(model, info, weights)
-        module = _built(model, info)
+        normalisers = _normalisers(runs.read_arrays(folder / "normaliser.npz"), len(model.features), info.n_features)
+        n_features = [len(normaliser.mean) for normaliser in normalisers]
+        _check_shapes(model, n_features, info, weights)
+        module = spec.network(model, n_features, len(info.labels))
         module.load_state_dict(load_file(weights))
-        normaliser = _normaliser(arrays, info.n_features)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise SerError(
             f"{folder}: the weights cannot be read ({reason}); train the run again, or copy it again."
         ) from None
-    return Model(folder, info, model, module.to(device).eval(), normaliser, device)
+    return Model(folder, info, model, module.to(device).eval(), normalisers, device)
 
 
 def files_of(model: ModelSpec) -> tuple[str, ...]:
     """Names of the files in a run directory that its model needs beside the weights."""
-    plugin = plugins.feature(model.feature)
-    own = plugin.FILES if isinstance(plugin, plugins.ReadsFiles) else ()
+    found = (plugins.feature(name) for name, _ in model.features)
+    own = (file for plugin in found if isinstance(plugin, plugins.ReadsFiles) for file in plugin.FILES)
     return ("run.json", "split.json", "train_part.json", "normaliser.npz", *own)
 
 
 def _localised(model: ModelSpec, folder: Path) -> ModelSpec:
-    """The model with the files of its feature read from the run directory."""
-    plugin = plugins.feature(model.feature)
-    if not isinstance(plugin, plugins.ReadsFiles):
-        return model
-    local = plugin.localise(model.feature_config, folder)
-    return ModelSpec(model.feature, local, model.architecture, model.architecture_config)
+    """The model with the files of its features read from the run directory."""
+    local = []
+    for name, own in model.features:
+        plugin = plugins.feature(name)
+        local.append((name, plugin.localise(own, folder) if isinstance(plugin, plugins.ReadsFiles) else own))
+    return replace(model, features=tuple(local))
 
 
-def _built(model: ModelSpec, info: RunInfo) -> torch.nn.Module:
-    architecture = plugins.architecture(model.architecture)
-    return architecture.build(model.architecture_config, info.n_features, len(info.labels))
-
-
-def _check_shapes(model: ModelSpec, info: RunInfo, weights: Path) -> None:
+def _check_shapes(model: ModelSpec, n_features: Sequence[int], info: RunInfo, weights: Path) -> None:
     """Refuse weights that do not fit the settings, before a network of that size takes up memory.
 
     Raises:
         ValueError: naming the first tensor that is missing, unexpected or of another shape.
     """
     with torch.device("meta"):  # tensors with a shape and no memory
-        expected = {name: list(t.shape) for name, t in _built(model, info).state_dict().items()}
+        module = spec.network(model, n_features, len(info.labels))
+        expected = {name: list(t.shape) for name, t in module.state_dict().items()}
     with safe_open(weights, "pt") as file:
         found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - not a dictionary
     for name in sorted(expected.keys() | found.keys()):
@@ -98,8 +95,21 @@ def _check_shapes(model: ModelSpec, info: RunInfo, weights: Path) -> None:
             raise ValueError(f"'{name}' has the shape {found.get(name)}, run.json implies {expected.get(name)}")
 
 
-def _normaliser(arrays: Mapping[str, Array], n_features: int) -> Normaliser:
-    mean, scale = arrays["mean"], arrays["scale"]
-    if any(a.shape != (n_features,) or a.dtype != np.float32 or not np.isfinite(a).all() for a in (mean, scale)):
+def _normalisers(arrays: Mapping[str, Array], n_inputs: int, n_features: int) -> tuple[Normaliser, ...]:
+    found = [(arrays[f"mean{end}"], arrays[f"scale{end}"]) for end in ("", *range(1, n_inputs))]
+    for mean, scale in found:
+        if (
+            mean.ndim != 1
+            or mean.shape != scale.shape
+            or any(a.dtype != np.float32 or not np.isfinite(a).all() for a in (mean, scale))
+        ):
+            raise ValueError("normaliser.npz does not hold means and scales")
+    if sum(len(mean) for mean, _ in found) != n_features:
         raise ValueError(f"normaliser.npz does not hold {n_features} means and scales")
-    return Normaliser(mean, scale)
+    return tuple(Normaliser(mean, scale) for mean, scale in found)
+
+
+def normaliser_arrays(normalisers: Sequence[Normaliser]) -> dict[str, Array]:
+    """Return the content of normaliser.npz: `mean` and `scale` of the first input, `mean1` and `scale1`, ..."""
+    named = enumerate(normalisers)
+    return {f"{what}{n or ''}": array for n, one in named for what, array in (("mean", one.mean), ("scale", one.scale))}

@@ -1,10 +1,10 @@
 """The configuration of a model and its training, built from a preset, a file and `--set`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sercli import config, plugins
 from sercli.config import Section, Sections
@@ -13,6 +13,9 @@ from sercli.types import AudioConfig, ModelSpec, TrainConfig
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+    from torch import nn
+
+    Features = tuple[tuple[str, DataclassInstance], ...]
 
 _PRESETS = Path(str(files("sercli") / "presets"))
 
@@ -26,19 +29,25 @@ class ExperimentConfig:
     train: TrainConfig
 
     @property
-    def feature_configs(self) -> "tuple[DataclassInstance, ...]":
-        """Configurations of the features in the train part: as in prediction, then the copies that are changed."""
-        own = self.model.feature_config
-        if not isinstance(own, AudioConfig):
-            return (own,)
-        speeds = (replace(own, speed=speed) for speed in self.train.speeds)
-        return (own, *speeds, *(replace(own, variant=n + 1) for n in range(self.train.variants)))
+    def copies(self) -> "tuple[Features, ...]":
+        """The features of each copy of the train part: as in prediction, then with recordings that are changed."""
+        features = self.model.features
+        changes: list[dict[str, Any]] = [{}, *({"speed": speed} for speed in self.train.speeds)]
+        changes += [{"variant": n + 1} for n in range(self.train.variants)]
+        return tuple(
+            tuple((name, replace(own, **change) if isinstance(own, AudioConfig) else own) for name, own in features)
+            for change in changes
+        )
 
     def to_dict(self) -> Sections:
         """Return the configuration as sections of a file, defaults included."""
+        names = [name for name, _ in self.model.features]
         return {
-            "model": {"feature": self.model.feature, "architecture": self.model.architecture},
-            "feature": config.to_dict(self.model.feature_config),
+            "model": {
+                "feature": names if len(names) > 1 else names[0],
+                "architecture": self.model.architecture,
+            },
+            "feature": _to_section(self.model.features),
             "architecture": config.to_dict(self.model.architecture_config),
             "train": config.to_dict(self.train),
         }
@@ -65,14 +74,16 @@ def preset_sections(name: str) -> Sections:
     return config.read_file(_PRESETS / f"{name}.toml")
 
 
-def preset_feature(name: str) -> str:
-    """The feature that a preset reads."""
-    return str(preset_sections(name)["model"]["feature"])
+def features_of(sections: Mapping[str, Section]) -> list[str]:
+    """The features that a model reads, by the section `model`: one name, or several in a list or between commas."""
+    chosen = sections["model"].get("feature", "")
+    names = chosen if isinstance(chosen, list) else str(chosen).split(",")
+    return [str(name).strip() for name in names]
 
 
 def reads_text(preset: str) -> bool:
-    """Whether the feature of a preset is made from text."""
-    return plugins.feature(preset_feature(preset)).INPUT == "text"
+    """Whether a feature of a preset is made from text."""
+    return any(plugins.feature(feature).INPUT == "text" for feature in features_of(preset_sections(preset)))
 
 
 def preset_features() -> list[tuple[str, Section]]:
@@ -83,7 +94,9 @@ def preset_features() -> list[tuple[str, Section]]:
     found: list[tuple[str, Section]] = []
     for name in presets():
         sections = preset_sections(name)
-        feature, own = preset_feature(name), sections.get("feature", {})
+        if len(features_of(sections)) > 1:
+            continue
+        (feature,), own = features_of(sections), sections.get("feature", {})
         train = sections.get("train", {})
         speeds, variants = train.get("speeds", []), train.get("variants", 0)
         assert isinstance(speeds, list)
@@ -131,26 +144,96 @@ def build(name: str, sections: Mapping[str, Section]) -> ExperimentConfig:
             raise ConfigError(config.no_such_setting("model", key, ("feature", "architecture")))
     if len(chosen) < 2:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
-    feature, architecture = str(chosen["feature"]), str(chosen["architecture"])
+    names, architecture = features_of(sections), str(chosen["architecture"])
+    _check_inputs(names, architecture)
     train = config.build(TrainConfig, sections.get("train", {}), "train")
-    own = config.build(plugins.feature(feature).Config, sections.get("feature", {}), "feature")
-    _check_speeds(feature, own, train.speeds)
-    if train.variants and not isinstance(own, AudioConfig):
-        raise ConfigError(f"train.variants={train.variants}: the feature '{feature}' reads text, not audio; give 0.")
+    features = _features(names, sections.get("feature", {}))
+    _check_copies(features, train)
     shape = config.build(plugins.architecture(architecture).Config, sections.get("architecture", {}), "architecture")
-    return ExperimentConfig(name, ModelSpec(feature, own, architecture, shape), train)
+    return ExperimentConfig(name, ModelSpec(features, architecture, shape), train)
 
 
-def _check_speeds(feature: str, own: "DataclassInstance", speeds: Iterable[float]) -> None:
-    given = list(speeds)
-    if given and not isinstance(own, AudioConfig):
+def network(model: ModelSpec, n_features: Sequence[int], n_labels: int) -> "nn.Module":
+    """Build the untrained network of a model, with F of each input and K classes."""
+    plugin = plugins.architecture(model.architecture)
+    several = isinstance(plugin, plugins.ReadsSeveral)
+    return plugin.build(model.architecture_config, tuple(n_features) if several else n_features[0], n_labels)
+
+
+def _check_inputs(features: Sequence[str], architecture: str) -> None:
+    """Refuse features that are not the inputs of the architecture."""
+    plugin = plugins.architecture(architecture)
+    if not isinstance(plugin, plugins.ReadsSeveral):
+        if len(features) > 1:
+            raise ConfigError(
+                f"model.feature={','.join(features)}: the architecture '{architecture}' reads one feature; give one, "
+                "or another model.architecture."
+            )
+        return
+    kinds = tuple(plugins.feature(feature).INPUT for feature in features)
+    if len(set(features)) < len(features) or plugin.INPUTS not in ((), kinds):
+        wanted = ", ".join(plugin.INPUTS) or "any, each once"
         raise ConfigError(
-            f"train.speeds={given}: the feature '{feature}' reads text, which has no speed; give train.speeds=[]."
+            f"model.feature={','.join(features)}: the architecture '{architecture}' reads features of {wanted}; these "
+            f"are of {', '.join(kinds)}."
         )
-    if isinstance(own, AudioConfig) and len({own.speed, *given}) <= len(given):
+
+
+def _features(names: Sequence[str], section: Section) -> "Features":
+    """Return features with their configurations."""
+    sections = _by_feature(names, section)
+    prefixes = {name: f"feature.{name}" if len(names) > 1 else "feature" for name in names}
+    return tuple(
+        (name, config.build(plugins.feature(name).Config, sections[name], prefix)) for name, prefix in prefixes.items()
+    )
+
+
+def _to_section(features: "Features") -> Section:
+    """Return the section `feature` with the settings of features, defaults included: `_features` reversed."""
+    own: Section = {name: config.to_dict(settings) for name, settings in features}
+    return own if len(features) > 1 else config.to_dict(features[0][1])
+
+
+def _by_feature(names: Sequence[str], section: Section) -> dict[str, Section]:
+    """Return the settings of each feature.
+
+    Those of several features are in a section of each name (`feature.lld.deltas`); a setting without a name is for all
+    features that have it.
+
+    Raises:
+        ConfigError: no feature has the setting.
+    """
+    if len(names) == 1:
+        return {names[0]: section}
+    found: dict[str, Section] = {name: {} for name in names}
+    known = {name: {f.name for f in fields(plugins.feature(name).Config)} for name in names}
+    for key, value in section.items():
+        name, _, setting = key.partition(".")
+        own = value if isinstance(value, dict) else {setting or key: value}
+        takers = [name] if name in names else [name for name in names if key in known[name]]
+        if not takers:
+            raise ConfigError(config.no_such_setting("feature", key, set().union(*known.values())))
+        for taker in takers:
+            found[taker].update(own)
+    return found
+
+
+def _check_copies(features: "Features", train: TrainConfig) -> None:
+    """Refuse speeds and variants for features of text alone, and speeds that are there already."""
+    given = list(train.speeds)
+    audio = [own for _, own in features if isinstance(own, AudioConfig)]
+    names = ",".join(name for name, _ in features)
+    if given and not audio:
         raise ConfigError(
-            f"train.speeds={given}: list each speed once and leave out {own.speed:g}, which is always included."
+            f"train.speeds={given}: the feature '{names}' reads text, which has no speed; give train.speeds=[]."
         )
+    if train.variants and not audio:
+        raise ConfigError(f"train.variants={train.variants}: the feature '{names}' reads text, not audio; give 0.")
+    for own in audio:
+        if len({own.speed, *given}) <= len(given):
+            raise ConfigError(
+                f"train.speeds={given}: list each speed once and leave out {own.speed:g}, which is always included."
+            )
 
 
 def _check_file(preset: str, file: Path, content: Sections) -> None:
@@ -188,11 +271,8 @@ def _with(preset: str, content: Sections) -> tuple[Sections, Sections]:
 
 def _filled(sections: Sections) -> Sections:
     """Return the model and the settings of its feature, defaults included."""
-    feature = plugins.feature(str(sections["model"]["feature"])).Config
-    return {
-        "model": {**sections["model"]},
-        "feature": config.to_dict(config.build(feature, sections["feature"], "feature")),
-    }
+    features = _features(features_of(sections), sections["feature"])
+    return {"model": {**sections["model"]}, "feature": _to_section(features)}
 
 
 def _merge(merged: Sections, layer: Sections) -> None:
@@ -201,4 +281,11 @@ def _merge(merged: Sections, layer: Sections) -> None:
         if named is not None and named != merged["model"].get(kind, named):
             merged[kind] = {}
     for section, values in layer.items():
-        merged[section].update(values)
+        if section != "feature":
+            merged[section].update(values)
+    names, own = features_of(merged), layer.get("feature", {})
+    if len(names) == 1:
+        merged["feature"].update(own)
+    else:
+        kept, changed = (_by_feature(names, section) for section in (merged["feature"], own))
+        merged["feature"] = {name: {**kept[name], **changed[name]} for name in names}

@@ -76,7 +76,7 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
         SerError: utterances lack the input of the feature, or a training diverged.
     """
     for config in configs:
-        extraction.check_inputs(cv.utterances(), config.model.feature)
+        extraction.check_inputs(cv.utterances(), *(name for name, _ in config.model.features))
     info = experiment.initial_run_info(CROSS_VALIDATION, configs[0], cv.dataset, cv.provenance(), cv.folds)
     by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}
     if any(settings != by_fold["1"] for settings in by_fold.values()):

@@ -21,12 +21,13 @@ from sercli.dataset.soft_targets import soft_targets
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
-from sercli.model import adaptation
+from sercli.model import adaptation, spec
 from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import fit_temperature
 from sercli.model.ensemble import Ensemble
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model
+from sercli.model.loading import normaliser_arrays
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
@@ -62,7 +63,7 @@ def train(
         SerError: utterances lack the input of the feature, or training diverged.
     """
     # All three parts now: missing input in the test part must not be found after an hour of training.
-    extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), config.model.feature)
+    extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), *_names(config))
     settings = provenance(dataset, split_settings(split), (seed,))
     initial_info = initial_run_info("model", config, dataset, settings, [split])
     with runs.started(out, initial_info) as info:
@@ -72,14 +73,16 @@ def train(
         write_train_part(out, dataset.select(split.train), dataset.folder)
         trainer = make_trainer(dataset, config, split.train, split.valid, provider, seed, device)
         best = fit(trainer, out, on_epoch)
-        normaliser = trainer.train.normalisers[0]
-        plugin = plugins.feature(config.model.feature)
-        if isinstance(plugin, plugins.ReadsFiles):
-            plugin.export(config.model.feature_config, out)
-        runs.write_arrays(out / "normaliser.npz", {"mean": normaliser.mean, "scale": normaliser.scale})
+        normalisers = trainer.train.normalisers
+        for name, own in config.model.features:
+            plugin = plugins.feature(name)
+            if isinstance(plugin, plugins.ReadsFiles):
+                plugin.export(own, out)
+        runs.write_arrays(out / "normaliser.npz", normaliser_arrays(normalisers))
         write_weights(out, trainer.module)
-        info = replace(initial_info, n_features=len(normaliser.mean), best_epoch=best.epoch)
-        model = Model(out, info, config.model, trainer.module, normaliser, device)
+        n_features = sum(len(normaliser.mean) for normaliser in normalisers)
+        info = replace(initial_info, n_features=n_features, best_epoch=best.epoch)
+        model = Model(out, info, config.model, trainer.module, normalisers, device)
         return finish(model, dataset, split, provider, temperature=config.train.temperature)
 
 
@@ -91,13 +94,13 @@ def initial_run_info(
     folds: Sequence[Split],
 ) -> RunInfo:
     """The info of a run before its network is trained; `settings` say what it is trained on."""
-    reads_text = extraction.reads_text(config.model.feature)
+    reads_text = any(map(extraction.reads_text, _names(config)))
     return RunInfo(
         kind=kind,
         name=config.name,
         status="training",
         labels=dataset.info.labels,
-        modality="linguistic" if reads_text else "acoustic",
+        modality=extraction.modality(_names(config)),
         languages=dataset.languages if reads_text else (),
         settings=structs.replace(settings, **config.to_dict()),
         data=str(dataset.folder),
@@ -194,17 +197,18 @@ def make_trainer(
     limits.keep_freed()
     model, labels = config.model, dataset.info.labels
     train, valid = dataset.select(train_ids), dataset.select(valid_ids)
-    inputs = [x for own in config.feature_configs for x in provider(train, model.feature, own)]
-    normaliser = Normaliser.of(inputs, config.train.scale)
-    y = np.tile(classes(dataset, train), len(config.feature_configs))
+    copies = [[provider(train, *feature) for feature in features] for features in config.copies]
+    inputs = tuple([x for part in parts for x in part] for parts in zip(*copies, strict=True))
+    normalisers = tuple(Normaliser.of(one, config.train.scale) for one in inputs)
+    y = np.tile(classes(dataset, train), len(copies))
     targets = soft_targets(dataset, train) if config.train.targets == "soft" else None
-    targets = None if targets is None else np.tile(targets, (len(config.feature_configs), 1))
-    train_part = Examples((inputs,), (normaliser,), y, targets)
-    valid_inputs = provider(valid, model.feature, model.feature_config)
-    valid_part = Examples((valid_inputs,), (normaliser,), classes(dataset, valid))
+    targets = None if targets is None else np.tile(targets, (len(copies), 1))
+    train_part = Examples(inputs, normalisers, y, targets)
+    valid_inputs = tuple(provider(valid, *feature) for feature in model.features)
+    valid_part = Examples(valid_inputs, normalisers, classes(dataset, valid))
     torch.manual_seed(seed)
     architecture = plugins.architecture(model.architecture)
-    module = architecture.build(model.architecture_config, len(normaliser.mean), len(labels))
+    module = spec.network(model, [len(normaliser.mean) for normaliser in normalisers], len(labels))
     if isinstance(architecture, plugins.Starts):
         architecture.start(module, train_part.scaled(), train_part.y)
     return Trainer(module, train_part, valid_part, config.train, seed=seed, device=device)
@@ -229,6 +233,10 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
     runs.check_there(out)
     assert trainer.state.best is not None
     return trainer.state.best
+
+
+def _names(config: ExperimentConfig) -> list[str]:
+    return [name for name, _ in config.model.features]
 
 
 def write_weights(out: Path, module: torch.nn.Module) -> None:

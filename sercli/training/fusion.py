@@ -284,8 +284,10 @@ def _as_examples(embeddings: Sequence[Array], part: Sequence[Utterance], context
 
 def _features(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> Examples:
     """The input of encoders that are trained further: the members' features, scaled as for the members."""
-    inputs = tuple(context.provider(part, m.spec.feature, m.spec.feature_config) for m in members)
-    return Examples(inputs, tuple(m.normaliser for m in members), experiment.classes(context.dataset, part))
+    inputs = tuple(one for m in members for one in m.inputs(part, context.provider))
+    return Examples(
+        inputs, tuple(one for m in members for one in m.normalisers), experiment.classes(context.dataset, part)
+    )
 
 
 def _copy_models(models: Sequence[Model], folder: Path) -> None:

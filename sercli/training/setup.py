@@ -1,5 +1,6 @@
 """What a training or a search starts from: configurations, the dataset and its folds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sercli.dataset.soft_targets import soft_targets
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.spec import ExperimentConfig
-from sercli.types import HUMAN, Split
+from sercli.types import HUMAN, Split, Utterance
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def make_setup(
         return spec.resolve(model, tuned / f"fold-{number}" / "best.json" if tuned else file, changes)
 
     first = resolve(fold or 1)
-    if words != HUMAN and not extraction.reads_text(first.model.feature):
+    if words != HUMAN and not any(extraction.reads_text(name) for name, _ in first.model.features):
         raise SerError(f"--words {words} does nothing with {first.name}, which reads no text; leave it out.")
     dataset = manifest.load(data, words=words)
     parts = _without_copies(dataset, _divide(dataset, split or dataset.info.split, n_folds, fold, seed))
@@ -86,17 +87,24 @@ def trainable(data: Path, words: str) -> tuple[list[str], list[str]]:
     utterances = manifest.load(data, words=words).manifest.utterances
     found, left_out = [], []
     for name in spec.presets():
-        feature = spec.preset_feature(name)
-        plugin = plugins.feature(feature)
-        lacking = next((u for u in utterances if extraction.lacks(u, feature)), None)
-        if isinstance(plugin, plugins.NeedsExtra):
-            left_out.append(f"{name} is left out: it needs the extra `{plugin.EXTRA}`; train it by its name.")
-        elif lacking:
-            what = "words" if extraction.reads_text(feature) else "sound"
-            left_out.append(f"{name} is left out: not every utterance has {what}, such as '{lacking.id}'.")
+        reason = _why_not(name, utterances)
+        if reason:
+            left_out.append(f"{name} is left out: {reason}.")
         else:
             found.append(name)
     return found, left_out
+
+
+def _why_not(preset: str, utterances: Sequence[Utterance]) -> str | None:
+    """Return why a preset cannot be trained on utterances; None: it can."""
+    for feature in spec.features_of(spec.preset_sections(preset)):
+        plugin = plugins.feature(feature)
+        if isinstance(plugin, plugins.NeedsExtra):
+            return f"it needs the extra `{plugin.EXTRA}`; train it by its name"
+        if lacking := next((u for u in utterances if extraction.lacks(u, feature)), None):
+            what = {"text": "words", "audio": "sound"}.get(missing := str(extraction.lacks(lacking, feature)), missing)
+            return f"not every utterance has {what}, such as '{lacking.id}'"
+    return None
 
 
 def _without_copies(dataset: Dataset, parts: tuple[Split, ...]) -> tuple[Split, ...]:

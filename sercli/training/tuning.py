@@ -129,8 +129,8 @@ def tune(
     studies.claim(out, search.name, search.settings)
     study = studies.open_study(place, search.name)
     studies.check(study, place, search.settings, search_space(search.config))
-    for own in search.config.feature_configs:
-        provider(search.dataset.select(search.train_ids), search.config.model.feature, own)
+    for feature in chain.from_iterable(search.config.copies):
+        provider(search.dataset.select(search.train_ids), *feature)
     with studies.storage_errors(place):
         n_left = max(0, n_trials - len(_counted(study)))
     jobs = min(jobs, n_left)

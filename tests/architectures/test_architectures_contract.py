@@ -32,13 +32,25 @@ SEARCH = promise(
 def built(name, n_features=34, n_labels=4, **values):
     plugin = plugins.architecture(name)
     torch.manual_seed(0)
-    return plugin.build(config.build(plugin.Config, values, "architecture"), n_features, n_labels)
+    return made(plugin, config.build(plugin.Config, values, "architecture"), n_features, n_labels)
+
+
+def made(plugin, own, n_features, n_labels):
+    """A network; one that reads several inputs gets as many of the same number of features as it needs."""
+    if isinstance(plugin, plugins.ReadsSeveral):
+        return plugin.build(own, (n_features,) * (len(plugin.INPUTS) or 2), n_labels)
+    return plugin.build(own, n_features, n_labels)
+
+
+def given(module, x, lengths):
+    """The arguments of a network: the same for each of its inputs."""
+    return (x, lengths) * getattr(module, "n_inputs", 1)
 
 
 def settled(module, n_features=34):
     """The module in evaluation mode, with statistics (where it keeps any) that it has seen in training."""
     for _ in range(3):
-        module(2 * torch.randn(4, 20, n_features) + 1, torch.tensor([20, 17, 20, 9]))
+        module(*given(module, 2 * torch.randn(4, 20, n_features) + 1, torch.tensor([20, 17, 20, 9])))
     return module.eval()
 
 
@@ -68,16 +80,18 @@ def test_the_default_configuration_fits_any_number_of_features_and_labels(name, 
     assert isinstance(module, plugins.Network), NETWORK
     assert module.classifier.weight.shape == (n_labels, module.n_embedding), NETWORK
     x, lengths = torch.randn(3, 20, n_features), torch.tensor([20, 1, 13])
-    embedding = module.encode(x, lengths)
+    embedding = module.encode(*given(module, x, lengths))
     assert embedding.shape == (3, module.n_embedding), SCORES
-    assert module(x, lengths).shape == (3, n_labels), SCORES
+    assert module(*given(module, x, lengths)).shape == (3, n_labels), SCORES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_are_the_classifier_of_the_embedding(name):
     module = settled(built(name))
     x, lengths = torch.randn(2, 9, 34), torch.tensor([9, 4])
-    assert torch.allclose(module(x, lengths), module.classifier(module.encode(x, lengths)), atol=1e-5), SCORES
+    assert torch.allclose(
+        module(*given(module, x, lengths)), module.classifier(module.encode(*given(module, x, lengths))), atol=1e-5
+    ), SCORES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,8 +99,8 @@ def test_scores_are_the_classifier_of_the_embedding(name):
 def test_an_utterance_scores_the_same_alone_and_before_garbage_in_a_longer_batch(name):
     module = settled(built(name))
     rows = [torch.randn(length, 34) for length in LENGTHS]
-    together = module(*in_a_batch(rows, n_frames=140))
-    alone = torch.cat([module(row[None], torch.tensor([len(row)])) for row in rows])
+    together = module(*given(module, *in_a_batch(rows, n_frames=140)))
+    alone = torch.cat([module(*given(module, row[None], torch.tensor([len(row)]))) for row in rows])
     assert torch.allclose(together, alone, rtol=0, atol=1e-5), PADDING
     assert together.std(dim=0).min() > 1e-3, "scores that never change would pass anything"
 
@@ -94,7 +108,7 @@ def test_an_utterance_scores_the_same_alone_and_before_garbage_in_a_longer_batch
 @pytest.mark.parametrize("name", NAMES)
 def test_a_single_frame_is_enough(name):
     module = built(name).train()
-    scores = module(torch.randn(1, 1, 34), torch.tensor([1]))
+    scores = module(*given(module, torch.randn(1, 1, 34), torch.tensor([1])))
     scores.sum().backward()
     assert scores.isfinite().all(), FINITE
     assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters()), FINITE
@@ -103,7 +117,7 @@ def test_a_single_frame_is_enough(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gradient_reaches_every_parameter_that_is_trained(name):
     module = built(name)
-    scores = module(torch.randn(8, 40, 34), torch.tensor([40, 3, 25, 9, 31, 40, 18, 12]))
+    scores = module(*given(module, torch.randn(8, 40, 34), torch.tensor([40, 3, 25, 9, 31, 40, 18, 12])))
     torch.nn.functional.cross_entropy(scores, torch.arange(8) % 4).backward()
     trained = {key: p.grad for key, p in module.named_parameters() if p.requires_grad}
     assert trained, GRADIENT
@@ -113,7 +127,7 @@ def test_the_gradient_reaches_every_parameter_that_is_trained(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_silence_has_finite_scores(name):
     module = settled(built(name))
-    assert module(torch.zeros(2, 12, 34), torch.tensor([12, 5])).isfinite().all(), FINITE
+    assert module(*given(module, torch.zeros(2, 12, 34), torch.tensor([12, 5]))).isfinite().all(), FINITE
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -121,11 +135,11 @@ def test_weights_move_to_another_module_of_the_same_configuration(name):
     first = settled(built(name))
     torch.manual_seed(99)
     plugin = plugins.architecture(name)
-    second = plugin.build(plugin.Config(), 34, 4).eval()
+    second = made(plugin, plugin.Config(), 34, 4).eval()
     x, lengths = torch.randn(2, 9, 34), torch.tensor([9, 4])
-    assert not torch.equal(first(x, lengths), second(x, lengths))
+    assert not torch.equal(first(*given(first, x, lengths)), second(*given(first, x, lengths)))
     second.load_state_dict(first.state_dict())
-    assert torch.equal(first(x, lengths), second(x, lengths)), WEIGHTS
+    assert torch.equal(first(*given(first, x, lengths)), second(*given(first, x, lengths))), WEIGHTS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,7 +152,7 @@ def test_every_draw_from_the_search_space_is_a_network(name):
         # `ser tune` writes best.json from the trial's names.
         assert trial.params == {f"architecture.{key}": value for key, value in values.items()}, SEARCH
         module = built(name, **values)
-        assert module(torch.randn(2, 5, 34), torch.tensor([5, 3])).shape == (2, 4), SEARCH
+        assert module(*given(module, torch.randn(2, 5, 34), torch.tensor([5, 3]))).shape == (2, 4), SEARCH
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -53,7 +53,8 @@ def _model(module, feature, labels, modality, **settings):
     n_features = plugins.load("feature", feature).extract(*_anything(feature), config).shape[1]
     info = RunInfo("model", "made", "finished", labels, modality, {}, "", n_features=n_features)
     rows = np.zeros((1, n_features), np.float32)
-    return Model("made", info, ModelSpec(feature, config, "made", None), module, Normaliser.of([rows], "none"), CPU)
+    made = ModelSpec(((feature, config),), "lstm", None)
+    return Model("made", info, made, module, (Normaliser.of([rows], "none"),), CPU)
 
 
 def _anything(feature):
@@ -84,7 +85,7 @@ def _explained(system, path, *, by=None, **options):
 
 def test_attention_over_time_has_a_weight_for_each_frame_and_sums_to_one(systems, clip):
     _, found = _explained(systems.acoustic, clip)
-    frames = plugins.load("feature", "log-mel").extract(found.signal, systems.acoustic.spec.feature_config)
+    frames = plugins.load("feature", "log-mel").extract(found.signal, systems.acoustic.spec.features[0][1])
     assert found.audio.kind == "attention"
     assert found.audio.weights.shape == (len(frames),)
     assert found.audio.weights.sum() == pytest.approx(1, abs=1e-6)
@@ -97,9 +98,9 @@ def test_attention_is_that_by_which_the_network_answered(systems, clip):
     _, found = _explained(systems.acoustic, clip)
     model = systems.acoustic
     frames = plugins.load("feature", "log-mel").extract(
-        attribution.condition.prepare_signal(found.signal, model.spec.feature_config), model.spec.feature_config
+        attribution.condition.prepare_signal(found.signal, model.spec.features[0][1]), model.spec.features[0][1]
     )
-    x = torch.from_numpy((frames - model.normaliser.mean) * model.normaliser.scale)[None]
+    x = torch.from_numpy((frames - model.normalisers[0].mean) * model.normalisers[0].scale)[None]
     with torch.inference_mode():
         states = model.module.layers[0](x, torch.tensor([len(frames)]))
         expected = model.module.attention(states, torch.ones(1, len(frames), dtype=torch.bool))[0]
@@ -110,8 +111,8 @@ def test_attention_over_words_is_that_over_their_tokens(systems, clip):
     text = "Don't go, qqxqq!"  # do n't go , qqxqq ! of which one is unknown
     _, found = _explained(systems.linguistic, clip, text=text)
     assert found.words == ("Don't", "go,", "qqxqq!")
-    rows = plugins.load("feature", "words").extract(text, systems.linguistic.spec.feature_config)
-    normaliser = systems.linguistic.normaliser
+    rows = plugins.load("feature", "words").extract(text, systems.linguistic.spec.features[0][1])
+    normaliser = systems.linguistic.normalisers[0]
     x = torch.from_numpy((rows - normaliser.mean) * normaliser.scale)
     with torch.inference_mode():
         _, weights = systems.linguistic.module.attend(x[None], torch.tensor([6]))
@@ -122,7 +123,8 @@ def test_attention_over_words_is_that_over_their_tokens(systems, clip):
 
 def test_words_that_the_model_does_not_read_to_have_no_weight(systems, clip):
     spec = systems.linguistic.spec
-    brief = replace(systems.linguistic, spec=replace(spec, feature_config=replace(spec.feature_config, max_tokens=2)))
+    ((name, own),) = spec.features
+    brief = replace(systems.linguistic, spec=replace(spec, features=((name, replace(own, max_tokens=2)),)))
     _, found = _explained(brief, clip, text="stop it now")
     assert found.text.weights[:2].sum() == pytest.approx(1, abs=1e-6)
     assert found.text.weights[2] == 0

@@ -50,9 +50,9 @@ def test_a_run_on_normalised_features_is_scored_but_cannot_predict_recordings(
     train, plans, tiny_dataset, rows, tmp_path
 ):
     plan = plans.acoustic
-    train(replace(plan, model=replace(plan.model, feature_config=BY_SPEAKER)), tmp_path / "run")
+    train(replace(plan, model=replace(plan.model, features=(("log-mel", BY_SPEAKER),))), tmp_path / "run")
     model = load_model(tmp_path / "run", torch.device("cpu"))
-    assert model.spec.feature_config.normalise == "speaker"
+    assert model.spec.features[0][1].normalise == "speaker"
     assert len(model.predict(tiny_dataset.manifest.utterances, rows).ids) == 48
     with pytest.raises(SerError, match=r"trained with feature\.normalise=speaker: .* cannot predict recordings"):
         Pipeline.of(PipelineConfig(tmp_path / "run", "cpu"))

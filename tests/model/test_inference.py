@@ -8,6 +8,7 @@ import torch
 from sercli.dataset.manifest import Dataset, make_manifest
 from sercli.errors import SerError
 from sercli.model import feature_provider
+from sercli.model.batches import Normaliser
 from sercli.model.loading import load_model
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ def test_predictions_keep_the_order_they_were_asked_in(members, tiny_dataset, ro
     assert together.truth == tuple(u.label for u in asked)
     alone = np.concatenate([linguistic.predict([u], rows).probs for u in asked])
     np.testing.assert_allclose(together.probs, alone, atol=1e-6)
-    assert len({len(row) for row in rows(asked, "words", linguistic.spec.feature_config)}) > 1
+    assert len({len(row) for row in rows(asked, "words", linguistic.spec.features[0][1])}) > 1
 
 
 def test_each_row_is_a_distribution_with_an_embedding_beside_it(members, tiny_dataset, rows):
@@ -78,15 +79,15 @@ def test_a_run_takes_its_users_word_vectors_along(train, plans, tiny_dataset, ro
     rng = np.random.default_rng(0)
     words = sorted({w for u in tiny_dataset.manifest.utterances for w in u.transcripts["human"].split()})
     vectors.write_text("".join(f"{w} {' '.join(f'{x:.4f}' for x in rng.standard_normal(4))}\n" for w in words))
-    config = replace(plans.linguistic.model.feature_config, vectors=str(vectors))
-    plan = replace(plans.linguistic, model=replace(plans.linguistic.model, feature_config=config))
+    config = replace(plans.linguistic.model.features[0][1], vectors=str(vectors))
+    plan = replace(plans.linguistic, model=replace(plans.linguistic.model, features=(("words", config),)))
     train(plan, tmp_path / "run")
     test_part = tiny_dataset.select(split.test)
     before = load_model(tmp_path / "run", CPU).predict(test_part, rows)
     (tmp_path / "run").rename(tmp_path / "moved")
     vectors.unlink()
     moved = load_model(tmp_path / "moved", CPU)
-    assert moved.spec.feature_config.vectors == str(tmp_path / "moved" / "vectors.npz")
+    assert moved.spec.features[0][1].vectors == str(tmp_path / "moved" / "vectors.npz")
     assert np.array_equal(moved.predict(test_part, rows).probs, before.probs)
 
 
@@ -122,6 +123,7 @@ def test_damaged_weights_are_refused_by_the_runs_name(damage, runs_made, tmp_pat
 
 def test_a_run_that_learned_other_features_than_this_version_gives_is_refused(members, tiny_dataset, rows):
     linguistic = members[1]
-    older = replace(linguistic, info=replace(linguistic.info, n_features=51))
+    scales = (Normaliser(np.zeros(51, np.float32), np.ones(51, np.float32)),)
+    older = replace(linguistic, normalisers=scales)
     with pytest.raises(SerError, match="learned 51 numbers a frame, and 'words' gives 101 in this version"):
         older.predict(tiny_dataset.manifest.utterances[:2], rows)

@@ -24,7 +24,7 @@ def settings_file(tmp_path):
 def test_every_preset_is_a_model_that_can_be_trained(name):
     plan = spec.resolve(name, None, {})
     assert plan.name == name
-    assert plan.model.feature in plugins.names("feature")
+    assert plan.model.features[0][0] in plugins.names("feature")
     assert spec.build(name, plan.to_dict()) == plan
 
 
@@ -46,13 +46,13 @@ def test_the_features_to_prepare_are_those_of_the_presets():
     found = [(name, config.build(plugins.load("feature", name).Config, own, "feature")) for name, own in features]
     assert len(found) == len(set(found))
     plans = [spec.resolve(name, None, {}) for name in spec.presets()]
-    assert any(len(plan.feature_configs) > 1 for plan in plans), "a preset hears its clips at several speeds"
-    wanted = {(plan.model.feature, own) for plan in plans for own in plan.feature_configs}
+    assert any(len(plan.copies) > 1 for plan in plans), "a preset hears its clips at several speeds"
+    wanted = {feature for plan in plans for features in plan.copies for feature in features}
     assert set(found) == {(name, own) for name, own in wanted if not hasattr(plugins.load("feature", name), "EXTRA")}
 
 
 def test_a_feature_that_needs_an_extra_is_prepared_only_where_it_is_named():
-    assert "sentence" in {spec.resolve(name, None, {}).model.feature for name in spec.presets()}
+    assert "sentence" in {spec.resolve(name, None, {}).model.features[0][0] for name in spec.presets()}
     assert "sentence" not in {name for name, _ in spec.preset_features()}
     assert feature_configs("sentence", [], spec.preset_features())[0][0] == "sentence"
 
@@ -74,13 +74,13 @@ def test_another_architecture_drops_the_settings_of_the_presets_own():
     plan = spec.resolve("linguistic", None, config.parse_sets(["model.architecture=cnn", "architecture.n_filters=4"]))
     expected = plugins.load("architecture", "cnn").Config(n_filters=4)
     assert plan.model.architecture_config == expected
-    assert plan.model.feature == "words"
+    assert plan.model.features[0][0] == "words"
 
 
 def test_another_feature_drops_the_settings_of_the_files_own(settings_file):
     file = settings_file(model={"feature": "words", "architecture": "lstm"}, feature={"max_tokens": 5})
     plan = spec.resolve(None, file, config.parse_sets(["model.feature=log-mel"]))
-    assert plan.model.feature_config == plugins.load("feature", "log-mel").Config()
+    assert plan.model.features[0][1] == plugins.load("feature", "log-mel").Config()
 
 
 def test_the_same_name_again_keeps_the_settings():
@@ -90,9 +90,10 @@ def test_the_same_name_again_keeps_the_settings():
 
 def test_training_hears_the_feature_as_it_is_and_at_each_speed():
     plan = spec.resolve("acoustic-lld", None, config.parse_sets(["train.speeds=[0.9, 1.1]", "feature.deltas=true"]))
-    chosen = plan.model.feature_config
+    chosen = plan.model.features[0][1]
     assert (chosen.speed, chosen.deltas) == (1, True)
-    assert plan.feature_configs == (chosen, replace(chosen, speed=0.9), replace(chosen, speed=1.1))
+    changed = (chosen, replace(chosen, speed=0.9), replace(chosen, speed=1.1))
+    assert plan.copies == tuple((("lld", own),) for own in changed)
 
 
 @pytest.mark.parametrize(

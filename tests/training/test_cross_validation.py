@@ -38,7 +38,7 @@ def made(cv, rows, plans, tmp_path_factory):
     told = []
     for side, preset in (("acoustic", "acoustic-log-mel"), ("linguistic", "linguistic")):
         plan = plans.small(preset, epochs=2)
-        rows(everyone, plan.model.feature, plan.model.feature_config)
+        rows(everyone, *plan.model.features[0])
         cross_validation.train(
             [plan] * 3, cv, folder / side, on_run=lambda fold_run, info: told.append((fold_run.fold, fold_run.seed))
         )

@@ -97,7 +97,7 @@ def test_the_written_predictions_are_those_of_the_loaded_run(runs_made, tiny_dat
 
 
 def test_the_features_are_scaled_by_the_train_part_alone(runs_made, tiny_dataset, rows, split, plans):
-    config = plans.acoustic.model.feature_config
+    config = plans.acoustic.model.features[0][1]
     expected = Normaliser.of(rows(tiny_dataset.select(split.train), "log-mel", config), "feature")
     stored = runs.read_arrays(runs_made.acoustic / "normaliser.npz")
     assert np.array_equal(stored["mean"], expected.mean)
@@ -223,13 +223,13 @@ def test_speeds_give_the_train_part_further_copies_and_nothing_else(plans, tiny_
     utterances, n = tiny_dataset.select(split.train), len(split.train)
     (heard,) = trainer.train.inputs
     assert len(heard) == 3 * n
-    for place, feature_config in enumerate(plan.feature_configs):
-        for row, theirs in zip(heard[place * n :], rows(utterances, "log-mel", feature_config), strict=False):
+    for place, (feature,) in enumerate(plan.copies):
+        for row, theirs in zip(heard[place * n :], rows(utterances, *feature), strict=False):
             np.testing.assert_array_equal(row, theirs)
     assert sum(map(len, heard[n : 2 * n])) > sum(map(len, heard[:n])) > sum(map(len, heard[2 * n :]))
     np.testing.assert_array_equal(trainer.train.y, np.tile(experiment.classes(tiny_dataset, utterances), 3))
     (checked,) = trainer.valid.inputs
-    asked = rows(tiny_dataset.select(split.valid), "log-mel", plan.model.feature_config)
+    asked = rows(tiny_dataset.select(split.valid), "log-mel", plan.model.features[0][1])
     assert all(map(np.array_equal, checked, asked))
     assert len(checked) == len(asked) == len(trainer.valid.y)
 
@@ -237,7 +237,7 @@ def test_speeds_give_the_train_part_further_copies_and_nothing_else(plans, tiny_
 def test_an_ensemble_of_heads_on_two_encoders_predicts_the_same_after_loading(train, tiny_dataset, rows, tmp_path):
     small = {"architecture": {"n_hidden": 8}, "train": {"epochs": 2, "patience": 1}}
     plan = spec.resolve("acoustic-whisper", None, small)
-    assert (len(plan.model.feature_config.model), plan.model.architecture_config.n_members) == (2, 3)
+    assert (len(plan.model.features[0][1].model), plan.model.architecture_config.n_members) == (2, 3)
     assert (len(plan.train.speeds), plan.train.keep) == (2, "last")
     info = train(plan, tmp_path / "run")
     assert (info.best_epoch, info.n_features) == (2, 4 * (512 + 384))

@@ -23,7 +23,7 @@ def test_what_was_measured_on_the_train_part_is_in_the_run(train, split, tiny_da
     means = np.stack(
         [row.mean(axis=0) for row in rows(tiny_dataset.select(split.train), "log-mel", model.features[0][1])]
     )
-    scaled = (means - model.normaliser.mean) * model.normaliser.scale
+    scaled = (means - model.normalisers[0].mean) * model.normalisers[0].scale
     np.testing.assert_allclose(weights["centre"], scaled.mean(axis=0), atol=1e-3)
     answers = model.predict(tiny_dataset.select(split.test), rows)
     assert np.isfinite(answers.probs).all()

@@ -1,0 +1,131 @@
+"""Several inputs side by side: an encoder for each, then layers on all embeddings together.
+
+With one input it is a network of convolutions, layers on frames and a recurrence, in the sizes of many papers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sercli.architectures._encoder import Encoder, Sizes
+from sercli.architectures._layers import Classifier
+from sercli.errors import ConfigError
+from sercli.plugins import SearchSpace, Trial
+from sercli.types import Dropout, NonNegativeInt, PositiveInt
+
+INPUTS: tuple[str, ...] = ()
+OPTIONAL = True
+
+Widths = tuple[PositiveInt, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network; a list with one entry for each input, or a single entry for all of them."""
+
+    filters: tuple[Widths, ...] = ((),)  # of each convolution; none: no convolution
+    kernel: tuple[tuple[NonNegativeInt, ...], ...] = ((3, 3),)  # frames, features: odd numbers, or 0 for all features
+    stride: tuple[Widths, ...] = ((1, 1),)  # frames, features
+    dense: tuple[Widths, ...] = ((),)  # width of each layer on single frames, after the convolutions
+    cell: tuple[Literal["none", "lstm", "gru"], ...] = ("lstm",)
+    hidden_size: tuple[PositiveInt, ...] = (64,)  # of the recurrence, per direction
+    bidirectional: bool = True
+    # How states become one vector; local: by a learned query; first: the query is the embedding of the first input
+    pooling: tuple[Literal["attention", "local", "first", "mean", "max", "last"], ...] = ("attention",)
+    fc_size: Widths = ()  # width of each layer on all embeddings together
+    dropout: Dropout = 0.3  # between layers, and on embeddings
+    input_dropout: Dropout = 0.0  # on the features
+    # Probability that an utterance lacks an input in training, so that the network learns to do without; never all
+    drop_inputs: Dropout = 0.1
+    max_frames: PositiveInt = 1500  # longer input is cut
+
+
+def search_space(trial: Trial) -> SearchSpace:
+    """Suggest what `ser tune` varies."""
+    return {
+        "bidirectional": trial.suggest_categorical("architecture.bidirectional", [True, False]),
+        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
+        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.6),
+    }
+
+
+def build(config: Config, n_features: tuple[int, ...], n_labels: int) -> Classifier:
+    """Build the network for inputs (B, T, F), F as in `n_features`, and n_labels classes.
+
+    Raises:
+        ConfigError: a list has another number of entries than inputs, or a kernel is even.
+    """
+    return Streams(config, n_features, n_labels)
+
+
+class Streams(Classifier):
+    """(B, T, F) for each input -> encoders (B, E) each -> side by side -> fully connected -> linear."""
+
+    def __init__(self, config: Config, n_features: tuple[int, ...], n_labels: int) -> None:
+        sizes = _sizes(config, len(n_features))
+        encoders: list[Encoder] = []
+        for own, n in zip(sizes, n_features, strict=True):
+            encoders.append(Encoder(own, n, encoders[0].n_states if encoders else 0))
+        widths = [sum(encoder.n_states for encoder in encoders), *config.fc_size]
+        super().__init__(widths[-1], n_labels)
+        self.n_inputs = len(encoders)
+        self.drop_inputs = config.drop_inputs
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.encoders = nn.ModuleList(encoders)
+        layers = ((nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(config.dropout)) for n_in, n_out in pairwise(widths))
+        self.fc = nn.Sequential(*chain.from_iterable(layers))
+
+    def encode(self, *inputs: Tensor) -> Tensor:
+        """(B, T, F), (B,) for each input -> (B, E)."""
+        return self.attend(*inputs)[0]
+
+    def attend(self, *inputs: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:  # type: ignore[override]
+        """(B, T, F), (B,) for each input -> (B, E), and for each input (B, T) or None."""
+        lengths = self._there(torch.stack(inputs[1::2]))
+        parts: list[Tensor] = []
+        weights: list[Tensor | None] = []
+        for encoder, x, own in zip(self.encoders, inputs[::2], lengths, strict=True):
+            embedding, found = encoder(self.input_dropout(x), own, parts[0] if parts else None)
+            parts.append(embedding)
+            weights.append(found)
+        embedding = self.fc(torch.cat(parts, dim=1))
+        return embedding, tuple(weights)
+
+    def _there(self, lengths: Tensor) -> Tensor:
+        """(I, B) lengths -> the same; in training some are 0, as if the utterance lacked the input."""
+        if not (self.training and self.drop_inputs and len(lengths) > 1):
+            return lengths
+        dropped = torch.rand(lengths.shape, device=lengths.device) < self.drop_inputs
+        left = lengths * ~dropped
+        return torch.where(left.any(dim=0), left, lengths)
+
+
+def _sizes(config: Config, n_inputs: int) -> list[Sizes]:
+    """Return the sizes of each input's encoder."""
+    columns: dict[str, Sequence[Any]] = {}
+    for name in ("filters", "kernel", "stride", "dense", "cell", "hidden_size", "pooling"):
+        values = getattr(config, name)
+        if len(values) not in (1, n_inputs):
+            raise ConfigError(
+                f"architecture.{name} has {len(values)} entries for {n_inputs} inputs; give one for each, or one."
+            )
+        columns[name] = values if len(values) == n_inputs else values * n_inputs
+    for name, pairs in (("kernel", config.kernel), ("stride", config.stride)):
+        if any(len(pair) != 2 for pair in pairs):
+            raise ConfigError(f"architecture.{name}={[*map(list, pairs)]}: give each two numbers: frames, features.")
+    if any(size % 2 == 0 for frames, features in config.kernel for size in (frames, features or 1)):
+        raise ConfigError(
+            f"architecture.kernel={[*map(list, config.kernel)]}: give odd numbers, or 0 for all features."
+        )
+    if config.pooling[0] == "first":
+        raise ConfigError("architecture.pooling: 'first' is the embedding of the first input; give the first another.")
+    shared: dict[str, Any] = {
+        "bidirectional": config.bidirectional,
+        "dropout": config.dropout,
+        "max_frames": config.max_frames,
+    }
+    return [Sizes(**{name: column[n] for name, column in columns.items()}, **shared) for n in range(n_inputs)]
