@@ -301,7 +301,7 @@ class Report:
     """The metrics of predictions. An absent class has no recall (None) and is left out of `ua` and `macro_f1`."""
 
     name: str
-    n: int
+    n: int  # utterances
     labels: tuple[str, ...]  # (K,)
     wa: float  # weighted accuracy: share of all utterances that are predicted correctly
     ua: float  # unweighted accuracy: mean recall over the classes that occur
@@ -311,4 +311,5 @@ class Report:
     recall: dict[str, float | None]
     precision: dict[str, float | None]  # None where the class was never predicted
     f1: dict[str, float | None]  # None where the class does not occur
-    confusion: list[list[int]]  # (K, K) rows truth, columns prediction
+    confusion: list[list[float]]  # (K, K) rows truth, columns prediction; the mean over seeds
+    n_seeds: int = 1  # trainings whose predictions were counted together

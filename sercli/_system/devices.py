@@ -1,5 +1,9 @@
 """Which device torch computes on."""
 
+import platform
+import re
+from pathlib import Path
+
 import torch
 
 from sercli.errors import SerError
@@ -20,3 +24,13 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0].rstrip(".")
         raise SerError(f"--device {name} cannot be used here ({reason}); use --device cpu or auto.") from None
     return device
+
+
+def hardware(device: torch.device) -> str:
+    """What a device is, for a report, such as "NVIDIA A100" or "Intel(R) Core(TM) i7-1165G7, 1 thread"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    facts, n = Path("/proc/cpuinfo"), torch.get_num_threads()
+    model = re.search(r"^model name\s*: (.+)$", facts.read_text(), re.MULTILINE) if facts.exists() else None
+    name = model[1] if model else platform.processor() or platform.machine()
+    return f"{name}, {n} thread{'s' if n > 1 else ''}" if device.type == "cpu" else f"{name}, {device.type}"

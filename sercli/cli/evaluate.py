@@ -159,9 +159,11 @@ def _without_words(evaluation: "Evaluation") -> "Evaluation":
 def _show(evaluation: "Evaluation", inputs: "EvaluationInputs", *, brief: bool) -> None:
     """Show tables; `brief`: the classes of the best system only."""
     from sercli.cli import render
-    from sercli.evaluation.report.findings import headline
+    from sercli.evaluation.report.findings import headline, memorised
 
-    render.evaluation_table(evaluation, headline(evaluation))
+    said = memorised(evaluation)
+    remark = f"Could the words be memorised? {said}" if said else ""
+    render.evaluation_table(evaluation, headline(evaluation), remark=remark)
     if inputs.errors:
         facts = {f"word error rate of {engine}": str(errors) for engine, errors in inputs.errors.items()}
         render.dataset_summary(facts, ())

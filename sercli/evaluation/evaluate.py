@@ -47,8 +47,10 @@ def evaluate(
         levels=levels,
         utterance_errors=inputs.utterance_errors,
     )
+    training = {s.name: facts.training(run) for s, run in zip(inputs.systems, inputs.runs, strict=True)}
     return replace(
         scored,
+        systems=tuple(replace(system, training=training[system.name]) for system in scored.systems),
         question=facts.question(inputs),
         data=facts.data(inputs, utterances),
         protocol={**facts.protocol(inputs), **scored.protocol},
@@ -135,7 +137,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation as one JSON object: its dataclasses by their fields, null for what is not a number.
 
     A system's `wa`, `ua`, `macro_f1`, `macro_f1_all` and `weighted_f1` are plain numbers, as those of a baseline are;
-    `figures` has them with their intervals. Counts in `confusion` are summed over seeds.
+    `figures` has them with their intervals. Counts in `confusion` are the mean over seeds.
     """
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(evaluation))
     for system in plain["systems"]:
@@ -188,18 +190,23 @@ def _result(
     n_mistakes: int,
 ) -> SystemResult:
     labels = system.runs[0].labels
-    truth = np.tile(intervals.truth_index(system), len(system.runs))
+    n_seeds = len(system.runs)
+    truth = np.tile(intervals.truth_index(system), n_seeds)
     probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
-    report = metrics.from_counts(system.name, metrics.count_pairs(truth, probs.argmax(axis=1), len(labels)), labels)
+    counts = metrics.count_pairs(truth, probs.argmax(axis=1), len(labels))
+    report = metrics.from_counts(system.name, counts, labels, n_seeds)
     absent = [label for label, recall in report.recall.items() if recall is None]
-    found = slices.slices(system, subsets)
-    corpora = {u.corpus for u in utterances}
+    found = slices.slices(system, [*slices.by_sentence(system), *subsets])
+    folds = intervals.by_fold(system)
     return SystemResult(
         name=system.name,
         modality=system.modality,
-        n_seeds=len(system.runs),
         report=report,
-        **{metric: grouped.estimate(metric) for metric in grouped.values},
+        wa=grouped.estimate("wa"),
+        ua=grouped.estimate("ua"),
+        macro_f1=grouped.estimate("macro_f1"),
+        macro_f1_all=grouped.estimate("macro_f1_all"),
+        weighted_f1=grouped.estimate("weighted_f1"),
         before=reliability.calibration(raw, truth),
         after=reliability.calibration(probs, truth),
         reliability=reliability.bins(probs, truth),
@@ -207,7 +214,10 @@ def _result(
         slices=slices.shown(found),
         worst=slices.worst(found, len(utterances), absent),
         mistakes=mistakes(system, utterances, n_mistakes),
-        published=published(system.name, corpora.pop(), labels) if len(corpora) == 1 else None,
+        folds=folds,
+        over_folds=intervals.over_folds(folds),
+        n_seen=None if system.seen is None else len(system.seen),
+        published=published(system, utterances),
     )
 
 

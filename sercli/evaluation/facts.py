@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
-from sercli.evaluation.inputs import EvaluationInputs
-from sercli.evaluation.results import Facts
-from sercli.runs.settings import DataSettings, RunSettings
+import msgspec
+
+from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
+from sercli.evaluation.results import Facts, Training
+from sercli.model.size import n_parameters
+from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history
+from sercli.runs.settings import DataSettings, ExperimentSettings, RunSettings
 from sercli.types import Utterance
 
 
@@ -48,6 +52,21 @@ def leak(inputs: EvaluationInputs) -> str:
     """What the parts of the runs' data share, in one sentence; "" if nothing, or on another dataset."""
     leaks = (run.info.settings.split.leak for run in inputs.runs)
     return "" if inputs.seen else next((found for found in leaks if found), "")
+
+
+def training(run: EvaluatedRun) -> Training:
+    """How a system was made, as its directory tells."""
+    info = run.info
+    crossed = info.kind == CROSS_VALIDATION
+    folders = [one.folder for one in fold_runs(run.folder, info.settings)] if crossed else [run.folder]
+    histories = [read_history(folder) for folder in folders if (folder / "history.jsonl").exists()]
+    return Training(
+        command=info.command,
+        hardware=load_info(folders[0]).hardware,
+        parameters=n_parameters(folders[0]),
+        seconds=sum(epoch.seconds for history in histories for epoch in history),
+        settings=_listed(info.settings),
+    )
 
 
 def warnings(inputs: EvaluationInputs) -> list[str]:
@@ -116,6 +135,26 @@ def _unchecked(inputs: EvaluationInputs) -> str:
 
 def _corpus(inputs: EvaluationInputs) -> str:
     return inputs.dataset.info.corpus if inputs.dataset else inputs.runs[0].info.settings.data.corpus
+
+
+def _listed(settings: RunSettings) -> dict[str, str]:
+    """All settings as text, such as "train.lr": "0.001"; of folds that were tuned separately all values."""
+    each = [_flat(one) for one in settings.by_fold.values()]
+    tuned = {name: " | ".join(dict.fromkeys(one[name] for one in each if name in one)) for one in each for name in one}
+    rule = {"rule": settings.rule} if settings.rule else {}
+    rule |= {f"ensemble.{name}": _text(value) for name, value in settings.ensemble.items()}
+    members = {
+        f"{member}: {name}": value for member, own in settings.members.items() for name, value in _listed(own).items()
+    }
+    return {**_flat(settings), **tuned, **rule, **members}
+
+
+def _flat(settings: ExperimentSettings) -> dict[str, str]:
+    return {f"{part}.{name}": _text(v) for part, values in settings.sections().items() for name, v in values.items()}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _by_speaker(settings: RunSettings) -> bool:

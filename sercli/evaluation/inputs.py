@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sercli._system.files import walk
@@ -11,7 +11,7 @@ from sercli.dataset.manifest import Dataset
 from sercli.dataset.transcripts import WordErrors, word_errors
 from sercli.errors import SerError
 from sercli.evaluation import pooling
-from sercli.evaluation.overlap import SeenUtterances
+from sercli.evaluation.overlap import SeenUtterances, seen_sentences
 from sercli.evaluation.results import PooledPredictions
 from sercli.runs import RunInfo
 from sercli.types import HUMAN
@@ -80,6 +80,7 @@ def stored(runs: Sequence[EvaluatedRun]) -> EvaluationInputs:
     for whose in sorted({run.info.words for run in runs} - {HUMAN}):
         with suppress(SerError):  # the transcripts were deleted, which leaves the predictions
             recognised[whose] = texts(manifest.with_words(dataset, whose), systems[0].runs[0].ids)
+    systems = with_seen(systems, runs, dataset)
     return EvaluationInputs(tuple(runs), systems, dataset, *error_rates(dataset, recognised))
 
 
@@ -92,6 +93,20 @@ def names(runs: Sequence[EvaluatedRun]) -> list[str]:
 def texts(view: Dataset, ids: Sequence[str]) -> dict[str, str]:
     """The transcripts by id, of the utterances that have one."""
     return {u.id: u.text for u in view.select(ids) if u.text is not None}
+
+
+def with_seen(
+    systems: Sequence[PooledPredictions], runs: Sequence[EvaluatedRun], dataset: Dataset
+) -> tuple[PooledPredictions, ...]:
+    """The systems with those of their utterances whose sentence they were trained on."""
+    seen = []
+    for run, system in zip(runs, systems, strict=True):
+        view = dataset
+        with suppress(SerError):  # the transcripts were deleted; prompts are left to compare
+            view = manifest.with_words(dataset, run.words or run.info.words)
+        utterances, own = view.select(system.runs[0].ids), run.trained_on(dataset)
+        seen.append(replace(system, seen=seen_sentences(run.folder, run.info, utterances, own=own)))
+    return tuple(seen)
 
 
 def error_rates(

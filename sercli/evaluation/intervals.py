@@ -21,7 +21,7 @@ import numpy as np
 
 from sercli.errors import SerError
 from sercli.evaluation.metrics import METRICS, averages, class_numbers
-from sercli.evaluation.results import Difference, Estimate, Groups, PooledPredictions
+from sercli.evaluation.results import Difference, Estimate, FoldResult, Groups, PooledPredictions, Spread
 from sercli.types import Array, Utterance
 
 LEVEL = 0.05  # of significance; intervals are of 1 - LEVEL
@@ -69,7 +69,7 @@ class Grouped:
     name: str
     values: dict[str, Array]  # metric -> (S,) one per seed
     without: dict[str, Array]  # metric -> (G,) means over seeds with one group left out
-    sizes: dict[str, float]  # metric -> number of utterances on which it rests; see `_sizes`
+    sizes: dict[str, float]  # metric -> number of utterances on which it rests; see `sizes`
     shares: Array  # (G,) the part of the UA that each group contributes, the mean over seeds
 
     def estimate(self, metric: str) -> Estimate:
@@ -77,8 +77,9 @@ class Grouped:
         values = self.values[metric]
         deviation = float(values.std(ddof=1)) if len(values) > 1 else None
         value = float(values.mean())
-        low, high = _wilson(value, _variance(self.without[metric]), self.sizes[metric], len(self.shares))
-        return Estimate(value, low, high, deviation)
+        size, variance, binomial = self.sizes[metric], _variance(self.without[metric]), value * (1 - value)
+        effective = min(size, binomial / variance) if variance > 0 and binomial > 0 else size
+        return Estimate(value, *wilson(value, effective, _t(len(self.shares))), deviation)
 
 
 def group(predictions: PooledPredictions, groups: Sequence[str]) -> Grouped:
@@ -104,7 +105,7 @@ def group(predictions: PooledPredictions, groups: Sequence[str]) -> Grouped:
         predictions.name,
         {metric: values[metric][0] for metric in _FIGURES},
         {metric: without[metric].mean(axis=1) for metric in _FIGURES},
-        _sizes(occurs),
+        sizes(occurs),
         (right / np.maximum(occurs, 1)).sum(axis=1) / (occurs > 0).sum(),
     )
 
@@ -129,6 +130,38 @@ def differences(systems: Sequence[tuple[PooledPredictions, Grouped]]) -> tuple[D
         )
         for ((of_first, first), (of_second, second)), p, corrected in zip(pairs, p_ua, holm(p_ua), strict=True)
     )
+
+
+def by_fold(predictions: PooledPredictions) -> tuple[FoldResult, ...]:
+    """The metrics of each fold and seed; empty if there is only one."""
+    ends = np.cumsum([0, *(predictions.folds or [len(predictions.runs[0].ids)])])
+    numbers = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    counts = _count(predictions, numbers, len(ends) - 1)  # (folds, S, 3, K)
+    if counts[:, :, 0, 0].size < 2:
+        return ()
+    values = _averages(counts)
+    return tuple(
+        FoldResult(
+            fold=place + 1 if predictions.folds else None,
+            seed=seed,
+            n=int(counts[place, at, 0].sum()),
+            **{metric: float(values[metric][place, at]) for metric in METRICS},
+        )
+        for at, seed in enumerate(predictions.seeds)
+        for place in range(len(counts))
+    )
+
+
+def over_folds(results: Sequence[FoldResult]) -> dict[str, Spread]:
+    """Each metric's mean over folds with its standard deviation; empty if there are fewer than two folds."""
+    folds = sorted({one.fold for one in results if one.fold})
+    if len(folds) < 2:
+        return {}
+    found = {}
+    for metric in ("ua", "wa", "macro_f1", "weighted_f1"):  # in the order to show them
+        means = [np.mean([getattr(one, metric) for one in results if one.fold == fold]) for fold in folds]
+        found[metric] = Spread(float(np.mean(means)), float(np.std(means, ddof=1)))
+    return found
 
 
 def sign_flip(gaps: Array) -> float:
@@ -233,7 +266,7 @@ def _averages(counts: Array) -> dict[str, Array]:
     return averages(*(counts[:, :, place] for place in range(3)))
 
 
-def _sizes(occurs: Array) -> dict[str, float]:
+def sizes(occurs: Array) -> dict[str, float]:
     """The number of utterances on which each metric rests: all, or for a mean over classes as many as count in effect.
 
     The mean of K recalls on n_k utterances each has the variance of a share of K² / (1/n_1 + ... + 1/n_K) utterances.
@@ -257,13 +290,11 @@ def _t(n_groups: int) -> float:
     return float(stdtrit(n_groups - 1, 1 - LEVEL / 2))
 
 
-def _wilson(value: float, variance: float, size: float, n_groups: int) -> tuple[float, float]:
-    """Wilson's interval of a share with Student's t; the effective number of utterances is at most `size`."""
-    binomial = value * (1 - value)
-    effective = min(size, binomial / variance) if variance > 0 and binomial > 0 else size
-    ratio = _t(n_groups) ** 2 / effective
+def wilson(value: float, size: float, quantile: float) -> tuple[float, float]:
+    """Wilson's interval of a share of `size` utterances; the quantile is that of the normal or of Student's t."""
+    ratio = quantile**2 / size
     middle = (value + ratio / 2) / (1 + ratio)
-    half = (ratio * binomial + ratio**2 / 4) ** 0.5 / (1 + ratio)
+    half = (ratio * value * (1 - value) + ratio**2 / 4) ** 0.5 / (1 + ratio)
     return max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half))
 
 

@@ -104,8 +104,7 @@ def baselines(
     """Reports of two baselines without a model: `chance` picks a class at random, `majority` always the most frequent.
 
     The metrics of `chance` are those of its expected confusion matrix, in which each class is spread evenly over all K
-    predictions: WA, UA and each recall are 1/K, the precision of a class is its share of the utterances. Its
-    `confusion` has these counts rounded to integers so that each row keeps its sum.
+    predictions: WA, UA and each recall are 1/K, the precision of a class is its share of the utterances.
 
     Args:
         truth: (N,) labels of the utterances to score.
@@ -125,12 +124,13 @@ def baselines(
     return from_counts("chance", even, labels), report("majority", truth, [most] * len(truth), labels)
 
 
-def from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
-    """The report of a confusion matrix (K, K), whose counts may be expected values.
+def from_counts(name: str, counts: Array, labels: Sequence[str], n_seeds: int = 1) -> Report:
+    """The report of a confusion matrix (K, K), whose counts may be expected values, or summed over seeds.
 
     Raises:
         SerError: there is no utterance.
     """
+    counts = counts / n_seeds if n_seeds > 1 else counts
     occurs, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
     if not occurs.any():
         raise SerError(f"'{name}' cannot be scored: there is no utterance in this part.")
@@ -144,7 +144,8 @@ def from_counts(name: str, counts: Array, labels: Sequence[str]) -> Report:
         recall=_shares(right, occurs, labels),
         precision=_shares(right, predicted, labels),
         f1={label: value if n else None for label, value, n in zip(labels, f1, occurs.tolist(), strict=True)},
-        confusion=_whole(counts).tolist(),
+        confusion=counts.tolist(),
+        n_seeds=n_seeds,
     )
 
 
@@ -170,6 +171,15 @@ def averages(occurs: Array, predicted: Array, right: Array) -> dict[str, Array]:
         "macro_f1_all": f1.sum(axis=-1) / (occurs + predicted > 0).sum(axis=-1),
         "weighted_f1": (f1 * occurs).sum(axis=-1) / n,
     }
+
+
+def as_count(n: float) -> str:
+    """A count, or the mean of several with one decimal.
+
+    >>> as_count(1048), as_count(45.0), as_count(13 + 1 / 3)
+    ('1048', '45', '13.3')
+    """
+    return f"{n:.1f}".removesuffix(".0")
 
 
 def class_numbers(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -199,18 +209,3 @@ def _shares(part: Array, whole: Array, labels: Sequence[str]) -> dict[str, float
     """The share of each class; None where the whole is empty."""
     pairs = zip(labels, part.tolist(), whole.tolist(), strict=True)
     return {label: float(some / every) if every else None for label, some, every in pairs}
-
-
-def _whole(counts: Array) -> NDArray[np.int64]:
-    """Counts rounded to integers so that rows keep their sums.
-
-    Each row is rounded down and its remainder handed out one by one. Only the expected counts of `chance` have a
-    remainder; each row goes on with the column after the last one served, so that no class is favoured.
-    """
-    whole = np.floor(counts + 1e-9).astype(np.int64)
-    column = 0
-    for row, missing in enumerate(np.rint(counts.sum(axis=1)).astype(np.int64) - whole.sum(axis=1)):
-        for _ in range(missing):
-            whole[row, column % len(whole)] += 1
-            column += 1
-    return whole

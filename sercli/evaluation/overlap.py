@@ -1,4 +1,4 @@
-"""The recordings and speakers that a system was trained on, and which of them another dataset contains."""
+"""The recordings, speakers and sentences that a system was trained on, and which of them a test part contains."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,10 @@ from sercli._system.files import walk, write_json
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.dataset.same_sounds import Print, alike, reference
+from sercli.dataset.transcripts import normalised
 from sercli.errors import SerError
 from sercli.evaluation.results import Overlap
+from sercli.runs import CROSS_VALIDATION, RunInfo, fold_runs, read_split
 from sercli.types import Utterance
 
 _FILE = "train_part.json"
@@ -26,10 +28,11 @@ class TrainPart:
     recordings: frozenset[str]  # digests of audio files and of their samples, or of transcripts without audio
     speakers: frozenset[str]  # corpus/speaker
     prints: tuple[Print, ...] | None = None  # of the recordings; None: written before there were any
+    sentences: frozenset[str] | None = None  # digests; see `_sentences`; None: as above
 
 
 def write_train_part(folder: Path, utterances: Sequence[Utterance], dataset: Path) -> None:
-    """Write into a run directory which recordings and speakers of a dataset it was trained on.
+    """Write into a run directory which recordings, speakers and sentences of a dataset it was trained on.
 
     Raises:
         SerError: the audio index of the dataset lacks some of them.
@@ -38,7 +41,9 @@ def write_train_part(folder: Path, utterances: Sequence[Utterance], dataset: Pat
     recordings = {key for u in utterances if (key := _recording(u))} | {one.sound.digest for one in index.values()}
     speakers = {key for u in utterances if (key := _speaker(u))}
     prints = [reference(index[path]) for path in sorted(index)]
-    write_json(folder / _FILE, {"recordings": sorted(recordings), "speakers": sorted(speakers), "prints": prints})
+    sentences = {key for u in utterances for key in _sentences(u)}
+    found = {"recordings": sorted(recordings), "speakers": sorted(speakers), "prints": prints}
+    write_json(folder / _FILE, {**found, "sentences": sorted(sentences)})
 
 
 def audio_of(utterances: Sequence[Utterance], dataset: Path) -> dict[str, IndexedAudio]:
@@ -113,6 +118,37 @@ def find_seen(
     )
 
 
+def seen_sentences(run: Path, info: RunInfo, utterances: Sequence[Utterance], *, own: bool) -> frozenset[str] | None:
+    """The ids of those utterances whose prompt or words a training utterance has; None if the run lists no sentences.
+
+    Args:
+        run: its directory.
+        info: its run.json.
+        utterances: to predict, with the transcripts that the run reads.
+        own: they are the run's own test part, each of them predicted by the network of one fold.
+    """
+    if not (own and info.kind == CROSS_VALIDATION):
+        return _seen_by(run, utterances)
+    tested = {one: read_split(one.folder).test for one in fold_runs(run, info.settings)[: info.settings.split.n_folds]}
+    by_id = {u.id: u for u in utterances}
+    seen = [_seen_by(one.folder, [by_id[i] for i in ids]) for one, ids in tested.items()]
+    return None if None in seen else frozenset().union(*(ids for ids in seen if ids))
+
+
+def _seen_by(folder: Path, utterances: Sequence[Utterance]) -> frozenset[str] | None:
+    part = read_train_part(folder)
+    if part is None or part.sentences is None:
+        return None
+    return frozenset(u.id for u in utterances if not part.sentences.isdisjoint(_sentences(u)))
+
+
+def _sentences(utterance: Utterance) -> set[str]:
+    """Digests of what is said: of the prompt and of the words, as far as they are known."""
+    words = " ".join(normalised(utterance.text or ""))
+    said = {f"{utterance.corpus}/{utterance.prompt}" if utterance.prompt else "", words} - {""}
+    return {hashlib.sha256(text.encode()).hexdigest()[:16] for text in said}
+
+
 def _named(names: Sequence[str]) -> str:
     plural = "s" if len(names) > 1 else ""
     return f"{plural} ({', '.join(names[:_N_NAMED])}{', ...' if len(names) > _N_NAMED else ''})"
@@ -133,7 +169,9 @@ def _speaker(utterance: Utterance) -> str | None:
 def _union(parts: Sequence[TrainPart]) -> TrainPart:
     recordings, speakers = ([part.recordings for part in parts], [part.speakers for part in parts])
     prints = None if any(part.prints is None for part in parts) else tuple({p for q in parts for p in q.prints or ()})
-    return TrainPart(frozenset().union(*recordings), frozenset().union(*speakers), prints)
+    listed = [part.sentences for part in parts if part.sentences is not None]
+    sentences = frozenset().union(*listed) if len(listed) == len(parts) else None
+    return TrainPart(frozenset().union(*recordings), frozenset().union(*speakers), prints, sentences)
 
 
 def _read(path: Path) -> TrainPart:

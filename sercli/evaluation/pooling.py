@@ -43,19 +43,23 @@ def collect(
     Raises:
         SerError: predictions are missing or damaged.
     """
-    seeds = [[folder]]
-    if info.kind == CROSS_VALIDATION:
+    seeds = {str(seed): [folder] for seed in info.settings.seeds}
+    if pooled := info.kind == CROSS_VALIDATION:
         fold_runs = runs.fold_runs(folder, info.settings)
         if pool_folds:
-            seeds = [[one.folder for one in fold_runs if one.seed == seed] for seed in info.settings.seeds]
+            seeds = {seed: [one.folder for one in fold_runs if str(one.seed) == seed] for seed in seeds}
         else:
-            seeds = [[one.folder] for one in fold_runs]
-    predicted = [[(predict(single), runs.load_info(single).temperature) for single in folders] for folders in seeds]
+            seeds = {f"fold {one.fold}, seed {one.seed}": [one.folder] for one in fold_runs}
+    predicted = [
+        [(predict(single), runs.load_info(single).temperature) for single in folders] for folders in seeds.values()
+    ]
     return PooledPredictions(
         name,
         info.modality,
         tuple(_concatenated([predictions for predictions, _ in parts]) for parts in predicted),
         tuple(np.concatenate([temper(p.probs, 1 / temperature) for p, temperature in parts]) for parts in predicted),
+        tuple(seeds),
+        tuple(len(p.ids) for p, _ in predicted[0]) if pooled and pool_folds else (),
     )
 
 

@@ -80,7 +80,7 @@ def predict(
         for run, system in zip(each, systems, strict=True)
         if (whose := run.words or run.info.words) != HUMAN
     }
-    errors = inputs.error_rates(dataset, recognised)
+    errors, systems = inputs.error_rates(dataset, recognised), inputs.with_seen(systems, each, dataset)
     return EvaluationInputs(tuple(each), systems, dataset, *errors, seen, drop_seen, unlisted)
 
 

@@ -1,14 +1,17 @@
-"""The WA that the original study reports on IEMOCAP with four classes, from its README.
-
-https://github.com/PiotrSobczak/speech-emotion-recognition
-"""
+"""The WA that the original study reports on IEMOCAP with four classes, from its README."""
 
 import re
 from collections.abc import Sequence
 
-from sercli.types import FOUR
+import numpy as np
 
-CORPUS = "iemocap"
+from sercli.evaluation import slices
+from sercli.evaluation.results import PooledPredictions, Published
+from sercli.evaluation.slices import Part
+from sercli.types import FOUR, Utterance
+
+SOURCE = "https://github.com/PiotrSobczak/speech-emotion-recognition"
+CORPUS, SESSION = "iemocap", "Ses05"
 
 SESSION_5 = {
     "acoustic-spectrogram": 0.553,
@@ -24,17 +27,16 @@ SESSION_5 = {
 """Tested on the 1241 utterances of session 5; the validation part, every 10th of the rest, shares training speakers."""
 
 
-def published(name: str, corpus: str, labels: Sequence[str]) -> float | None:
-    """The WA of the original study for a system on session 5, as a share; None if it reports none.
+def published(system: PooledPredictions, utterances: Sequence[Utterance]) -> Published | None:
+    """The WA of the original study for a system, beside that of ours on session 5; None if it reports none.
 
     Args:
-        name: of a preset or rule, as `evaluate` shows it; what follows in brackets is ignored.
-        corpus: the test data.
-        labels: of the system.
-
-    >>> published("average (human words)", "iemocap", ("neutral", "happiness", "sadness", "anger"))
-    0.688
+        system: named after a preset or rule, as `evaluate` shows it; what follows in brackets is ignored.
+        utterances: (N,) its test data.
     """
-    if corpus != CORPUS or set(labels) != set(FOUR):
+    wa = SESSION_5.get(re.sub(r" \(.*\)$", "", system.name))
+    session_5 = [place for place, u in enumerate(utterances) if u.corpus == CORPUS and u.session == SESSION]
+    if wa is None or not session_5 or set(system.runs[0].labels) != set(FOUR):
         return None
-    return SESSION_5.get(re.sub(r" \(.*\)$", "", name))
+    (ours,) = slices.slices(system, [Part("session", SESSION, np.array(session_5))])
+    return Published(wa, ours)

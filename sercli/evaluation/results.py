@@ -13,6 +13,9 @@ class PooledPredictions:
     modality: str  # acoustic | linguistic | both
     runs: tuple[Predictions, ...]  # (S,) one per seed, with the same ids, labels and truth; at least one
     raw: tuple[Array, ...]  # (S,) of (N, K): the probabilities before temperature scaling
+    seeds: tuple[str, ...] = ("0",)  # (S,) names of the runs, such as "0", or "fold 2, seed 0" on other data
+    folds: tuple[int, ...] = ()  # utterances of each fold, in their order; empty: not pooled over folds
+    seen: frozenset[str] | None = None  # ids whose sentence a training utterance has; None: not known
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,27 @@ class Bin:
 
 
 @dataclass(frozen=True)
+class FoldResult:
+    """The metrics of one training on the utterances that it was tested on."""
+
+    fold: int | None  # counted from 1; None: not pooled over folds
+    seed: str
+    n: int
+    wa: float
+    ua: float
+    macro_f1: float
+    weighted_f1: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over the folds of a cross-validation, each the mean over seeds."""
+
+    mean: float
+    deviation: float  # standard deviation
+
+
+@dataclass(frozen=True)
 class Slice:
     """The metrics on some of the utterances."""
 
@@ -51,7 +75,10 @@ class Slice:
     value: str  # female, 2 to 4 s, ...
     n: int
     wa: float
-    ua: float  # over the classes that occur in it
+    ua: float  # over the classes that occur in it; of one class: its recall, which is the WA as well
+    low: float  # interval of the UA, wide enough for all slices of the system to be compared with it
+    high: float
+    gap: float  # the UA minus that of all utterances, over the same classes
     absent: tuple[str, ...] = ()  # classes that do not occur
 
 
@@ -70,13 +97,31 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Published:
+    """The WA that the original study reports for a system, and ours on the same utterances."""
+
+    wa: float
+    ours: Slice
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a system was made."""
+
+    command: str  # "": not known
+    hardware: str  # "": not known, or no network was trained
+    parameters: int  # of the networks that predict together; without those that compute features
+    seconds: float  # of all epochs of all folds and seeds; members of an ensemble have their own
+    settings: dict[str, str]
+
+
+@dataclass(frozen=True)
 class SystemResult:
     """All results of one system."""
 
     name: str
     modality: str
-    n_seeds: int
-    report: Report  # confusion counts summed over seeds
+    report: Report  # the mean over seeds
     wa: Estimate
     ua: Estimate
     macro_f1: Estimate
@@ -87,9 +132,13 @@ class SystemResult:
     reliability: tuple[Bin, ...]
     risk_coverage: tuple[tuple[float, float], ...]  # coverage -> risk, the most confident predictions first
     slices: tuple[Slice, ...]
-    worst: Slice | None  # of those with enough utterances
+    worst: Slice | None  # of those with enough utterances and an interval below the UA of all
     mistakes: tuple[Mistake, ...]
-    published: float | None = None  # the WA that the original study reports for this system on its corpus
+    folds: tuple[FoldResult, ...] = ()  # of each fold and seed, if there are several
+    over_folds: dict[str, Spread] = field(default_factory=dict)  # metric -> its mean over folds; empty: one fold
+    n_seen: int | None = None  # utterances whose sentence a training utterance has; None: not known
+    published: Published | None = None  # the result of the original study for this system
+    training: Training | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sercli.evaluation.intervals import truth_index
+from sercli.evaluation.intervals import LEVEL, sizes, truth_index, wilson
 from sercli.evaluation.metrics import count_pairs, from_counts
 from sercli.evaluation.results import PooledPredictions, Slice
-from sercli.types import Array, Utterance
+from sercli.types import Array, Report, Utterance
 
 MOST = 20  # values of one kind that are all shown; if there are more, only the worst
 _N_WORST = 10
@@ -24,6 +24,8 @@ _MOST_OF_ATTRIBUTE = 8  # values: an attribute with more is a name, not a catego
 _LENGTHS_S = ((2, "under 2 s"), (4, "2 to 4 s"), (8, "4 to 8 s"), (np.inf, "8 s and more"))
 _WORDS = ((1, "none"), (5, "1 to 4"), (10, "5 to 9"), (20, "10 to 19"), (np.inf, "20 and more"))
 _RATES = ((1e-9, "none"), (0.25 + 1e-9, "up to 25 %"), (0.5 + 1e-9, "up to 50 %"), (np.inf, "over 50 %"))
+
+SEEN, NEW = "in training", "new"  # sentences, in the order to show them
 
 _Bins = Sequence[tuple[float, str]]
 
@@ -47,7 +49,8 @@ def parts(
 
     By sex, style (scripted or improvised), intensity and every other categorical attribute; by speaker and session; by
     length, number of words, speech level, and word errors of the recogniser. An utterance whose value is unknown is in
-    no subset of that kind.
+    no subset of that kind. A kind whose subsets have one class each, such as finer labels, repeats the recalls and is
+    left out.
 
     Args:
         utterances: (N,).
@@ -64,31 +67,55 @@ def parts(
     loudness = [(levels or {}).get(u.id) for u in utterances]
     made += _by_bin("level", loudness, _terciles(loudness))
     made += _by_bin("word errors", [(word_errors or {}).get(u.id) for u in utterances], _RATES)
-    return tuple(made)
+    repeated = {part.by for part in made} if len({u.label for u in utterances}) > 1 else set()
+    repeated -= {part.by for part in made if len({utterances[i].label for i in part.indices}) > 1}
+    return tuple(part for part in made if part.by not in repeated)
+
+
+def by_sentence(predictions: PooledPredictions) -> list[Part]:
+    """The utterances whose sentence a training utterance has, and the others; none if one of the two is empty."""
+    if predictions.seen is None:
+        return []
+    values = [SEEN if i in predictions.seen else NEW for i in predictions.runs[0].ids]
+    return _by_value("sentence", values)
 
 
 def slices(predictions: PooledPredictions, subsets: Sequence[Part]) -> tuple[Slice, ...]:
     """A system's metrics on each subset, the mean over seeds.
 
+    The intervals are Wilson's over utterances, corrected for the number of subsets (Bonferroni): that of a subset which
+    is as good as all utterances lies around their UA with a probability of 95 % for all subsets together.
+
     Args:
         predictions: of N labelled utterances.
         subsets: of the same utterances, from `parts`.
     """
+    from scipy.special import ndtri
+
     labels = predictions.runs[0].labels
     truth = np.tile(truth_index(predictions), (len(predictions.runs), 1))  # (S, N)
     predicted = np.array([run.probs.argmax(axis=1) for run in predictions.runs])
+    quantile = float(ndtri(1 - LEVEL / 2 / max(len(subsets), 1)))  # Bonferroni
+
+    def report_on(indices: Array | slice) -> Report:
+        # Class counts are the same for each seed, so that WA and UA of the summed counts are the means over seeds.
+        counts = count_pairs(truth[:, indices].ravel(), predicted[:, indices].ravel(), len(labels))
+        return from_counts(predictions.name, counts, labels, len(predictions.runs))
+
+    recalls = report_on(slice(None)).recall
     made = []
     for part in subsets:
-        counts = count_pairs(truth[:, part.indices].ravel(), predicted[:, part.indices].ravel(), len(labels))
-        # Class counts are the same for each seed, so that WA and UA of the summed counts are the means over seeds.
-        report = from_counts(predictions.name, counts, labels)
+        report = report_on(part.indices)
         absent = tuple(label for label, recall in report.recall.items() if recall is None)
-        made.append(Slice(part.by, part.value, len(part.indices), report.wa, report.ua, absent))
+        level = float(np.mean([r for label, r in recalls.items() if r is not None and label not in absent]))
+        size = sizes(np.sum(report.confusion, axis=1))["ua"]
+        interval = wilson(report.ua, size, quantile)
+        made.append(Slice(part.by, part.value, report.n, report.wa, report.ua, *interval, report.ua - level, absent))
     return tuple(made)
 
 
 def worst(found: Sequence[Slice], n: int, absent: Sequence[str] = ()) -> Slice | None:
-    """The slice with the lowest UA, among those that are large enough and have every class.
+    """The slice with the lowest UA, if it is large enough, has every class and an interval below the UA of all.
 
     Args:
         found: of one system.
@@ -99,17 +126,17 @@ def worst(found: Sequence[Slice], n: int, absent: Sequence[str] = ()) -> Slice |
         the worst slice with at least 30 utterances and 5 % of all, the first of equals; None if there is none.
     """
     able = [s for s in found if s.n >= max(_FEWEST, _SMALLEST * n) and set(s.absent) <= set(absent)]
-    return min(able, key=lambda s: s.ua, default=None)
+    return min((s for s in able if s.high < s.ua - s.gap), key=lambda s: s.ua, default=None)
 
 
 def shown(found: Sequence[Slice]) -> tuple[Slice, ...]:
-    """The slices to show: all, or of a kind with more than 20 values the ten with the lowest UA on 10 utterances."""
+    """The slices to show: all, or of a kind with more than 20 values the ten furthest below all, of 10 utterances."""
     n_values = Counter(s.by for s in found)
     kept = []
     for by, n in n_values.items():
         of_kind = [s for s in found if s.by == by]
         if n > MOST:
-            of_kind = sorted((s for s in of_kind if s.n >= _FEWEST_SHOWN), key=lambda s: s.ua)[:_N_WORST]
+            of_kind = sorted((s for s in of_kind if s.n >= _FEWEST_SHOWN), key=lambda s: s.gap)[:_N_WORST]
         kept.extend(of_kind)
     return tuple(kept)
 
@@ -118,7 +145,7 @@ def notes(subsets: Sequence[Part]) -> tuple[str, ...]:
     """Sentences about what `shown` leaves out."""
     n_values = Counter(part.by for part in subsets)
     return tuple(
-        f"There are {n} {by}s: for each system the {_N_WORST} with the lowest UA are shown, "
+        f"There are {n} {by}s: for each system the {_N_WORST} furthest below all utterances are shown, "
         f"out of those with at least {_FEWEST_SHOWN} utterances."
         for by, n in n_values.items()
         if n > MOST

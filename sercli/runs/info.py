@@ -1,6 +1,8 @@
 """The content of run.json, and the folders of a cross-validation's runs."""
 
 import platform
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +42,8 @@ class RunInfo:
     train_counts: dict[str, int] = field(default_factory=dict)  # label -> utterances of the train part
     languages: tuple[str, ...] = ()  # codes of those of the texts it was trained on; empty: not known, or no text
     versions: dict[str, str] = field(default_factory=dict)
+    hardware: str = ""  # that its network was trained on; a cross-validation's runs have their own
+    command: str = ""  # that made it, or resumed it; "": another program than `ser` did
     schema: int = SCHEMA
 
     @property
@@ -139,8 +143,14 @@ def check_labels(folders: Sequence[Path], infos: Sequence[RunInfo]) -> None:
 
 
 def write_info(folder: Path, info: RunInfo) -> None:
-    """Write run.json with the versions of the packages that made the run."""
-    write_json(folder / "run.json", replace(info, versions=_versions()))
+    """Write run.json with the versions of the packages that made the run, and the command."""
+    write_json(folder / "run.json", replace(info, versions=_versions(), command=_command()))
+
+
+def _command() -> str:
+    """The command line of this process; "" if it is not that of `ser`."""
+    program = Path(sys.argv[0])
+    return shlex.join(["ser", *sys.argv[1:]]) if program.stem == "ser" or program.parent.name == "sercli" else ""
 
 
 def _versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ import torch
 from msgspec import structs
 
 from sercli import config, plugins, runs
+from sercli._system import devices
 from sercli._system.files import write_atomic
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import soft_targets
@@ -112,7 +113,7 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Fusio
         state: dict[str, Array] = {}
         if isinstance(plugin, plugins.TrainsNetwork):
             state, encoders, epoch = _train_rule(members, plugin, rule, split, out, context)
-            new = replace(new, best_epoch=epoch)
+            new = replace(new, best_epoch=epoch, hardware=devices.hardware(context.device))
         elif isinstance(plugin, plugins.LearnsFromPredictions):
             valid = dataset.select(split.valid)
             predictions = [m.predict(valid, provider) for m in members]

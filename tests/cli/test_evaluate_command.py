@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import soundfile
+from safetensors.numpy import load_file
 
 QUICK = ["--set", "train.epochs=2", "--set", "train.lr=0.01"]
 SMALL = ["--set", "architecture.hidden_size=8"]
@@ -54,11 +55,46 @@ def test_every_run_below_a_folder_is_evaluated(ser, made):
     assert found["data"]["speakers"] == 6
     assert len(found["differences"]) == 3
     for system in found["systems"]:
-        assert sum(map(sum, system["confusion"])) == 2 * 48
+        assert sum(map(sum, system["confusion"])) == system["n"] == 48
+        assert len(system["folds"]) == 3 * 2
         figure = system["figures"]["ua"]
         assert figure["low"] <= figure["value"] <= figure["high"]
         assert system["ua"] == pytest.approx(figure["value"])
         assert {part["by"] for part in system["slices"]} >= {"sex", "speaker"}
+
+
+def test_an_evaluation_tells_how_each_run_was_made(ser, made):
+    found = json.loads(ser("evaluate", "--all", made.runs, "--json").out)
+    training = {system["name"]: system["training"] for system in found["systems"]}
+    acoustic, average = training["acoustic-lld"], training["average"]
+    assert acoustic["command"].startswith("ser train -m acoustic-lld -m linguistic --data ")
+    assert average["command"].startswith("ser ensemble -a ")
+    weights = load_file(made.acoustic / "fold-1" / "seed-0" / "weights.safetensors")
+    assert acoustic["parameters"] == sum(tensor.size for tensor in weights.values())
+    assert average["parameters"] == acoustic["parameters"] + training["linguistic"]["parameters"]
+    epochs = [json.loads(line) for path in made.acoustic.rglob("history.jsonl") for line in path.open()]
+    assert len(epochs) >= 3 * 2
+    assert acoustic["seconds"] == pytest.approx(sum(epoch["seconds"] for epoch in epochs))
+    assert acoustic["hardware"].endswith("1 thread")
+    assert acoustic["settings"]["train.lr"] == "0.01"
+    assert average["settings"]["rule"] == "average"
+    assert average["settings"]["acoustic: train.lr"] == "0.01"
+
+
+def test_sentences_that_are_in_training_are_told_in_every_output(ser, made, tmp_path):
+    """Scripted clips share their words with those of the other speakers, free clips have a number of their own."""
+    shown = ser("evaluate", "-l", made.linguistic, "--csv", tmp_path / "values.csv")
+    said = " ".join(shown.out.split())
+    assert re.search(
+        "Could the words be memorised. (It seems so|Perhaps|No sign of it): 24 of 48 test utterances", said
+    )
+    assert "UA on the 24 others: linguistic" in said
+    with (tmp_path / "values.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["by"] == "sentence" and row["figure"] == "ua"]
+    assert [(row["of"], row["n"]) for row in rows] == [("in training", "24"), ("new", "24")]
+    assert "memorised" not in ser("evaluate", "-a", made.acoustic).out
+    anew = json.loads(ser("evaluate", "-l", made.linguistic, "--data", made.data, "--json").out)
+    assert anew["systems"][0]["n_seen"] == 24
 
 
 def test_the_table_has_intervals_and_says_the_answer(ser, made):
@@ -146,7 +182,7 @@ def test_on_other_data_each_fold_run_predicts_everything_and_copies_are_counted(
     found = evaluated(ser, made.acoustic, other_data("copies", renamed))
     (system,) = found["systems"]
     assert system["n_seeds"] == 6
-    assert sum(map(sum, system["confusion"])) == 6 * 16
+    assert sum(map(sum, system["confusion"])) == pytest.approx(system["n"]) == 16
     assert found["overlap"] == {"recordings": 16, "speakers": [], "dropped": 0}
     assert found["protocol"]["test part"] == "all utterances of another dataset"
     assert found["protocol"]["shared with a train part"].startswith("16 recordings (")
@@ -167,7 +203,7 @@ def test_what_was_seen_is_left_out_on_request(ser, made, other_data):
     data = other_data("strange", strange)
     found = evaluated(ser, made.acoustic, data, "--drop-seen")
     assert found["overlap"] == {"recordings": 4, "speakers": [], "dropped": 4}
-    assert sum(map(sum, found["systems"][0]["confusion"])) == 6 * 12
+    assert found["systems"][0]["n"] == 12
     assert found["protocol"]["test part"].endswith("whose recordings and speakers are in no train part")
     assert "4 utterances were left out" in found["warnings"][0]
     shown = ser("evaluate", "-a", made.acoustic, "--data", data)

@@ -42,10 +42,11 @@ def predicted(name, skill, n_seeds=1, modality="acoustic"):
     return PooledPredictions(name, modality, tuple(runs), tuple(raw))
 
 
+FOLDS = {1: slice(0, 100), 2: slice(100, 160)}
 SYSTEMS = [
     predicted("linguistic", 0.8, 1, "linguistic"),
-    predicted("average", 2.5, 3, "both"),
-    predicted("acoustic-lld", 1.5, 2),
+    replace(predicted("average", 2.5, 3, "both"), seeds=("0", "1", "2")),
+    replace(predicted("acoustic-lld", 1.5, 2), seeds=("0", "1")),
 ]
 EVALUATION = score(SYSTEMS, ROWS[::-1], levels={u.id: -30.0 + i % 7 for i, u in enumerate(ROWS)})
 
@@ -63,12 +64,12 @@ def test_the_order_of_systems_and_utterances_has_no_say():
     assert again == EVALUATION
 
 
-def test_a_report_counts_all_seeds_and_a_figure_is_their_mean():
+def test_a_report_counts_each_utterance_once_and_its_figures_are_the_mean_over_seeds():
     (average,) = (system for system in EVALUATION.systems if system.name == "average")
     runs = next(one for one in SYSTEMS if one.name == "average").runs
     of_seeds = [report("average", r.truth, [FOUR[k] for k in r.probs.argmax(axis=1)], FOUR) for r in runs]
-    assert (average.n_seeds, average.report.n) == (3, 3 * N)
-    assert average.report.confusion == np.sum([one.confusion for one in of_seeds], axis=0).tolist()
+    assert (average.report.n_seeds, average.report.n) == (3, N)
+    assert average.report.confusion == np.mean([one.confusion for one in of_seeds], axis=0).tolist()
     assert average.ua.value == pytest.approx(np.mean([one.ua for one in of_seeds]))
     assert average.report.ua == pytest.approx(average.ua.value)
     assert average.ua.deviation == pytest.approx(np.std([one.ua for one in of_seeds], ddof=1))
@@ -78,10 +79,10 @@ def test_a_report_counts_all_seeds_and_a_figure_is_their_mean():
 def test_calibration_is_told_before_and_after_the_temperature():
     for system in EVALUATION.systems:
         own = next(one for one in SYSTEMS if one.name == system.name)
-        truth = np.tile(TRUTH, system.n_seeds)
+        truth = np.tile(TRUTH, system.report.n_seeds)
         assert system.before == calibration(np.concatenate(own.raw), truth)
         assert system.after == calibration(np.concatenate([run.probs for run in own.runs]), truth)
-        assert sum(group.n for group in system.reliability) == system.n_seeds * N
+        assert sum(group.n for group in system.reliability) == system.report.n_seeds * N
         assert system.risk_coverage[-1] == (1.0, pytest.approx(1 - system.wa.value))
 
 
@@ -89,16 +90,41 @@ def test_slices_and_mistakes_are_of_the_utterances_that_were_answered():
     for system in EVALUATION.systems:
         assert {s.by for s in system.slices} == {"sex", "speaker", "length", "words", "level"}
         assert sum(s.n for s in system.slices if s.by == "sex") == N
-        able = [s for s in system.slices if s.n >= 30 and not s.absent]
-        assert system.worst == min(able, key=lambda s: s.ua)
         rows = {u.id: u for u in ROWS}
         assert all(rows[m.id].label == m.truth != m.answer and rows[m.id].audio == m.path for m in system.mistakes)
 
 
-def test_systems_of_the_original_study_have_its_figure_beside_theirs():
-    assert [system.published for system in EVALUATION.systems] == [0.688, 0.532, 0.631]
-    elsewhere = score(SYSTEMS, [replace(u, corpus="other") for u in ROWS])
-    assert [system.published for system in elsewhere.systems] == [None, None, None]
+def test_systems_of_the_original_study_have_its_figure_beside_theirs_on_session_5_alone():
+    rows = [replace(u, session="Ses05" if i < 60 else "Ses04") for i, u in enumerate(ROWS)]
+    systems = score(SYSTEMS, rows).systems
+    assert [system.published.wa for system in systems] == [0.688, 0.532, 0.631]
+    for system in systems:
+        runs = next(one for one in SYSTEMS if one.name == system.name).runs
+        right = [run.probs[:60].argmax(axis=1) == TRUTH[:60] for run in runs]
+        assert system.published.ours.n == 60
+        assert system.published.ours.wa == pytest.approx(np.mean(right))
+    for changed in ({"corpus": "other"}, {"session": "Ses04"}):
+        elsewhere = score(SYSTEMS, [replace(u, **changed) for u in rows])
+        assert [system.published for system in elsewhere.systems] == [None, None, None]
+
+
+def test_each_fold_and_seed_has_its_metrics_and_the_folds_their_mean_and_deviation():
+    folded = replace(SYSTEMS[1], folds=(100, 60), seeds=("0", "1", "7"))
+    (system,) = score([folded], ROWS).systems
+    right = np.array([run.probs.argmax(axis=1) == TRUTH for run in folded.runs])
+    expected = {(f, s): right[at, part].mean() for at, s in enumerate("017") for f, part in FOLDS.items()}
+    assert {(one.fold, one.seed): one.wa for one in system.folds} == pytest.approx(expected)
+    assert {one.n for one in system.folds} == {100, 60}
+    of_folds = [right[:, part].mean() for part in FOLDS.values()]
+    assert system.over_folds["wa"].mean == pytest.approx(np.mean(of_folds))
+    assert system.over_folds["wa"].deviation == pytest.approx(np.std(of_folds, ddof=1))
+
+
+def test_without_folds_each_seed_has_its_metrics_and_a_single_training_is_not_repeated():
+    average, _, linguistic = EVALUATION.systems
+    assert [one.fold for one in average.folds] == [None] * 3
+    assert np.mean([one.ua for one in average.folds]) == pytest.approx(average.ua.value)
+    assert (average.over_folds, linguistic.folds) == ({}, ())
 
 
 def test_an_evaluation_says_what_its_intervals_are_over():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from sercli.errors import MismatchError, SerError
-from sercli.evaluation.metrics import baselines, confusion, report, report_from, uar
+from sercli.evaluation.metrics import baselines, confusion, from_counts, report, report_from, uar
 from sercli.types import Predictions
 
 LABELS = ("anger", "fear", "joy", "sadness", "surprise")
@@ -125,13 +125,16 @@ def test_chance_has_the_expected_figures_of_uniform_guessing(pair):
         assert chance.precision[label] == pytest.approx(share)
 
 
-@given(scored())
-def test_the_confusion_of_chance_is_whole_keeps_row_sums_and_favours_no_class(pair):
-    counts = np.array(baselines(pair[0], LABELS)[0].confusion)
-    assert counts.dtype.kind == "i"
-    assert counts.sum(axis=1).tolist() == [pair[0].count(label) for label in LABELS]
-    assert np.ptp(counts, axis=1).max() <= 1
-    assert np.ptp(counts.sum(axis=0)) <= 1
+def test_the_confusion_of_chance_spreads_each_class_evenly():
+    chance, majority = baselines(["joy", "joy", "fear"], ["joy", "fear"])
+    assert chance.confusion == [[1.0, 1.0], [0.5, 0.5]]
+    assert majority.confusion == [[2, 0], [1, 0]]
+
+
+def test_of_several_seeds_a_report_counts_each_utterance_once():
+    found = from_counts("a", np.array([[3, 0], [1, 2]]), ["joy", "fear"], n_seeds=3)
+    assert (found.n, found.n_seeds, found.recall["fear"]) == (2, 3, pytest.approx(2 / 3))
+    assert found.confusion == [[1.0, 0.0], [pytest.approx(1 / 3), pytest.approx(2 / 3)]]
 
 
 def test_chance_figures_are_near_those_of_many_real_guesses():

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.errors import SerError
 from sercli.evaluation import overlap
-from sercli.evaluation.overlap import TrainPart, find_seen, read_train_part, write_train_part
+from sercli.evaluation.overlap import TrainPart, find_seen, read_train_part, seen_sentences, write_train_part
 from sercli.types import Utterance
 
 
@@ -20,6 +21,7 @@ def written(n, text, speaker=None):
     return Utterance(f"t{n}", "goemotions", "anger", speaker=speaker, transcripts={"human": text})
 
 
+SINGLE = SimpleNamespace(kind="model")  # run.json of a single run
 WORDS = np.random.default_rng(0).integers(1, 2**32, size=(9, 200), dtype="<u4")
 
 
@@ -46,6 +48,25 @@ def test_a_train_part_lists_digests_and_speakers_of_each_corpus(trained):
     assert len(trained.recordings) == 5
     assert {one.words for one in trained.prints} == {WORDS[n, ::4].tobytes() for n in (1, 2)}
     assert trained.speakers == {"ravdess/01"}
+
+
+def test_a_train_part_lists_prompts_and_words_so_that_sentences_are_known_again(tmp_path):
+    prompted = [replace(recorded(n, speaker=str(n)), prompt=p) for n, p in ((1, "script01"), (2, "script02"))]
+    listed(tmp_path, 1, 2)
+    write_train_part(tmp_path, [prompted[0], written(1, "Stop it!")], tmp_path)
+    (tmp_path / "weights.safetensors").touch()
+    tested = [
+        replace(prompted[0], id="same prompt", speaker="other"),
+        replace(prompted[0], id="prompt of another corpus", corpus="emodb"),
+        prompted[1],
+        replace(written(7, "stop it"), id="same words"),
+        written(8, "stop"),
+        recorded(9),
+    ]
+    found = seen_sentences(tmp_path, SINGLE, tested, own=True)
+    assert found == {"same prompt", "same words"}
+    (tmp_path / "train_part.json").unlink()
+    assert seen_sentences(tmp_path, SINGLE, tested, own=True) is None
 
 
 def test_a_copy_under_another_name_by_another_speaker_is_seen(trained):

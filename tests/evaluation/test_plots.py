@@ -45,7 +45,7 @@ SPOKEN = [_spoken(2, 5, "anger", "stop it now"), _spoken(7, 11, "sadness", "i mi
 def _system(name, modality, ua):
     figure = Estimate(ua, ua - 0.1, ua + 0.05)
     return SystemResult(
-        name=name, modality=modality, n_seeds=1, report=REPORT, wa=figure, ua=figure, macro_f1=figure,
+        name=name, modality=modality, report=REPORT, wa=figure, ua=figure, macro_f1=figure,
         macro_f1_all=figure,
         weighted_f1=figure, before=Calibration(0.21, 1.5, 0.9), after=Calibration(0.05, 1.2, 0.8),
         reliability=(Bin(0.45, 0.5, 10), Bin(0.85, 0.7, 30)), risk_coverage=((0.1, 0.0), (0.5, 0.2), (1.0, 0.4)),

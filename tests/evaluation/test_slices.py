@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from sercli.evaluation.intervals import wilson
 from sercli.evaluation.metrics import report
 from sercli.evaluation.results import PooledPredictions, Slice
-from sercli.evaluation.slices import notes, parts, shown, slices, worst
+from sercli.evaluation.slices import by_sentence, notes, parts, shown, slices, worst
 from sercli.types import Predictions, Utterance
 
 LABELS = ("joy", "anger", "fear")
@@ -114,10 +117,39 @@ def test_a_slice_has_its_own_figures_over_the_classes_that_occur_in_it():
     truth = ["joy", "joy", "anger", "fear", "joy", "anger"]
     answers = answered(truth, ["joy", "anger", "anger", "fear", "anger", "anger"])
     found = slices(answers, parts(rows(6, attributes=lambda i: {"sex": "fm"[i % 2]})))
-    assert found == (
-        Slice("sex", "f", 3, pytest.approx(2 / 3), pytest.approx((1 / 2 + 1) / 2), ("fear",)),
-        Slice("sex", "m", 3, pytest.approx(2 / 3), pytest.approx((0 + 1 + 1) / 3), ()),
-    )
+    female, male = found
+    assert (female.n, female.wa, female.ua, female.absent) == (3, pytest.approx(2 / 3), 3 / 4, ("fear",))
+    assert (male.n, male.wa, male.ua, male.absent) == (3, pytest.approx(2 / 3), pytest.approx(2 / 3), ())
+    assert female.gap == pytest.approx(3 / 4 - (1 / 3 + 1) / 2)  # over joy and anger alone
+    assert male.gap == pytest.approx(2 / 3 - (1 / 3 + 1 + 1) / 3)
+
+
+def test_the_intervals_of_many_slices_are_wider_than_that_of_one():
+    truth = ["joy", "anger", "fear"] * 40
+    answers = answered(truth, ["joy", "anger", "joy"] * 40)
+    half, *_ = parts(rows(120, speaker=lambda i: "ab"[i < 60]))
+    (alone,) = slices(answers, [half])
+    (among_many, *_) = slices(answers, [half] * 20)
+    assert alone.low == pytest.approx(wilson(2 / 3, 60, 1.96)[0], abs=1e-4)
+    assert among_many.low < alone.low < alone.ua < alone.high < among_many.high
+
+
+def test_a_kind_whose_values_have_one_class_each_repeats_the_recalls_and_is_left_out():
+    labels = ("joy", "joy", "anger")
+    native = ("happy", "excited", "angry")
+    utterances = [
+        replace(u, label=labels[i % 3], attributes={"native_label": native[i % 3], "sex": "fm"[i // 3 % 2]})
+        for i, u in enumerate(rows(12))
+    ]
+    assert kinds(parts(utterances)) == ["sex"]
+
+
+def test_sentences_that_are_in_training_and_others_are_apart():
+    answers = answered(["joy", "anger", "fear"], ["joy", "anger", "fear"])
+    known = replace(answers, seen=frozenset({"u0", "u2"}))
+    assert places(by_sentence(known), "sentence") == {"in training": [0, 2], "new": [1]}
+    assert by_sentence(replace(answers, seen=frozenset({"u0", "u1", "u2"}))) == []
+    assert by_sentence(answers) == []
 
 
 def test_of_several_seeds_a_slice_has_the_mean():
@@ -132,33 +164,42 @@ def test_of_several_seeds_a_slice_has_the_mean():
     assert female.ua == pytest.approx(np.mean([one.ua for one in alone]))
 
 
+def cut(by, value, n, ua, absent=(), width=0.1):
+    """A slice of a system whose UA is 0.6."""
+    return Slice(by, value, n, ua, ua, ua - width, ua + width, ua - 0.6, absent)
+
+
 def test_the_worst_slice_is_large_enough_and_holds_every_class():
-    few = Slice("speaker", "s1", 29, 0.1, 0.1)
-    lacking = Slice("speaker", "s2", 90, 0.1, 0.2, ("fear",))
-    better, bad = Slice("sex", "female", 90, 0.9, 0.8), Slice("sex", "male", 90, 0.2, 0.3)
+    few, lacking = cut("speaker", "s1", 29, 0.1), cut("speaker", "s2", 90, 0.2, ("fear",))
+    better, bad = cut("sex", "female", 90, 0.8), cut("sex", "male", 90, 0.3)
     assert worst([few, lacking, better, bad], n=200) == bad
     assert worst([few, lacking], n=200) is None
 
 
+def test_a_slice_whose_interval_holds_the_ua_of_all_is_not_called_the_worst():
+    assert worst([cut("sex", "male", 90, 0.3, width=0.31)], n=200) is None
+    assert worst([cut("sex", "male", 90, 0.3, width=0.29)], n=200)
+
+
 def test_a_class_that_nobody_speaks_is_missed_in_no_slice():
-    lacking = Slice("sex", "male", 90, 0.1, 0.2, ("fear",))
+    lacking = cut("sex", "male", 90, 0.2, ("fear",))
     assert worst([lacking], n=200, absent=("fear",)) == lacking
 
 
 def test_the_worst_slice_is_no_tiny_share_of_the_utterances():
-    tiny, large = Slice("speaker", "s1", 49, 0.1, 0.1), Slice("speaker", "s2", 50, 0.1, 0.2)
+    tiny, large = cut("speaker", "s1", 49, 0.1), cut("speaker", "s2", 50, 0.2)
     assert worst([tiny, large], n=1000) == large
 
 
 def test_of_more_than_twenty_speakers_the_worst_are_shown_and_that_is_said():
-    speakers = [Slice("speaker", f"s{i}", 9 if i == 0 else 10, 0.5, i / 100) for i in range(30)]
-    sexes = [Slice("sex", "f", 9, 0.5, 0.9), Slice("sex", "m", 9, 0.5, 0.8)]
+    speakers = [cut("speaker", f"s{i}", 9 if i == 0 else 10, i / 100) for i in range(30)]
+    sexes = [cut("sex", "f", 9, 0.9), cut("sex", "m", 9, 0.8)]
     assert shown([*sexes, *speakers]) == (*sexes, *speakers[1:11])
     (note,) = notes(parts(rows(30, speaker=lambda i: f"s{i}", session=lambda i: "ab"[i % 2])))
-    assert note.startswith("There are 30 speakers: for each system the 10 with the lowest UA are shown")
+    assert note.startswith("There are 30 speakers: for each system the 10 furthest below all utterances are shown")
 
 
 def test_twenty_speakers_are_all_shown():
-    speakers = tuple(Slice("speaker", f"s{i}", 5, 0.5, 0.5) for i in range(20))
+    speakers = tuple(cut("speaker", f"s{i}", 5, 0.5) for i in range(20))
     assert shown(speakers) == speakers
     assert notes(parts(rows(20, speaker=lambda i: f"s{i}"))) == ()

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sercli.cli.render.console import MISSING, blocks, figure, plain, short_names, show, stdout
-from sercli.evaluation.metrics import METRICS
+from sercli.evaluation.metrics import METRICS, as_count
 from sercli.types import Remark, Report
 
 if TYPE_CHECKING:
@@ -93,22 +93,23 @@ def systems_table(
     show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]), *_all_classes(reports))
 
 
-def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Console | None = None) -> None:
-    """Show one row per system with the interval of its UA, then one per baseline, and the headline.
+def evaluation_table(
+    evaluation: "Evaluation", headline: str, *, remark: str = "", console: Console | None = None
+) -> None:
+    """Show one row per system with the interval of its UA, then one per baseline, a remark, and the headline.
 
-    Acoustic systems, linguistic systems and ensembles are separated, each in falling order of UA. The deviation over
-    seeds and the WA of the original study have a column only where there are some.
+    Systems of one modality are together, in falling order of UA. The deviation over seeds has a column only where there
+    are some.
     """
     systems = evaluation.systems
-    seeds, published = any(s.n_seeds > 1 for s in systems), any(s.published is not None for s in systems)
-    extra = ["± seeds"] * seeds + ["orig. WA"] * published
+    seeds = any(s.report.n_seeds > 1 for s in systems)
+    extra = ["± seeds"] * seeds
     table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
     best = {name: max(getattr(s, name).value for s in systems) for name in METRICS} if len(systems) > 1 else {}
-    for modality in ("acoustic", "linguistic", "both"):
+    for modality in sorted({s.modality for s in systems}, key=lambda name: (name == "both", name)):
         for s in systems:
             if s.modality == modality:
-                more = [figure(s.ua.deviation)] * seeds + [figure(s.published)] * published
-                table.add_row(*_system_cells(s, best), *more)
+                table.add_row(*_system_cells(s, best), *[figure(s.ua.deviation)] * seeds)
         table.add_section()
     for report in evaluation.baselines:
         wa, ua, *f1 = _metrics(report)
@@ -118,10 +119,18 @@ def evaluation_table(evaluation: "Evaluation", headline: str, *, console: Consol
         _narrow(table)
     reports = [s.report for s in systems]
     notes = [*_absent([*reports, *evaluation.baselines]), *_all_classes(reports)]
+    notes += [plain(remark)] if remark else []
     where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
     show(console, where, table, *notes, plain(headline, "bold"))
-    if published:
-        show(console, plain("orig. WA: WA in the original study, on session 5, with a leaky validation part.", "dim"))
+    compared = [(s.name, s.published) for s in systems if s.published]
+    if compared:
+        from sercli.evaluation.published import SOURCE
+
+        beside = new_table("system", "n", "WA", "published WA")
+        for name, found in compared:
+            beside.add_row(plain(name), str(found.ours.n), figure(found.ours.wa), figure(found.wa))
+        title = "Session 5 alone, beside the original study, whose validation part shares speakers with its train part"
+        show(console, plain(title, "bold"), beside, plain(SOURCE, "dim"))
 
 
 def _narrow(table: Table) -> None:
@@ -134,8 +143,7 @@ def _narrow(table: Table) -> None:
 def _system_cells(system: "SystemResult", best: Mapping[str, float]) -> list[RenderableType]:
     wa, ua, *f1 = _metrics(system, best)
     interval = f"{system.ua.low:.3f}–{system.ua.high:.3f}"
-    n = str(system.report.n // system.n_seeds)
-    return [plain(system.name), n, wa, ua, interval, *f1, figure(system.after.ece)]
+    return [plain(system.name), str(system.report.n), wa, ua, interval, *f1, figure(system.after.ece)]
 
 
 def _metrics(of: "Report | SystemResult", best: Mapping[str, float] | None = None) -> list[Text]:
@@ -160,8 +168,8 @@ def class_table(report: Report, *, console: Console | None = None) -> None:
     table = new_table("class", "n", "recall", "precision", "F1")
     for label, counts in zip(report.labels, report.confusion, strict=True):
         values = (figure(of_class[label]) for of_class in (report.recall, report.precision, report.f1))
-        table.add_row(plain(label), str(sum(counts)), *values)
-    show(console or stdout(), plain(f"Classes of {report.name}", "bold"), table, *_absent([report]))
+        table.add_row(plain(label), as_count(sum(counts)), *values)
+    show(console or stdout(), plain(f"Classes of {report.name}{_seeds(report)}", "bold"), table, *_absent([report]))
 
 
 def confusion_table(report: Report, *, console: Console | None = None) -> None:
@@ -172,7 +180,7 @@ def confusion_table(report: Report, *, console: Console | None = None) -> None:
     console = console or stdout()
     every = range(len(report.labels))
     short = short_names(report.labels)
-    title = plain(f"{report.name}: rows truth, columns prediction", "bold")
+    title = plain(f"{report.name}: rows truth, columns prediction{_seeds(report)}", "bold")
     for names, between in ((report.labels, " "), (short, " "), (short, "\n")):
         table = _confusion(report, every, names, between)
         if _fits(table, console):
@@ -181,6 +189,10 @@ def confusion_table(report: Report, *, console: Console | None = None) -> None:
     for columns in _parts(every, lambda part: _fits(_confusion(report, part, short, " "), console)):
         which = plain(f", {report.labels[columns[0]]} to {report.labels[columns[-1]]}")
         show(console, title + which, _confusion(report, columns, short, " "))
+
+
+def _seeds(report: Report) -> str:
+    return f", mean over {report.n_seeds} seeds" if report.n_seeds > 1 else ""
 
 
 def trials_table(trials: "Trials", *, console: Console | None = None) -> None:
@@ -234,16 +246,16 @@ def _confusion(report: Report, columns: Sequence[int], names: Sequence[str], bet
     for row, label in enumerate(report.labels):
         counts = report.confusion[row]
         cells = [_heat(counts[k], sum(counts), between, diagonal=k == row) for k in columns]
-        table.add_row(plain(label), *cells, str(sum(counts)))
+        table.add_row(plain(label), *cells, as_count(sum(counts)))
     return table
 
 
-def _heat(count: int, total: int, between: str, *, diagonal: bool) -> Text:
+def _heat(count: float, total: float, between: str, *, diagonal: bool) -> Text:
     """One cell of the confusion matrix; a small share is <1% and not 0%."""
     share = count / total if total else 0.0
     percent = MISSING if not total else "<1%" if 0 < share < 0.005 else f"{share:.0%}"
     colour = next((style for least, style in _HEAT if share >= least), "" if count else "dim")
-    return Text(f"{count}{between}{percent:>4}", f"bold {colour}" if diagonal else colour, justify="right")
+    return Text(f"{as_count(count)}{between}{percent:>4}", f"bold {colour}" if diagonal else colour, justify="right")
 
 
 def _fits(table: Table, console: Console) -> bool:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 
+from sercli.evaluation.metrics import as_count
 from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure
 from sercli.types import Array, EpochResult, Report
 
@@ -35,7 +36,10 @@ def confusion_picture(report: Report, target: Target) -> None:
         axes.set(aspect="equal", ylim=(k - 0.5, -0.5))
         _write_cells(axes, counts, shares)
         _name_classes(axes, report, counts)
-        axes.set_title(f"{report.name}\nWA {report.wa:.1%}   UA {report.ua:.1%}   n {report.n}", fontsize=12, pad=10)
+        seeds = f", mean over {report.n_seeds} seeds" if report.n_seeds > 1 else ""
+        axes.set_title(
+            f"{report.name}\nWA {report.wa:.1%}   UA {report.ua:.1%}   n {report.n}{seeds}", fontsize=12, pad=10
+        )
 
 
 def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: int) -> None:
@@ -101,14 +105,17 @@ def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
             count, share = counts[row, column], shares[row, column]
             colour = "white" if share > _DARK else INK if count else GREY
             weight = "bold" if row == column else "normal"
-            text = f"{count}\n{f'{share:.0%}' if share >= 0.005 else '<1%'}" if count else "0"
+            text = f"{as_count(count)}\n{f'{share:.0%}' if share >= 0.005 else '<1%'}" if count else "0"
             axes.text(column, row, text, ha="center", va="center", c=colour, size=size, weight=weight)
 
 
 def _name_classes(axes: Axes, report: Report, counts: Array) -> None:
     """Label both axes, the true one with the number of utterances, and draw lines between the cells."""
     places = np.arange(len(report.labels))
-    rows = [f"{label} ({n or 'none'})" for label, n in zip(report.labels, counts.sum(axis=1).tolist(), strict=True)]
+    rows = [
+        f"{label} ({as_count(n) if n else 'none'})"
+        for label, n in zip(report.labels, counts.sum(axis=1).tolist(), strict=True)
+    ]
     axes.set_xticks(places, report.labels)
     axes.set_yticks(places, rows)
     if len(places) > 4 or max(len(label) for label in report.labels) > 9:

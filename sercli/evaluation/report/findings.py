@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from sercli.evaluation.intervals import LEVEL, can_tell
 from sercli.evaluation.report.numbers import decimals, interval, percent, points, probability
-from sercli.evaluation.results import Difference, Evaluation, SystemResult
+from sercli.evaluation.results import Difference, Evaluation, Slice, SystemResult
+from sercli.evaluation.slices import NEW
 from sercli.types import Report
+
+_READ_TEXT = ("linguistic", "both")  # modalities
+_N_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,21 @@ def findings(evaluation: Evaluation) -> dict[str, str]:
     found = {"Which is best?" if others else "How good is it?": _level(evaluation, best)}
     if others:
         found |= {"By how much?": _lead(evaluation), "How surely?": _certainty(evaluation)}
-    return found | {"Where does it fail?": _failures(best), "Is it calibrated?": _calibration(best)}
+    found |= {"Where does it fail?": _failures(best)}
+    found |= {"Could the words be memorised?": text} if (text := memorised(evaluation)) else {}
+    return found | {"Is it calibrated?": _calibration(best)}
+
+
+def memorised(evaluation: Evaluation) -> str:
+    """How many utterances share their sentence with training, for the systems that read text; "" if none does."""
+    reading = [system for system in evaluation.systems if system.modality in _READ_TEXT]
+    counts = dict.fromkeys(system.n_seen for system in reading)
+    texts = []
+    for n_seen in counts:
+        alike = [system for system in reading if system.n_seen == n_seen]
+        who = f" ({shortened([s.name for s in alike])})" if len(counts) > 1 else ""
+        texts.append(_sentences(alike, n_seen, who))
+    return " ".join(texts)
 
 
 def difference_of(evaluation: Evaluation, first: str, second: str) -> Difference:
@@ -96,6 +114,82 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def protocol(evaluation: Evaluation) -> str:
+    """How many utterances were tested and how, in one sentence."""
+    facts, n = evaluation.protocol, evaluation.systems[0].report.n
+    speakers = f" of {evaluation.data['speakers']} speakers" if "speakers" in evaluation.data else ""
+    if "split" not in facts:
+        how = str(facts.get("test part", "all that were predicted"))
+    elif "fold" in facts:
+        how = f"fold {facts['fold']} of the split {facts['split']}"
+    else:
+        how = f"{facts['folds']} folds of the split {facts['split']}, each utterance tested once"
+    seeds = sorted({system.report.n_seeds for system in evaluation.systems})
+    several = f"; values are the mean over {' to '.join(map(str, seeds))} seeds, ± their standard deviation"
+    return f"{n:,} utterances{speakers} ({how}){several if seeds[-1] > 1 else ''}."
+
+
+def by_sentence(evaluation: Evaluation) -> dict[str, tuple[Slice, Slice]]:
+    """Each system's results on utterances whose sentence is in training and on the others, where there are both."""
+    found = {s.name: [one for one in s.slices if one.by == "sentence"] for s in evaluation.systems}
+    return {name: (pair[0], pair[1]) for name, pair in found.items() if len(pair) == 2}
+
+
+def commands(evaluation: Evaluation) -> list[str]:
+    """The commands that made the systems and the evaluation."""
+    made = [system.training.command for system in evaluation.systems if system.training]
+    return list(dict.fromkeys(command for command in (*made, evaluation.command) if command))
+
+
+def settings_apart(evaluation: Evaluation) -> dict[str, dict[str, str]]:
+    """The settings that systems share, then each system's others; members that are systems themselves by name."""
+    full = {system.name: system.training.settings for system in evaluation.systems if system.training}
+    each = {name: _with_members(settings, full) for name, settings in full.items()}
+    values: dict[str, list[str]] = {}
+    for settings in each.values():
+        for key, value in settings.items():
+            values.setdefault(key, []).append(value)
+    shared = {key: v[0] for key, v in values.items() if len(v) > 1 and len(set(v)) == 1}
+    apart = {name: {key: v for key, v in one.items() if key not in shared} for name, one in each.items()}
+    return {"Common": shared, **apart}
+
+
+def _with_members(settings: dict[str, str], systems: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The settings of an ensemble with the name of a member in place of its settings, if it is one of the systems."""
+    found = dict(settings)
+    for member in dict.fromkeys(key.split(": ")[0] for key in settings if ": " in key):
+        own = {key.removeprefix(f"{member}: "): v for key, v in settings.items() if key.startswith(f"{member}: ")}
+        if names := [name for name, of_system in systems.items() if of_system == own]:
+            found = {key: v for key, v in found.items() if not key.startswith(f"{member}: ")} | {member: names[0]}
+    return found
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first names of many, with the number of the others.
+
+    >>> shortened(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = len(names) - _N_NAMED
+    return listed([*names[:_N_NAMED], f"{more} more"]) if more > 1 else listed(names)
+
+
+def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) -> str:
+    n = systems[0].report.n
+    if n_seen is None:
+        return f"Not known{who}: the dataset was not found, or the runs list no sentences; train them again."
+    if not n_seen:
+        return f"No: none of the {n:,} test utterances has a sentence of the training part{who}."
+    how = f"have a sentence (the same prompt or words) of the training part{who}, and a system can know it by heart"
+    if n_seen == n:
+        return f"Yes: all {n:,} test utterances {how}. `--split prompts` keeps prompts apart."
+    new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
+    scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points)" for name, one in new]
+    lower = any(one.high < one.ua - one.gap for _, one in new)
+    answer = "It seems so" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
+    return f"{answer}: {n_seen:,} of {n:,} test utterances {how}. UA on the {n - n_seen:,} others: {shortened(scores)}."
+
+
 def _level(evaluation: Evaluation, best: SystemResult) -> str:
     """The accuracies of a system, what they mean, and the best baseline."""
     n_classes = sum(recall is not None for recall in best.report.recall.values())
@@ -149,8 +243,10 @@ def _failures(best: SystemResult) -> str:
     if worst := best.worst:
         parts.append(
             f"Worst slice: {worst.by} {worst.value}, UA {percent(worst.ua)} % on {worst.n:,} utterances "
-            f"({points(worst.ua - best.ua.value)} points)."
+            f"({points(worst.gap)} points; interval {percent(worst.low)} to {percent(worst.high)})."
         )
+    elif best.slices:
+        parts.append("No slice is worse than all utterances by more than its interval allows.")
     recalls = {label: recall for label, recall in best.report.recall.items() if recall is not None}
     weakest = min(recalls, key=lambda label: recalls[label])
     parts.append(f"Lowest recall: {weakest}, {percent(recalls[weakest])} %.")

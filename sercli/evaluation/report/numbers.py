@@ -50,6 +50,17 @@ def decimals(value: float, digits: int = 3) -> str:
     return _minus(f"{value:z.{digits}f}")
 
 
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it; a dash for none.
+
+    >>> duration(45.2), duration(750), duration(5400), duration(0)
+    ('45 s', '12.5 min', '1.5 h', '–')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds else MISSING
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
 def fact(value: str | int | float) -> str:
     """A value of a table of facts.
 

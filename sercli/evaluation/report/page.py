@@ -9,14 +9,26 @@ from itertools import count, groupby
 import jinja2
 from markupsafe import Markup
 
-from sercli.evaluation import plots
+from sercli.evaluation import metrics, plots
+from sercli.evaluation.published import SOURCE
 from sercli.evaluation.report import findings, numbers
-from sercli.evaluation.report.tables import TITLES, differs
-from sercli.evaluation.results import Evaluation, Slice, SystemResult
+from sercli.evaluation.report.tables import TITLES, metrics_of
+from sercli.evaluation.results import Difference, Evaluation, Slice
 
 _COVERAGES = (0.25, 0.5, 0.75, 1.0)  # at which the table has the risk
+_MOST_CURVES = 7  # in one picture
+_MOST_PAIRS = 10  # differences in one table
 _FILTERS = (
-    *(numbers.percent, numbers.points, numbers.interval, numbers.probability, numbers.decimals, numbers.fact),
+    *(
+        metrics.as_count,
+        numbers.duration,
+        numbers.percent,
+        numbers.points,
+        numbers.interval,
+        numbers.probability,
+        numbers.decimals,
+        numbers.fact,
+    ),
     findings.listed,
 )
 _GLOBALS = (findings.significant, findings.testable, findings.most_confused, findings.taken_for, findings.risk_at)
@@ -30,7 +42,7 @@ def page(evaluation: Evaluation) -> str:
     """
     assert evaluation.systems, "an evaluation of no system has nothing to show"
     systems = evaluation.systems
-    names = findings.listed([system.name for system in systems])
+    names = [system.name for system in systems]
     script = _text("page.js")
     prefixes = (f"p{n}-" for n in count(1))
 
@@ -43,18 +55,24 @@ def page(evaluation: Evaluation) -> str:
         headline=findings.headline(evaluation),
         findings=findings.findings(evaluation),
         best={name: max(round(getattr(system, name).value, 3) for system in systems) for name in TITLES},
-        metrics={name: title for name, title in TITLES.items() if name != "macro_f1_all" or differs(evaluation)},
+        metrics=metrics_of(evaluation),
+        sentences=findings.by_sentence(evaluation),
+        memorised=findings.memorised(evaluation),
+        commands=findings.commands(evaluation),
+        protocol=findings.protocol(evaluation),
+        folds=list(dict.fromkeys(one.fold for system in systems for one in system.folds)),
+        pairs=_pairs(evaluation),
+        source=SOURCE,
         coverages=_COVERAGES,
         modalities={"acoustic": "audio", "linguistic": "text", "both": "audio and text"},
         by_kind=_by_kind,
-        counts_of=_counts,
         intervals=picture(
             partial(plots.intervals_picture, systems, evaluation.baselines),
-            f"UA with its 95 % interval of {names}; the table of results has the numbers.",
+            f"UA with its 95 % interval of {findings.listed(names)}; the table of results has the numbers.",
         ),
         curves=picture(
-            partial(plots.risk_coverage_picture, systems),
-            f"Risk by coverage of {names}; the table of confidence has some of the numbers.",
+            partial(plots.risk_coverage_picture, systems[:_MOST_CURVES]),
+            f"Risk by coverage of {findings.shortened(names)}; the table of confidence has some of the numbers.",
         ),
         confusions=[
             picture(
@@ -77,10 +95,13 @@ def page(evaluation: Evaluation) -> str:
     return numbers.printable(text)
 
 
-def _counts(system: SystemResult) -> dict[str, int]:
-    """Utterances of each class; the confusion matrix counts them once per seed."""
-    report = system.report
-    return {label: sum(row) // system.n_seeds for label, row in zip(report.labels, report.confusion, strict=True)}
+def _pairs(evaluation: Evaluation) -> list[tuple[str, list[Difference]]]:
+    """The differences with their caption: those of the best system, and the others apart if there are many."""
+    every = list(evaluation.differences)
+    if len(every) <= _MOST_PAIRS:
+        return [("Each pair of systems", every)]
+    of_best = [found for found in every if found.first == evaluation.systems[0].name]
+    return [("The best system and each other", of_best), ("The other pairs", [d for d in every if d not in of_best])]
 
 
 def _by_kind(slices: tuple[Slice, ...]) -> list[tuple[str, list[Slice]]]:

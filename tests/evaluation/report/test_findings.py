@@ -92,9 +92,10 @@ def test_failures_name_the_worst_slice_the_weakest_class_and_the_pair():
     answers = ["calm"] * 6 + ["neutral"] * 4 + ["calm"] * 9 + ["neutral"] + ["anger"] * 10
     truth = ["neutral"] * 10 + ["calm"] * 10 + ["anger"] * 10
     best = replace(made.systems[0], report=report("x", truth, answers, made.labels), ua=Estimate(0.767, 0.7, 0.8))
-    best = replace(best, worst=replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200))
+    worst = replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200, gap=-0.267, low=0.4, high=0.6)
+    best = replace(best, worst=worst)
     assert told(replace(made, systems=(best,)))["Where does it fail?"] == (
-        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points). "
+        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points; interval 40.0 to 60.0). "
         "Lowest recall: neutral, 40.0 %. "
         "Most confused: neutral and calm; 60.0 % of neutral is predicted as calm, 10.0 % of calm as neutral."
     )
@@ -107,6 +108,61 @@ def test_a_perfect_system_confuses_nothing():
     made = made_up.evaluation(n_systems=1, n_seeds=1, labels=("a", "b"))
     flawless = replace(made, systems=(replace(made.systems[0], report=perfect, worst=None),))
     assert "No two classes are confused." in told(flawless)["Where does it fail?"]
+
+
+def test_without_a_slice_that_is_surely_worse_none_is_called_the_worst():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    made = replace(made, systems=(replace(made.systems[0], worst=None),))
+    assert told(made)["Where does it fail?"].startswith(
+        "No slice is worse than all utterances by more than its interval"
+    )
+
+
+TEXT = made_up.evaluation(n_systems=5, n_seeds=1)  # of which two read text
+
+
+def sentences(n_seen, made=TEXT):
+    made = made_up.with_sentences(made)
+    return findings.memorised(replace(made, systems=tuple(replace(s, n_seen=n_seen) for s in made.systems)))
+
+
+@pytest.mark.parametrize(
+    ("n_seen", "said"),
+    [
+        (0, "No: none of the 480 test utterances has a sentence of the training part."),
+        (480, "Yes: all 480 test utterances have a sentence (the same prompt or words) of the training part, and a"),
+        (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points) and linguistic-sentence 41.0 %"),
+        (None, "Not known: the dataset was not found, or the runs list no sentences; train them again."),
+    ],
+)
+def test_an_evaluation_of_systems_that_read_text_tells_how_many_sentences_are_in_training(n_seen, said):
+    assert said in sentences(n_seen)
+
+
+@pytest.mark.parametrize(
+    ("high", "gap", "answer"), [(0.5, -0.2, "It seems so"), (0.7, -0.2, "Perhaps"), (0.9, 0.1, "No sign of it")]
+)
+def test_words_are_called_memorised_where_new_sentences_are_surely_worse(high, gap, answer):
+    made = made_up.with_sentences(TEXT)
+    systems = []
+    for s in made.systems:
+        seen, new, *more = s.slices
+        systems.append(replace(s, slices=(seen, replace(new, high=high, gap=gap), *more)))
+    assert findings.memorised(replace(made, systems=tuple(systems))).startswith(f"{answer}: 464 of 480")
+
+
+def test_systems_of_audio_alone_memorise_no_words():
+    audio = replace(TEXT, systems=tuple(s for s in TEXT.systems if s.modality == "acoustic"))
+    assert sentences(464, audio) == ""
+
+
+def test_systems_with_other_train_parts_are_counted_apart():
+    first, *others = made_up.with_sentences(TEXT).systems
+    reading = [s for s in (first, *others) if s.modality != "acoustic"]
+    made = replace(TEXT, systems=(replace(reading[0], n_seen=0), *reading[1:]))
+    assert findings.memorised(made).startswith(
+        f"No: none of the 480 test utterances has a sentence of the training part ({reading[0].name}). It seems so: "
+    )
 
 
 def test_an_absent_class_is_confused_one_way_only():

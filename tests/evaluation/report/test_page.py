@@ -226,19 +226,68 @@ def test_absent_classes_are_named():
 @pytest.mark.usefixtures("no_pictures")
 def test_class_counts_are_those_of_one_seed():
     made = made_up.evaluation(n_systems=1, n_seeds=3, labels=("neutral", "anger"), n=480)
-    assert '<tr><th scope="row">neutral</th><td class="n">240</td><td class="n">50.0</td></tr>' in page(made)
+    html = page(made)
+    assert '<tr><th scope="row">neutral</th><td class="n">240</td><td class="n">50.0</td></tr>' in html
+    assert "480 utterances of 24 speakers" in html
+    assert "Counts are the mean over 3 seeds." in html
+    assert "720" not in html
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_published_values_stand_beside_ours_with_their_protocol():
     made = made_up.evaluation(n_systems=2, n_seeds=1)
     assert "Published" not in page(made)
-    named = replace(made, systems=(replace(made.systems[0], published=0.5535), made.systems[1]))
-    text = Seen(page(named)).text
-    assert "Published WA" in text
-    assert "55.4" in text or "55.3" in text
-    assert "session 5 as test and a validation part that shares speakers" in text
-    assert "here it is speakers" in text
+    published = made_up.published(0.551, 0.572)
+    html = page(replace(made, systems=(replace(made.systems[0], published=published), made.systems[1])))
+    cells = "".join(f'<td class="n">{cell}</td>' for cell in ("1,241", "57.2", "55.1", "+2.1"))
+    assert f'<tr><th scope="row">{made.systems[0].name}</th>{cells}</tr>' in html
+    text = Seen(html).text
+    assert "WA on session 5 alone, %, beside the original study" in text
+    assert "what the original study reports (https://github.com/PiotrSobczak/" in text
+    assert "here the split is speakers" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_each_fold_and_seed_is_shown_with_mean_and_deviation_over_folds():
+    made = made_up.with_folds(made_up.evaluation(n_systems=2, n_seeds=2))
+    html = page(made)
+    assert '<td class="n">54.3 ± 2.3</td>' in html
+    cells = "".join(f'<td class="n">{cell}</td>' for cell in ("53.0", "55.0", "57.0"))
+    assert f'<tr><th scope="row">{made.systems[0].name}</th><td>1</td>{cells}</tr>' in html
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_size_time_hardware_settings_and_commands_of_each_system_are_shown():
+    text = Seen(page(made_up.evaluation(n_systems=2, n_seeds=1))).text
+    for expected in ("123,457", "12.6 min", "AMD EPYC, 1 thread", "train.lr", "ser train -m all --data work/ravdess"):
+        assert expected in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_sentences_that_are_in_training_are_counted_and_scored_apart():
+    made = made_up.with_sentences(made_up.evaluation(n_systems=2, n_seeds=1))
+    text = Seen(page(made)).text
+    assert "Could the words be memorised? It seems so: 464 of 480 test utterances have a sentence" in text
+    assert re.search(r"464 81.0 70.0 to 90.0 16 41.0 30.0 to 60.0 −25.1", text)
+    assert "No: none of the 480 test utterances" in Seen(page(made_up.evaluation(n_systems=2, n_seeds=1))).text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_of_a_slice_of_one_class_the_recall_is_shown_once():
+    made = made_up.evaluation(n_systems=1, n_seeds=1, labels=made_up.FOUR)
+    (system,) = made.systems
+    only = replace(system.slices[0], wa=0.8765, ua=0.8765, absent=made_up.FOUR[1:])
+    html = page(replace(made, systems=(replace(system, slices=(only, system.slices[1])),)))
+    assert html.count("87.6") == 1
+    assert "one class only: UA is its recall" in html
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_of_many_systems_the_pairs_without_the_best_are_folded_away():
+    made = made_up.evaluation(n_systems=8, n_seeds=1)
+    html = page(made)
+    assert "The best system and each other on the same utterances" in html
+    assert "<summary>The other pairs (21)</summary>" in html
 
 
 @pytest.mark.usefixtures("no_pictures")
