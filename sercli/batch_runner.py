@@ -1,7 +1,7 @@
 """Predicts many recordings, one by one or in several processes, and yields the results in the given order."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -9,7 +9,7 @@ from functools import cache
 
 from sercli._system import processes
 from sercli.errors import AudioError, SerError
-from sercli.pipeline import Pipeline, PipelineConfig, RecordingResult
+from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
 from sercli.types import Recording
 
 _AHEAD = 2  # recordings per process that may be queued, or finished before it is their turn
@@ -20,30 +20,36 @@ def run(
     config: PipelineConfig,
     *,
     jobs: int,
-    advance: Callable[[float], None] | None = None,
+    heard: Heard,
 ) -> Generator[RecordingResult | AudioError, None, None]:
     """Yield for each recording, in the given order, its result or the error that says why it cannot be read.
 
     In one process the predictions are computed lazily, and damage deep inside a recording raises an AudioError while
-    they are read; `advance` gets the seconds of a long recording that have been predicted. With several, a recording is
-    yielded once it is complete. Closing the generator ends the processes.
+    they are read. With several, a recording is yielded once it is complete. Closing the generator ends the processes.
+
+    Args:
+        recordings: to predict.
+        config: of the pipeline.
+        jobs: processes at the same time.
+        heard: called when the models are loaded, and then with what has been predicted.
 
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
     """
     if jobs > 1:
-        yield from _by_processes(recordings, config, jobs)
+        yield from _by_processes(recordings, config, jobs, heard)
         return
     pipeline = Pipeline.of(config)
+    heard(0, [])
     for recording in recordings:
         try:
-            yield pipeline.open(recording, advance)
+            yield pipeline.open(recording, heard)
         except AudioError as error:
             yield error
 
 
 def _by_processes(
-    recordings: Iterable[Recording], config: PipelineConfig, jobs: int
+    recordings: Iterable[Recording], config: PipelineConfig, jobs: int, heard: Heard
 ) -> Iterator[RecordingResult | AudioError]:
     waiting: deque[tuple[Recording, Future[RecordingResult | AudioError]]] = deque()
     try:
@@ -51,10 +57,10 @@ def _by_processes(
             for recording in recordings:
                 waiting.append((recording, pool.submit(_whole, recording, config)))
                 if len(waiting) >= _AHEAD * jobs:
-                    yield waiting[0][1].result()
+                    yield processes.result(waiting[0][1], lambda seconds, _: heard(seconds, []))
                     waiting.popleft()
             while waiting:
-                yield waiting[0][1].result()
+                yield processes.result(waiting[0][1], lambda seconds, _: heard(seconds, []))
                 waiting.popleft()
     except BrokenProcessPool:
         names = ", ".join(recording.name for recording, _ in waiting)
@@ -70,7 +76,7 @@ _own_pipeline = cache(Pipeline.of)  # one for each process
 def _whole(recording: Recording, config: PipelineConfig) -> RecordingResult | AudioError:
     """Return a recording with all its predictions, or the error that says why it cannot be read."""
     try:
-        result = _own_pipeline(config).open(recording)
+        result = _own_pipeline(config).open(recording, lambda seconds, _: processes.report(seconds))
         return replace(result, predictions=list(result.predictions))
     except AudioError as error:
         return error

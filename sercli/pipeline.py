@@ -56,6 +56,9 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 
 Speakers = Literal["auto", "none"] | int
 
+Heard = Callable[[float, Sequence[Prediction]], None]
+"""Called with seconds of a recording that were predicted since the last call, and what was found, not yet adapted."""
+
 _BATCH = 8  # utterances of a long recording that go through the network together
 
 Recordings = str | PathLike[str] | Array | Sequence[str | PathLike[str]]
@@ -264,7 +267,8 @@ class Pipeline:
             remarks: list[str] = []
             mono = channels.mixed(iter([_channels(source)]), sample_rate_hz, remarks)
             blocks = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
-            return iter(self._opened(Recording("", None, text, min_confidence), blocks, remarks).predictions)
+            recording = Recording("", None, text, min_confidence)
+            return iter(self._opened(recording, blocks, remarks, _unheard).predictions)
         given = [source] if isinstance(source, str | PathLike) else source
         found = discovery.find([Path(one) for one in given])
         recordings = (Recording(str(path), path, text, min_confidence, track=track) for path in found)
@@ -285,15 +289,15 @@ class Pipeline:
         mono = channels.mixed(map(_channels, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
         recording = Recording("", min_confidence=min_confidence)
-        found = self._utterances(recording, resampled, lambda _: None, batch=1)
+        found = self._utterances(recording, resampled, _unheard, batch=1)
         return (replace(prediction, remarks=tuple(remarks)) for prediction in found)
 
-    def open(self, recording: Recording, advance: Callable[[float], None] | None = None) -> RecordingResult:
+    def open(self, recording: Recording, heard: Heard | None = None) -> RecordingResult:
         """Return the result of a recording that has a path; its predictions are computed lazily.
 
         Args:
             recording: to predict.
-            advance: called with the seconds of a long recording that have been predicted since the last call.
+            heard: called while the predictions are read.
 
         Raises:
             AudioError: the file cannot be read. Damage further into it is raised while the predictions are read.
@@ -309,14 +313,14 @@ class Pipeline:
             track=recording.track,
             remarks=remarks,
         )
-        return self._opened(recording, blocks, remarks, advance)
+        return self._opened(recording, blocks, remarks, heard or _unheard)
 
     def _opened(
         self,
         recording: Recording,
         blocks: Iterator[Array],
         remarks: list[str],
-        advance: Callable[[float], None] | None = None,
+        heard: Heard,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
         if self._needs_text and self._transcribe is None and not (text or "").strip():
@@ -331,34 +335,32 @@ class Pipeline:
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
         whole = chain([head], blocks)
-        found = (
-            self._clip(recording, head) if is_clip else self._recording(recording, whole, advance or (lambda _: None))
-        )
+        found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
         return RecordingResult(recording, is_clip, remarked, remarks)
 
-    def _clip(self, recording: Recording, signal: Array) -> Iterator[Prediction]:
+    def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
         end_s = start_s + len(signal) / SAMPLE_RATE_HZ
         if segments.has_speech(signal):
-            yield from self._predict(recording, [Segment(start_s, end_s, without_rumble(signal))])
+            found = self._predict(recording, [Segment(start_s, end_s, without_rumble(signal))])
         else:
-            yield _no_speech(recording, end_s)
+            found = [_no_speech(recording, end_s)]
+        heard(end_s - start_s, found)
+        yield from found
 
-    def _recording(
-        self, recording: Recording, blocks: Iterable[Array], advance: Callable[[float], None]
-    ) -> Iterator[Prediction]:
+    def _recording(self, recording: Recording, blocks: Iterable[Array], heard: Heard) -> Iterator[Prediction]:
         """Yield the predictions of a long recording: as it is read, or once it is read as a whole."""
         adapts = self._adapt != "none" and self._change is None and self.predictor.can_adapt
         # (n, E) of each batch of utterances; None where the speaker is known, or speakers are not told apart
         voices: list[Array] | None = [] if self._speakers != "none" and recording.speaker is None else None
         if not adapts and voices is None:
-            yield from self._utterances(recording, blocks, advance)
+            yield from self._utterances(recording, blocks, heard)
             return
         damage: AudioError | None = None
         found: list[Prediction] = []
         try:
-            found.extend(self._utterances(recording, blocks, advance, voices))
+            found.extend(self._utterances(recording, blocks, heard, voices))
         except AudioError as error:
             damage = error
         if voices:
@@ -378,23 +380,30 @@ class Pipeline:
         self,
         recording: Recording,
         blocks: Iterable[Array],
-        advance: Callable[[float], None],
+        heard: Heard,
         voices: list[Array] | None = None,
         batch: int = _BATCH,
     ) -> Iterator[Prediction]:
-        """Yield the predictions of a recording's utterances as it is read; a list, if given, gets the voices."""
+        """Yield the predictions of a recording's utterances as it is read; a list, if given, gets the voices.
+
+        The first batches are smaller, so that the first prediction doesn't wait.
+        """
         counted = _Counted(blocks)
         start_s = recording.start_s or 0.0
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in segments.segments(counted))
-        done_s = 0.0
-        while chosen := list(islice(spoken, batch)):
-            yield from self._predict(recording, chosen)
+        n_chosen, done_s = 1, 0.0
+        while chosen := list(islice(spoken, n_chosen)):
+            found = self._predict(recording, chosen)
             if voices is not None:
                 voices.append(embedding.embed([one.signal for one in chosen], str(self.predictor.device)))
-            advance(chosen[-1].end_s - start_s - done_s)
-            done_s = chosen[-1].end_s - start_s
+            heard(chosen[-1].end_s - start_s - done_s, found)
+            yield from found
+            n_chosen, done_s = min(2 * n_chosen, batch), chosen[-1].end_s - start_s
+        whole_s = counted.n_samples / SAMPLE_RATE_HZ
+        if whole_s > done_s:
+            heard(whole_s - done_s, [])
         if not done_s:
-            yield _no_speech(recording, start_s + counted.n_samples / SAMPLE_RATE_HZ)
+            yield _no_speech(recording, start_s + whole_s)
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
@@ -475,6 +484,10 @@ class Pipeline:
         if not heard.confidence and self._needs_text:
             return "words hardly recognised, perhaps in another language"
         return None
+
+
+def _unheard(seconds: float, found: Sequence[Prediction]) -> None:
+    """Do nothing: a `Heard`."""
 
 
 class _Counted:

@@ -170,14 +170,14 @@ def test_a_long_recording_has_an_answer_for_each_utterance_with_its_times(blocks
     assert found == [(0, 16, "soft", 0.9), (32, 48, "loud", 0.9), (48, 64, "loud", 0.6)]
 
 
-def test_utterances_go_through_the_system_eight_at_a_time_and_the_sound_is_not_read_ahead(blocks):
+def test_the_first_prediction_is_made_at_once_and_later_utterances_are_predicted_eight_at_a_time(blocks):
     system = Loudness()
     answers = _opened(system, blocks([0.5] * 20, 16)).predictions
     first = next(iter(answers))
     assert first.start_s == 0
-    assert len(blocks.given) <= 9
+    assert len(blocks.given) <= 2
     list(answers)
-    assert list(map(len, system.asked)) == [8, 8, 4]
+    assert list(map(len, system.asked)) == [1, 2, 4, 8, 5]
 
 
 def test_a_long_recording_is_adapted_to_as_a_whole(blocks):
@@ -202,21 +202,35 @@ def test_speakers_are_told_apart_and_adapted_to_one_by_one(blocks, voices):
 
 def test_what_was_predicted_before_a_damage_is_given(monkeypatch):
     def stream(path, *, sample_rate_hz, **stretch):
-        for _ in range(9):
+        for _ in range(16):
             yield np.full(16 * sample_rate_hz, 0.6, np.float32)
         raise AudioError("damaged")
 
     monkeypatch.setattr(pipeline.reading, "stream", stream)
     predictions = iter(_opened(Loudness(), "talk.wav", adapt="auto").predictions)
-    assert [next(predictions).adapted.n for _ in range(8)] == [8] * 8
+    assert [next(predictions).adapted.n for _ in range(15)] == [15] * 15
     with pytest.raises(AudioError, match="damaged"):
         next(predictions)
 
 
-def test_the_seconds_that_have_been_predicted_are_reported(blocks):
-    path, seconds = blocks([0.5] * 10, 16), []
-    list(Pipeline(Loudness()).open(Recording(path, path), seconds.append).predictions)
-    assert seconds == [128, 32]
+def test_what_is_found_in_a_long_recording_is_told_before_all_is_read(blocks):
+    path, told = blocks([0.6] * 10, 16), []
+    whole = Pipeline(Loudness(), adapt="auto").open(Recording(path, path), lambda *heard: told.append(heard))
+    assert {one.adapted.n for one in whole.predictions} == {10}
+    assert [(seconds, [one.start_s for one in found]) for seconds, found in told] == [
+        (16, [0]),
+        (32, [16, 32]),
+        (64, [48, 64, 80, 96]),
+        (48, [112, 128, 144]),
+    ]
+    assert all(one.adapted is None for _, found in told for one in found)
+
+
+def test_the_silence_at_the_end_of_a_recording_is_reported_too(recording):
+    told = []
+    path = recording([0.0], 40)
+    list(Pipeline(Loudness()).open(Recording("talk", path), lambda *heard: told.append(heard)).predictions)
+    assert told == [(40, [])]
 
 
 def test_a_recording_is_called_what_it_is_asked_by(blocks):

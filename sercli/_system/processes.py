@@ -1,23 +1,29 @@
-"""Pools of worker processes."""
+"""Pools of worker processes, which report their progress while they work."""
 
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache, partial
 from importlib import import_module
 from itertools import islice
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import SynchronizedArray
 from typing import TypeVar
 
 from sercli.errors import SerError
 
 T = TypeVar("T")
 R = TypeVar("R")
+OnReport = Callable[[float, int], None]
+"""Called with work that was done since the last call, and the stage that it belongs to."""
+
+_LOOK_S = 0.2  # from one look at what processes report to the next
 _AHEAD = 64  # blocks of items that wait for each process, so that a slow one does not keep the others idle
 
 
@@ -43,8 +49,38 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         _held.append(held)
 
 
+def report(done: float, stage: int = 0) -> None:
+    """Report work as done to `mapped` or `result`, from any process.
+
+    Args:
+        done: since the last call.
+        stage: that the work belongs to, below 16.
+    """
+    if done:
+        _reported(done, stage)
+
+
+def result(future: Future[R], on_report: OnReport) -> R:
+    """Return the result of work in a pool; until then pass on what the processes report."""
+    waiting = True
+    while waiting:
+        waiting = bool(wait([future], _LOOK_S).not_done)
+        for stage, done in enumerate(_counters().get_obj()):
+            if done > _passed_on[stage]:
+                on_report(done - _passed_on[stage], stage)
+                _passed_on[stage] = done
+    return future.result()
+
+
 def mapped(
-    function: Callable[[T], R], items: Iterable[T], jobs: int, *, killed: str, chunksize: int = 1, ahead: int = _AHEAD
+    function: Callable[[T], R],
+    items: Iterable[T],
+    jobs: int,
+    *,
+    killed: str,
+    chunksize: int = 1,
+    ahead: int = _AHEAD,
+    on_report: OnReport | None = None,
 ) -> Generator[R, None, None]:
     """Yield a function's result for each item, in order, computed by `jobs` processes.
 
@@ -57,12 +93,13 @@ def mapped(
         killed: the error message if one of them was killed.
         chunksize: items in a block, which a process takes at once.
         ahead: blocks that wait for each process.
+        on_report: gets what the function reports while it works.
 
     Raises:
         SerError: a process was killed.
     """
     if jobs < 2:
-        yield from map(function, items)
+        yield from map(partial(_reporting, on_report or _ignored, function), items)
         return
     try:
         with pool(jobs) as executor:
@@ -71,7 +108,7 @@ def mapped(
             coming = (executor.submit(_each, function, block) for block in blocks)
             waiting = deque(islice(coming, jobs * ahead))
             while waiting:
-                done = waiting.popleft().result()
+                done = result(waiting.popleft(), on_report or _ignored)
                 waiting.extend(islice(coming, 1))
                 yield from done
     except BrokenProcessPool:
@@ -112,7 +149,7 @@ class _Processes:
 
     def __init__(self, jobs: int, needs: str | None = None) -> None:
         self.executor = ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(needs,)
+            jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(needs, _counters())
         )
         self._jobs = jobs
         self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started
@@ -175,7 +212,38 @@ def _each(function: Callable[[T], R], block: list[T]) -> list[R]:
     return [function(item) for item in block]
 
 
-def _begin(needs: str | None) -> None:
+def _reporting(on_report: OnReport, function: Callable[[T], R], item: T) -> R:
+    """Return a function's result; what it reports meanwhile stays in this process."""
+    global _reported
+    before, _reported = _reported, on_report
+    try:
+        return function(item)
+    finally:
+        _reported = before
+
+
+def _ignored(done: float, stage: int) -> None:
+    """Nobody waits for what is reported."""
+
+
+_reported: OnReport = _ignored
+_passed_on = [0.0] * 16  # of what processes reported, by stage
+
+
+@cache
+def _counters() -> "SynchronizedArray[float]":
+    """Return what the processes of all pools have reported, by stage."""
+    return get_context("spawn").Array("d", len(_passed_on))
+
+
+def _count(counters: "SynchronizedArray[float]", done: float, stage: int) -> None:
+    with counters.get_lock():
+        counters[stage] += done
+
+
+def _begin(needs: str | None, counters: "SynchronizedArray[float]") -> None:
+    global _reported
+    _reported = partial(_count, counters)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; later it has no effect
     end_with_first()

@@ -2,12 +2,30 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
-ProgressFactory = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
-"""(description, total number of steps) -> a context whose value `advance(n, **shown)` reports n steps as done."""
+
+class Advance(Protocol):
+    """Reports work as done."""
+
+    def __call__(self, done: float = 1, shown: str = "", /) -> None:
+        """Report work as done, in the unit of the total.
+
+        Args:
+            done: since the last call; 0: the work itself begins now, such as after a model was loaded.
+            shown: a line about it; "": the last one stays.
+        """
+
+
+ProgressFactory = Callable[[str, float], AbstractContextManager[Advance]]
+"""(description, total work) -> a context whose value reports work as done; work on recordings is seconds of audio."""
+
+
+def unseen(done: float = 1, shown: str = "", /) -> None:
+    """Show nothing: an `Advance`."""
 
 
 @contextmanager
-def no_progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+def no_progress(description: str, total: float) -> Iterator[Advance]:
     """A `ProgressFactory` that shows nothing: for one of several processes, and for library calls."""
-    yield lambda *_, **__: None
+    yield unseen

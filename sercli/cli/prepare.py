@@ -9,6 +9,7 @@ from sercli.cli import options
 from sercli.errors import SerError
 
 if TYPE_CHECKING:
+    from sercli._system.progress import ProgressFactory
     from sercli.dataset.fingerprint import Summary
     from sercli.dataset.preparation import Prepared
     from sercli.plugins import PluginConfig
@@ -62,7 +63,7 @@ def prepare(
             return
     from sercli.dataset import preparation
 
-    n_jobs, progress = options.n_jobs(jobs), render.progress
+    n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
     with processes.shared():
         prepared = preparation.prepare(corpus, root, out, label_set=labels, jobs=n_jobs, progress=progress)
         prepared = preparation.finish(
@@ -71,7 +72,7 @@ def prepare(
     if asr is None:
         _show(prepared.summary, {})
     else:
-        _transcribe(prepared, asr, asr_config, n_jobs, device)
+        _transcribe(prepared, asr, asr_config, n_jobs, device, progress)
     render.note(_next(asr, out))
 
 
@@ -107,7 +108,14 @@ def _asr_config(asr: str | None, sets: list[str], device: str) -> "PluginConfig"
     return asr_config
 
 
-def _transcribe(prepared: "Prepared", asr: str, asr_config: "PluginConfig", jobs: int, device: str) -> None:
+def _transcribe(
+    prepared: "Prepared",
+    asr: str,
+    asr_config: "PluginConfig",
+    jobs: int,
+    device: str,
+    progress: "ProgressFactory",
+) -> None:
     """Transcribe the recordings of a dataset, and show how many, their word error rate and their mean confidence.
 
     Raises:
@@ -119,7 +127,7 @@ def _transcribe(prepared: "Prepared", asr: str, asr_config: "PluginConfig", jobs
     dataset = prepared.dataset
     root, utterances = Path(dataset.info.root), dataset.manifest.utterances
     added = transcripts.add(
-        dataset.folder, root, utterances, asr, asr_config, jobs=jobs, progress=render.progress, device=device
+        dataset.folder, root, utterances, asr, asr_config, jobs=jobs, progress=progress, device=device
     )
     found = added.transcripts
     errors = transcripts.word_errors(utterances, {name: one.text for name, one in found.items()})

@@ -1,9 +1,8 @@
 """The recordings of `ser predict`: prediction, progress and failures."""
 
-import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 
 from sercli import batch_runner
@@ -64,10 +63,12 @@ class Recordings:
             yield replace(result, predictions=self._kept(result.predictions))
 
     def _predicted(self) -> Iterator[RecordingResult]:
-        alone = self.all[0] if len(self.all) == 1 else None
-        with render.progress("Predicting", _length_s(alone) if alone else len(self.all)) as advance:
-            seconds = (lambda done_s: advance(round(done_s))) if alone else None
-            self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, advance=seconds)
+        with render.progress("Predicting", _length_s(self.all)) as advance:
+
+            def heard(seconds: float, found: Sequence[Prediction]) -> None:
+                advance(seconds, f"so far: {render.in_short(found[-1])}" if found else "")
+
+            self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, heard=heard)
             for result, recording in zip(self._running, self.all, strict=True):
                 if isinstance(result, AudioError):
                     self.failed(recording, result)
@@ -75,8 +76,6 @@ class Recordings:
                     yield replace(result, recording=recording)
                     if result.remarks:
                         render.warn(f"{recording.name}: {'; '.join(result.remarks)}")
-                if not alone:
-                    advance(1)
 
     def predictions(self, result: RecordingResult) -> Iterator[Prediction]:
         """The predictions of a recording, up to where it turns out to be damaged."""
@@ -143,11 +142,14 @@ class Recordings:
             yield prediction
 
 
-def _length_s(recording: Recording) -> int | None:
-    """Return a recording's length in seconds, for progress on a terminal; None if unknown or unreadable."""
-    if not sys.stderr.isatty() or recording.path is None:
+def _length_s(recordings: Sequence[Recording]) -> float | None:
+    """Return how much audio there is, without what cannot be read; None if it would not be shown."""
+    if render.is_quiet():
         return None
-    try:
-        return ceil(reading.duration_s(recording.path, track=recording.track))
-    except AudioError:
-        return None
+    whole: dict[tuple[Path | None, int | None], float] = {}
+    for one in recordings:
+        with suppress(AudioError):
+            if (one.path, one.track) not in whole and one.path:
+                whole[one.path, one.track] = reading.duration_s(one.path, track=one.track)
+    ends = ((one, whole.get((one.path, one.track), 0.0)) for one in recordings)
+    return sum(max(0.0, min(one.end_s or end_s, end_s) - (one.start_s or 0.0)) for one, end_s in ends)

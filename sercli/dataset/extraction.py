@@ -1,6 +1,6 @@
 """Features of utterances: audio is read, cut to its speech and levelled, then the extractor gets it in batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 from sercli import plugins
 from sercli._system import limits
 from sercli._system.batching import like_length
+from sercli._system.progress import unseen
 from sercli.audio.condition import prepare_signal
 from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
@@ -19,6 +20,11 @@ from sercli.types import Array, AudioConfig, Utterance
 
 _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number
 _UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
+
+
+def length_s(utterance: Utterance) -> float:
+    """Return the duration of an utterance, or a guess where nobody measured it: how much work it is."""
+    return utterance.duration_s or _UNKNOWN_S
 
 
 def reads_text(feature: str) -> bool:
@@ -79,7 +85,13 @@ def _extractor(_key: str, feature: str, feature_config: object, device: str) -> 
 
 
 def extract(
-    utterances: Sequence[Utterance], root: Path, feature: str, feature_config: object, *, device: str = "cpu"
+    utterances: Sequence[Utterance],
+    root: Path,
+    feature: str,
+    feature_config: object,
+    *,
+    device: str = "cpu",
+    advance: Callable[[float], None] = unseen,
 ) -> list[Array]:
     """Compute a feature of utterances from their audio or text: (T, F) float32 for each.
 
@@ -89,17 +101,21 @@ def extract(
         feature: name of the feature.
         feature_config: its Config.
         device: for the network of a feature that has one.
+        advance: called with the seconds of audio whose features were computed since the last call.
 
     Raises:
         SerError: an utterance has no audio or text, or its audio cannot be read.
     """
     if not isinstance(feature_config, AudioConfig):
-        return extractor(feature, feature_config, device)([_text(u, feature) for u in utterances])
+        of_text = extractor(feature, feature_config, device)([_text(u, feature) for u in utterances])
+        advance(sum(map(length_s, utterances)))
+        return of_text
     features: dict[int, Array] = {}
-    for places in like_length([u.duration_s or _UNKNOWN_S for u in utterances], _BATCH_S):
+    for places in like_length([length_s(u) for u in utterances], _BATCH_S):
         signals = [_signal(utterances[place], root, feature, feature_config) for place in places]
         computed = extract_signals(signals, feature, feature_config, device=device)
         features |= zip(places, computed, strict=True)
+        advance(sum(length_s(utterances[place]) for place in places))
     return [features[place] for place in range(len(utterances))]
 
 

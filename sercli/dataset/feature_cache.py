@@ -9,7 +9,8 @@ shared folder, divide the parts between them by a lock on each.
 
 import hashlib
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +23,9 @@ from filelock import FileLock
 from sercli import config, plugins
 from sercli._system import processes
 from sercli._system.files import sweep, write_atomic, write_json
-from sercli._system.progress import ProgressFactory
+from sercli._system.progress import Advance, ProgressFactory, unseen
 from sercli.dataset import extraction
-from sercli.dataset.feature_specs import FeatureSpecs, key
+from sercli.dataset.feature_specs import FeatureSpecs, key, title
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.types import HUMAN, Array, Utterance
@@ -35,6 +36,7 @@ _DAMAGED = (
     *(tokenize.TokenError, msgspec.DecodeError),
 )
 
+_STAGES = 16  # features whose progress is told apart at the same time
 _AHEAD = 4  # parts that wait for each process, with their utterances
 PART = 128  # utterances in one part: small enough to share a corpus of 500 clips between processes
 
@@ -116,7 +118,7 @@ def _fill(dataset: Dataset, wanted: FeatureSpecs, jobs: int, device: str, progre
     networks = [f for f in missing if isinstance(plugins.feature(f.feature), plugins.UsesDevice)]
     device = _resolved(device) if networks or device not in ("auto", "cpu") else "cpu"
     alone = [] if device.startswith("cpu") else networks
-    _compute([feature for feature in missing if feature not in alone], jobs, device, progress)
+    _compute([feature for feature in features if feature not in alone], jobs, device, progress)
     _compute(alone, 1, device, progress)
     return features
 
@@ -129,17 +131,40 @@ def _resolved(device: str) -> str:
 
 
 def _compute(features: Sequence["_Parts"], jobs: int, device: str, progress: ProgressFactory) -> None:
-    tasks = (feature.task(n) for feature in features for n in feature.missing)
+    tasks = (feature.task(n, stage % _STAGES) for stage, feature in enumerate(features) for n in feature.missing)
     n_tasks = sum(len(feature.missing) for feature in features)
     killed = (
         "A process that computed features was killed, perhaps for want of memory; repeat the command, which goes on "
         f"from there, with fewer --jobs than {jobs}."
     )
-    make = partial(_make_part, device=device)
-    with closing(processes.mapped(make, tasks, min(jobs, n_tasks), killed=killed, ahead=_AHEAD)) as computed:
-        for feature in features:
-            feature.take(computed, progress)
+    make, reports = partial(_make_part, device=device), _Reports()
+    mapped = processes.mapped(make, tasks, min(jobs, n_tasks), killed=killed, ahead=_AHEAD, on_report=reports.add)
+    with closing(mapped) as computed:
+        for stage, feature in enumerate(features):
+            with progress(feature.title, feature.missing_s()) as step:
+                reports.begin(stage % _STAGES, step)
+                for _ in zip(feature.missing, computed, strict=False):
+                    pass
         next(computed, None)  # so that it ends by itself, and with it no process
+
+
+class _Reports:
+    """What was reported of each feature: processes that have no more to do of one begin with the next."""
+
+    def __init__(self) -> None:
+        self._stage, self._step = -1, unseen
+        self._early: defaultdict[int, float] = defaultdict(float)
+
+    def begin(self, stage: int, step: Advance) -> None:
+        self._stage, self._step = stage, step
+        if early := self._early.pop(stage, 0.0):
+            step(early)
+
+    def add(self, done_s: float, stage: int) -> None:
+        if stage == self._stage:
+            self._step(done_s)
+        else:
+            self._early[stage] += done_s
 
 
 def _bare(utterance: Utterance) -> Utterance:
@@ -175,29 +200,27 @@ class _Parts:
         # Text of each recogniser has its own folder: in one they would compute each other's parts again for ever.
         whose = f"-{dataset.words}" if text and dataset.words != HUMAN else ""
         self.folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
-        self.feature = feature
+        self.feature, self.title = feature, title(feature, feature_config)
         self._dataset, self._config = dataset, feature_config
         self._n_parts = -(-len(self._usable) // PART)
         self.missing = [n for n in range(self._n_parts) if _read_index(self.task(n)) is None]
         if self.missing:
             write_json(self.folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
 
-    def task(self, n: int) -> "_Task":
+    def task(self, n: int, stage: int = 0) -> "_Task":
         """Return what part n is computed from."""
         utterances = tuple(_bare(self._dataset.manifest.utterances[place]) for place in self._places(n))
         path, root = self.folder / f"part-{n:05d}.npy", Path(self._dataset.info.root)
-        return _Task(path, utterances, root, self.feature, self._config)
+        return _Task(path, utterances, root, self.feature, self._config, stage)
 
     def _places(self, n: int) -> list[int]:
         places: list[int] = self._usable[n * PART : (n + 1) * PART].tolist()
         return places
 
-    def take(self, computed: Iterator[None], progress: ProgressFactory) -> None:
-        """Count the next computed parts as the missing ones of this feature."""
-        sizes = [len(self._places(n)) for n in self.missing]
-        with progress(f"Computing {self.feature}", sum(sizes)) as step:
-            for size, _ in zip(sizes, computed, strict=False):
-                step(size)
+    def missing_s(self) -> float:
+        """Return how much audio the feature must be computed of."""
+        utterances = self._dataset.manifest.utterances
+        return sum(extraction.length_s(utterances[place]) for n in self.missing for place in self._places(n))
 
     def store(self) -> FeatureStore:
         """Open all parts.
@@ -216,6 +239,7 @@ class _Task:
     root: Path
     feature: str
     config: object
+    stage: int  # for reports on progress
 
     def digests(self) -> list[str]:
         text = extraction.reads_text(self.feature)
@@ -226,11 +250,19 @@ def _make_part(task: _Task, device: str) -> None:
     """Compute one part under its lock; whoever waited for the lock finds the part done."""
     with FileLock(task.path.with_name(f".{task.path.stem}.lock")):
         if _read_index(task) is not None:
+            processes.report(sum(map(extraction.length_s, task.utterances)), task.stage)
             return
         index_path = task.path.with_suffix(".json")
         for rest in (task.path, index_path):
             sweep(task.path.parent, of=rest.name)
-        features = extraction.extract(task.utterances, task.root, task.feature, task.config, device=device)
+        features = extraction.extract(
+            task.utterances,
+            task.root,
+            task.feature,
+            task.config,
+            device=device,
+            advance=partial(processes.report, stage=task.stage),
+        )
         stacked = np.concatenate(features, dtype=plugins.feature(task.feature).DTYPE, casting="same_kind")
         index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
         write_atomic(task.path, lambda path: _save(path, stacked))

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -47,6 +48,25 @@ def feature_configs(
         given = {key: value for key, value in values.items() if key in fields[name]}
         specs.append((name, config.build(classes[name], {**own, **given}, "feature")))
     return specs
+
+
+def title(feature: str, feature_config: plugins.PluginConfig) -> str:
+    """Return the name of a feature with those of its settings that are not the default.
+
+    >>> from sercli.features import whisper_encoder
+    >>> title("whisper-encoder", whisper_encoder.Config(model=("base", "tiny.en"), pooled=True, speed=0.9))
+    'whisper-encoder (speed 0.9, base + tiny.en, pooled)'
+    """
+    default, parts = type(feature_config)(), []
+    for field in dataclasses.fields(feature_config):
+        value = getattr(feature_config, field.name)
+        if value == getattr(default, field.name):
+            continue
+        several = value if isinstance(value, tuple) else (value,)
+        shown = " + ".join(one.name if isinstance(one, Path) else str(one) for one in several)
+        named = "" if all(isinstance(one, str | Path) for one in several) else f"{field.name} "
+        parts.append(field.name if value is True else f"{named}{shown}")
+    return f"{feature} ({', '.join(parts)})" if parts else feature
 
 
 def key(feature: str, feature_config: plugins.PluginConfig) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from sercli._system import processes
@@ -27,22 +28,24 @@ def speech_levels(
         progress: shows progress.
     """
     root = Path(dataset.info.root)
-    stretches = {u.id: (root / u.audio, u.start_s, u.end_s) for u in utterances if u.audio is not None}
+    recorded = [u for u in utterances if u.audio is not None]
+    seconds = sum(u.duration_s or 0.0 for u in recorded)
     levels: dict[str, float | None] = dict.fromkeys(u.id for u in utterances)
     killed = "A process that read recordings was killed, perhaps for want of memory; repeat the command with --jobs 1."
-    jobs = jobs if len(stretches) >= jobs * _SHARE else 1
-    found = processes.mapped(_level, stretches.values(), jobs, killed=killed, chunksize=16)
-    with progress("Measuring levels", len(stretches)) as step, closing(found):
-        for name, level in zip(stretches, found, strict=True):
-            levels[name] = level
-            step(1)
+    jobs = jobs if len(recorded) >= jobs * _SHARE else 1
+    with progress("Measuring levels", seconds) as step:
+        found = processes.mapped(
+            partial(_level, root), recorded, jobs, killed=killed, chunksize=16, on_report=lambda done_s, _: step(done_s)
+        )
+        with closing(found):
+            levels |= {u.id: level for u, level in zip(recorded, found, strict=True)}
     return levels
 
 
-def _level(stretch: tuple[Path, float | None, float | None]) -> float | None:
-    path, start_s, end_s = stretch
+def _level(root: Path, u: Utterance) -> float | None:
     try:
-        signal = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s)
+        signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
     except AudioError:
         return None
+    processes.report(u.duration_s or 0.0)
     return speech_level_dbfs(signal)

@@ -198,6 +198,9 @@ def finish(
     dataset = prepared.dataset
     usable = {name: any(extraction.lacks(u, name) is None for u in dataset.manifest.utterances) for name, _ in specs}
     computed = [(name, feature_config) for name, feature_config in specs if usable[name]]
+    for name in (name for name, _ in specs if not usable[name]):
+        with progress(name, 0):  # a stage without work, so that the numbers of the others are right
+            pass
     summary = replace(prepared.summary, features=usable)
     if any(remark.reason == scan.UNREADABLE for remark in summary.remarks):  # it is tried again
         made_from = None

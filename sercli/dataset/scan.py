@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sercli._system import processes
-from sercli._system.progress import ProgressFactory
+from sercli._system.progress import Advance, ProgressFactory
 from sercli.audio.reading import AudioFacts, inspect
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
@@ -44,7 +44,8 @@ def scan(
     n_unchanged = len(index)
     broken: dict[str, str] = {}
     try:
-        with progress("Reading recordings", len(new)) as step, closing(_inspect_all(new, base, jobs)) as inspected:
+        n_bytes = sum(signatures[name][0] for name in new)  # their length is known only once they are read
+        with progress("Reading recordings", n_bytes) as step, closing(_inspect_all(new, base, jobs, step)) as inspected:
             for name, facts in zip(new, inspected, strict=True):
                 if isinstance(facts, str):
                     broken[name] = facts
@@ -52,7 +53,6 @@ def scan(
                     index[name] = IndexedAudio(
                         name, *signatures[name], facts.digest, facts.duration_s, facts.sound, facts.remarks
                     )
-                step(1)
     finally:  # after Ctrl-C, too: no recording is inspected twice
         if index and not len(index) == n_unchanged == len(before):
             audio_index.save(out, index.values())
@@ -102,13 +102,16 @@ def _check_milliseconds(utterances: Sequence[Utterance], index: Mapping[str, Ind
         )
 
 
-def _inspect_all(names: Sequence[str], base: Path, jobs: int) -> Generator[AudioFacts | str, None, None]:
+def _inspect_all(names: Sequence[str], base: Path, jobs: int, step: Advance) -> Generator[AudioFacts | str, None, None]:
     killed = (
         "A process that read recordings was killed, perhaps for want of memory, or crashed on one of them; repeat the "
         "command with --jobs 1, it continues where it stopped."
     )
     paths = (base / name for name in names)
-    return processes.mapped(_inspect, paths, jobs if len(names) >= 2 * jobs else 1, killed=killed, chunksize=16)
+    jobs = jobs if len(names) >= 2 * jobs else 1
+    return processes.mapped(
+        _inspect, paths, jobs, killed=killed, chunksize=16, on_report=lambda n_bytes, _: step(n_bytes)
+    )
 
 
 def _inspect(path: Path) -> AudioFacts | str:
@@ -116,3 +119,5 @@ def _inspect(path: Path) -> AudioFacts | str:
         return inspect(path)
     except AudioError as error:
         return str(error)
+    finally:
+        processes.report(audio_index.size_and_time(str(path))[0])

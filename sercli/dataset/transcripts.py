@@ -218,17 +218,17 @@ def _append(
 ) -> tuple[str, ...]:
     """Write a line for each utterance as soon as it is transcribed; return why the others cannot be read."""
     failures = []
-    hours = sum(u.duration_s or 0.0 for u in missing) / 3600
-    done = 0.0
     jobs = min(jobs, len(missing) // _SHARE)
     killed = (
         "A process that transcribed was killed, perhaps for want of memory; repeat the command with fewer --jobs than "
         f"{jobs}, it continues where it stopped."
     )
     with (
-        progress("Transcribing", len(missing)) as step,
+        progress(f"Transcribing by {path.stem}", sum(u.duration_s or 0.0 for u in missing)) as step,
         path.open("ab") as file,
-        closing(processes.mapped(transcribe, missing, jobs, killed=killed)) as results,
+        closing(
+            processes.mapped(transcribe, missing, jobs, killed=killed, on_report=lambda done_s, _: step(done_s))
+        ) as results,
     ):
         for u, result in zip(missing, results, strict=True):
             if isinstance(result, str):
@@ -237,8 +237,6 @@ def _append(
                 key = {"id": u.id, "digest": u.digest, "start_s": u.start_s, "end_s": u.end_s}
                 file.write(msgspec.json.encode(msgspec.to_builtins(result) | key) + b"\n")
                 file.flush()
-            done += (u.duration_s or 0.0) / 3600
-            step(1, done=f"{done:.2f} h", left=f"{max(hours - done, 0.0):.2f} h")
     return tuple(failures)
 
 
@@ -248,7 +246,9 @@ def _transcribe(root: Path, engine: str, engine_config: PluginConfig, device: st
         signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
     except AudioError as error:
         return str(error)
-    return _loaded(plugins.recogniser(engine).make, engine_config, device)([signal])[0]
+    transcript = _loaded(plugins.recogniser(engine).make, engine_config, device)([signal])[0]
+    processes.report(u.duration_s or 0.0)
+    return transcript
 
 
 _Transcribe = Callable[[Sequence[Array]], list[Transcript]]

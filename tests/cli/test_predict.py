@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ import soundfile
 from children import living
 
 from sercli import batch_runner, pipeline
+from sercli._system import processes
 from sercli.cli.predict import Shape
 from sercli.cli.writers import FORMATS
 
@@ -323,12 +323,12 @@ def test_two_processes_answer_as_one_does(ser, demo_runs, folder):
 
 
 def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folder, monkeypatch):
-    def result(future, wait=Future.result):
+    def wait(futures, seconds, wait=processes.wait):
         for process in multiprocessing.active_children():
             process.kill()
-        return wait(future)
+        return wait(futures)
 
-    monkeypatch.setattr(Future, "result", result)
+    monkeypatch.setattr(processes, "wait", wait)
     shown = ser("predict", folder, "--model", demo_runs.acoustic, "--jobs", 2, "--json")
     assert shown.code == 2
     assert f"was killed, perhaps because memory ran out, while it processed one of {folder / 'a.ogg'}" in shown.err

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +17,10 @@ from rich.console import Console
 from sercli.cli import render
 from sercli.cli.render import console as measures
 from sercli.evaluation.metrics import baselines, report
+from sercli.runs import FoldRun
 from sercli.types import Adapted, EpochResult, Prediction, Remark
 
+bars = import_module("sercli.cli.render.progress")  # the package has a function of this name
 EIGHT = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
 TRUTH = ["neutral"] * 10 + ["anger"] * 4 + ["sadness"] * 2
 PREDICTED = ["neutral"] * 7 + ["anger"] * 5 + ["calm"] * 4
@@ -90,30 +94,92 @@ def test_a_stream_that_is_not_unicode_gets_plain_characters_and_escapes():
     assert "##" in text
 
 
-def test_progress_is_silent_where_there_is_no_terminal():
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands at 0 s until a test moves it."""
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setattr(bars, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    return clock
+
+
+def test_progress_without_a_terminal_is_a_line_every_30_s(clock):
     console = _console()
-    with render.progress("lld", 3, console=console) as advance:
-        advance(2, file="a.wav")
-    assert console.file.getvalue() == ""
+    with render.progress("2 of 4: lld", 3600.0, console=console) as advance:
+        for _ in range(7):
+            clock.now_s += 10
+            advance(60.0, "[b]x.wav")
+    assert console.file.getvalue().splitlines() == [
+        "2 of 4: lld: 5%, 9:30 left, [b]x.wav",
+        "2 of 4: lld: 10%, 9:00 left, [b]x.wav",
+    ]
 
 
-def test_progress_on_a_terminal_counts_names_the_file_literally_and_goes_away():
+def _frame(width, total, *steps, clock, name="[b]lld", at_most=False):
+    """The lines of a bar after steps of (seconds, arguments of advance)."""
+    bar = bars._Bar(name, total, at_most=at_most)
+    for seconds, *told in steps:
+        clock.now_s += seconds
+        bar.advance(*told)
+    console = _console(width)
+    console.print(bar)
+    return console.file.getvalue().splitlines()
+
+
+def test_a_bar_shows_its_share_the_time_left_and_a_line_literally(clock):
+    bar, shown = _frame(80, 20, (2, 4), (2, 1, "[red]x.wav"), clock=clock)
+    assert bar.startswith("[b]lld  ━━━━")
+    assert bar.endswith("  25%  0:12 left")
+    assert shown == "[red]x.wav"
+
+
+def test_on_a_narrow_terminal_the_name_of_a_bar_has_its_own_line(clock):
+    lines = _frame(40, 20, (2, 5), clock=clock, name="2 of 4: whisper-encoder (tiny.en)")
+    assert lines[0] == "2 of 4: whisper-encoder (tiny.en)"
+    assert lines[1].endswith("  25%  0:06 left")
+    assert cell_len(lines[1]) == 40
+
+
+def test_the_time_left_counts_from_when_the_work_began_not_from_when_a_model_was_loaded(clock):
+    (bar,) = _frame(80, 20, (60, 0), (5, 5), clock=clock)
+    assert bar.endswith("25%  0:15 left")
+
+
+def test_the_time_left_leaves_out_what_an_earlier_command_did(clock):
+    (bar,) = _frame(80, 20, *[(0, 1)] * 10, (5, 1), clock=clock)
+    assert bar.endswith("55%  0:45 left")
+
+
+def test_the_time_left_runs_down_while_a_long_step_takes_its_time(clock):
+    bar = bars._Bar("lld", 20, at_most=False)
+    clock.now_s = 5
+    bar.advance(5)
+    clock.now_s = 9
+    assert bar.left() == "0:11 left"
+
+
+def test_progress_without_a_known_total_has_neither_share_nor_time_left(clock):
+    (bar,) = _frame(80, None, (5, 7), clock=clock)
+    assert bar.strip("━ ") == "[b]lld"
+
+
+def test_a_bar_disappears_at_the_end():
     console = _terminal(100)
-    with render.progress("[b]lld", 20, console=console) as advance:
+    with render.progress("lld", 20, console=console) as advance:
         advance(4)
-        advance(file="[red]x.wav")
-    text = console.file.getvalue()
-    assert "[b]lld" in text
-    assert "5/20" in text
-    assert "file [red]x.wav" in text
-    assert text.endswith("\x1b[1A\x1b[2K")  # one line up, erased
+    assert console.file.getvalue().endswith("\x1b[1A\x1b[2K")  # one line up, erased
 
 
-def test_progress_without_a_known_total_still_counts():
-    console = _terminal(100)
-    with render.progress("reading", None, console=console) as advance:
-        advance(7)
-    assert "7/?" in console.file.getvalue()
+def test_stages_are_numbered_also_those_without_work_and_keep_their_number(capsys, clock):
+    stages = render.stages(3)
+    for name, work in (("lld", 3), ("words", 0), ("log-mel", 3), ("lld", 3)):
+        with stages(name, work) as advance:
+            clock.now_s += 30
+            advance(1)
+    assert [line.partition(": 3")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "1 of 3: lld",
+        "3 of 3: log-mel",
+        "1 of 3: lld",
+    ]
 
 
 def test_results_that_are_printed_while_a_bar_runs_still_go_to_a_piped_stdout(capsys):
@@ -125,38 +191,24 @@ def test_results_that_are_printed_while_a_bar_runs_still_go_to_a_piped_stdout(ca
     assert "a.wav" not in console.file.getvalue()
 
 
-def _train(console, n_epochs, best_until):
+def test_training_shows_the_loss_that_its_epoch_is_kept_by(clock):
+    console = _console(200)
     with render.training_progress("lld [x]", 200, console=console) as update:
-        for epoch in range(1, n_epochs + 1):
-            update(EpochResult(epoch, 1.5 - epoch / 100, 1.6, 0.3 + epoch / 100, 2.0), epoch <= best_until)
-
-
-def test_training_without_a_terminal_says_one_plain_line_every_tenth_epoch():
-    console = _console()
-    _train(console, 25, best_until=8)
+        for epoch in range(11, 21):  # the first ten by an earlier command
+            clock.now_s += 3
+            update(EpochResult(epoch, 1.5 - epoch / 100, 1.6, 0.3 + epoch / 100, 3.0), epoch <= 18)
     assert console.file.getvalue().splitlines() == [
-        "lld [x]: epoch 10/200, train loss 1.400, valid loss 1.600, valid UA 0.400, kept UA 0.380 (epoch 8), "
-        "at most 0:06:20 left",
-        "lld [x]: epoch 20/200, train loss 1.300, valid loss 1.600, valid UA 0.500, kept UA 0.380 (epoch 8), "
-        "at most 0:06:00 left",
+        "lld [x]: 10%, at most 9:00 left, epoch 20 of 200: train loss 1.300, valid loss 1.600, valid UA 0.500, "
+        "kept epoch 18 (valid loss 1.600)"
     ]
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_training_on_a_terminal_shows_each_epoch_live_and_goes_away(width):
-    console = _console(width, force_terminal=True, color_system=None, _environ={})
-    _train(console, 3, best_until=3)
-    text = console.file.getvalue()
-    assert "3/200" in text
-    assert "train loss 1.470  valid loss 1.600  valid UA 0.330  kept UA 0.330 (epoch 3)" in text
-    assert "at most 0:06:34 left" in text
-    assert text.endswith("\x1b[1A\x1b[2K" * 2)
-
-
-def test_training_before_its_first_epoch_has_no_figures():
-    console = _console(80, force_terminal=True, color_system=None, _environ={})
-    _train(console, 0, best_until=0)
-    assert "train loss –  valid loss –  valid UA –  kept UA –" in console.file.getvalue()
+def test_a_cross_validation_shows_its_last_run(clock):
+    console = _console(200)
+    with render.repetition_progress("lld", 2, console=console) as update:
+        clock.now_s = 30
+        update(FoldRun(1, 3, Path("fold-1")), SimpleNamespace(best_epoch=7))
+    assert console.file.getvalue() == "lld: 50%, 0:30 left, run 1 of 2: fold 1, seed 3, kept epoch 7\n"
 
 
 def _distribution():

@@ -330,7 +330,7 @@ def test_several_processes_find_the_same_as_one(corpus, prepare, tmp_path):
     assert together.summary.remarks == alone.summary.remarks
 
 
-def test_progress_counts_the_recordings_that_are_opened(corpus, tmp_path):
+def test_progress_counts_the_bytes_of_the_recordings_that_are_opened(corpus, tmp_path):
     told = []
 
     @contextmanager
@@ -340,7 +340,8 @@ def test_progress_counts_the_recordings_that_are_opened(corpus, tmp_path):
 
     root = corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"})
     preparation.prepare("table", root, tmp_path / "out", label_set="four", progress=progress)
-    assert told == [("Reading recordings", 2), 1, 1]
+    sizes = [(root / name).stat().st_size for name in ("1.wav", "2.wav")]
+    assert told == [("Reading recordings", sum(sizes)), *sizes]
 
 
 def test_the_same_recording_under_two_names_is_told(corpus, prepare):

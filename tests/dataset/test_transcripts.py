@@ -242,38 +242,25 @@ def test_two_at_once_do_not_write_into_each_others_lines(corpus, add, heard):
     assert add().n_new == 5
 
 
-def test_progress_tells_hours_done_and_left(corpus, add, heard):
+def test_several_processes_hear_the_same_as_one_and_report_the_seconds_that_they_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr(transcripts, "_SHARE", 1)
     told = []
 
     @contextmanager
     def progress(description, total):
-        told.append((description, total))
-        yield lambda n, **shown: told.append((n, shown))
+        told.append([description, total, 0.0])
+        yield lambda seconds: told[-1].append(told[-1].pop() + seconds)
 
-    hours = [3600.0, 1800.0, 900.0, 900.0, 0.0]
-    rows = [replace(u, duration_s=h) for u, h in zip(corpus.rows[:5], hours, strict=True)]
-    add(rows[:1])
-    add(rows, progress=progress)
-    assert told == [
-        ("Transcribing", 4),
-        (1, {"done": "0.50 h", "left": "0.50 h"}),
-        (1, {"done": "0.75 h", "left": "0.25 h"}),
-        (1, {"done": "1.00 h", "left": "0.00 h"}),
-        (1, {"done": "1.00 h", "left": "0.00 h"}),
-    ]
-
-
-def test_several_processes_hear_the_same_as_one(tmp_path, no_progress, monkeypatch):
-    monkeypatch.setattr(transcripts, "_SHARE", 1)
     paths = ["audio/f1-neutral-1.ogg", "audio/gone.ogg", "audio/f1-sadness-1.ogg"]
     rows = [Utterance(path, "demo", "x", audio=path, digest=path, duration_s=2.0) for path in paths]
     found = [
-        transcripts.add(tmp_path / str(n), DEMO, rows, "whisper", whisper.Config(), jobs=n, progress=no_progress)
+        transcripts.add(tmp_path / str(n), DEMO, rows, "whisper", whisper.Config(), jobs=n, progress=progress)
         for n in (1, 2)
     ]
     assert found[0] == found[1]
     assert list(found[1].transcripts) == [paths[0], paths[2]]
     assert "gone.ogg" in found[1].failures[0]
+    assert told == [["Transcribing by whisper", 6.0, 4.0]] * 2
 
 
 @pytest.mark.parametrize(

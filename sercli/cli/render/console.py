@@ -1,14 +1,18 @@
 """The two streams, notes and warnings on stderr and results on stdout, and the pieces of text that go there."""
 
 import os
+import sys
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
 
+import typer
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from sercli._system.files import UTF_8
 
 MISSING = "–"
 """Shown where there is no number."""
@@ -16,9 +20,24 @@ MISSING = "–"
 _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a stream that is not UTF-8
 
 
+_quiet = False
+
+
+def hush(quiet: bool) -> None:
+    """Show or, if quiet, leave out what is neither an answer nor a warning: notes, progress and summaries."""
+    global _quiet
+    _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Return whether notes, progress and summaries are left out."""
+    return _quiet
+
+
 def note(message: str, *, console: Console | None = None) -> None:
-    """Print one line on stderr."""
-    show(console or stderr(), plain(one_line(message)))
+    """Print one line on stderr, unless it is to be quiet."""
+    if not _quiet:
+        show(console or stderr(), plain(one_line(message)))
 
 
 def warn(message: str, *, console: Console | None = None) -> None:
@@ -34,8 +53,16 @@ def stdout() -> Console:
 
 @cache
 def stderr() -> Console:
-    """Return the console of everything else, one shared console, so that notes appear above a live display."""
-    return Console(stderr=True, highlight=False)
+    """Return the console of everything else; where both are terminals that of results, so that a bar stays below."""
+    return stdout() if sys.stdout.isatty() and sys.stderr.isatty() else Console(stderr=True, highlight=False)
+
+
+def write(piece: str) -> None:
+    """Write a piece of a file format to stdout as it is; on a terminal above a live display."""
+    if stdout().is_terminal:
+        stdout().out(piece.encode(*UTF_8).decode(), end="", highlight=False)
+    else:
+        typer.echo(piece.encode(*UTF_8), nl=False)
 
 
 def show(console: Console, *renderables: RenderableType) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sercli._system.clock import clock
 from sercli.cli.render.console import (
     MISSING,
     blocks,
@@ -68,6 +70,14 @@ def prediction_card(prediction: Prediction, *, console: Console | None = None) -
     if p.label and p.reason:
         about.append(plain(p.reason, "dim"))
     show(console or stdout(), *about)
+
+
+def in_short(prediction: Prediction) -> str:
+    """One line of a prediction that may still change: where, emotion, confidence and words."""
+    p = prediction
+    where = Path(p.path).name if p.start_s == 0 else clock(p.start_s, 1)
+    found = f"{p.label} {figure(p.confidence, 2)}" if p.label else p.reason or MISSING
+    return f"{where}  {found}  {' '.join((p.text or '').split())}".rstrip()
 
 
 def transcript(prediction: Prediction) -> Text:

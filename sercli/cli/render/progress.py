@@ -1,54 +1,76 @@
-"""Progress on stderr: bars, and the losses and validation UA of a training."""
+"""Progress on stderr: how far work has come, and the losses and validation UA of a training."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
-from rich.text import Text
 
-from sercli.cli.render.console import MISSING, escaped, figure, note, plain, stderr
+from sercli._system.clock import clock
+from sercli._system.progress import Advance, ProgressFactory
+from sercli.cli.render.console import figure, is_quiet, note, plain, stderr
 from sercli.runs import FoldRun, RunInfo
 from sercli.types import EpochResult
 
+_EVERY_S = 30.0  # from one line to the next where stderr is not a terminal
+_FIGURES = len("  100 %  at most 10:00:00 left")
+_NARROWEST = 10  # characters of a bar beside its name; else it has a line of its own
+
 
 @contextmanager
-def progress(description: str, total: int | None, *, console: Console | None = None) -> Iterator[Callable[..., None]]:
-    """A bar on stderr that disappears at the end; nothing where stderr is not a terminal.
+def progress(
+    description: str, total: float | None, *, at_most: bool = False, console: Console | None = None
+) -> Iterator[Advance]:
+    """Show a bar on stderr that disappears at the end, or a line every 30 s where stderr is not a terminal.
 
     Args:
         description: of the work.
-        total: number of steps; None if it is not known.
+        total: of the work, in any unit in which equal work takes equal time; None if it is not known.
+        at_most: the work may end sooner.
         console: instead of stderr.
-
-    Yields:
-        `advance(n=1, **fields)`: reports n steps as done and shows the fields after the bar.
     """
     console = console or stderr()
-    shown = TextColumn("{task.fields[shown]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), shown)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
-    ) as bar:  # if stdout is a file or pipe, rich must not take results away from it
-        task = bar.add_task(escaped(description), total=total, shown="")
+    bar = _Bar(description, total, at_most=at_most)
+    if is_quiet() or total == 0:
+        yield bar.advance
+    elif console.is_interactive:
+        redirect = sys.stdout.isatty()  # if stdout is a file or pipe, rich must not take results away from it
+        with Live(bar, console=console, transient=True, refresh_per_second=4, redirect_stdout=redirect):
+            yield bar.advance
+    else:
+        said_s = time.monotonic()
 
-        def advance(n: int = 1, **fields: object) -> None:
-            bar.update(task, advance=n, shown=escaped("  ".join(f"{key} {value}" for key, value in fields.items())))
+        def advance(done: float = 1, shown: str = "", /) -> None:
+            nonlocal said_s
+            bar.advance(done, shown)
+            if time.monotonic() - said_s >= _EVERY_S:
+                said_s = time.monotonic()
+                note(bar.line(), console=console)
 
         yield advance
+
+
+def stages(total: int) -> ProgressFactory:
+    """Return a `ProgressFactory` that numbers the stages of a command if there are several, such as "2 of 4: lld"."""
+    numbers: dict[str, int] = {}
+
+    def numbered(description: str, work: float) -> AbstractContextManager[Advance]:
+        number = numbers.setdefault(description, len(numbers) + 1)
+        return progress(f"{number} of {total}: {description}" if total > 1 else description, work)
+
+    return numbered
 
 
 @contextmanager
 def repetition_progress(
     name: str, total: int, *, console: Console | None = None
 ) -> Iterator[Callable[[FoldRun, RunInfo], None]]:
-    """A bar over the runs of a cross-validation on stderr; one plain line a run where stderr is not a terminal.
+    """Show the progress of a cross-validation.
 
     Args:
         name: of the model.
@@ -58,15 +80,12 @@ def repetition_progress(
     Yields:
         `update(fold_run, info)`: reports a run as finished.
     """
-    console = console or stderr()
     with progress(name, total, console=console) as advance:
+        numbers = count(1)
 
         def update(fold_run: FoldRun, info: RunInfo) -> None:
-            kept = {} if info.best_epoch is None else {"kept epoch": info.best_epoch}
-            facts = {"fold": fold_run.fold, "seed": fold_run.seed} | kept
-            advance(1, **facts)
-            if not console.is_terminal:
-                note(f"{name}: {', '.join(f'{key} {value}' for key, value in facts.items())}", console=console)
+            kept = "" if info.best_epoch is None else f", kept epoch {info.best_epoch}"
+            advance(1, f"run {next(numbers)} of {total}: fold {fold_run.fold}, seed {fold_run.seed}{kept}")
 
         yield update
 
@@ -75,7 +94,7 @@ def repetition_progress(
 def training_progress(
     name: str, epochs: int, *, console: Console | None = None
 ) -> Iterator[Callable[[EpochResult, bool], None]]:
-    """Losses and validation UA of a training on stderr; every 10th epoch a line where stderr is not a terminal.
+    """Show the losses and the validation UA of a training.
 
     Args:
         name: of the model.
@@ -83,68 +102,68 @@ def training_progress(
         console: instead of stderr.
 
     Yields:
-        `update(result, kept)`: reports an epoch, and whether its weights are the best so far.
+        `update(result, kept)`: reports an epoch, and whether its weights are the ones to keep so far.
     """
-    console = console or stderr()
-    training = _Training(name, epochs)
-    if not console.is_terminal:
+    with progress(name, epochs, at_most=True, console=console) as advance:
+        n_done, keeping = 0, ""
 
-        def say(result: EpochResult, kept: bool) -> None:
-            training.add(result, kept)
-            if result.epoch % 10 == 0:
-                note(f"{name}: {training.line()}", console=console)
+        def update(result: EpochResult, kept: bool) -> None:
+            nonlocal n_done, keeping
+            if kept:
+                keeping = f", kept epoch {result.epoch} (valid loss {figure(result.valid_loss)})"
+            if result.epoch > n_done + 1:  # the epochs before were trained by an earlier command
+                advance(result.epoch - 1 - n_done)
+                advance(0)
+            n_done = result.epoch
+            figures = f"train loss {figure(result.train_loss)}, valid loss {figure(result.valid_loss)}"
+            advance(1, f"epoch {result.epoch} of {epochs}: {figures}, valid UA {figure(result.valid_uar)}{keeping}")
 
-        yield say
-        return
-    redirect = sys.stdout.isatty()
-    with Live(training.panel(), console=console, transient=True, auto_refresh=False, redirect_stdout=redirect) as live:
-
-        def draw(result: EpochResult, kept: bool) -> None:
-            training.add(result, kept)
-            live.update(training.panel(), refresh=True)
-
-        yield draw
+        yield update
 
 
-class _Training:
-    """The results of a training so far, as text."""
+class _Bar:
+    """How far work has come; the time left follows from the speed since the work began."""
 
-    def __init__(self, name: str, epochs: int) -> None:
-        self.name, self.epochs = name, epochs
-        self.last: EpochResult | None = None
-        self.kept: EpochResult | None = None
-        self.seconds: list[float] = []
+    def __init__(self, name: str, total: float | None, *, at_most: bool) -> None:
+        self.name, self.total, self.at_most = name, total, at_most
+        self.done, self.shown = 0.0, ""
+        self.before, self.began_s = 0.0, time.monotonic()  # what was done when the work began
+        self.ends_s = 0.0  # at the speed since then
 
-    def add(self, result: EpochResult, kept: bool) -> None:
-        self.last = result
-        self.kept = result if kept else self.kept
-        self.seconds.append(result.seconds)
+    def advance(self, done: float = 1, shown: str = "", /) -> None:
+        now_s = time.monotonic()
+        self.done += done
+        self.shown = shown or self.shown
+        if not done:
+            self.before, self.began_s = self.done, now_s
+        elif now_s - self.began_s < 1:
+            self.before = self.done  # what takes no time was done by an earlier command
+        elif self.total:
+            left = max(0.0, self.total - self.done) / (self.done - self.before)
+            self.ends_s = now_s + left * (now_s - self.began_s)
 
-    def figures(self) -> list[str]:
-        train, valid, uar = (
-            (self.last.train_loss, self.last.valid_loss, self.last.valid_uar) if self.last else [None] * 3
-        )
-        kept = f"{figure(self.kept.valid_uar)} (epoch {self.kept.epoch})" if self.kept else MISSING
-        return [
-            f"train loss {figure(train)}",
-            f"valid loss {figure(valid)}",
-            f"valid UA {figure(uar)}",
-            f"kept UA {kept}",
-        ]
+    def share(self) -> str:
+        return f"{min(self.done / self.total, 1):.0%}" if self.total else ""
 
     def left(self) -> str:
-        if self.last is None:
+        if not self.ends_s:
             return ""
-        seconds = sum(self.seconds) / len(self.seconds) * (self.epochs - self.last.epoch)
-        return f"at most {timedelta(seconds=round(seconds))} left"
+        return f"{'at most ' * self.at_most}{clock(max(0.0, self.ends_s - time.monotonic()))} left"
 
     def line(self) -> str:
-        assert self.last is not None
-        return ", ".join([f"epoch {self.last.epoch}/{self.epochs}", *self.figures(), self.left()])
+        parts = [part for part in (self.share(), self.left(), self.shown) if part]
+        return f"{self.name}: {', '.join(parts)}"
 
-    def panel(self) -> RenderableType:
-        epoch = self.last.epoch if self.last else 0
-        head = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=self.epochs, completed=epoch, width=24)
-        head.add_row(plain(self.name, "bold"), bar, f"{epoch}/{self.epochs}", self.left())
-        return Group(head, Text("  ".join(self.figures())))
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        name = plain(self.name, "bold")
+        bar = ProgressBar(total=self.total, completed=self.done, pulse=not self.total)
+        row = Table.grid(Column(no_wrap=True), Column(ratio=1), padding=(0, 2), expand=True)
+        if name.cell_len + 2 + _NARROWEST + _FIGURES < options.max_width:
+            row.add_row(name, bar, self.share(), self.left())
+        else:
+            yield name
+            row.columns.pop(0)
+            row.add_row(bar, self.share(), self.left())
+        yield row
+        if self.shown:
+            yield plain(self.shown)

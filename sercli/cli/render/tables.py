@@ -104,7 +104,7 @@ def evaluation_table(
     systems = evaluation.systems
     seeds = any(s.report.n_seeds > 1 for s in systems)
     extra = ["± seeds"] * seeds
-    table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro F1", "wght. F1", "ECE", *extra)
+    table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro-F1", "weighted F1", "ECE", *extra)
     best = {name: max(getattr(s, name).value for s in systems) for name in METRICS} if len(systems) > 1 else {}
     for modality in sorted({s.modality for s in systems}, key=lambda name: (name == "both", name)):
         for s in systems:

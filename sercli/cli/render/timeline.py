@@ -14,7 +14,8 @@ from sercli.types import UNSURE, Prediction
 
 _WHO = "speaker"
 _TIME = len("0:00:00.0")
-_NARROWEST = 20  # minimum width of the words, even on a narrow terminal
+_NARROWEST = 20  # minimum width of the words beside the other columns
+_INDENT = 4  # of the words on a narrower terminal
 
 
 def timeline_rows(
@@ -37,9 +38,12 @@ def timeline_rows(
     first = list(islice(predictions, 1))
     who = len(_WHO) + 2 if any(p.speaker for p in first) else 0
     words_at = _TIME * 2 + who + widest + len("0.000") + 4 * 2
-    room = max(console.width - words_at, _NARROWEST)
-    head = f"{'from':>{_TIME}}  {'to':>{_TIME}}  {_WHO if who else '':{who}}{'emotion':{widest}}  {'conf.':5}  words"
-    show(console, plain(f"in {path}"), Text(head, "bold"), Text("─" * min(words_at + room, console.width), "dim"))
+    narrow = console.width < words_at + _NARROWEST  # then the words have lines of their own, and the end has no column
+    to = "" if narrow else f"{'to':>{_TIME}}  "
+    head = f"{'from':>{_TIME}}  {to}{_WHO if who else '':{who}}{'emotion':{widest}}  conf."
+    words_at = _INDENT if narrow else words_at
+    show(console, plain(f"in {path}"), Text(head if narrow else f"{head}  words", "bold"))
+    show(console, Text("─" * console.width, "dim"))
     spent: dict[str, float] = dict.fromkeys(labels, 0.0)
     of_speaker: dict[str, dict[str, float]] = {}
     remarks: Counter[str] = Counter()
@@ -53,13 +57,14 @@ def timeline_rows(
         if p.speaker:
             its = of_speaker.setdefault(p.speaker, {})
             its[label] = its.get(label, 0.0) + p.end_s - p.start_s
-        times = f"{clock(p.start_s):>{_TIME}}  {clock(p.end_s):>{_TIME}}  "
+        times = f"{clock(p.start_s):>{_TIME}}  " + ("" if narrow else f"{clock(p.end_s):>{_TIME}}  ")
         speaker = plain(set_cell_size(p.speaker or "", who))
         cells = Text.assemble(
-            times, speaker, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}  "
+            times, speaker, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}"
         )
         words = transcript(p) if p.label else plain(p.reason or "", "dim")
-        show(console, cells + _folded(words, room, words_at, console))
+        gap = "\n" + " " * words_at if narrow and words else "  "
+        show(console, cells + gap + _folded(words, console.width - words_at, words_at, console))
     left_out = [plain(f"{count} of {n}: {reason}", "dim") for reason, count in remarks.items()]
     each = [plain(f"{speaker}: {_summary(its)}") for speaker, its in of_speaker.items()]
     show(console, plain(_summary(spent)), *each, *left_out, Text())

@@ -7,8 +7,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from sercli._system.files import UTF_8, write_atomic
 from sercli.cli import render
 from sercli.cli.recordings import Recordings
@@ -45,7 +43,7 @@ def _show_clips(clips: Sequence[Prediction], *, alone: bool) -> None:
 def stream(recordings: Recordings, labels: Sequence[str], form: Format) -> None:
     """Write to stdout, each piece as soon as it is predicted; nothing if the only recording cannot be read."""
     for piece in _pieces(recordings, labels, form):
-        typer.echo(piece.encode(*UTF_8), nl=False)
+        render.write(piece)
 
 
 def write_one(recordings: Recordings, labels: Sequence[str], form: Format, path: Path) -> None:
