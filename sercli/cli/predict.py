@@ -84,6 +84,14 @@ def predict(
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="With --out: skip recordings whose file exists.", **_OUTPUT)
     ] = False,
+    summary: Annotated[
+        bool,
+        typer.Option(
+            "--summary",
+            help="Per recording, and speaker in it: shares of time, mean probabilities, strongest moments.",
+            **_OUTPUT,
+        ),
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT),
@@ -213,6 +221,10 @@ def predict(
     """
     form = _form(shape, {"json": json, "csv": csv, "csv-raw": csv_raw}, out)
     one_file = writers.single_file(out)
+    if summary and form:
+        if form.timed:
+            raise SerError("--summary is a table, JSON or CSV; leave out the other format.")
+        form = form.summarised()
     if out is None:
         options.need_stdout("--out")
     if skip_done and (out is None or one_file):
@@ -265,7 +277,9 @@ def predict(
         keep = plot is not None or explain is not None
         running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep, group=together)
         until_the_end.callback(running.close)
-        if form is None:
+        if form is None and summary:
+            sinks.summarise(running)
+        elif form is None:
             sinks.show(running, labels)
         elif out is None:
             sinks.stream(running, labels, form)

@@ -16,7 +16,7 @@ from sercli.cli.render.tables import (
     systems_table,
     trials_table,
 )
-from sercli.cli.render.timeline import timeline_rows
+from sercli.cli.render.timeline import summary_rows, timeline_rows
 
 __all__ = [
     "class_table",
@@ -33,6 +33,7 @@ __all__ = [
     "progress",
     "repetition_progress",
     "stages",
+    "summary_rows",
     "systems_table",
     "timeline_rows",
     "training_progress",

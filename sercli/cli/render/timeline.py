@@ -1,7 +1,7 @@
-"""The predictions for a long recording: a row for each utterance, printed as soon as it is predicted."""
+"""The predictions for a long recording: a row for each utterance, printed as soon as it is predicted, or a summary."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from rich.cells import set_cell_size
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sercli.cli.render.console import MISSING, figure, plain, show, stdout
 from sercli.cli.render.predictions import transcript
+from sercli.cli.summaries import Summary, summaries
 from sercli.types import UNSURE, Prediction
 
 _WHO = "speaker"
@@ -44,19 +45,17 @@ def timeline_rows(
     words_at = _INDENT if narrow else words_at
     show(console, plain(f"in {path}"), Text(head if narrow else f"{head}  words", "bold"))
     show(console, Text("─" * console.width, "dim"))
-    spent: dict[str, float] = dict.fromkeys(labels, 0.0)
-    of_speaker: dict[str, dict[str, float]] = {}
     remarks: Counter[str] = Counter()
-    n = 0
-    for p in chain(first, predictions):
-        n += 1
+
+    def shown() -> Iterator[Prediction]:
+        for p in chain(first, predictions):
+            row(p)
+            yield p
+
+    def row(p: Prediction) -> None:
         label = p.label or MISSING
         remarks.update([p.reason] if p.label and p.reason else [])
         remarks.update([f"adapted to the {p.adapted.group} ({p.adapted.how})"] if p.adapted else [])
-        spent[label] = spent.get(label, 0.0) + p.end_s - p.start_s
-        if p.speaker:
-            its = of_speaker.setdefault(p.speaker, {})
-            its[label] = its.get(label, 0.0) + p.end_s - p.start_s
         times = f"{clock(p.start_s):>{_TIME}}  " + ("" if narrow else f"{clock(p.end_s):>{_TIME}}  ")
         speaker = plain(set_cell_size(p.speaker or "", who))
         cells = Text.assemble(
@@ -65,9 +64,32 @@ def timeline_rows(
         words = transcript(p) if p.label else plain(p.reason or "", "dim")
         gap = "\n" + " " * words_at if narrow and words else "  "
         show(console, cells + gap + _folded(words, console.width - words_at, words_at, console))
-    left_out = [plain(f"{count} of {n}: {reason}", "dim") for reason, count in remarks.items()]
-    each = [plain(f"{speaker}: {_summary(its)}") for speaker, its in of_speaker.items()]
-    show(console, plain(_summary(spent)), *each, *left_out, Text())
+
+    found = next(summaries(shown()), [Summary(path)])
+    left_out = [plain(f"{count} of {found[0].n}: {reason}", "dim") for reason, count in remarks.items()]
+    show(console, *(plain(_shares(one)) for one in found), *left_out, Text())
+
+
+def summary_rows(predictions: Iterable[Prediction], *, console: Console | None = None) -> None:
+    """Show for each recording, and each speaker in it, shares of time, mean probabilities and the strongest moments.
+
+    Args:
+        predictions: of recordings, one after the other.
+        console: instead of stdout.
+    """
+    console = console or stdout()
+    for found in summaries(predictions):
+        show(console, plain(f"in {found[0].path}", "bold"))
+        for one in found:
+            show(console, plain(_shares(one)))
+            if one.mean:
+                ranked = sorted(one.mean.items(), key=lambda item: -item[1])
+                show(console, plain(f"  mean probability: {', '.join(f'{name} {figure(p)}' for name, p in ranked)}"))
+            for p in one.moments:
+                when = f"  {clock(p.start_s):>{_TIME}}  {p.label} {figure(p.confidence)}  "
+                room = max(console.width - len(when), _NARROWEST)
+                show(console, plain(when) + _folded(plain(p.clear_text), room, len(when), console))
+        show(console, Text())
 
 
 def clock(seconds: float) -> str:
@@ -91,12 +113,12 @@ def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
     return Text("\n" + " " * indent).join(lines)
 
 
-def _summary(spent: Mapping[str, float]) -> str:
-    """One line such as "1:04.0 of speech: anger 71%, neutral 29%", the longest first."""
-    total = sum(spent.values())
-    if spent.keys() == {MISSING} or total == spent.get(MISSING, 0.0):
-        return "No emotion found."
-    named = sorted(((s, label) for label, s in spent.items() if s and label != MISSING), reverse=True)
-    shares = [f"{label} {s / total:.0%}" for s, label in named]
-    rest = [f"no emotion {spent[MISSING] / total:.0%}"] if spent.get(MISSING) else []
-    return f"{clock(total)} of speech: {', '.join([*shares, *rest])}"
+def _shares(summary: Summary) -> str:
+    """One line such as "A: 1:04.0 of speech: anger 71%, neutral 29%", the longest first."""
+    whose = f"{summary.speaker}: " if summary.speaker else ""
+    if set(summary.spent_s) <= {None}:
+        return f"{whose}No emotion found."
+    named = sorted(((s, label) for label, s in summary.spent_s.items() if s and label), reverse=True)
+    shares = [f"{label} {summary.share(label):.0%}" for _, label in named]
+    rest = [f"no emotion {summary.share(None):.0%}"] if summary.share(None) else []
+    return f"{whose}{clock(summary.time_s)} of speech: {', '.join([*shares, *rest])}"

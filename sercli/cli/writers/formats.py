@@ -6,14 +6,22 @@ import io
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sercli.cli.summaries import Summary
     from sercli.types import Prediction
 
 Lines = Callable[["Iterable[Prediction]", Sequence[str]], Iterator[str]]
 """(predictions, all classes) -> pieces of text, each of whole lines; memory does not grow with the predictions."""
+
+_Row = tuple[Mapping[str, object], Sequence[object]]
+"""The cells of the table row that lists the recording, and the cells of a prediction or a summary."""
+
+_MOMENT = ("start_s", "end_s", "label", "confidence", "text")
 
 # Characters that some programs (and `str.splitlines`) take for a line end, but JSON does not escape.
 _LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
@@ -27,7 +35,13 @@ class Format:
 
     suffix: str  # of its files
     lines: Lines
+    summary: Lines | None = None  # of summaries of the predictions; None: the format has none
     timed: bool = False  # has times but no file names, so one text cannot hold two recordings
+
+    def summarised(self) -> "Format":
+        """Return the format of summaries, whose files do not take the place of those of predictions."""
+        assert self.summary is not None
+        return replace(self, suffix=f".summary{self.suffix}", lines=self.summary)
 
 
 def json_lines(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
@@ -35,32 +49,74 @@ def json_lines(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> It
     for prediction in predictions:
         content = asdict(prediction)
         row = content.pop("row")
-        own = [("probs" if key == "probabilities" else key, value) for key, value in content.items()]
-        yield json.dumps(dict(_beside(row, own)), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
+        yield _json(row, [("probs" if key == "probabilities" else key, value) for key, value in content.items()])
 
 
-def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
+def json_summaries(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
+    """Yield one JSON object a recording, or several where there are speakers; see `summaries`."""
+    for one in _summaries(predictions):
+        about, shares, mean = _summarised(one, labels)
+        moments = [{name: getattr(p, name) for name in _MOMENT} for p in one.moments]
+        yield _json(one.row, [*about, ("shares", shares), ("probs", mean if one.mean else {}), ("moments", moments)])
+
+
+def _json(row: Mapping[str, object], own: Sequence[tuple[str, object]]) -> str:
+    return json.dumps(dict(_beside(row, own)), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
+
+
+def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw: bool = False) -> Iterator[str]:
     """Yield a header, then one row a prediction with the probability of each class, unrounded.
 
-    Text that a spreadsheet would run as a formula begins with ', and control characters are shown as escapes.
+    Args:
+        predictions: see `Lines`.
+        labels: see `Lines`.
+        raw: leave text as it is, for programs that are no spreadsheets. Otherwise text that a spreadsheet would run as
+            a formula begins with ', and control characters are shown as escapes.
     """
-    return _csv(predictions, labels, _harmless)
+
+    def rows() -> Iterator[_Row]:
+        for p in predictions:
+            probs = [p.probabilities.get(label) for label in labels]
+            yield p.row, (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence, *probs, p.text, p.reason)
+
+    return _csv(("path", "start_s", "end_s", "speaker", "label", "confidence", *labels, "text", "reason"), rows(), raw)
 
 
-def csv_rows_raw(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:
-    """Yield the rows of `csv_rows` with all text as it is, for programs that are no spreadsheets."""
-    return _csv(predictions, labels, lambda cell: cell)
+def csv_summaries(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw: bool = False) -> Iterator[str]:
+    """Yield a header, then one row a recording, or several where there are speakers, with the strongest moment."""
+
+    def rows() -> Iterator[_Row]:
+        for one in _summaries(predictions):
+            about, shares, mean = _summarised(one, labels)
+            (moment,) = one.moments[:1] or (None,)
+            strongest = (getattr(moment, name, None) for name in _MOMENT)
+            yield one.row, (*(value for _, value in about), *shares.values(), *mean.values(), *strongest)
+
+    shares = [f"share_{label}" for label in (*labels, "unsure", "none")]
+    strongest = [f"strongest_{name}" for name in _MOMENT]
+    return _csv(("path", "speaker", "n", "time_s", *shares, *labels, *strongest), rows(), raw)
 
 
-def _csv(
-    predictions: "Iterable[Prediction]", labels: Sequence[str], written: Callable[[object], object]
-) -> Iterator[str]:
-    names = ("path", "start_s", "end_s", "speaker", "label", "confidence", *labels, "text", "reason")
+def _summaries(predictions: "Iterable[Prediction]") -> "Iterator[Summary]":
+    from sercli.cli.summaries import summaries
+
+    return chain.from_iterable(summaries(predictions))
+
+
+def _summarised(
+    one: "Summary", labels: Sequence[str]
+) -> tuple[list[tuple[str, object]], dict[str, float], dict[str, float | None]]:
+    """Return what a summary is of, the share of time of each label, of `unsure` and of none, and mean probabilities."""
+    about: list[tuple[str, object]] = [(name, getattr(one, name)) for name in ("path", "speaker", "n", "time_s")]
+    shares = {label: one.share(label) for label in (*labels, "unsure")} | {"none": one.share(None)}
+    return about, shares, {label: one.mean.get(label) for label in labels}
+
+
+def _csv(names: Sequence[str], rows: "Iterable[_Row]", raw: bool) -> Iterator[str]:
+    written: Callable[[object], object] = (lambda cell: cell) if raw else _harmless
     headed = False
-    for p in predictions:
-        probs = [p.probabilities.get(label) for label in labels]
-        values = (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence, *probs, p.text, p.reason)
-        pairs = _beside(p.row, list(zip(names, values, strict=True)))
+    for row, values in rows:
+        pairs = _beside(row, list(zip(names, values, strict=True)))
         if not headed:
             yield _csv_row([written(name) for name, _ in pairs])
             headed = True
@@ -127,9 +183,9 @@ def audacity(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iter
 
 
 FORMATS = {
-    "json": Format(".json", json_lines),
-    "csv": Format(".csv", csv_rows),
-    "csv-raw": Format(".csv", csv_rows_raw),
+    "json": Format(".json", json_lines, json_summaries),
+    "csv": Format(".csv", csv_rows, csv_summaries),
+    "csv-raw": Format(".csv", partial(csv_rows, raw=True), partial(csv_summaries, raw=True)),
     "srt": Format(".srt", srt, timed=True),
     "vtt": Format(".vtt", vtt, timed=True),
     "audacity": Format(".txt", audacity, timed=True),

@@ -33,6 +33,11 @@ def show(recordings: Recordings, labels: Sequence[str]) -> None:
     _show_clips(clips, alone=len(recordings.all) == 1)
 
 
+def summarise(recordings: Recordings) -> None:
+    """Show the summary of each recording."""
+    render.summary_rows(chain.from_iterable(map(recordings.predictions, recordings.results())))
+
+
 def _show_clips(clips: Sequence[Prediction], *, alone: bool) -> None:
     if alone and clips:
         render.prediction_card(clips[0])
