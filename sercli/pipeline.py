@@ -388,7 +388,7 @@ class Pipeline:
 
         The first batches are smaller, so that the first prediction doesn't wait.
         """
-        counted = _Counted(blocks)
+        counted = Counted(blocks)
         start_s = recording.start_s or 0.0
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in segments.segments(counted))
         n_chosen, done_s = 1, 0.0
@@ -490,7 +490,7 @@ def _unheard(seconds: float, found: Sequence[Prediction]) -> None:
     """Do nothing: a `Heard`."""
 
 
-class _Counted:
+class Counted:
     """An iterable that passes on blocks and counts their samples."""
 
     def __init__(self, blocks: Iterable[Array]) -> None:

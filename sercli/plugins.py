@@ -298,6 +298,14 @@ class Recogniser(Protocol):
         """Return the JSON-safe settings that the words depend on; transcripts with others are made again."""
 
 
+@runtime_checkable
+class AdvisesOnDoubt(Protocol):
+    """A recogniser that can tell why its words are doubtful."""
+
+    def advice(self, config: PluginConfig, /) -> str:
+        """Return, for words with a low ASR confidence, what they may be and what to do, as a part of a sentence."""
+
+
 # Of each kind: what messages call it, its folder (the group of entry points is `sercli.FOLDER`), and its contract.
 _KINDS: dict[str, tuple[str, str, type]] = {
     "corpus": ("corpus", "corpora", Corpus),

@@ -38,7 +38,8 @@ Dropout = Annotated[float, Meta(ge=0, lt=1)]
 
 Array = NDArray[Any]
 
-_CLEAR = 0.25  # least ASR confidence at which text is shown; below it, words are guesses or another language
+CLEAR = 0.25
+"""ASR confidence below which words are guesses, or another language."""
 
 Way = Literal["none", "auto", "full"]
 """How predictions are adapted to a group of utterances: not at all, carefully, or by the mean of the group."""
@@ -291,9 +292,15 @@ class Prediction:
 
     @property
     def clear_text(self) -> str:
-        """The text if its ASR confidence is high enough to show it; else ""."""
-        sure = self.asr_confidence is None or self.asr_confidence >= _CLEAR
+        """The text if its ASR confidence is at least `CLEAR`; else ""."""
+        sure = self.asr_confidence is None or self.asr_confidence >= CLEAR
         return (self.text or "") if sure else ""
+
+    @property
+    def doubt(self) -> str:
+        """What stands behind the text where its ASR confidence is below 1, such as "(ASR confidence 0.45)"; else ""."""
+        sure = self.asr_confidence is None or self.asr_confidence >= 0.995  # 1.00 as it would be shown
+        return "" if sure else f"(ASR confidence {self.asr_confidence:.2f})"
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,13 @@ def identity(config: Config) -> dict[str, Any]:
     return {key: value for key, value in asdict(config).items() if key not in ("device", "threads")}
 
 
+def advice(config: Config) -> str:
+    """Return what words with a low confidence may be, and what to do."""
+    if config.model is None or config.model.endswith(".en"):
+        return "they may not be English: --set asr.model=base knows other languages"
+    return "the speech may be unclear: --no-asr leaves the words out"
+
+
 def make(config: Config, device: str) -> Callable[[Sequence[Array]], list[Transcript]]:
     """Return a function that transcribes signals with the loaded model; see `plugins.Recogniser`.
 

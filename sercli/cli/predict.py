@@ -54,6 +54,22 @@ _EXPLANATION = {"rich_help_panel": "Explanation"}
 _MANY = 100  # number of recordings from which loading the model in several processes pays off
 
 
+TRUST = (
+    "On recordings unlike its training corpora the model is right about two times in three (chance: one in four); "
+    "where it fails: ser predict --card"
+)
+
+
+def _show_card(wanted: bool) -> None:
+    if wanted:
+        from sercli.pipeline import model_folder
+
+        path = model_folder(None) / "CARD.md"
+        _, _, body = path.read_text("utf-8").split("---\n", 2)  # without the head, which model hubs read
+        typer.echo(f"{path}\n{body.rstrip()}")
+        raise typer.Exit
+
+
 def predict(
     paths: Annotated[
         list[Path],
@@ -177,7 +193,11 @@ def predict(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", help="Time within the utterance to explain, s or m:ss.", show_default=False, **_EXPLANATION
+            "--at",
+            metavar="M:SS",
+            help="Time of the utterance to explain; the nearest is taken.",
+            show_default=False,
+            **_EXPLANATION,
         ),
     ] = None,
     text: Annotated[
@@ -186,7 +206,14 @@ def predict(
     no_asr: Annotated[
         bool, typer.Option("--no-asr", help="No speech recognition: faster, from audio alone.", **_WORDS)
     ] = False,
-    asr: Annotated[str, typer.Option("--asr", help="Speech recogniser: {asr}.", **_WORDS)] = "whisper",
+    asr: Annotated[
+        str,
+        typer.Option(
+            "--asr",
+            help="Speech recogniser: {asr}. Words it is not sure of have an ASR confidence, from 0 (guesses) to 1.",
+            **_WORDS,
+        ),
+    ] = "whisper",
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -197,6 +224,15 @@ def predict(
         Path | None,
         typer.Option("--model", "-m", help="Run directory of your own. Default: the model that comes with ser."),
     ] = None,
+    card: Annotated[
+        bool,
+        typer.Option(
+            "--card",
+            help="Show what the model that ships learned and where it fails.",
+            is_eager=True,
+            callback=_show_card,
+        ),
+    ] = False,
     device: options.Device = "auto",
     jobs: Annotated[
         int | None,
@@ -231,16 +267,16 @@ def predict(
         raise SerError("--skip-done needs --out, the folder with the files; add it.")
     if explain is None and (explain_by or at):
         raise SerError("--explain-by and --at need --explain, the PNG to draw; add it.")
-    at_s = None if at is None else _seconds(at)
-    settings = _asr_settings(sets or [])
-    from sercli.cli import sources
+    from sercli.cli import moments, sources
 
+    at_s = None if at is None else moments.seconds(at)
+    settings = _asr_settings(sets or [])
     with ExitStack() as until_the_end:
         recordings = sources.recordings(
             paths, until_the_end, text=text, min_confidence=min_confidence, out=out, track=track
         )
         _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
-        files = writers.targets(recordings, paths, out, form.suffix) if out and form and not one_file else {}
+        files = writers.targets(recordings, paths, out, form) if out and form and not one_file else {}
         if skip_done:
             recordings = _left(recordings, files)
         if not recordings:
@@ -250,7 +286,7 @@ def predict(
         from sercli.cli import grouping, render
         from sercli.cli.recordings import Recordings, failures_of
         from sercli.cli.writers import sinks
-        from sercli.pipeline import PipelineConfig, model_folder, recogniser
+        from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
 
         folder = model_folder(model)
         if speakers_from is not None:
@@ -274,6 +310,7 @@ def predict(
         labels = info.labels
         if text is not None and info.modality == "acoustic":
             raise SerError(f"--text does nothing with {folder}, which reads no text; leave it out.")
+        explained = moments.utterance_at(recordings[0], at_s) if explain else None
         keep = plot is not None or explain is not None
         running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep, group=together)
         until_the_end.callback(running.close)
@@ -292,9 +329,10 @@ def predict(
         if plot is not None:
             sinks.draw(running, labels, plot)
         if explain is not None:
-            sinks.explain(running, explain, by=explain_by.value if explain_by else None, at_s=at_s)
-        if together is None and adapt != "none" and not neutral:
-            running.hint()
+            sinks.explain(running, explain, by=explain_by.value if explain_by else None, span=explained)
+        running.hints()
+        if folder == PRETRAINED and running.n_labelled:
+            render.note(TRUST)
     running.conclude(failures_of(out))
 
 
@@ -391,23 +429,6 @@ def _n_speakers(given: str) -> "Speakers":
     if not given.isdecimal() or int(given) < 1:
         raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
     return int(given)
-
-
-def _seconds(moment: str) -> float:
-    """Seconds, or minutes and seconds, or hours, minutes and seconds, as the table shows them.
-
-    Raises:
-        SerError: it is none of these.
-    """
-    from math import isfinite
-
-    try:
-        parts = [float(part) for part in moment.split(":")]
-    except ValueError:
-        parts = []
-    if not 1 <= len(parts) <= 3 or not all(isfinite(part) and part >= 0 for part in parts):
-        raise SerError(f"--at {moment} is not a time; give seconds such as 83.5, or m:ss such as 1:23.5.")
-    return sum(part * 60.0**place for place, part in enumerate(reversed(parts)))
 
 
 def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Recording]":

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sercli import batch_runner
+from sercli import batch_runner, plugins
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
 from sercli.cli import grouping, render
@@ -13,7 +13,7 @@ from sercli.cli.grouping import Grouping
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.pipeline import PipelineConfig, RecordingResult
-from sercli.types import Prediction, Recording
+from sercli.types import CLEAR, Prediction, Recording
 
 FAILURES = "failures.tsv"
 """Lists, in the folder of --out or beside its file, the recordings that the last run could not read, and why."""
@@ -43,6 +43,7 @@ class Recordings:
     ) -> None:
         self.all, self.config, self.jobs, self.group = recordings, config, jobs, group
         self.n_labelled = 0  # predictions with a label so far
+        self.n_worded = self.n_doubtful = 0  # predictions with words, and with words that are guesses
         self.kept: list[Prediction] | None = [] if keep else None
         self.failures: list[tuple[str, str]] = []  # name of the recording, and why
         self.n_clips = 0
@@ -99,9 +100,15 @@ class Recordings:
         render.warn(why)
         self.failures.append((recording.name, why))
 
-    def hint(self) -> None:
-        """Say what --group would do where many clips were predicted each by itself."""
-        if self.n_clips >= grouping.HINT:
+    def hints(self) -> None:
+        """Say what doubtful words may be, and what --group would do where many clips were predicted by themselves."""
+        recogniser = self.config.recogniser
+        plugin = plugins.recogniser(recogniser.name) if recogniser else None
+        if recogniser and self.n_doubtful and isinstance(plugin, plugins.AdvisesOnDoubt):
+            n = f"{self.n_doubtful} of {self.n_worded} utterances"
+            render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
+        alone = self.group is None and self.config.adapt != "none" and not self.config.neutral
+        if alone and self.n_clips >= grouping.HINT:
             render.note(
                 f"{self.n_clips} clips were predicted each by itself. If they are of one voice or one room, --group "
                 "folder takes that into account; --speakers-from does so for each speaker."
@@ -137,6 +144,8 @@ class Recordings:
         """Yield the predictions, and keep them if they are needed later."""
         for prediction in predictions:
             self.n_labelled += prediction.label is not None
+            self.n_worded += bool(prediction.text)
+            self.n_doubtful += bool(prediction.text) and not prediction.clear_text
             if self.kept is not None:
                 self.kept.append(prediction)
             yield prediction

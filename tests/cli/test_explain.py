@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sercli.cli.predict import ExplainBy, _seconds
+from sercli.cli.moments import seconds as seconds_of
+from sercli.cli.predict import ExplainBy
 from sercli.errors import SerError
 from sercli.evaluation import plots
 from sercli.model.explanation import Kind
@@ -75,8 +76,11 @@ def test_of_a_long_recording_the_utterance_is_explained_that_is_asked_for(
 ):
     shown = ser("predict", talk, "-m", demo_runs.acoustic, "--explain", tmp_path / "a.png", "--at", at, "--json")
     assert (shown.code, shown.err) == (0, "")
-    ((found, _),) = explained
+    ((found, said),) = explained
     assert found.start_s == pytest.approx(start_s, abs=0.5)
+    assert said["name"].startswith(f"talk.wav, 0:0{start_s}.") or said["name"].startswith(
+        f"talk.wav, 0:0{start_s - 1}.9"
+    )
     starts = [json.loads(line)["start_s"] for line in shown.out.splitlines()]
     assert min(abs(found.start_s - start) for start in starts) <= 0.2  # the speech in the utterance
 
@@ -89,20 +93,24 @@ def test_a_start_is_asked_for_as_the_table_has_it(ser, demo_runs, talk, explaine
     assert [round(found.start_s) for found, _ in explained] == [2, 9]
 
 
+def test_where_nobody_speaks_the_nearest_utterance_is_explained(ser, demo_runs, talk, explained, tmp_path):
+    shown = ser("predict", talk, "-m", demo_runs.acoustic, "--explain", tmp_path / "a.png", "--at", "0:07")
+    assert shown.code == 0
+    assert shown.err.startswith("--at 0:07.0: nobody speaks then; the nearest utterance is explained, from 0:0")
+    ((found, _),) = explained
+    assert found.start_s == pytest.approx(9, abs=0.5)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], "talk.wav holds 2 utterances, and --explain draws one; add --at SECONDS"),
-        (["--at", "6"], "--at 6: no utterance in "),
-        (["--at", "100"], "talk.wav at this time; the nearest is from 9"),
+        ([], "talk.wav holds 2 utterances, and --explain draws one; add --at m:ss, such as --at 0:0"),
+        (["--at", "100"], "talk.wav, which lasts from 0:00.0 to 0:16.0; give a time in it."),
     ],
 )
-def test_a_long_recording_is_answered_and_what_cannot_be_explained_is_said(
-    ser, demo_runs, talk, tmp_path, options, expected
-):
+def test_a_wrong_time_is_told_before_anything_is_predicted(ser, demo_runs, talk, tmp_path, options, expected):
     shown = ser("predict", talk, "-m", demo_runs.acoustic, "--json", "--explain", tmp_path / "a.png", *options)
-    assert shown.code == 2
-    assert len(shown.out.splitlines()) == 2
+    assert (shown.code, shown.out) == (2, "")
     assert expected in shown.err
     assert len(shown.err.splitlines()) == 1
     assert not (tmp_path / "a.png").exists()
@@ -135,7 +143,10 @@ def test_the_same_command_draws_the_same_picture(ser, demo_runs, demo_clips, tmp
         (["a.ogg", "--explain-by", "occlusion"], "--explain-by and --at need --explain, the PNG to draw"),
         (["a.ogg", "--at", "1"], "--explain-by and --at need --explain, the PNG to draw"),
         (["a.ogg", "--explain", "a.png", "--explain-by", "magic"], "'magic' is not one of"),
-        (["a.ogg", "--explain", "a.png", "--at", "now"], "--at now is not a time; give seconds such as 83.5"),
+        (
+            ["a.ogg", "--explain", "a.png", "--at", "now"],
+            "--at now is not a time; give m:ss such as 1:23.5, or seconds",
+        ),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_path, monkeypatch, words, expected):
@@ -151,13 +162,13 @@ def test_wrong_use_is_one_clear_line_and_exit_2(ser, demo_runs, demo_clips, tmp_
 
 @pytest.mark.parametrize(("moment", "seconds"), [("83.5", 83.5), ("1:23.5", 83.5), ("1:02:03", 3723.0), ("0", 0.0)])
 def test_a_moment_is_given_in_seconds_or_as_clocks_have_it(moment, seconds):
-    assert _seconds(moment) == seconds
+    assert seconds_of(moment) == seconds
 
 
 @pytest.mark.parametrize("moment", ["", "-1", "1:-2", "nan", "inf", "1:2:3:4", "1:"])
 def test_what_is_no_moment_is_refused(moment):
     with pytest.raises(SerError, match="is not a time"):
-        _seconds(moment)
+        seconds_of(moment)
 
 
 def test_each_way_can_be_asked_for():

@@ -27,7 +27,7 @@ STOP = Prediction(
     (Word("stop", 3.3, 3.6, 0.9),),
     {"neutral": 0.3, "anger": 0.7},
     {"neutral": 0.4, "anger": 0.6},
-    0.9,
+    1.0,
 )
 SILENCE = Prediction("quiet.wav", 0.0, 2.0, reason="no speech")
 UNSURE = Prediction("b.wav", 3_600.0, 3_601.5, "unsure", 0.55, {"neutral": 0.55, "anger": 0.45})
@@ -59,14 +59,22 @@ def test_any_words_stay_one_line_of_json(text):
     assert [json.loads(line)["text"] for line in lines] == [text]
 
 
-def test_csv_has_the_probability_of_each_class_unrounded_and_nothing_where_there_is_none():
-    rows = list(csv.DictReader(io.StringIO(_text("csv", STOP, SILENCE), newline="")))
+def test_csv_has_the_probabilities_of_both_members_to_4_decimals_and_nothing_where_there_is_none():
+    third = replace(STOP, probabilities={"neutral": 1 / 3, "anger": 2 / 3}, asr_confidence=0.9)
+    rows = list(csv.DictReader(io.StringIO(_text("csv", third, SILENCE), newline="")))
     assert list(rows[0]) == [
-        *["path", "start_s", "end_s", "speaker", "label", "confidence"],
-        *["neutral", "anger", "text", "reason"],
+        *["path", "start_s", "end_s", "speaker", "label", "confidence", "neutral", "anger"],
+        *["audio_only_neutral", "audio_only_anger", "text_only_neutral", "text_only_anger"],
+        *["asr_confidence", "text", "reason"],
     ]
-    assert rows[0]["path"] == "talk.wav"
-    assert float(rows[0]["anger"]) == float(rows[0]["confidence"]) == 0.8125
+    assert next(csv.reader(io.StringIO(_text("csv")))) == list(rows[0])
+    assert [rows[0][name] for name in ("path", "neutral", "anger")] == ["talk.wav", "0.3333", "0.6667"]
+    assert [rows[0][name] for name in ("audio_only_anger", "text_only_anger", "asr_confidence")] == [
+        "0.7",
+        "0.6",
+        "0.9",
+    ]
+    assert float(next(csv.DictReader(io.StringIO(_text("csv-raw", third))))["anger"]) == 2 / 3
     assert [rows[1][name] for name in ("label", "confidence", "anger", "text")] == [""] * 4
     assert rows[1]["reason"] == "no speech"
 
@@ -100,9 +108,10 @@ def test_every_format_names_the_speaker():
 
 
 @timed
-def test_words_that_were_hardly_understood_are_no_caption(name):
-    assert "stop it now" not in _text(name, replace(STOP, asr_confidence=0.1))
-    assert "stop it now" in _text(name, replace(STOP, asr_confidence=None))
+def test_captions_have_the_words_with_their_asr_confidence_as_the_table_does(name):
+    assert "[anger 0.81] stop it now (ASR confidence 0.10)" in _text(name, replace(STOP, asr_confidence=0.1))
+    for sure in (1.0, None):
+        assert "stop it now\n" in _text(name, replace(STOP, asr_confidence=sure))
 
 
 def test_audacity_has_tabs_between_start_end_and_label():
@@ -133,9 +142,9 @@ def test_a_cue_is_never_without_length(name):
     assert start < end
 
 
-def _targets(found, paths, tmp_path, suffix=".json"):
+def _targets(found, paths, tmp_path, form="json"):
     recordings = [Recording(path, Path(path)) for path in found]
-    files = targets(recordings, [Path(path) for path in paths], tmp_path, suffix)
+    files = targets(recordings, [Path(path) for path in paths], tmp_path, FORMATS[form])
     return [files[recording.name].relative_to(tmp_path).as_posix() for recording in recordings]
 
 
@@ -144,7 +153,13 @@ def test_a_recording_is_called_as_it_lies_below_the_folder_that_was_given(tmp_pa
 
 
 def test_a_file_that_was_given_is_called_by_its_name(tmp_path):
-    assert _targets(["in/a/x.mp3"], ["in/a/x.mp3"], tmp_path, ".srt") == ["x.mp3.srt"]
+    assert _targets(["in/a/x.mp3"], ["in/a/x.mp3"], tmp_path) == ["x.mp3.json"]
+
+
+def test_subtitles_are_called_as_players_look_for_them_where_no_other_recording_would_be(tmp_path):
+    assert _targets(["in/a.b.mp3", "in/y"], ["in"], tmp_path, "srt") == ["a.b.srt", "y.srt"]
+    clash = ["in/x.flac", "in/x.mp3", "in/x.flac.wav"]
+    assert _targets(clash, ["in"], tmp_path, "vtt") == ["x.flac.vtt", "x.mp3.vtt", "x.flac.wav.vtt"]
 
 
 def test_a_recording_of_a_pattern_is_called_from_the_patterns_fixed_part_on(tmp_path):
@@ -165,7 +180,7 @@ def test_a_file_out_of_a_folder_above_cannot_leave_the_folder_of_answers(tmp_pat
 
 
 def test_what_comes_on_stdin_is_called_so(tmp_path):
-    files = targets([Recording("-", tmp_path / "tmp123")], [Path("-")], tmp_path, ".vtt")
+    files = targets([Recording("-", tmp_path / "tmp123")], [Path("-")], tmp_path, FORMATS["vtt"])
     assert list(files.values()) == [tmp_path / "stdin.vtt"]
 
 
@@ -197,7 +212,7 @@ def test_a_label_with_escape_characters_does_not_reach_the_terminal():
     odd = Prediction("a.wav", 0.0, 1.0, "\x1b[2Jx", 1.0, {"\x1b[2Jx": 1.0})
     shown = "".join(FORMATS["csv"].lines([odd], ["\x1b[2Jx"]))
     assert "\x1b" not in shown
-    assert shown.count(r"\x1b[2Jx") == 2
+    assert shown.count(r"\x1b[2Jx") == 4
     assert "\x1b" in "".join(FORMATS["csv-raw"].lines([odd], ["\x1b[2Jx"]))
 
 

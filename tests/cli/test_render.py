@@ -391,14 +391,8 @@ def test_what_all_answers_leave_out_is_said_once():
     rows = [_predicted("a.wav", reason="from audio alone"), SILENCE, _predicted("b.wav", reason="from audio alone")]
     text, lines = _shown(render.prediction_rows, rows)
     assert text.count("from audio alone") == 1
-    assert lines[-2] == "from audio alone"
+    assert lines[-2] == "2 of 3: from audio alone"
     assert _row_of(lines, "silence.wav")[-2:] == ["no", "speech"]
-
-
-def test_what_one_answer_of_several_leaves_out_stands_with_it():
-    rows = [_predicted("a.wav"), _predicted("b.wav", reason="from audio alone")]
-    lines = _shown(render.prediction_rows, rows)[1]
-    assert [line.strip() for line in lines[2:5]][2] == "from audio alone"
 
 
 def test_an_unsure_answer_keeps_its_bars():
@@ -420,7 +414,8 @@ def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_w
     assert lines[2].split() == ["emotion", "prob.", "audio", "only", "text", "only"]
     assert _row_of(lines, "happiness ") == ["happiness", "0.600", "██████████████▍", "0.200", "0.200"]
     assert _row_of(lines, "anger ")[3:] == ["0.400", "0.900"]
-    assert "words: I hate [i]this  (ASR confidence 0.25)" in lines
+    at = lines.index("words: I hate [i]this  (ASR confidence 0.25)")
+    assert lines[at + 1] == "ASR confidence: how surely the words were recognised, from 0 (guesses) to 1"
 
 
 def test_the_card_has_no_members_where_one_alone_predicted_and_no_confidence_of_a_text_that_was_given():
@@ -478,6 +473,16 @@ def test_a_timeline_says_how_surely_words_were_recognised():
     rows = [replace(_spoken(0, 1, "anger", "stop it"), asr_confidence=confidence) for confidence in (1.0, 0.07)]
     lines = _timeline(*rows)[1]
     assert [line.split()[4:] for line in lines[3:5]] == [["stop", "it"], ["stop", "it", "(ASR", "confidence", "0.07)"]]
+    legend = "ASR confidence: how surely the words were recognised, from 0 (guesses) to 1"
+    assert legend in lines
+    assert legend not in _timeline(rows[0])[1]
+
+
+def test_a_reason_for_no_label_is_said_once_where_the_words_are_shown():
+    foreign = "words in German, and the model reads English"
+    lines = _timeline(*(_spoken(n, n + 1, None, "guten Tag", foreign) for n in range(3)))[1]
+    assert [line.split()[2:] for line in lines[3:6]] == [["–", "–", "guten", "Tag"]] * 3
+    assert [line for line in lines if foreign in line] == [foreign]
 
 
 def test_a_timeline_names_speakers_and_ends_with_the_shares_of_each():

@@ -1,7 +1,8 @@
 """The predictions for clips: a row for each, or a card for one."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
@@ -31,15 +32,15 @@ _BAR = 24  # characters of the bar of a probability of 1
 def prediction_rows(predictions: Sequence[Prediction], *, console: Console | None = None) -> None:
     """Show a row for each clip: path, emotion, confidence and a bar for each class.
 
-    If bars do not fit the terminal's width, the three next likeliest classes are listed. A reason that all predictions
-    share is shown once, below.
+    If bars do not fit the terminal's width, the three next likeliest classes are listed. Reasons of predictions are
+    counted below; in a row stands only why it has none.
 
     Args:
         predictions: of clips, in the order to show them.
         console: instead of stdout.
     """
     console = console or stdout()
-    predictions, shared = _shared_reason(predictions)
+    reasons = Counter(p.reason for p in predictions if p.label and p.reason)
     labels = list(dict.fromkeys(label for p in predictions for label in p.probabilities))
     paths = [escaped(p.path) for p in predictions]
     widest = max(len("emotion"), *(cell_len(p.label or "") for p in predictions), 0)
@@ -50,7 +51,7 @@ def prediction_rows(predictions: Sequence[Prediction], *, console: Console | Non
     for p, path in zip(predictions, shown, strict=True):
         found = _bars(p, labels, layout.bar) if layout.bar else _likeliest(p)
         table.add_row(Text(path), plain(p.label or MISSING), figure(p.confidence), found)
-    show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table, *([shared] if shared else []))
+    show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table, *counted(reasons, len(predictions)))
 
 
 def prediction_card(prediction: Prediction, *, console: Console | None = None) -> None:
@@ -66,7 +67,7 @@ def prediction_card(prediction: Prediction, *, console: Console | None = None) -
     if p.probabilities:
         about += [Text(), _classes(p), Text()]
     if p.text:
-        about.append(Text("words: ") + transcript(p))
+        about += [Text("words: ") + transcript(p), *legend(bool(p.doubt))]
     if p.label and p.reason:
         about.append(plain(p.reason, "dim"))
     show(console or stdout(), *about)
@@ -83,17 +84,17 @@ def in_short(prediction: Prediction) -> str:
 def transcript(prediction: Prediction) -> Text:
     """The words in one line, with the ASR confidence where it is below 1."""
     words = plain(" ".join((prediction.text or "").split()))
-    sure = prediction.asr_confidence
-    return words if sure in (None, 1) else Text.assemble(words, (f"  (ASR confidence {figure(sure, 2)})", "dim"))
+    return Text.assemble(words, (f"  {prediction.doubt}", "dim")) if prediction.doubt else words
 
 
-def _shared_reason(predictions: Sequence[Prediction]) -> tuple[list[Prediction], Text | None]:
-    """The predictions without the one reason that all of them have, and that reason."""
-    reasons = {p.reason for p in predictions if p.label}
-    (reason,) = reasons if len(reasons) == 1 else (None,)
-    if reason is None:
-        return list(predictions), None
-    return [replace(p, reason=None) if p.label else p for p in predictions], plain(reason, "dim")
+def legend(doubtful: bool) -> list[Text]:
+    """What ASR confidence is, below words that have one."""
+    return [plain("ASR confidence: how surely the words were recognised, from 0 (guesses) to 1", "dim")] * doubtful
+
+
+def counted(remarks: Counter[str], n: int) -> list[Text]:
+    """A line for each remark on some of n predictions; their number where it is not all."""
+    return [plain(remark if count == n else f"{count} of {n}: {remark}", "dim") for remark, count in remarks.items()]
 
 
 def _classes(p: Prediction) -> Table:
@@ -136,20 +137,19 @@ class _Layout:
 
 
 def _bars(p: Prediction, labels: Sequence[str], width: int) -> Text:
-    """A bar for each class, the predicted one in another colour; then the reason, if there is one."""
+    """A bar for each class, the predicted one in another colour; the reason where there is no prediction."""
+    if not p.label:
+        return plain(p.reason or "", "dim")
     bars = []
-    for label in labels if p.probabilities else ():
+    for label in labels:
         style = "bold green" if label == p.label else "blue"
         bars.append(Text(blocks(p.probabilities.get(label, 0.0), width).ljust(width), style))
-    return _with_reason(Text(" ").join(bars), p)
+    return Text(" ").join(bars)
 
 
 def _likeliest(p: Prediction) -> Text:
-    """The three likeliest classes after the predicted one, in words."""
+    """The three likeliest classes after the predicted one, in words; the reason where there is no prediction."""
+    if not p.label:
+        return plain(p.reason or "", "dim")
     others = sorted((-probability, label) for label, probability in p.probabilities.items() if label != p.label)
-    return _with_reason(plain(", ".join(f"{label} {figure(-negative)}" for negative, label in others[:3])), p)
-
-
-def _with_reason(found: Text, p: Prediction) -> Text:
-    reason = plain(p.reason or "", "dim")
-    return Text("\n" if found and reason else "").join([found, reason])
+    return plain(", ".join(f"{label} {figure(-negative)}" for negative, label in others[:3]))

@@ -8,8 +8,9 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from sercli._system.clock import clock
 from sercli.cli.render.console import MISSING, figure, plain, show, stdout
-from sercli.cli.render.predictions import transcript
+from sercli.cli.render.predictions import counted, legend, transcript
 from sercli.cli.summaries import Summary, summaries
 from sercli.types import UNSURE, Prediction
 
@@ -46,6 +47,7 @@ def timeline_rows(
     show(console, plain(f"in {path}"), Text(head if narrow else f"{head}  words", "bold"))
     show(console, Text("─" * console.width, "dim"))
     remarks: Counter[str] = Counter()
+    doubts: set[str] = set()
 
     def shown() -> Iterator[Prediction]:
         for p in chain(first, predictions):
@@ -53,21 +55,22 @@ def timeline_rows(
             yield p
 
     def row(p: Prediction) -> None:
+        doubts.add(p.doubt)
         label = p.label or MISSING
-        remarks.update([p.reason] if p.label and p.reason else [])
+        remarks.update([p.reason] if (p.label or p.text) and p.reason else [])
         remarks.update([f"adapted to the {p.adapted.group} ({p.adapted.how})"] if p.adapted else [])
-        times = f"{clock(p.start_s):>{_TIME}}  " + ("" if narrow else f"{clock(p.end_s):>{_TIME}}  ")
+        times = f"{clock(p.start_s, 1):>{_TIME}}  " + ("" if narrow else f"{clock(p.end_s, 1):>{_TIME}}  ")
         speaker = plain(set_cell_size(p.speaker or "", who))
         cells = Text.assemble(
             times, speaker, plain(set_cell_size(label, widest), "bold"), f"  {figure(p.confidence):5}"
         )
-        words = transcript(p) if p.label else plain(p.reason or "", "dim")
+        words = transcript(p) if p.label or p.text else plain(p.reason or "", "dim")
         gap = "\n" + " " * words_at if narrow and words else "  "
         show(console, cells + gap + _folded(words, console.width - words_at, words_at, console))
 
     found = next(summaries(shown()), [Summary(path)])
-    left_out = [plain(f"{count} of {found[0].n}: {reason}", "dim") for reason, count in remarks.items()]
-    show(console, *(plain(_shares(one)) for one in found), *left_out, Text())
+    below = [*counted(remarks, found[0].n), *legend(any(doubts))]
+    show(console, *(plain(_shares(one)) for one in found), *below, Text())
 
 
 def summary_rows(predictions: Iterable[Prediction], *, console: Console | None = None) -> None:
@@ -86,23 +89,10 @@ def summary_rows(predictions: Iterable[Prediction], *, console: Console | None =
                 ranked = sorted(one.mean.items(), key=lambda item: -item[1])
                 show(console, plain(f"  mean probability: {', '.join(f'{name} {figure(p)}' for name, p in ranked)}"))
             for p in one.moments:
-                when = f"  {clock(p.start_s):>{_TIME}}  {p.label} {figure(p.confidence)}  "
+                when = f"  {clock(p.start_s, 1):>{_TIME}}  {p.label} {figure(p.confidence)}  "
                 room = max(console.width - len(when), _NARROWEST)
                 show(console, plain(when) + _folded(plain(p.clear_text), room, len(when), console))
         show(console, Text())
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, and hours where there are any.
-
-    >>> clock(3.25), clock(59.96), clock(3723.04)
-    ('0:03.2', '1:00.0', '1:02:03.0')
-    """
-    tenths = round(seconds * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    whole = f"{hours}:{minutes:02}" if hours else str(minutes)
-    return f"{whole}:{tenths // 10:02}.{tenths % 10}"
 
 
 def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
@@ -121,4 +111,4 @@ def _shares(summary: Summary) -> str:
     named = sorted(((s, label) for label, s in summary.spent_s.items() if s and label), reverse=True)
     shares = [f"{label} {summary.share(label):.0%}" for _, label in named]
     rest = [f"no emotion {summary.share(None):.0%}"] if summary.share(None) else []
-    return f"{whose}{clock(summary.time_s)} of speech: {', '.join([*shares, *rest])}"
+    return f"{whose}{clock(summary.time_s, 1)} of speech: {', '.join([*shares, *rest])}"

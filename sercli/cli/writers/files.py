@@ -1,9 +1,12 @@
 """Names of the output files, one for each recording."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sercli.cli.writers.formats import Format
 
 if TYPE_CHECKING:
     from sercli.types import Recording
@@ -20,26 +23,30 @@ def single_file(out: Path | None) -> str | None:
     return _FILES.get(out.suffix.lower()) if out and not out.is_dir() else None
 
 
-def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path, suffix: str) -> dict[str, Path]:
+def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path, form: Format) -> dict[str, Path]:
     """Return the file of each recording, by the recording's name, below the folder of --out.
 
     The file has the recording's name with the format's suffix added: a recording from a folder keeps its path below
     that folder, one from a pattern its path below the pattern's fixed part, a file its own name. Where two would have
-    the same name, parent folders are added to both until they differ. Otherwise a name does not depend on other
-    recordings, so that a second run finds the files of the first one.
+    the same name, parent folders are added to both until they differ. For players the suffix takes the place of the
+    recording's own, unless two recordings differ by it alone. Otherwise a name does not depend on other recordings, so
+    that a second run finds the files of the first one.
 
     Args:
         recordings: in any order.
         given: the paths, folders and patterns by which they were found.
         out: the folder.
-        suffix: of the format.
+        form: the format.
     """
     at = {r.name: Path(os.path.abspath(r.path)) for r in recordings if r.path and r.name != str(STDIN)}  # noqa: PTH100
     bases = {path: _base(path, given) for path in at.values()}
     while alike := _alike(bases):
         bases |= {path: bases[path].parent for path in alike}
-    names = {r.name: at[r.name].relative_to(bases[at[r.name]]) if r.name in at else "stdin" for r in recordings}
-    return {name: out / f"{file}{suffix}" for name, file in names.items()}
+    names = {r.name: at[r.name].relative_to(bases[at[r.name]]) if r.name in at else Path("stdin") for r in recordings}
+    used = Counter(path for file in names.values() for path in (file, file.with_suffix("")))
+    if form.for_players:
+        names |= {name: bare for name, file in names.items() if used[bare := file.with_suffix("")] == 1}
+    return {name: out / f"{file}{form.suffix}" for name, file in names.items()}
 
 
 def _alike(bases: dict[Path, Path]) -> list[Path]:

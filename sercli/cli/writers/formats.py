@@ -11,6 +11,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from sercli._system.clock import clock
+
 if TYPE_CHECKING:
     from sercli.cli.summaries import Summary
     from sercli.types import Prediction
@@ -37,6 +39,8 @@ class Format:
     lines: Lines
     summary: Lines | None = None  # of summaries of the predictions; None: the format has none
     timed: bool = False  # has times but no file names, so one text cannot hold two recordings
+    encoding: str = "utf-8"  # of its files
+    for_players: bool = False  # players look for it under the recording's name without its ending
 
     def summarised(self) -> "Format":
         """Return the format of summaries, whose files do not take the place of those of predictions."""
@@ -65,21 +69,25 @@ def _json(row: Mapping[str, object], own: Sequence[tuple[str, object]]) -> str:
 
 
 def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw: bool = False) -> Iterator[str]:
-    """Yield a header, then one row a prediction with the probability of each class, unrounded.
+    """Yield a header, then one row a prediction with the probability of each class, also by audio and by text only.
 
     Args:
         predictions: see `Lines`.
         labels: see `Lines`.
-        raw: leave text as it is, for programs that are no spreadsheets. Otherwise text that a spreadsheet would run as
-            a formula begins with ', and control characters are shown as escapes.
+        raw: leave text and numbers as they are, for programs. Otherwise text that a spreadsheet would run as a formula
+            begins with ', control characters are shown as escapes, and numbers have 4 decimals.
     """
 
     def rows() -> Iterator[_Row]:
         for p in predictions:
-            probs = [p.probabilities.get(label) for label in labels]
-            yield p.row, (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence, *probs, p.text, p.reason)
+            every = [part or {} for part in (p.probabilities, p.audio_only, p.text_only)]
+            probs = [part.get(label) for part in every for label in labels]
+            head = (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence)
+            yield p.row, (*head, *probs, p.asr_confidence, p.text, p.reason)
 
-    return _csv(("path", "start_s", "end_s", "speaker", "label", "confidence", *labels, "text", "reason"), rows(), raw)
+    probs = [f"{part}{label}" for part in ("", "audio_only_", "text_only_") for label in labels]
+    names = ("path", "start_s", "end_s", "speaker", "label", "confidence", *probs, "asr_confidence", "text", "reason")
+    return _csv(names, rows(), raw)
 
 
 def csv_summaries(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw: bool = False) -> Iterator[str]:
@@ -116,7 +124,8 @@ def _csv(names: Sequence[str], rows: "Iterable[_Row]", raw: bool) -> Iterator[st
     written: Callable[[object], object] = (lambda cell: cell) if raw else _harmless
     headed = False
     for row, values in rows:
-        pairs = _beside(row, list(zip(names, values, strict=True)))
+        shown = values if raw else [round(value, 4) if isinstance(value, float) else value for value in values]
+        pairs = _beside(row, list(zip(names, shown, strict=True)))
         if not headed:
             yield _csv_row([written(name) for name, _ in pairs])
             headed = True
@@ -184,10 +193,11 @@ def audacity(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iter
 
 FORMATS = {
     "json": Format(".json", json_lines, json_summaries),
-    "csv": Format(".csv", csv_rows, csv_summaries),
+    # without the byte order mark spreadsheets garble letters such as ü
+    "csv": Format(".csv", csv_rows, csv_summaries, encoding="utf-8-sig"),
     "csv-raw": Format(".csv", partial(csv_rows, raw=True), partial(csv_summaries, raw=True)),
-    "srt": Format(".srt", srt, timed=True),
-    "vtt": Format(".vtt", vtt, timed=True),
+    "srt": Format(".srt", srt, timed=True, for_players=True),
+    "vtt": Format(".vtt", vtt, timed=True, for_players=True),
     "audacity": Format(".txt", audacity, timed=True),
 }
 
@@ -214,11 +224,8 @@ def _spoken(prediction: "Prediction") -> str:
 
 
 def _caption(prediction: "Prediction") -> str:
-    """One line such as `[anger 0.81] stop it now`.
-
-    Words that were recognised with little confidence are left out: they would read as if somebody had said them.
-    """
-    return _line(f"[{prediction.label} {prediction.confidence:.2f}] {prediction.clear_text}")
+    """One line such as `[anger 0.81] stop it now (ASR confidence 0.45)`, with words and doubt as in the table."""
+    return _line(f"[{prediction.label} {prediction.confidence:.2f}] {prediction.text or ''} {prediction.doubt}")
 
 
 def _line(text: str) -> str:
@@ -227,12 +234,4 @@ def _line(text: str) -> str:
 
 
 def _clock(ms: int, point: str) -> str:
-    """Hours, minutes, seconds and milliseconds.
-
-    >>> _clock(3_723_004, ",")
-    '01:02:03,004'
-    """
-    seconds, ms = divmod(ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
+    return clock(ms / 1000, 3, point=point, padded=True)

@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from sercli._system.clock import clock
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, Target, new_figure
 from sercli.model.explanation import Explanation, Weighing
 from sercli.types import Array
@@ -52,11 +53,12 @@ def explanation_picture(explanation: Explanation, target: Target, *, name: str, 
         left = [figure.add_subplot(grid[row, 0]) for row in range(len(heights))]
         for axes in left:
             axes.set_xlim(explanation.start_s, explanation.start_s + explanation.length_s)
-            axes.xaxis.set_major_locator(MaxNLocator(10))
+            axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda s, _: clock(s, 1 if explanation.length_s > 1 else 2)))
         _draw_wave(left[0], explanation)
         if explanation.audio:
             _draw_audio(left[1], explanation, explanation.audio)
-        left[bool(explanation.audio)].set_xlabel("seconds", fontsize=9, labelpad=1)
+        left[bool(explanation.audio)].set_xlabel("minutes and seconds", fontsize=9, labelpad=1)
         if explanation.text and words:
             _draw_text(left[-1], explanation, explanation.text, words, width)
         _draw_bars(figure.add_subplot(grid[:, 1]), explanation)

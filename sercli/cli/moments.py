@@ -1,0 +1,73 @@
+"""The value of --at: a time in a recording, and the utterance there that is explained."""
+
+from math import isfinite
+
+from sercli._system.clock import clock
+from sercli.errors import SerError
+from sercli.types import SAMPLE_RATE_HZ, Recording
+
+_ROUNDED_S = 0.0501  # tolerance for times read from the table, which shows tenths of a second
+
+
+def seconds(moment: str) -> float:
+    """Seconds, or minutes and seconds, or hours, minutes and seconds, as the table shows them.
+
+    Raises:
+        SerError: it is none of these.
+    """
+    try:
+        parts = [float(part) for part in moment.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(isfinite(part) and part >= 0 for part in parts):
+        raise SerError(f"--at {moment} is not a time; give m:ss such as 1:23.5, or seconds such as 83.5.")
+    return sum(part * 60.0**place for place, part in enumerate(reversed(parts)))
+
+
+def utterance_at(recording: Recording, at_s: float | None) -> tuple[float, float] | None:
+    """Return begin and end of the utterance nearest to a time, in seconds; None: the recording is one utterance.
+
+    Only speech is looked for, so that a wrong time is told before words are recognised.
+
+    Raises:
+        AudioError: the recording cannot be read.
+        SerError: the time is not in the recording, or none is given and there are several utterances.
+    """
+    from sercli.audio import reading, segments
+    from sercli.cli import render
+    from sercli.pipeline import CLIP_S, Counted
+
+    assert recording.path is not None
+    begin_s = recording.start_s or 0.0
+    blocks = Counted(
+        reading.stream(
+            recording.path,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            start_s=recording.start_s,
+            end_s=recording.end_s,
+            track=recording.track,
+        )
+    )
+    with render.progress("Finding speech", None):
+        found = [(begin_s + one.start_s, begin_s + one.end_s) for one in segments.segments(blocks)]
+    length_s = blocks.n_samples / SAMPLE_RATE_HZ
+    if at_s is not None and not begin_s <= at_s <= begin_s + length_s + _ROUNDED_S:
+        lasts = f"from {clock(begin_s, 1)} to {clock(begin_s + length_s, 1)}"
+        raise SerError(f"--at {clock(at_s, 1)} is not in {recording.name}, which lasts {lasts}; give a time in it.")
+    if length_s <= CLIP_S or not found:
+        return None
+    if at_s is None and len(found) > 1:
+        raise SerError(
+            f"{recording.name} holds {len(found)} utterances, and --explain draws one; add --at m:ss, such as "
+            f"--at {clock(found[0][0], 1)} for the first."
+        )
+    moment_s = found[0][0] if at_s is None else at_s
+    nearest = min(found, key=lambda span: (_distance_s(span, moment_s), -span[0]))  # of two that touch, the later
+    if _distance_s(nearest, moment_s) > _ROUNDED_S:
+        span = f"from {clock(nearest[0], 1)} to {clock(nearest[1], 1)}"
+        render.note(f"--at {clock(moment_s, 1)}: nobody speaks then; the nearest utterance is explained, {span}.")
+    return nearest
+
+
+def _distance_s(span: tuple[float, float], moment_s: float) -> float:
+    return max(span[0] - moment_s, moment_s - span[1], 0.0)
