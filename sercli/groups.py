@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -24,7 +23,7 @@ class Adapts(Protocol):
         """Whether `adapted` can be called."""
 
     def adapted(self, predictions: Predictions, change: Change, /) -> Predictions:
-        """Return predictions with the probabilities by audio changed, and combined anew."""
+        """Return predictions with the probabilities of members that can adapt changed, and combined anew."""
 
 
 def adapted(
@@ -43,7 +42,11 @@ def adapted(
     if way == "none" or not model.can_adapt or n < adaptation.LEAST:
         return list(predictions)
     how = Adapted(group, n, way)
-    return changed(model, predictions, partial(adaptation.by_group, way=way), how, min_confidence=min_confidence)
+
+    def change(_: str, probs: Array, expected: Array) -> Array:
+        return adaptation.by_group(probs, expected, way=way)
+
+    return changed(model, predictions, change, how, min_confidence=min_confidence)
 
 
 def changed(
@@ -104,17 +107,14 @@ def by_key(
 
 def _together(model: Adapts, predictions: Sequence[Prediction]) -> Predictions:
     """Return predictions as one table; the members' probabilities are NaN where one had no input."""
-    members: Mapping[str, list[dict[str, float] | None]] = {
-        "acoustic": [one.audio_only for one in predictions],
-        "linguistic": [one.text_only for one in predictions],
-    }
+    names = dict.fromkeys(name for one in predictions for name in one.members)
     confidence = np.array([1.0 if one.asr_confidence is None else one.asr_confidence for one in predictions])
     return Predictions(
         tuple(map(str, range(len(predictions)))),
         model.labels,
         table([one.probabilities for one in predictions], model.labels),
         asr_confidence=confidence,
-        members={name: table(of_member, model.labels) for name, of_member in members.items()},
+        members={name: table([one.members.get(name) for one in predictions], model.labels) for name in names},
     )
 
 

@@ -11,7 +11,6 @@ Memory does not grow with the length of a recording.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
@@ -436,9 +435,12 @@ class Pipeline:
         ]
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
-        heard = [one.audio_only or one.probabilities for one in found]
-        resting = groups.table(heard, self.labels)
-        change = partial(adaptation.at_rest, resting=resting, neutral=self.labels.index(NEUTRAL))
+        neutral = self.labels.index(NEUTRAL)
+
+        def change(member: str, probs: Array, expected: Array) -> Array:
+            heard = [one.members[member] if member else one.probabilities for one in found]
+            return adaptation.at_rest(probs, expected, resting=groups.table(heard, self.labels), neutral=neutral)
+
         return change, Adapted("voice", len(found), "neutral")
 
     def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
@@ -565,15 +567,11 @@ def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utter
 def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
     """Return a prediction with the model's probabilities and, for an ensemble, those of each member."""
     members = {
-        modality: dict(zip(predicted.labels, of_member[row].tolist(), strict=True))
-        for modality, of_member in predicted.members.items()
+        name: dict(zip(predicted.labels, of_member[row].tolist(), strict=True))
+        for name, of_member in predicted.members.items()
         if np.isfinite(of_member[row]).all()  # NaN: the member had no input
     }
-    return replace(
-        groups.with_probabilities(prediction, predicted, row, min_confidence),
-        audio_only=members.get("acoustic"),
-        text_only=members.get("linguistic") if prediction.text else None,
-    )
+    return replace(groups.with_probabilities(prediction, predicted, row, min_confidence), members=members)
 
 
 def _in_recording(words: Sequence[Word], start_s: float) -> tuple[Word, ...]:

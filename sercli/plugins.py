@@ -245,7 +245,8 @@ class FusionRule(Protocol):
         """Combine the predictions of M members for N utterances to (N, K) probabilities.
 
         Args:
-            members: their predictions; `Predictions.modality` tells what each member reads.
+            members: their predictions; `Predictions.modality` tells what each member reads. Where one has no input for
+                an utterance its numbers are NaN; at least one has input.
             state: what the rule learned; empty for a rule that learns nothing.
             config: the rule's Config.
         """

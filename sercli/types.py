@@ -41,6 +41,9 @@ Array = NDArray[Any]
 CLEAR = 0.25
 """ASR confidence below which words are guesses, or another language."""
 
+Modality = Literal["acoustic", "linguistic", "motion", "both"]
+"""What a model reads: audio, text, motion capture, or several of them."""
+
 Way = Literal["none", "auto", "full"]
 """How predictions are adapted to a group of utterances: not at all, carefully, or by the mean of the group."""
 
@@ -238,8 +241,8 @@ class Predictions:
     truth: tuple[str, ...] | None = None  # (N,) where the utterances are labelled
     embeddings: Array | None = None  # (N, E) float32
     asr_confidence: Array | None = None  # (N,) in [0, 1], of the text that was read; None: all 1
-    modality: Literal["acoustic", "linguistic", "both"] = "both"  # of the model, as in its run's info
-    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: modality -> probs (N, K); NaN: no input
+    modality: Modality = "both"  # of the model, as in its run's info
+    members: dict[str, Array] = field(default_factory=dict)  # of an ensemble: name -> probs (N, K); NaN: no input
 
 
 @dataclass(frozen=True)
@@ -278,8 +281,8 @@ class Prediction:
     probabilities: dict[str, float] = field(default_factory=dict)  # sums to 1; empty where there is no label
     text: str | None = None  # the transcript, recognised or given
     words: tuple[Word, ...] = ()  # the words of the text with times in the recording, if the recogniser gives them
-    audio_only: dict[str, float] | None = None  # probabilities by an ensemble's acoustic member alone
-    text_only: dict[str, float] | None = None  # probabilities by its linguistic member alone
+    # of an ensemble: name of a member, such as "acoustic" -> its probabilities alone; absent where it had no input
+    members: dict[str, dict[str, float]] = field(default_factory=dict)
     asr_confidence: float | None = None  # ASR confidence of the text, in [0, 1]; None without text
     language: str | None = None  # code of the recognised text's language; None: not reported, or no recognised text
     # As a table names it, or A, B, ... in order of first appearance; None: speakers were not told apart.

@@ -18,7 +18,7 @@ class Halving:
 
     def adapted(self, predictions, change):
         self.given.append(predictions)
-        return Predictions(predictions.ids, LABELS, change(predictions.probs, np.zeros((2, 2))))
+        return Predictions(predictions.ids, LABELS, change("", predictions.probs, np.zeros((2, 2))))
 
 
 @pytest.fixture(autouse=True)

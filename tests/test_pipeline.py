@@ -55,7 +55,7 @@ class Loudness:
         return Predictions(ids, self.labels, np.stack([1 - loud, loud], axis=1), members=members)
 
     def adapted(self, predictions, change):
-        return Predictions(predictions.ids, self.labels, change(predictions.probs, np.eye(2) - 0.5))
+        return Predictions(predictions.ids, self.labels, change("", predictions.probs, np.eye(2) - 0.5))
 
 
 @pytest.fixture(autouse=True)
@@ -127,8 +127,7 @@ def _reading(system, *languages):
     """The system as if its texts had been in these languages."""
     if system.info.kind == "model":
         return replace(system, info=replace(system.info, languages=languages))
-    acoustic, linguistic = system.members
-    members = (acoustic, _reading(linguistic, *languages))
+    members = {**system.members, "linguistic": _reading(system.members["linguistic"], *languages)}
     return replace(system, members=members, encoders=members)
 
 
@@ -278,16 +277,13 @@ def test_an_answer_below_the_least_confidence_is_unsure_and_keeps_its_probabilit
 def test_an_ensemble_tells_what_sound_alone_and_words_alone_say(blocks):
     members = {"acoustic": [0.3, 0.7], "linguistic": [0.8, 0.2]}
     given = _answer(Loudness(reads_words=True, members=members), blocks([0.5], 1), transcribe=_heard("stop"))
-    assert given.audio_only == {"soft": 0.3, "loud": 0.7}
-    assert given.text_only == {"soft": 0.8, "loud": 0.2}
+    assert given.members == {"acoustic": {"soft": 0.3, "loud": 0.7}, "linguistic": {"soft": 0.8, "loud": 0.2}}
 
 
-@pytest.mark.parametrize("row", [[0.8, 0.2], [np.nan, np.nan]])
-def test_without_words_there_is_nothing_that_words_alone_say(blocks, row):
-    system = Loudness(reads_words=True, members={"acoustic": [0.3, 0.7], "linguistic": row})
+def test_without_words_there_is_nothing_that_words_alone_say(blocks):
+    system = Loudness(reads_words=True, members={"acoustic": [0.3, 0.7], "linguistic": [np.nan, np.nan]})
     given = _answer(system, blocks([0.5], 1))
-    assert given.text_only is None
-    assert given.audio_only == {"soft": 0.3, "loud": 0.7}
+    assert given.members == {"acoustic": {"soft": 0.3, "loud": 0.7}}
 
 
 def test_a_feature_of_a_lower_rate_gets_the_sound_resampled(recording):
@@ -347,7 +343,7 @@ def test_an_ensemble_without_words_says_that_it_answers_from_sound_alone(words, 
 def test_words_in_a_language_that_was_never_learned_are_shown_and_count_nothing(systems, clip):
     given = _answer(_reading(systems.average, "en"), clip, transcribe=_heard(STOP, language="de"))
     assert given.reason == "words in German: predicted from audio alone"
-    assert (given.text, given.language, given.asr_confidence, given.text_only) == (STOP, "de", 0.8, None)
+    assert (given.text, given.language, given.asr_confidence, list(given.members)) == (STOP, "de", 0.8, ["acoustic"])
     assert given.probabilities == pytest.approx(_answer(systems.acoustic, clip).probabilities, abs=1e-6)
 
 

@@ -23,7 +23,7 @@ def shipped():
 
 def test_it_knows_the_four_classes_by_sound_and_words(shipped):
     assert shipped.labels == FOUR
-    assert [member.info.modality for member in shipped.predictor.members] == ["acoustic", "linguistic"]
+    assert [member.info.modality for member in shipped.predictor.members.values()] == ["acoustic", "linguistic"]
     assert shipped.predictor.languages == ("en",)
 
 
@@ -44,13 +44,13 @@ def test_it_answers_by_sound_alone(shipped):
     (found,) = shipped.predict(CLIP)
     assert found.label in FOUR
     assert sum(found.probabilities.values()) == pytest.approx(1)
-    assert found.probabilities == found.audio_only
+    assert found.probabilities == found.members["acoustic"]
 
 
 def test_emotional_words_move_the_answer_and_neutral_ones_do_not(shipped):
     audio = next(shipped.predict(CLIP)).probabilities
     happy, plain = (next(shipped.predict(CLIP, text=text)) for text in ("I am so happy, this is great!", "yes"))
-    assert happy.text_only is not None
+    assert "linguistic" in happy.members
     assert happy.probabilities["happiness"] > audio["happiness"] + 0.1
     assert max(abs(plain.probabilities[label] - audio[label]) for label in FOUR) < 0.25
 

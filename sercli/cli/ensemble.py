@@ -1,4 +1,4 @@
-"""`ser ensemble`: combine an acoustic and a linguistic run into an ensemble."""
+"""`ser ensemble`: combine runs into an ensemble."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,21 @@ import typer
 from sercli.cli import options
 from sercli.errors import SerError
 
+Runs = list[Path] | None
+
 
 def ensemble(
+    runs: Annotated[Runs, typer.Argument(metavar="RUN", help="Run directories of any kind, two or more.")] = None,
     *,
-    acoustic: Annotated[Path, typer.Option("-a", "--acoustic", help="Acoustic run directory.")],
-    linguistic: Annotated[Path, typer.Option("-l", "--linguistic", help="Linguistic run directory.")],
+    acoustic: Annotated[
+        Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic; repeat for more.")
+    ] = None,
+    linguistic: Annotated[
+        Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")
+    ] = None,
+    motion: Annotated[
+        Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Folder made by `ser prepare`. Without it, only rules that learn nothing."),
@@ -28,10 +38,12 @@ def ensemble(
     jobs: options.Jobs = None,
     sets: options.Sets = None,
 ) -> None:
-    """Combine an acoustic and a linguistic run, at decision level or at feature level.
+    """Combine runs that read audio, text or motion capture, at decision level or at feature level.
 
-    Two cross-validations give an ensemble for each fold. The table at the end shows the validation part; `ser evaluate`
+    Cross-validations give an ensemble for each fold. The table at the end shows the validation part; `ser evaluate`
     scores the test part.
+
+    ser ensemble work/acoustic work/linguistic --data work/iemocap --out work/ensembles
     """
     from sercli import plugins
     from sercli._system import devices
@@ -39,12 +51,16 @@ def ensemble(
     from sercli.dataset import manifest
     from sercli.model import feature_provider
     from sercli.model.loading import load_model
-    from sercli.runs import load_finished
     from sercli.training import cross_validation, fusion
 
     several = rule == options.ALL
     rules = fusion.rule_configs(plugins.names("ensemble") if several else (rule,), sets or [])
-    members, chosen = (acoustic, linguistic), devices.pick_device(device)
+    infos = options.named_runs(runs or [], acoustic=acoustic or [], linguistic=linguistic or [], motion=motion or [])
+    if len(infos) < 2:
+        raise SerError("An ensemble needs two runs or more; give different run directories.")
+    order = ("acoustic", "linguistic", "motion", "both")
+    members = tuple(sorted(infos, key=lambda folder: order.index(infos[folder].modality)))
+    chosen = devices.pick_device(device)
     if data is None:
         if several:
             raise SerError("--rule all needs --data; add it, or give a rule that learns nothing, such as asr-weighted.")
@@ -55,7 +71,7 @@ def ensemble(
         _check_out(out, tuple(rules))
     dataset, n_jobs = manifest.load(data, words=words), options.n_jobs(jobs)
     cv = cross_validation.common(members, dataset, device=device, jobs=n_jobs)
-    names = {folder: load_finished(folder).name for folder in members}
+    names = {folder: infos[folder].name for folder in members}
     seeds = cv.seeds if cv else (seed,)
     validation.read(names, seeds)  # damaged predictions are refused now, not when the table is made
     made = {name: out / name if several else out for name in rules}
@@ -74,7 +90,7 @@ def ensemble(
                 )
     validation.draw_histories(out)
     validation.show(names | {folder: name for name, folder in made.items()}, seeds)
-    which = f"--all {out}" if several else f"{acoustic} {linguistic} {out}"
+    which = f"--all {out}" if several else f"{' '.join(map(str, members))} {out}"
     render.note(f"Next: ser evaluate {which}")
 
 

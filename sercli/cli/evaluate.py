@@ -31,6 +31,9 @@ def evaluate(
     linguistic: Annotated[
         Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")
     ] = None,
+    motion: Annotated[
+        Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")
+    ] = None,
     ensemble: Annotated[
         Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="The same, if not an ensemble.")
     ] = None,
@@ -83,7 +86,16 @@ def evaluate(
     files = any((report, latex, csv))
     if not files:
         options.need_stdout("--report, --latex or --csv")
-    chosen = _chosen_runs(runs or [], acoustic or [], linguistic or [], ensemble or [], every)
+    infos = options.named_runs(
+        runs or [], acoustic=acoustic or [], linguistic=linguistic or [], motion=motion or [], ensemble=ensemble or []
+    )
+    if every is not None:
+        if infos:
+            raise SerError("--all takes every run below a folder; leave out the others.")
+        infos = options.named_runs(inputs.find_runs(every))
+    elif not infos:
+        raise SerError("Nothing to evaluate: give run directories, or a folder of them with --all.")
+    chosen = [inputs.EvaluatedRun(folder, info) for folder, info in infos.items()]
     n_jobs = options.n_jobs(jobs)
     if data is not None:
         from sercli.evaluation.prediction import predict
@@ -112,31 +124,6 @@ def evaluate(
             typer.echo(dumps({**to_json(evaluation), "word_errors": rates}))
         else:
             _show(evaluation, group, brief=every is not None)
-
-
-def _chosen_runs(
-    runs: list[Path], acoustic: list[Path], linguistic: list[Path], ensemble: list[Path], every: Path | None
-) -> "list[EvaluatedRun]":
-    """Return the runs that are named; one of an option must be of its kind."""
-    from sercli.evaluation.inputs import EvaluatedRun, find_runs
-    from sercli.runs import load_finished
-
-    by_kind = [*(("a", f) for f in acoustic), *(("l", f) for f in linguistic), *(("e", f) for f in ensemble)]
-    folders = [*runs, *(folder for _, folder in by_kind)]
-    if every is not None:
-        if folders:
-            raise SerError("--all takes every run below a folder; leave out the others.")
-        return [EvaluatedRun(folder, load_finished(folder)) for folder in find_runs(every)]
-    if not folders:
-        raise SerError("Nothing to evaluate: give run directories, or a folder of them with --all.")
-    found = [EvaluatedRun(folder, load_finished(folder)) for folder in folders]
-    for (option, folder), run in zip(by_kind, found[len(runs) :], strict=True):
-        right = {"acoustic": "a", "linguistic": "l"}.get(run.info.modality, "e")
-        if right != option:
-            several = "an ensemble" if run.info.settings.rule else "a model of several inputs"
-            what = several if run.info.modality == "both" else run.info.modality
-            raise SerError(f"-{option} {folder}: this run is {what}; give it without -{option}.")
-    return found
 
 
 def _by_division(runs: "Sequence[EvaluatedRun]") -> "list[list[EvaluatedRun]]":

@@ -2,14 +2,19 @@
 
 import os
 import re
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from sercli._system import streams
 from sercli.errors import SerError
+
+if TYPE_CHECKING:
+    from sercli.runs import RunInfo
 
 LARGEST_SEED = 2**31 - 1
 
@@ -90,6 +95,24 @@ Words = Annotated[
     str, typer.Option("--words", help="Transcripts to read: human, or a recogniser's name, such as whisper.")
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
+
+
+def named_runs(runs: Sequence[Path], **by_kind: Sequence[Path]) -> "dict[Path, RunInfo]":
+    """The runs that a command names, with their info; those of the option of a kind must be of that kind.
+
+    Raises:
+        SerError: one is of another kind, or is no finished run.
+    """
+    from sercli.runs import load_finished
+
+    infos = {folder: load_finished(folder) for folder in (*runs, *chain(*by_kind.values()))}
+    for kind, folders in by_kind.items():
+        for folder in folders:
+            found = "ensemble" if infos[folder].settings.rule else infos[folder].modality
+            if found != kind:
+                what = {"ensemble": "an ensemble", "both": "a model of several inputs"}.get(found, found)
+                raise SerError(f"--{kind} {folder}: this run is {what}; give it without --{kind}.")
+    return infos
 
 
 def need_stdout(instead: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sercli.ensembles._mean import mean
 from sercli.errors import MismatchError
 from sercli.types import Array, Fraction, Predictions
 
@@ -27,32 +28,33 @@ class Config:
 def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: Config) -> Array:
     """(N, K): (1 - w) audio + w text, with w = cap x the utterance's ASR confidence.
 
-    Several audio members count as their mean.
+    Several members of a kind count as their mean, and all that do not read text alone as audio. Where one of the two is
+    missing, the other decides.
 
     Raises:
-        MismatchError: not exactly one member reads text, or none reads audio.
+        MismatchError: no member reads text alone, or all do.
     """
     texts = [member for member in members if member.modality == "linguistic"]
-    audios = [member.probs for member in members if member.modality == "acoustic"]
-    if len(texts) != 1 or not audios:
+    audios = [member for member in members if member.modality != "linguistic"]
+    if not texts or not audios:
         raise MismatchError(
-            "The rule asr-weighted combines one linguistic model with acoustic ones, not "
-            f"{len(texts)} linguistic with {len(audios)} acoustic; choose another rule, such as average."
+            f"The rule asr-weighted combines linguistic models with others, not {len(texts)} linguistic with "
+            f"{len(audios)} others; choose another rule, such as average."
         )
-    (text,) = texts
-    audio: Array = np.mean(audios, axis=0)
-    confidence = np.ones(len(audio)) if text.asr_confidence is None else text.asr_confidence
+    text, audio = mean(texts), mean(audios)
+    confidence = np.ones(len(audio)) if texts[0].asr_confidence is None else texts[0].asr_confidence
     weight = (config.cap * confidence)[:, None]  # (N, 1)
-    mixed: Array = (1 - weight) * audio + weight * _without_background(text, audio, config.background)
-    return mixed
+    mixed = (1 - weight) * audio + weight * _without_background(text, audio, texts[0].labels, config.background)
+    found: Array = np.where(np.isnan(text), audio, np.where(np.isnan(audio), text, mixed))
+    return found
 
 
-def _without_background(text: Predictions, audio: Array, background: str | None) -> Array:
+def _without_background(text: Array, audio: Array, labels: Sequence[str], background: str | None) -> Array:
     """(N, K): the text's probabilities, that of the background class dealt out in proportion to the audio's."""
-    if background not in text.labels:
-        return text.probs
-    column = text.labels.index(background)
-    probs = text.probs.copy()
+    if background not in labels:
+        return text
+    column = labels.index(background)
+    probs = text.copy()
     probs[:, column] = 0
-    probs += text.probs[:, column : column + 1] * audio
+    probs += text[:, column : column + 1] * audio
     return probs

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from sercli.ensembles._mean import mean
 from sercli.types import Array, Predictions
 
 
@@ -14,6 +13,5 @@ class Config:
 
 
 def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: Config) -> Array:
-    """(N, K): the mean over the members."""
-    mean: Array = np.mean([member.probs for member in members], axis=0)
-    return mean
+    """(N, K): the mean over the members that have input."""
+    return mean(members)

@@ -71,7 +71,8 @@ def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: 
     """(N, K): softmax over a linear function of the members' embeddings."""
     embeddings = [member.embeddings for member in members if member.embeddings is not None]
     joined = np.concatenate(embeddings, axis=1).astype(np.float64)
-    scores = ((joined - state["mean"]) * state["scale"]) @ state["weight"].T.astype(np.float64) + state["bias"]
+    scaled = np.nan_to_num((joined - state["mean"]) * state["scale"])  # of a member without input: 0, its mean
+    scores = scaled @ state["weight"].T.astype(np.float64) + state["bias"]
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     probs: Array = powers / powers.sum(axis=1, keepdims=True)
     return probs

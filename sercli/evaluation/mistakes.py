@@ -36,8 +36,8 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n:
             answer=labels[int(probs[place].argmax())],
             confidence=float(probs[place].max()),
             members={
-                modality: (labels[int(of_member[place].argmax())], float(of_member[place].max()))
-                for modality, of_member in members.items()
+                name: (labels[int(of_member[place].argmax())], float(of_member[place].max()))
+                for name, of_member in members.items()
                 if np.isfinite(of_member[place]).all()  # NaN: that member had no input
             },
         )

@@ -20,9 +20,9 @@ def stored(folder: Path, part: str = "test") -> Predictions:
     """The predictions that a run wrote for one of its parts, with those of its members if it is an ensemble."""
     predictions = runs.read_predictions(folder, part)
     members = {
-        modality: runs.read_predictions(folder, f"{part}-{modality}").probs
-        for modality in ("acoustic", "linguistic")
-        if (folder / "predictions" / f"{part}-{modality}.csv").exists()
+        name: runs.read_predictions(folder, f"{part}-{name}").probs
+        for name in runs.load_info(folder).settings.members
+        if (folder / "predictions" / f"{part}-{name}.csv").exists()
     }
     return replace(predictions, members=members)
 

@@ -10,7 +10,7 @@ class PooledPredictions:
     """The predictions of one system on a test set, pooled over folds, once for each training seed."""
 
     name: str
-    modality: str  # acoustic | linguistic | both
+    modality: str  # as in run.json
     runs: tuple[Predictions, ...]  # (S,) one per seed, with the same ids, labels and truth; at least one
     raw: tuple[Array, ...]  # (S,) of (N, K): the probabilities before temperature scaling
     seeds: tuple[str, ...] = ("0",)  # (S,) names of the runs, such as "0", or "fold 2, seed 0" on other data
@@ -93,7 +93,7 @@ class Mistake:
     truth: str
     answer: str  # the predicted class
     confidence: float
-    members: dict[str, tuple[str, float]] = field(default_factory=dict)  # modality -> its class and confidence
+    members: dict[str, tuple[str, float]] = field(default_factory=dict)  # name -> its class and confidence
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import numpy as np
 from sercli.model.calibration import temper
 from sercli.types import Array, Way
 
-Change = Callable[[Array, Array], Array]
-"""(probabilities (N, K), class scores (K, K)) -> probabilities (N, K)."""
+Change = Callable[[str, Array, Array], Array]
+"""(name of an ensemble's member, else "", probabilities (N, K), class scores (K, K)) -> probabilities (N, K)."""
 
 LEAST = 5
 """Utterances that a group needs to be adapted to."""

@@ -23,6 +23,7 @@ from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model
 from sercli.model.segment_features import SegmentFeatures
+from sercli.runs.settings import reads
 from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
 
 BLANK_S = 0.25
@@ -64,17 +65,17 @@ def explain(
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     inputs = _inputs(system, utterance)
-    edges_s, audio = _of_audio(inputs["audio"], question) if "audio" in inputs else (np.zeros(1), None)
-    words = question.words if "text" in inputs else ()
+    audio = (_of_audio(one, question) for one in inputs if one.kind == "audio")
+    text_inputs = [one for one in inputs if one.kind == "text"]
+    words = question.words if text_inputs else ()
     return Explanation(
         predicted=likeliest,
         probs=_probs(system, prediction),
         signal=signal,
         rate_hz=SAMPLE_RATE_HZ,
         start_s=start_s,
-        audio=audio,
-        edges_s=start_s + edges_s,
-        text=_of_text(inputs["text"], question) if "text" in inputs else None,
+        audio=tuple(replace(weighing, edges_s=start_s + weighing.edges_s) for weighing in audio),
+        text=tuple(_of_text(one, question) for one in text_inputs),
         words=words,
         spans_s=spans(words, prediction.words),
         asr_confidence=prediction.asr_confidence,
@@ -114,6 +115,15 @@ class _Input:
 
     member: Model
     place: int  # among the inputs
+    number: str  # of the member, where several read the same; else ""
+
+    @property
+    def kind(self) -> str:
+        return plugins.feature(self.feature).INPUT
+
+    @property
+    def source(self) -> str:
+        return f"{self.kind} {self.number}".strip()
 
     @property
     def feature(self) -> str:
@@ -124,14 +134,16 @@ class _Input:
         return self.member.features[self.place][1]
 
 
-def _inputs(system: Model | Ensemble, utterance: Utterance) -> dict[str, _Input]:
-    """Return the first input of each kind, "audio" and "text", that a network reads and the utterance has."""
-    found: dict[str, _Input] = {}
-    for member in system.members if isinstance(system, Ensemble) else (system,):
+def _inputs(system: Model | Ensemble, utterance: Utterance) -> list[_Input]:
+    """Return the first input of each kind, "audio" and "text", that each network reads and the utterance has."""
+    found: dict[tuple[str, str], _Input] = {}
+    members = system.members if isinstance(system, Ensemble) else {system.info.modality: system}
+    for name, member in members.items():
         for place, (feature, _) in enumerate(member.features):
             if member.missing(utterance, feature) is None and member.lacks(utterance) is None:
-                found.setdefault(plugins.feature(feature).INPUT, _Input(member, place))
-    return found
+                one = _Input(member, place, name.partition("-")[2])
+                found.setdefault((name, one.kind), one)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -152,21 +164,22 @@ class _Question:
 def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
     """The probabilities of each member that made a prediction, and of all together."""
     if not isinstance(system, Ensemble):
-        names = {"linguistic": "text", "acoustic": "audio"}
-        return {names.get(system.info.modality, "together"): prediction.probabilities}
-    own = {name: probs for name, probs in (("audio", prediction.audio_only), ("text", prediction.text_only)) if probs}
+        modality = system.info.modality
+        return {"together" if modality == "both" else reads(modality): prediction.probabilities}
+    own = {reads(name): probs for name, probs in prediction.members.items()}
     return {**own, "together": prediction.probabilities} if len(own) > 1 else own
 
 
-def _of_audio(read: _Input, question: _Question) -> tuple[Array, Weighing]:
-    """Return the edges of pieces of audio in seconds from the utterance's start (n + 1,), and their weights (n,)."""
+def _of_audio(read: _Input, question: _Question) -> Weighing:
+    """Return the weights of pieces of audio (n,), with their edges in seconds from the utterance's start (n + 1,)."""
     weights = _attention(read, question)
     if weights is None:
         edges = np.linspace(0, question.length_s, max(1, round(question.length_s / BLANK_S)) + 1)
-        return edges, Weighing("occlusion", _falls_in_silence(read.member, question, list(pairwise(edges))))
+        falls = _falls_in_silence(read.member, question, list(pairwise(edges)))
+        return Weighing("occlusion", falls, read.source, edges)
     edges = _row_edges(read, question.length_s, len(weights))
     shown = edges[:-1] < question.length_s
-    return np.minimum(edges[: shown.sum() + 1], question.length_s), Weighing("attention", weights[shown])
+    return Weighing("attention", weights[shown], read.source, np.minimum(edges[: shown.sum() + 1], question.length_s))
 
 
 def _of_text(read: _Input, question: _Question) -> Weighing:
@@ -174,10 +187,10 @@ def _of_text(read: _Input, question: _Question) -> Weighing:
     plugin = plugins.feature(read.feature)
     weights = _attention(read, question) if isinstance(plugin, plugins.HasWordPlaces) else None
     if weights is None or not isinstance(plugin, plugins.HasWordPlaces):
-        return Weighing("occlusion", _falls_without_words(read.member, question))
+        return Weighing("occlusion", _falls_without_words(read.member, question), read.source)
     places = plugin.word_places(question.utterance.text or "", read.config)
     kept = places >= 0
-    return Weighing("attention", np.bincount(places[kept], weights[kept], len(question.words)))
+    return Weighing("attention", np.bincount(places[kept], weights[kept], len(question.words)), read.source)
 
 
 @torch.inference_mode()

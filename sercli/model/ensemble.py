@@ -1,6 +1,6 @@
-"""An ensemble of two models, which predicts like a single model."""
+"""An ensemble of models, which predicts like a single model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Two models and a fusion rule."""
+    """Models and a fusion rule."""
 
     folder: Path
     info: RunInfo
-    members: tuple[Model, ...]  # as they were trained; one predicts alone where the other has no input
-    encoders: tuple[Model, ...]  # models that the rule combines: the members, or copies that were trained further
+    members: Mapping[str, Model]  # by name, as they were trained; one predicts alone where no other has its input
+    encoders: Mapping[str, Model]  # models that the rule combines: the members, or copies that were trained further
     rule: plugins.FusionRule
     config: plugins.PluginConfig  # of the rule
     state: dict[str, Array]  # that the rule learned
@@ -41,89 +41,97 @@ class Ensemble:
     @property
     def device(self) -> torch.device:
         """The device that the networks compute on."""
-        return self.members[0].device
+        return next(iter(self.members.values())).device
 
     @property
     def features(self) -> "tuple[tuple[str, DataclassInstance], ...]":
         """The features that the members read, with their configurations."""
-        return tuple(feature for member in self.members for feature in member.features)
+        return tuple(feature for member in self.members.values() for feature in member.features)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that the member that reads text learned; empty: any."""
-        return next((member.languages for member in self.members if member.languages), ())
+        """Codes of the languages that a member that reads text learned; empty: any."""
+        return next((member.languages for member in self.members.values() if member.languages), ())
 
     @property
     def needs(self) -> frozenset[str]:
         """The kinds of input without which no member can predict."""
-        return frozenset.intersection(*(member.needs for member in self.members))
+        return frozenset.intersection(*(member.needs for member in self.members.values()))
 
     def lacks(self, utterance: Utterance) -> str | None:
-        """Return the input of a member that an utterance lacks, "text" or "audio"; None: it has all."""
-        return next((what for member in self.members if (what := member.lacks(utterance))), None)
+        """Return the first input of a member that an utterance lacks, such as "text"; None: it has all."""
+        return next((what for member in self.members.values() if (what := member.lacks(utterance))), None)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
-        """Return the probabilities of N utterances; where one member has no input, the other predicts alone.
+        """Return the probabilities of N utterances, each by the members that have their input.
 
         The probabilities of each member are in `members`, NaN where it had no input.
 
         Raises:
-            SerError: an utterance has neither audio nor text.
+            SerError: an utterance has the input of no member.
         """
-        probs = np.zeros((len(utterances), len(self.labels)))
-        by_member: dict[str, Array] = {member.info.modality: np.full_like(probs, np.nan) for member in self.members}
-        alone = {n: self._alone(u) for n, u in enumerate(utterances) if self.lacks(u) is not None}
-        complete = [n for n in range(len(utterances)) if n not in alone]
-        if complete:
-            predictions = [m.predict([utterances[n] for n in complete], provider) for m in self.encoders]
-            probs[complete] = temper(self.rule.combine(predictions, self.state, self.config), self.info.temperature)
-            for member, own in zip(self.members, predictions, strict=True):
-                by_member[member.info.modality][complete] = own.probs
-        for member in self.members:
-            if places := [n for n, model in alone.items() if model is member]:
-                probs[places] = member.predict([utterances[n] for n in places], provider).probs
-                by_member[member.info.modality][places] = probs[places]
+        members = {name: _spread(member, utterances, provider) for name, member in self.members.items()}
+        for place, utterance in enumerate(utterances):
+            if all(np.isnan(own.probs[place, 0]) for own in members.values()):
+                wanted = dict.fromkeys(member.lacks(utterance) for member in self.members.values())
+                raise SerError(
+                    f"'{utterance.id}' has no {' or '.join(map(str, wanted))}: {self.folder} cannot predict it."
+                )
+        combined = members
+        if self.encoders is not self.members:
+            combined = {name: _spread(encoder, utterances, provider) for name, encoder in self.encoders.items()}
         ids, truth = tuple(u.id for u in utterances), truth_of(utterances, self.labels)
-        return Predictions(ids, self.labels, probs, truth, members=by_member)
+        probs = {name: own.probs for name, own in members.items()}
+        return Predictions(ids, self.labels, self._combined(list(combined.values()), probs), truth, members=probs)
 
     @property
     def can_adapt(self) -> bool:
-        """Whether `adapted` can be called: the acoustic member can, and the rule combines probabilities."""
-        return not isinstance(self.rule, plugins.TrainsNetwork) and self._acoustic.can_adapt
+        """Whether `adapted` can be called: a member can, and the rule combines probabilities."""
+        able = any(member.can_adapt for member in self.members.values())
+        return able and not isinstance(self.rule, plugins.TrainsNetwork)
 
     def adapted(self, predictions: Predictions, change: Change) -> Predictions:
-        """Return predictions combined anew, with the probabilities of the acoustic member changed.
+        """Return predictions combined anew, with the probabilities of the members that can adapt changed.
 
         Args:
             predictions: with those of the members, NaN where one had no input.
-            change: gets the probabilities of the utterances with audio, and the class scores.
+            change: gets the name of each such member, its probabilities of the utterances with its input, and its class
+                scores.
         """
-        audio, text = (predictions.members[modality] for modality in ("acoustic", "linguistic"))
-        heard, read = ~np.isnan(audio[:, 0]), ~np.isnan(text[:, 0])
-        members = {"acoustic": audio.copy(), "linguistic": text}
-        members["acoustic"][heard] = change(audio[heard], np.array(self._acoustic.info.class_scores))
-        probs = np.where(heard[:, None], members["acoustic"], text)
-        if (both := heard & read).any():
-            confidence = {"linguistic": predictions.asr_confidence, "acoustic": None}
-            parts = [
-                Predictions(
-                    predictions.ids,
-                    self.labels,
-                    members[m.info.modality][both],
-                    asr_confidence=None if (own := confidence[m.info.modality]) is None else own[both],
-                    modality=m.info.modality,
-                )
-                for m in self.members
-            ]
-            probs[both] = temper(self.rule.combine(parts, self.state, self.config), self.info.temperature)
-        return replace(predictions, probs=probs, members=members)
+        nothing = np.full_like(predictions.probs, np.nan)
+        probs = {name: predictions.members.get(name, nothing).copy() for name in self.members}
+        for name, member in self.members.items():
+            heard = ~np.isnan(probs[name][:, 0])
+            if member.can_adapt and heard.any():
+                probs[name][heard] = change(name, probs[name][heard], np.array(member.info.class_scores))
+        members = [
+            replace(predictions, probs=probs[name], modality=member.info.modality, members={})
+            for name, member in self.members.items()
+        ]
+        return replace(predictions, probs=self._combined(members, probs), members=probs)
 
-    @property
-    def _acoustic(self) -> Model:
-        return next(member for member in self.members if member.info.modality == "acoustic")
+    def _combined(self, members: Sequence[Predictions], alone: dict[str, Array]) -> Array:
+        """(N, K): the rule's probabilities; where one member alone has its input, its own ones."""
+        probs = temper(self.rule.combine(members, self.state, self.config), self.info.temperature)
+        own = np.stack(list(alone.values()))  # (M, N, K)
+        single = (~np.isnan(own[:, :, 0])).sum(axis=0) == 1
+        found: Array = np.where(single[:, None], np.nansum(own, axis=0), probs)
+        return found
 
-    def _alone(self, utterance: Utterance) -> Model:
-        for member in self.members:
-            if member.lacks(utterance) is None:
-                return member
-        raise SerError(f"'{utterance.id}' has neither audio nor text, and {self.folder} needs one of them.")
+
+def _spread(member: Model, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:
+    """Return a member's predictions for N utterances, NaN where it has no input."""
+    there = [place for place, utterance in enumerate(utterances) if member.lacks(utterance) is None]
+    if len(there) == len(utterances):
+        return member.predict(utterances, provider)
+    probs = np.full((len(utterances), len(member.labels)), np.nan)
+    n_embedding = int(member.module.n_embedding)  # type: ignore[arg-type]
+    embeddings = np.full((len(utterances), n_embedding), np.nan, np.float32)
+    confidence = np.ones(len(utterances))
+    if there:
+        found = member.predict([utterances[place] for place in there], provider)
+        probs[there], embeddings[there] = found.probs, found.embeddings
+        confidence[there] = 1 if found.asr_confidence is None else found.asr_confidence
+    ids = tuple(u.id for u in utterances)
+    modality = member.info.modality
+    return Predictions(ids, member.labels, probs, None, embeddings, confidence, modality)

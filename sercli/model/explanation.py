@@ -1,7 +1,9 @@
 """What a prediction may depend on, for the picture of `ser predict --explain`: dataclasses alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
 
 from sercli.types import Array
 
@@ -22,6 +24,8 @@ class Weighing:
 
     kind: Kind
     weights: Array  # (n,) float64
+    source: str  # what the model reads: "audio" or "text", with a number where several members read it
+    edges_s: Array = field(default_factory=lambda: np.zeros(0))  # (n + 1,) of audio: where its pieces begin and end
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,12 @@ class Explanation:
     """The prediction for one utterance, with the weight of each piece that a model read. Times are the recording's."""
 
     predicted: str  # the most probable class, whose probability occlusion follows
-    probs: dict[str, dict[str, float]]  # by "audio", "text" and "together" as far as there are some; each sums to 1
+    probs: dict[str, dict[str, float]]  # by each source, and "together" if there are several; each sums to 1
     signal: Array  # (n_samples,) of the utterance
     rate_hz: int
     start_s: float  # of the utterance
-    audio: Weighing | None  # None: no model reads audio
-    edges_s: Array  # (n + 1,) start of each piece of the audio, and the end of the last one
-    text: Weighing | None  # None: no model reads text, or there is none
+    audio: tuple[Weighing, ...]  # one for each model that reads audio
+    text: tuple[Weighing, ...]  # one for each model that reads text, if there is some
     words: tuple[str, ...]  # (n,) the pieces of the text
     spans_s: tuple[tuple[float, float], ...]  # (n,) start and end of each word; empty where they are unknown
     asr_confidence: float | None  # in [0, 1]; None: the text was given

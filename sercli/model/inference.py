@@ -121,7 +121,7 @@ class Model:
 
     def adapted(self, predictions: Predictions, change: Change) -> Predictions:
         """Return predictions with the probabilities changed; `change` gets them and the class scores."""
-        return replace(predictions, probs=change(predictions.probs, np.array(self.info.class_scores)))
+        return replace(predictions, probs=change("", predictions.probs, np.array(self.info.class_scores)))
 
     def _asr_confidence(self, utterances: Sequence[Utterance]) -> Array | None:
         """Return the ASR confidence of each utterance, (N,) in [0, 1]; None if no transcript is a recogniser's."""

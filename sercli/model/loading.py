@@ -28,10 +28,10 @@ def load_run(folder: Path, device: torch.device) -> Model | Ensemble:
     info = runs.load_single(folder)
     if info.kind == "model":
         return load_model(folder, device)
-    members = tuple(load_model(folder / "members" / part, device) for part in ("acoustic", "linguistic"))
-    runs.check_labels([folder, *(m.folder for m in members)], [info, *(m.info for m in members)])
+    members = {name: load_model(folder / "members" / name, device) for name in info.settings.members}
+    runs.check_labels([folder, *(m.folder for m in members.values())], [info, *(m.info for m in members.values())])
     tuned = folder / "encoders"
-    encoders = tuple(load_model(tuned / m.info.modality, device) for m in members) if tuned.is_dir() else members
+    encoders = {name: load_model(tuned / name, device) for name in members} if tuned.is_dir() else members
     rule = plugins.fusion_rule(info.name)
     rule_config = config.build(rule.Config, info.settings.ensemble, "ensemble")
     state = runs.read_arrays(folder / "state.npz") if plugins.learns(rule) else {}

@@ -15,7 +15,7 @@ from sercli import __version__
 from sercli._system.files import refuse_links_out, write_json
 from sercli.errors import MismatchError, SerError
 from sercli.runs.settings import RunSettings
-from sercli.types import NonNegativeInt, Positive
+from sercli.types import Modality, NonNegativeInt, Positive
 
 SCHEMA = 2
 
@@ -31,7 +31,7 @@ class RunInfo:
     name: str  # of the preset or the rule
     status: str  # training | finished
     labels: tuple[str, ...]
-    modality: Literal["acoustic", "linguistic", "both"]
+    modality: Modality
     settings: RunSettings
     data: str  # folder of the dataset; for information only, prediction does not need it
     n_features: NonNegativeInt = 0

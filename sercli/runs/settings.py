@@ -11,6 +11,21 @@ from msgspec import Meta
 from sercli.config import Section
 from sercli.types import HUMAN
 
+MemberName = Annotated[str, Meta(pattern=r"^(acoustic|linguistic|motion|both)(-[0-9]+)?$")]
+"""The modality of an ensemble's member, with a number where several have it; its folder below members/."""
+
+_READS = {"acoustic": "audio", "linguistic": "text", "motion": "motion", "both": "audio and text"}
+
+
+def reads(member: str) -> str:
+    """Return what a member reads, from its name.
+
+    >>> reads("acoustic"), reads("acoustic-2")
+    ('audio', 'audio 2')
+    """
+    modality, _, number = member.partition("-")
+    return f"{_READS.get(modality, modality)} {number}".strip()
+
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Refuses unknown fields."""
@@ -78,4 +93,4 @@ class RunSettings(ExperimentSettings, frozen=True, kw_only=True):
     by_fold: dict[str, ExperimentSettings] = {}  # of a cross-validation whose folds were tuned separately
     rule: str = ""  # of an ensemble
     ensemble: Section = {}  # configuration of the rule
-    members: dict[str, "RunSettings"] = {}  # of an ensemble: modality -> settings of the member
+    members: dict[MemberName, "RunSettings"] = {}  # of an ensemble, in their order: name -> settings of the member

@@ -85,22 +85,22 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
     return _run(info, cv, out, partial(_train_one, cv, tuple(configs)), on_run)
 
 
-def fuse(members: tuple[Path, Path], rule: RuleConfig, cv: CrossValidation, out: Path, *, on_run: OnRun) -> RunInfo:
-    """Make an ensemble of each pair of runs that two cross-validations have for a fold and a seed.
+def fuse(members: tuple[Path, ...], rule: RuleConfig, cv: CrossValidation, out: Path, *, on_run: OnRun) -> RunInfo:
+    """Make an ensemble of the runs that several cross-validations have for a fold and a seed.
 
     Raises:
-        MismatchError: the two differ in labels, folds, seeds or data, or the directory holds something else.
+        MismatchError: they differ in labels, folds, seeds or data, or the directory holds something else.
     """
     infos = [runs.load_finished(folder) for folder in members]
     info = fusion.initial_run_info(infos, rule, cv.provenance(), data=str(cv.dataset.folder))
     return _run(replace(info, kind=CROSS_VALIDATION), cv, out, partial(_fuse_one, cv, members, rule), on_run)
 
 
-def common(members: tuple[Path, Path], dataset: Dataset, *, device: str, jobs: int) -> CrossValidation | None:
-    """The folds and seeds that two cross-validations have in common; None where both are single runs.
+def common(members: tuple[Path, ...], dataset: Dataset, *, device: str, jobs: int) -> CrossValidation | None:
+    """The folds and seeds that cross-validations have in common; None where all are single runs.
 
     Raises:
-        MismatchError: only one of them is a cross-validation, or their folds or seeds differ.
+        MismatchError: only some of them are cross-validations, or their folds or seeds differ.
     """
     infos = [runs.load_finished(folder) for folder in members]
     crossed = [info.kind == CROSS_VALIDATION for info in infos]
@@ -109,18 +109,19 @@ def common(members: tuple[Path, Path], dataset: Dataset, *, device: str, jobs: i
     if not all(crossed):
         raise MismatchError(
             f"{members[crossed.index(True)]} has a run for each fold and {members[crossed.index(False)]} is a single "
-            "one; train both with --fold all, or give a single fold of the first."
+            "one; train all with --fold all, or give a single fold of each."
         )
-    first, second = (info.settings for info in infos)
-    for what, one, other in (
-        ("seeds", list(first.seeds), list(second.seeds)),
-        ("folds", first.split.hash, second.split.hash),
-    ):
-        if one != other:
-            raise MismatchError(
-                f"{members[0]} and {members[1]} have different {what}: {one} against {other}; train both with the same "
-                "--data, --split, --seed and --seeds."
-            )
+    first = infos[0].settings
+    for folder, info in zip(members, infos, strict=True):
+        for what, one, other in (
+            ("seeds", list(first.seeds), list(info.settings.seeds)),
+            ("folds", first.split.hash, info.settings.split.hash),
+        ):
+            if one != other:
+                raise MismatchError(
+                    f"{members[0]} and {folder} have different {what}: {one} against {other}; train all with the same "
+                    "--data, --split, --seed and --seeds."
+                )
     fold_runs = runs.fold_runs(members[0], first)[: first.split.n_folds]  # those of the first seed
     return CrossValidation(
         dataset, tuple(runs.read_split(fold_run.folder) for fold_run in fold_runs), first.seeds, device, jobs
@@ -162,7 +163,7 @@ def _train_one(cv: CrossValidation, configs: tuple[ExperimentConfig, ...], fold_
         )
 
 
-def _fuse_one(cv: CrossValidation, members: tuple[Path, Path], rule: RuleConfig, fold_run: FoldRun) -> RunInfo:
+def _fuse_one(cv: CrossValidation, members: tuple[Path, ...], rule: RuleConfig, fold_run: FoldRun) -> RunInfo:
     device = pick_device(cv.device)
     provider = feature_provider.cached_features(cv.dataset, jobs=1, device=cv.device, progress=no_progress)
     context = fusion.FusionContext(cv.dataset, provider, fold_run.seed, device, _show_nothing)

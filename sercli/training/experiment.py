@@ -133,11 +133,11 @@ def finish(
     class_scores = None
     for part, ids in (("valid", split.valid), ("test", split.test)):
         predictions = predictor.predict(dataset.select(ids), provider)
-        if part == "valid" and predictor.info.modality == "acoustic":
+        if part == "valid" and isinstance(predictor, Model) and predictor.info.modality == "acoustic":
             class_scores = adaptation.class_scores(predictions.probs, classes(dataset, dataset.select(ids)))
         runs.write_predictions(predictor.folder, part, predictions)
-        for modality, probs in predictions.members.items():
-            runs.write_predictions(predictor.folder, f"{part}-{modality}", replace(predictions, probs=probs))
+        for name, probs in predictions.members.items():
+            runs.write_predictions(predictor.folder, f"{part}-{name}", replace(predictions, probs=probs))
     rounded = None if class_scores is None else tuple(tuple(row) for row in class_scores.round(4).tolist())
     info = replace(predictor.info, status="finished", class_scores=rounded)
     runs.check_there(predictor.folder)

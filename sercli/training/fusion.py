@@ -1,10 +1,12 @@
-"""Making an ensemble of two trained models, at decision level or at feature level."""
+"""Making an ensemble of trained models, at decision level or at feature level."""
 
 import copy
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -13,6 +15,7 @@ from msgspec import structs
 from sercli import config, plugins, runs
 from sercli._system import devices
 from sercli._system.files import write_atomic
+from sercli.dataset import extraction
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import soft_targets
 from sercli.errors import ConfigError, MismatchError
@@ -93,7 +96,7 @@ class FusionContext:
 
 
 def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: FusionContext) -> RunInfo:
-    """Make an ensemble of an acoustic and a linguistic model into a run directory of its own.
+    """Make an ensemble of models into a run directory of its own.
 
     A rule learns from the validation part (decision level) or from train and validation part (feature level).
 
@@ -108,11 +111,12 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Fusio
         if info.status == "finished":
             return info
         runs.write_split(out, split)
-        _copy_models(members, out / "members")
-        encoders, plugin = members, rule.plugin
-        state: dict[str, Array] = {}
+        named = dict(zip(new.settings.members, members, strict=True))
+        _copy_models(named, out / "members")
+        plugin, state = rule.plugin, dict[str, Array]()
+        encoders: Mapping[str, Model] = named
         if isinstance(plugin, plugins.TrainsNetwork):
-            state, encoders, epoch = _train_rule(members, plugin, rule, split, out, context)
+            state, encoders, epoch = _train_rule(named, plugin, rule, split, out, context)
             new = replace(new, best_epoch=epoch, hardware=devices.hardware(context.device))
         elif isinstance(plugin, plugins.LearnsFromPredictions):
             valid = dataset.select(split.valid)
@@ -120,7 +124,7 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Fusio
             state = plugin.fit(predictions, experiment.classes(dataset, valid), rule.config)
         if plugins.learns(rule.plugin):
             runs.write_arrays(out / "state.npz", state)
-        ensemble = Ensemble(out, new, members, encoders, rule.plugin, rule.config, state)
+        ensemble = Ensemble(out, new, named, encoders, rule.plugin, rule.config, state)
         temperature = rule.train.temperature if rule.trains else None
         return experiment.finish(ensemble, dataset, split, provider, temperature=temperature)
 
@@ -131,8 +135,7 @@ def join(members: tuple[Model, ...], rule: RuleConfig, out: Path) -> RunInfo:
     There is no data to score it on, so it has no split and no predictions of its own.
 
     Raises:
-        MismatchError: the members differ in labels or are not one acoustic and one linguistic model, or the directory
-            holds another ensemble.
+        MismatchError: the members differ in labels, or the directory holds another ensemble.
         ConfigError: the rule learns from data.
     """
     if plugins.learns(rule.plugin):
@@ -140,7 +143,6 @@ def join(members: tuple[Model, ...], rule: RuleConfig, out: Path) -> RunInfo:
         raise ConfigError(f"--rule {rule.rule} learns from data: give --data, or choose one of {', '.join(able)}.")
     infos = [m.info for m in members]
     runs.check_labels([m.folder for m in members], infos)
-    _check_modalities(members)
     settings = RunSettings(
         data=DataSettings(corpus="none", manifest_sha256=""),
         split=SplitSettings(kind="none", leaky=any(info.settings.split.leaky for info in infos)),
@@ -150,7 +152,7 @@ def join(members: tuple[Model, ...], rule: RuleConfig, out: Path) -> RunInfo:
     with runs.started(out, new) as info:
         if info.status == "finished":
             return info
-        _copy_models(members, out / "members")
+        _copy_models(dict(zip(new.settings.members, members, strict=True)), out / "members")
         info = replace(new, status="finished")
         runs.write_info(out, info)
         return info
@@ -165,18 +167,25 @@ def initial_run_info(members: Sequence[RunInfo], rule: RuleConfig, settings: Run
         settings: on what it is made.
         data: folder of the dataset.
     """
+    modalities = Counter(info.modality for info in members)
+    numbers: Counter[str] = Counter()
+    named = {}
+    for info in members:
+        numbers[info.modality] += 1
+        number = f"-{numbers[info.modality]}" if modalities[info.modality] > 1 else ""
+        named[f"{info.modality}{number}"] = info.settings
     return RunInfo(
         kind="ensemble",
         name=rule.rule,
         status="training",
         labels=members[0].labels,
-        modality="both",
+        modality=members[0].modality if len(modalities) == 1 else "both",
         settings=structs.replace(
             settings,
             rule=rule.rule,
             ensemble=config.to_dict(rule.config),
             train=config.to_dict(rule.train) if rule.trains else {},
-            members={info.modality: info.settings for info in members},
+            members=named,
         ),
         data=data,
         train_counts=members[0].train_counts,
@@ -190,46 +199,37 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
         the split that they share.
 
     Raises:
-        MismatchError: other labels, data, transcripts or split, or not one acoustic and one linguistic model.
+        MismatchError: other labels, data, transcripts or split.
     """
-    first, second = members
+    first, *others = members
     runs.check_labels([m.folder for m in members], [m.info for m in members])
-    for section in ("data", "split"):
-        one, other = (_without_words(m.info.settings)[section] for m in members)
-        if found := config.differences(one, other, f"{section}."):
+    for section, other in product(("data", "split"), others):
+        before, now = (_without_words(m.info.settings)[section] for m in (first, other))
+        if found := config.differences(before, now, f"{section}."):
             raise MismatchError(
-                f"{first.folder} and {second.folder} were not trained on the same {section}: {'; '.join(found)}. "
-                "Train both with the same --data, --split and --fold."
+                f"{first.folder} and {other.folder} were not trained on the same {section}: {'; '.join(found)}. "
+                "Train all with the same --data, --split and --fold."
             )
-    _check_modalities(members)
     trained_on = first.info.settings.data.manifest_sha256
     if trained_on != dataset.manifest.sha256:
         raise MismatchError(
             f"{first.folder} was trained on other data than {dataset.folder}: manifest {trained_on[:12]} against "
             f"{dataset.manifest.sha256[:12]}. Give the --data that the runs were trained on."
         )
-    own, given = (structs.asdict(data) for data in (second.info.settings.data, experiment.data_settings(dataset)))
-    if found := config.differences(own, given, "data."):
-        raise MismatchError(
-            f"{second.folder} was trained on other words than these: {'; '.join(found)}. Give --words "
-            f"{second.info.words} as when it was trained, or train it again."
-        )
+    given = structs.asdict(experiment.data_settings(dataset))
+    for reader in (m for m in members if any(extraction.reads_text(feature) for feature, _ in m.features)):
+        if found := config.differences(structs.asdict(reader.info.settings.data), given, "data."):
+            raise MismatchError(
+                f"{reader.folder} was trained on other words than these: {'; '.join(found)}. Give --words "
+                f"{reader.info.words} as when it was trained, or train it again."
+            )
     return runs.read_split(first.folder)
 
 
 def _without_words(settings: RunSettings) -> dict[str, dict[str, object]]:
-    """Data and split without the transcripts, which only one of the members reads."""
+    """Data and split without the transcripts, which not all members read."""
     data = structs.replace(settings.data, words=HUMAN, words_sha256="")
     return {"data": structs.asdict(data), "split": structs.asdict(settings.split)}
-
-
-def _check_modalities(members: Sequence[Model]) -> None:
-    first, second = members
-    if [m.info.modality for m in members] != ["acoustic", "linguistic"]:
-        raise MismatchError(
-            f"-a takes an acoustic run and -l a linguistic one; {first.folder} is {first.info.modality}, "
-            f"{second.folder} is {second.info.modality}."
-        )
 
 
 class _Frozen(torch.nn.Module):
@@ -241,19 +241,20 @@ class _Frozen(torch.nn.Module):
 
 
 def _train_rule(
-    members: tuple[Model, ...],
+    named: Mapping[str, Model],
     plugin: plugins.TrainsNetwork,
     rule: RuleConfig,
     split: Split,
     out: Path,
     context: FusionContext,
-) -> tuple[dict[str, Array], tuple[Model, ...], int]:
+) -> tuple[dict[str, Array], Mapping[str, Model], int]:
     """Train the network of a rule: its state, the models whose embeddings it reads, and the epoch that was kept."""
+    members = list(named.values())
     train, valid = context.dataset.select(split.train), context.dataset.select(split.valid)
     embeddings = _embeddings(members, train, context)
     further = rule.config.train_encoders
-    encoders = tuple(replace(m, module=copy.deepcopy(m.module)) for m in members) if further else members
-    modules = [m.module if further else _Frozen() for m in encoders]
+    encoders = {n: replace(m, module=copy.deepcopy(m.module)) for n, m in named.items()} if further else named
+    modules = [m.module if further else _Frozen() for m in encoders.values()]
     if further:
         train_part, valid_part = (_features(members, part, context) for part in (train, valid))
     else:
@@ -291,10 +292,10 @@ def _features(members: Sequence[Model], part: Sequence[Utterance], context: Fusi
     )
 
 
-def _copy_models(models: Sequence[Model], folder: Path) -> None:
-    """Copy the files of each model below a folder, with the current weights of its network."""
-    for model in models:
-        target = folder / model.info.modality
+def _copy_models(models: Mapping[str, Model], folder: Path) -> None:
+    """Copy the files of each model to a folder of its name, with the current weights of its network."""
+    for called, model in models.items():
+        target = folder / called
         target.mkdir(parents=True, exist_ok=True)
         for name in files_of(model.spec):
             if (model.folder / name).is_file():

@@ -252,7 +252,10 @@ def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):
 
 @pytest.mark.parametrize(
     ("side", "kind", "expected"),
-    [("-a", "linguistic", "is linguistic; give it without -a"), ("-e", "acoustic", "is acoustic; give it without -e")],
+    [
+        ("-a", "linguistic", "is linguistic; give it without --acoustic"),
+        ("-e", "acoustic", "is acoustic; give it without --ensemble"),
+    ],
 )
 def test_a_run_is_evaluated_as_what_it_is(ser, iemocap, side, kind, expected):
     refused = ser("evaluate", side, getattr(iemocap, kind))

@@ -55,8 +55,9 @@ def test_a_clip_is_answered_and_explained(ser, demo_runs, demo_clips, explained,
     ((found, said),) = explained
     answer = json.loads(shown.out)
     assert said == {"name": "m1-anger-2.ogg", "label": answer["label"]}
-    assert found.probs == {"audio": answer["audio_only"], "text": answer["text_only"], "together": answer["probs"]}
-    assert (found.audio.kind, found.text.kind) == ("attention", "attention")
+    alone = answer["members"]
+    assert found.probs == {"audio": alone["acoustic"], "text": alone["linguistic"], "together": answer["probs"]}
+    assert (found.audio[0].kind, found.text[0].kind) == ("attention", "attention")
     assert found.words == tuple(answer["text"].split())
     assert found.spans_s[0][0] == answer["words"][0]["start_s"]
     assert found.asr_confidence == answer["asr_confidence"]
@@ -67,7 +68,7 @@ def test_words_that_are_given_were_not_heard(ser, demo_runs, demo_clips, explain
     assert ser(*given, "--explain", tmp_path / "a.png", "--explain-by", "occlusion").code == 0
     ((found, _),) = explained
     assert (found.words, found.spans_s, found.asr_confidence) == (("so", "happy"), (), None)
-    assert (found.audio.kind, found.text.kind) == ("occlusion", "occlusion")
+    assert (found.audio[0].kind, found.text[0].kind) == ("occlusion", "occlusion")
 
 
 @pytest.mark.parametrize(("at", "start_s"), [("2.5", 2), ("0:10", 9), ("0:00:09.5", 9)])

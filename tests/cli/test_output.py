@@ -25,8 +25,7 @@ STOP = Prediction(
     {"neutral": 0.1875, "anger": 0.8125},
     "stop it now",
     (Word("stop", 3.3, 3.6, 0.9),),
-    {"neutral": 0.3, "anger": 0.7},
-    {"neutral": 0.4, "anger": 0.6},
+    {"acoustic": {"neutral": 0.3, "anger": 0.7}, "linguistic": {"neutral": 0.4, "anger": 0.6}},
     1.0,
 )
 SILENCE = Prediction("quiet.wav", 0.0, 2.0, reason="no speech")
@@ -49,7 +48,7 @@ def test_json_gives_back_every_field_of_every_answer():
         {"probabilities" if key == "probs" else key: value for key, value in one.items()} for one in found
     ]
     assert found[0]["words"] == [{"text": "stop", "start_s": 3.3, "end_s": 3.6, "probability": 0.9}]
-    assert found[0]["audio_only"] == {"neutral": 0.3, "anger": 0.7}
+    assert found[0]["members"]["acoustic"] == {"neutral": 0.3, "anger": 0.7}
     assert found[1]["label"] is None
 
 

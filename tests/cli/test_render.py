@@ -407,7 +407,11 @@ OWN = {"neutral": 0.1, "happiness": 0.2, "sadness": 0.3, "anger": 0.4}
 
 def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_what_each_member_says():
     row = _predicted(
-        "[b]x.wav", FOUR, text="I  hate\n[i]this", asr_confidence=0.25, audio_only=OWN, text_only={**OWN, "anger": 0.9}
+        "[b]x.wav",
+        FOUR,
+        text="I  hate\n[i]this",
+        asr_confidence=0.25,
+        members={"acoustic": OWN, "linguistic": {**OWN, "anger": 0.9}},
     )
     lines = _shown(render.prediction_card, row)[1]
     assert lines[0] == "[b]x.wav: happiness"
@@ -419,7 +423,7 @@ def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_w
 
 
 def test_the_card_has_no_members_where_one_alone_predicted_and_no_confidence_of_a_text_that_was_given():
-    row = _predicted("x.wav", FOUR, text="hello", asr_confidence=1.0, audio_only=OWN)
+    row = _predicted("x.wav", FOUR, text="hello", asr_confidence=1.0, members={"acoustic": OWN})
     text, lines = _shown(render.prediction_card, row)
     assert "only" not in text
     assert "words: hello" in lines

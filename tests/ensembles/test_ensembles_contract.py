@@ -15,6 +15,7 @@ LABELS = ("neutral", "happiness", "anger")
 PROBABILITIES = promise("`combine` returns probabilities (N, K): none is negative, and each row sums to 1.")
 ALONE = promise("An utterance has the same probabilities alone and together with other utterances.")
 UNCHANGED = promise("`combine` leaves the members' predictions unchanged.")
+NO_INPUT = promise("Where a member has no input for an utterance its numbers are NaN; the other members are combined.")
 STATE = promise("The state is a dictionary of numpy arrays: writing and reading it does not change it.")
 TRAINED = promise("A rule with `build` and `state_of` has a Config field `train_encoders: bool`.")
 
@@ -61,6 +62,21 @@ def test_an_utterance_is_combined_the_same_whatever_is_beside_it(name, members):
     state = learned(rule, members)
     some = [replace(m, probs=m.probs[chosen], embeddings=m.embeddings[chosen]) for m in members]
     assert np.allclose(combined(rule, some, state), combined(rule, members, state)[chosen], atol=1e-9), ALONE
+
+
+@every_rule
+def test_a_member_without_input_is_left_out(name):
+    rule, members = plugins.fusion_rule(name), [AUDIO, TEXT, MORE_AUDIO]
+    state = learned(rule, members)
+    for absent in range(3):
+        some = list(members)
+        some[absent] = replace(some[absent], probs=some[absent].probs.copy(), embeddings=some[absent].embeddings.copy())
+        some[absent].probs[4] = np.nan
+        some[absent].embeddings[4] = np.nan
+        found = combined(rule, some, state)
+        assert np.isclose(found[4].sum(), 1, atol=1e-9), NO_INPUT
+        others = np.arange(20) != 4
+        assert np.allclose(found[others], combined(rule, members, state)[others], atol=1e-9), NO_INPUT
 
 
 @every_rule

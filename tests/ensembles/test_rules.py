@@ -74,6 +74,25 @@ def test_a_probability_of_zero_for_the_truth_does_not_break_the_search():
     assert weighted.fit([wrong, right], y, weighted.Config())["weights"].tolist() == [0, 1]
 
 
+def test_the_weights_of_three_members_are_the_best_of_all_divisions():
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 200)
+    members = [member(sure_of(y, rng.uniform(0.1, 0.9, 200) * skill)) for skill in (1.0, 0.9, 1.1)]
+    truth = np.stack([m.probs[np.arange(200), y] for m in members])
+    loss = {(a, b): -np.log(np.array([a, b, 20 - a - b]) / 20 @ truth).mean() for a in range(21) for b in range(21 - a)}
+    a, b = min(loss, key=loss.__getitem__)
+    found = weighted.fit(members, y, weighted.Config(steps=20))["weights"]
+    assert found.tolist() == [a / 20, b / 20, (20 - a - b) / 20]
+
+
+def test_what_a_member_without_input_weighs_is_shared_by_the_others():
+    members = [member([[1.0, 0.0]]), member([[0.0, 1.0]]), member([[np.nan, np.nan]])]
+    state = {"weights": np.array([0.1, 0.3, 0.6])}
+    np.testing.assert_allclose(combined(weighted, members, state), [[0.25, 0.75]])
+    np.testing.assert_allclose(combined(weighted, members, {"weights": np.array([0, 0, 1.0])}), [[0.5, 0.5]])
+    np.testing.assert_allclose(combined(average, members), [[0.5, 0.5]])
+
+
 def test_the_weighted_mean_mixes_by_the_weights():
     first, second = member([[1.0, 0.0]]), member([[0.0, 1.0]])
     state = {"weights": np.array([0.3, 0.7])}
@@ -112,6 +131,14 @@ def test_joined_embeddings_are_standardised_by_the_train_part():
     joined = network.encode(*inputs).detach().numpy()
     np.testing.assert_allclose(joined.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(joined.std(axis=0), 1, atol=1e-5)
+
+
+def test_a_member_without_input_counts_with_its_mean_embedding():
+    state = feature.state_of(fusion(EMBEDDINGS))
+    absent, mean = ([member([[0.5, 0.5]], EMBEDDINGS[0][:1]), member([[0.5, 0.5]], e[None])] for e in (
+        np.full(2, np.nan, np.float32), state["mean"][4:],
+    ))  # fmt: skip
+    np.testing.assert_allclose(combined(feature, absent, state), combined(feature, mean, state), atol=1e-9)
 
 
 def test_an_embedding_that_never_changes_has_no_influence():
@@ -174,11 +201,10 @@ def test_several_audio_members_count_as_their_mean_beside_the_text():
 @pytest.mark.parametrize(
     ("members", "said"),
     [
-        ([audio([0.25] * 4)] * 2, "not 0 linguistic with 2 acoustic"),
-        ([text([0.25] * 4)] * 2, "not 2 linguistic with 0 acoustic"),
-        ([audio([0.25] * 4), *[text([0.25] * 4)] * 2], "not 2 linguistic with 1 acoustic"),
+        ([audio([0.25] * 4)] * 2, "not 0 linguistic with 2 others"),
+        ([text([0.25] * 4)] * 2, "not 2 linguistic with 0 others"),
     ],
 )
-def test_asr_weighted_refuses_other_than_one_text_beside_audio(members, said):
+def test_asr_weighted_refuses_text_alone_and_audio_alone(members, said):
     with pytest.raises(MismatchError, match=f"{said}; choose another rule, such as average"):
         combined(asr_weighted, members)

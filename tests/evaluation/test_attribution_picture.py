@@ -26,9 +26,8 @@ def made(**changed):
         "signal": 0.1 * np.random.default_rng(0).standard_normal(2 * RATE_HZ).astype(np.float32),
         "rate_hz": RATE_HZ,
         "start_s": 1.0,
-        "audio": Weighing("attention", frames),
-        "edges_s": np.linspace(1, 3, 21),
-        "text": Weighing("attention", np.array([0.6, 0.1, 0.3])),
+        "audio": (Weighing("attention", frames, "audio", np.linspace(1, 3, 21)),),
+        "text": (Weighing("attention", np.array([0.6, 0.1, 0.3]), "text"),),
         "words": WORDS,
         "spans_s": SPANS,
         "asr_confidence": 0.9,
@@ -37,12 +36,11 @@ def made(**changed):
 
 
 OCCLUDED = {
-    "audio": Weighing("occlusion", np.array([0.3, -0.1, 0.0, 0.02])),
-    "edges_s": np.linspace(1, 3, 5),
-    "text": Weighing("occlusion", np.array([0.251, -0.12, 0.001])),
+    "audio": (Weighing("occlusion", np.array([0.3, -0.1, 0.0, 0.02]), "audio", np.linspace(1, 3, 5)),),
+    "text": (Weighing("occlusion", np.array([0.251, -0.12, 0.001]), "text"),),
 }
-ALONE = {"probs": {"audio": PROBS["audio"]}, "text": None, "words": (), "spans_s": (), "asr_confidence": None}
-READ = {"probs": {"text": PROBS["text"]}, "audio": None, "edges_s": np.ones(1), "spans_s": (), "asr_confidence": None}
+ALONE = {"probs": {"audio": PROBS["audio"]}, "text": (), "words": (), "spans_s": (), "asr_confidence": None}
+READ = {"probs": {"text": PROBS["text"]}, "audio": (), "spans_s": (), "asr_confidence": None}
 MANY = ("so", "it", "goes", "on", "and", "on", "incomprehensibly") * 60
 CASES = {
     "attention": {},
@@ -51,8 +49,15 @@ CASES = {
     "text alone, untimed": READ,
     "silence": {**ALONE, "signal": np.zeros(2 * RATE_HZ, np.float32)},
     "a moment": {"signal": np.ones(3, np.float32), "spans_s": ()},
-    "many words": {"words": MANY, "spans_s": (), "text": Weighing("attention", np.full(len(MANY), 1 / len(MANY)))},
-    "nothing matters": {"audio": Weighing("occlusion", np.zeros(20)), "text": Weighing("occlusion", np.zeros(3))},
+    "many words": {
+        "words": MANY,
+        "spans_s": (),
+        "text": (Weighing("attention", np.full(len(MANY), 1 / len(MANY)), "text"),),
+    },
+    "nothing matters": {
+        "audio": (Weighing("occlusion", np.zeros(20), "audio", np.linspace(1, 3, 21)),),
+        "text": (Weighing("occlusion", np.zeros(3), "text"),),
+    },
 }
 each_case = pytest.mark.parametrize("changed", CASES.values(), ids=CASES.keys())
 
@@ -94,7 +99,7 @@ def shown_words(figure):
 
 
 def test_the_method_of_each_member_is_named_with_what_it_does_not_show(drawn, tmp_path):
-    draw(tmp_path / "a.png", **{**OCCLUDED, "text": Weighing("attention", np.array([0.6, 0.1, 0.3]))})
+    draw(tmp_path / "a.png", **{**OCCLUDED, "text": (Weighing("attention", np.array([0.6, 0.1, 0.3]), "text"),)})
     shown = " ".join(texts(drawn[0]))
     assert "Audio: occlusion, points of “anger” lost with 0.50 s silenced" in shown
     assert "Text (ASR confidence 0.90): attention (dashed: an even share)" in shown

@@ -86,12 +86,12 @@ def _explained(system, path, *, by=None, **options):
 def test_attention_over_time_has_a_weight_for_each_frame_and_sums_to_one(systems, clip):
     _, found = _explained(systems.acoustic, clip)
     frames = plugins.load("feature", "log-mel").extract(found.signal, systems.acoustic.spec.features[0][1])
-    assert found.audio.kind == "attention"
-    assert found.audio.weights.shape == (len(frames),)
-    assert found.audio.weights.sum() == pytest.approx(1, abs=1e-6)
-    assert (found.edges_s[0], found.edges_s[-1]) == (0, pytest.approx(0.6))
-    assert len(found.edges_s) == len(frames) + 1
-    assert (found.text, found.words) == (None, ())
+    assert found.audio[0].kind == "attention"
+    assert found.audio[0].weights.shape == (len(frames),)
+    assert found.audio[0].weights.sum() == pytest.approx(1, abs=1e-6)
+    assert (found.audio[0].edges_s[0], found.audio[0].edges_s[-1]) == (0, pytest.approx(0.6))
+    assert len(found.audio[0].edges_s) == len(frames) + 1
+    assert (found.text, found.words) == ((), ())
 
 
 def test_attention_is_that_by_which_the_network_answered(systems, clip):
@@ -104,7 +104,7 @@ def test_attention_is_that_by_which_the_network_answered(systems, clip):
     with torch.inference_mode():
         states = model.module.layers[0](x, torch.tensor([len(frames)]))
         expected = model.module.attention(states, torch.ones(1, len(frames), dtype=torch.bool))[0]
-    np.testing.assert_allclose(found.audio.weights, expected, atol=1e-5)
+    np.testing.assert_allclose(found.audio[0].weights, expected, atol=1e-5)
 
 
 def test_attention_over_words_is_that_over_their_tokens(systems, clip):
@@ -116,9 +116,9 @@ def test_attention_over_words_is_that_over_their_tokens(systems, clip):
     x = torch.from_numpy((rows - normaliser.mean) * normaliser.scale)
     with torch.inference_mode():
         _, weights = systems.linguistic.module.attend(x[None], torch.tensor([6]))
-    assert found.text.kind == "attention"
-    np.testing.assert_allclose(found.text.weights, weights[0].view(3, 2).sum(dim=1), atol=1e-6)
-    assert (found.audio, found.spans_s) == (None, ())
+    assert found.text[0].kind == "attention"
+    np.testing.assert_allclose(found.text[0].weights, weights[0].view(3, 2).sum(dim=1), atol=1e-6)
+    assert (found.audio, found.spans_s) == ((), ())
 
 
 def test_words_that_the_model_does_not_read_to_have_no_weight(systems, clip):
@@ -126,29 +126,30 @@ def test_words_that_the_model_does_not_read_to_have_no_weight(systems, clip):
     ((name, own),) = spec.features
     brief = replace(systems.linguistic, spec=replace(spec, features=((name, replace(own, max_tokens=2)),)))
     _, found = _explained(brief, clip, text="stop it now")
-    assert found.text.weights[:2].sum() == pytest.approx(1, abs=1e-6)
-    assert found.text.weights[2] == 0
+    assert found.text[0].weights[:2].sum() == pytest.approx(1, abs=1e-6)
+    assert found.text[0].weights[2] == 0
 
 
 def test_the_only_word_can_be_left_out(systems, clip):
     _, found = _explained(systems.average, clip, text="stop", by="occlusion")
-    assert found.text.weights.shape == (1,)
-    assert np.isfinite(found.text.weights).all()
+    assert found.text[0].weights.shape == (1,)
+    assert np.isfinite(found.text[0].weights).all()
 
 
 def test_an_ensembles_members_are_explained_each_by_itself(systems, clip):
     answer, both = _explained(systems.average, clip, text="i hate this")
     _, sound = _explained(systems.acoustic, clip)
     _, words = _explained(systems.linguistic, clip, text="i hate this")
-    np.testing.assert_allclose(both.audio.weights, sound.audio.weights)
-    np.testing.assert_allclose(both.text.weights, words.text.weights)
-    assert both.probs == {"audio": answer.audio_only, "text": answer.text_only, "together": answer.probabilities}
+    np.testing.assert_allclose(both.audio[0].weights, sound.audio[0].weights)
+    np.testing.assert_allclose(both.text[0].weights, words.text[0].weights)
+    audio, text = answer.members["acoustic"], answer.members["linguistic"]
+    assert both.probs == {"audio": audio, "text": text, "together": answer.probabilities}
     assert both.predicted == answer.label
 
 
 def test_an_ensemble_without_words_explains_its_sound(systems, clip):
     answer, found = _explained(systems.average, clip)
-    assert (found.text, found.words, found.probs) == (None, (), {"audio": answer.probabilities})
+    assert (found.text, found.words, found.probs) == ((), (), {"audio": answer.probabilities})
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.5, 2.0])
@@ -160,13 +161,13 @@ def test_occlusion_finds_a_loud_stretch_in_a_clip(tmp_path, speed):
     model = _model(Loudness(), "log-mel", ("soft", "loud"), "acoustic", level_dbfs=None, speed=speed)
     loud = Prediction("a.wav", 0.0, 3.0, "loud", 0.9, {"soft": 0.1, "loud": 0.9})
     found = explain(model, loud, tmp_path / "a.wav")
-    assert found.audio.kind == "occlusion"
-    assert len(found.audio.weights) == 12
-    assert found.audio.weights.argmax() == 4
-    assert found.edges_s[4:6].tolist() == [1.0, 1.25]
-    assert (found.audio.weights > 0).all()  # each stretch has some power
+    assert found.audio[0].kind == "occlusion"
+    assert len(found.audio[0].weights) == 12
+    assert found.audio[0].weights.argmax() == 4
+    assert found.audio[0].edges_s[4:6].tolist() == [1.0, 1.25]
+    assert (found.audio[0].weights > 0).all()  # each stretch has some power
     soft = explain(model, replace(loud, probabilities={"soft": 0.9, "loud": 0.1}), tmp_path / "a.wav")
-    np.testing.assert_allclose(soft.audio.weights, -found.audio.weights, atol=1e-9)
+    np.testing.assert_allclose(soft.audio[0].weights, -found.audio[0].weights, atol=1e-9)
 
 
 def test_silencing_a_stretch_leaves_the_level_of_the_rest_alone():
@@ -183,18 +184,18 @@ def test_occlusion_finds_the_word_that_matters(clip):
     model.module.classifier.weight.data = torch.tensor([[-3.0], [3.0]])
     _, found = _explained(model, clip, text="what a Lovely day")
     assert found.predicted == "glad"
-    assert found.text.kind == "occlusion"
-    assert found.text.weights.argmax() == 2
-    np.testing.assert_allclose(np.delete(found.text.weights, 2), 0, atol=1e-12)
+    assert found.text[0].kind == "occlusion"
+    assert found.text[0].weights.argmax() == 2
+    np.testing.assert_allclose(np.delete(found.text[0].weights, 2), 0, atol=1e-12)
 
 
 def test_occlusion_can_be_had_of_a_network_with_attention(systems, clip):
     answer, found = _explained(systems.average, clip, text="i hate this", by="occlusion")
-    assert (found.audio.kind, found.text.kind) == ("occlusion", "occlusion")
-    assert len(found.text.weights) == 3
+    assert (found.audio[0].kind, found.text[0].kind) == ("occlusion", "occlusion")
+    assert len(found.text[0].weights) == 3
     without = _answer(systems.linguistic, clip, text="i this")
-    fall = answer.text_only[found.predicted] - without.probabilities[found.predicted]
-    assert found.text.weights[1] == pytest.approx(fall, abs=1e-6)
+    fall = answer.members["linguistic"][found.predicted] - without.probabilities[found.predicted]
+    assert found.text[0].weights[1] == pytest.approx(fall, abs=1e-6)
 
 
 def test_attention_of_a_network_that_has_none_is_refused_with_what_to_do(clip):
@@ -216,9 +217,9 @@ def test_the_rows_of_a_picture_of_fixed_length_stand_where_they_are_in_a_short_c
 
     model = _model(Even(), "spectrogram", ("soft", "loud"), "acoustic", speed=speed)
     found = explain(model, Prediction("a.wav", 0.0, 0.6, "loud", 0.9, {"soft": 0.1, "loud": 0.9}), clip)
-    assert found.edges_s[:-1].tolist() == pytest.approx([0.064 * speed * k for k in range(n_rows)])
-    assert found.edges_s[-1] == pytest.approx(0.6)
-    assert len(found.audio.weights) == n_rows  # of 128: the others are behind the clip
+    assert found.audio[0].edges_s[:-1].tolist() == pytest.approx([0.064 * speed * k for k in range(n_rows)])
+    assert found.audio[0].edges_s[-1] == pytest.approx(0.6)
+    assert len(found.audio[0].weights) == n_rows  # of 128: the others are behind the clip
 
 
 def test_times_are_those_of_the_recording(systems, tmp_path):
@@ -226,10 +227,10 @@ def test_times_are_those_of_the_recording(systems, tmp_path):
     soundfile.write(tmp_path / "a.wav", 0.1 * rng.standard_normal(4 * RATE_HZ), RATE_HZ)
     probs = dict.fromkeys(systems.average.labels, 0.25)
     words = (Word("stop", 2.1, 2.3, 0.9), Word("it", 2.3, 2.4, 0.9))
-    late = Prediction("a.wav", 2.0, 3.0, "anger", 0.25, probs, "stop it", words, probs, probs, 0.9)
+    late = Prediction("a.wav", 2.0, 3.0, "anger", 0.25, probs, "stop it", words, asr_confidence=0.9)
     for by in ("attention", "occlusion"):
         found = explain(systems.average, late, tmp_path / "a.wav", by=by)
-        assert (found.start_s, found.edges_s[0], found.edges_s[-1]) == (2, 2, 3)
+        assert (found.start_s, *found.audio[0].edges_s[[0, -1]]) == (2, 2, 3)
         assert found.spans_s == ((2.1, 2.3), (2.3, 2.4))
         assert found.asr_confidence == 0.9
     sound = soundfile.read(tmp_path / "a.wav", dtype="float32")[0]

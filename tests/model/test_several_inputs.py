@@ -71,8 +71,8 @@ def test_a_recording_without_words_is_predicted_from_audio_alone(model, tiny_cor
     assert (alone.reason, read.reason) == ("no words: predicted from audio alone", None)
     assert alone.probabilities != read.probabilities
     found = explain(model, read, clip)
-    assert (found.audio.kind, found.text.kind, found.words) == ("attention", "attention", ("stop", "it", "now"))
-    assert found.audio.weights.sum() == pytest.approx(1, abs=1e-5)
-    assert found.text.weights.sum() == pytest.approx(1, abs=1e-5)
+    assert (found.audio[0].kind, found.text[0].kind, found.words) == ("attention", "attention", ("stop", "it", "now"))
+    assert found.audio[0].weights.sum() == pytest.approx(1, abs=1e-5)
+    assert found.text[0].weights.sum() == pytest.approx(1, abs=1e-5)
     assert set(found.probs) == {"together"}
-    assert explain(model, alone, clip, by="occlusion").text is None
+    assert explain(model, alone, clip, by="occlusion").text == ()

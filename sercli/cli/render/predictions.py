@@ -24,6 +24,7 @@ from sercli.cli.render.console import (
     stdout,
 )
 from sercli.cli.render.tables import new_table
+from sercli.runs.settings import reads
 from sercli.types import Prediction
 
 _BAR = 24  # characters of the bar of a probability of 1
@@ -98,15 +99,15 @@ def counted(remarks: Counter[str], n: int) -> list[Text]:
 
 
 def _classes(p: Prediction) -> Table:
-    """Probability and bar of each class, the likeliest in another colour; each member's own where both predicted."""
-    members = {"audio only": p.audio_only, "text only": p.text_only} if p.audio_only and p.text_only else {}
+    """Probability and bar of each class, the likeliest in another colour; each member's own where several predicted."""
+    members = {f"{reads(name)} only": own for name, own in p.members.items()} if len(p.members) > 1 else {}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
     best = max(p.probabilities, key=p.probabilities.__getitem__)
     for label, probability in p.probabilities.items():
         style = "bold green" if label == best else "blue"
         bar = Text(blocks(probability, _BAR).ljust(_BAR), style)
-        own = (figure(of_member[label]) for of_member in members.values() if of_member)
+        own = (figure(of_member[label]) for of_member in members.values())
         table.add_row(plain(label), figure(probability), bar, *own)
     return table
 

@@ -80,7 +80,7 @@ def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw:
 
     def rows() -> Iterator[_Row]:
         for p in predictions:
-            every = [part or {} for part in (p.probabilities, p.audio_only, p.text_only)]
+            every = [part or {} for part in (p.probabilities, p.members.get("acoustic"), p.members.get("linguistic"))]
             probs = [part.get(label) for part in every for label in labels]
             head = (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence)
             yield p.row, (*head, *probs, p.asr_confidence, p.text, p.reason)

@@ -13,7 +13,8 @@ from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, Target, ne
 from sercli.model.explanation import Explanation, Weighing
 from sercli.types import Array
 
-_BARS = {"audio": (BLUE, "audio only"), "text": (GREEN, "text only"), "together": ("#333333", "together")}
+_COLOURS = {"audio and text": "#666666", "audio": BLUE, "text": GREEN, "motion": "#CC79A7", "together": "#333333"}
+_PALER = 0.75  # opacity of each further member that reads the same
 _AGAINST = ORANGE  # what lowers the probability of the predicted class
 _SHADES = LinearSegmentedColormap.from_list("ser", [_AGAINST, "white", BLUE])
 _LEAST_RANGE = 0.05  # a piece that changes the probability by less is never drawn as if it decided
@@ -42,7 +43,7 @@ def explanation_picture(explanation: Explanation, target: Target, *, name: str, 
         name: of the recording.
         label: the predicted label, which may be "unsure".
     """
-    drawn = [weighing for weighing in (explanation.audio, explanation.text) if weighing]
+    drawn = [*explanation.audio, *(explanation.text if explanation.words else ())]
     words = explanation.words[:_WORDS_MAX]
     width = float(np.clip(max(6 + 0.45 * explanation.length_s, _WORD_IN * len(words)), 7, 15))
     heights = [_WAVE_IN] + [_WEIGHTS_IN] * len(drawn)
@@ -56,11 +57,11 @@ def explanation_picture(explanation: Explanation, target: Target, *, name: str, 
             axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda s, _: clock(s, 1 if explanation.length_s > 1 else 2)))
         _draw_wave(left[0], explanation)
-        if explanation.audio:
-            _draw_audio(left[1], explanation, explanation.audio)
-        left[bool(explanation.audio)].set_xlabel("minutes and seconds", fontsize=9, labelpad=1)
-        if explanation.text and words:
-            _draw_text(left[-1], explanation, explanation.text, words, width)
+        for axes, weighing in zip(left[1:], explanation.audio, strict=False):
+            _draw_audio(axes, explanation, weighing)
+        left[len(explanation.audio)].set_xlabel("minutes and seconds", fontsize=9, labelpad=1)
+        for axes, weighing in zip(left[1 + len(explanation.audio) :], explanation.text, strict=False):
+            _draw_text(axes, explanation, weighing, words, width)
         _draw_bars(figure.add_subplot(grid[:, 1]), explanation)
         figure.suptitle(_title(explanation, name, label), x=0.02, ha="left", size=13, weight="bold")
         notes = [note for kind, note in _NOTES.items() if kind in {weighing.kind for weighing in drawn}]
@@ -79,13 +80,13 @@ def _title(explanation: Explanation, name: str, label: str) -> str:
 
 
 def _draw_wave(axes: Axes, explanation: Explanation) -> None:
-    """Lowest and highest sample of each column, over the shade of the moments."""
+    """Lowest and highest sample of each column, over the shade of the moments as the first model weighs them."""
     start_s, signal = explanation.start_s, explanation.signal
-    if explanation.audio:
-        limit = _limit(explanation.audio)
-        shade = explanation.audio.weights[None]
+    for audio in explanation.audio[:1]:
+        limit = _limit(audio)
+        shade = audio.weights[None]
         axes.pcolormesh(
-            explanation.edges_s, [-1.05, 1.05], shade, cmap=_SHADES, vmin=-limit, vmax=limit, alpha=0.7, linewidth=0
+            audio.edges_s, [-1.05, 1.05], shade, cmap=_SHADES, vmin=-limit, vmax=limit, alpha=0.7, linewidth=0
         )
     edges = np.linspace(0, len(signal), min(len(signal), 900) + 1).astype(int)[:-1]
     loudest = max(float(np.abs(signal).max()), 1e-4)
@@ -97,10 +98,16 @@ def _draw_wave(axes: Axes, explanation: Explanation) -> None:
 
 
 def _draw_audio(axes: Axes, explanation: Explanation, audio: Weighing) -> None:
-    edges = explanation.edges_s
+    edges = audio.edges_s
     step_s = float(edges[1] - edges[0])
     without = f"with {step_s:.2f} s silenced"
-    axes.set_title(f"Audio: {_what(audio, explanation, without)}", fontsize=9.5, color=BLUE, loc="left", pad=3)
+    axes.set_title(
+        f"{audio.source.capitalize()}: {_what(audio, explanation, without)}",
+        fontsize=9.5,
+        color=BLUE,
+        loc="left",
+        pad=3,
+    )
     _draw_weights(axes, audio, edges[:-1], np.diff(edges), BLUE)
 
 
@@ -113,7 +120,9 @@ def _draw_text(axes: Axes, explanation: Explanation, text: Weighing, words: Sequ
     confidence = "" if explanation.asr_confidence is None else f" (ASR confidence {explanation.asr_confidence:.2f})"
     order = "" if explanation.spans_s else "; words evenly spaced, their times are unknown"
     what = _what(text, explanation, "without the word")
-    axes.set_title(f"Text{confidence}: {what}{order}", fontsize=9.5, color=GREEN, loc="left", pad=3)
+    axes.set_title(
+        f"{text.source.capitalize()}{confidence}: {what}{order}", fontsize=9.5, color=GREEN, loc="left", pad=3
+    )
     spoken = spans.mean(axis=1)
     places = _spread(spoken, _WORD_IN * explanation.length_s / width_in, to_s)
     lines = axes.plot([spoken, places], [0, -_LINE_TO_WORD], transform=axes.get_xaxis_transform(), color=GREY, lw=0.7)
@@ -169,16 +178,21 @@ def _limit(weighing: Weighing) -> float:
 
 
 def _draw_bars(axes: Axes, explanation: Explanation) -> None:
-    """A group of bars for each class: the probability from audio, from text, and from both together."""
+    """A group of bars for each class: the probability from each member, and from all together."""
     final = _final(explanation)
     likeliest = sorted(final, key=final.__getitem__, reverse=True)[:_CLASSES]
     chosen = [name for name in final if name in likeliest]
     places = np.arange(len(chosen))
     step = 1 / (len(explanation.probs) + 1)
     for row, (source, probs) in enumerate(explanation.probs.items()):
-        colour, label = _BARS[source]
+        number = source.split()[-1]
+        colour = next(colour for what, colour in _COLOURS.items() if source.startswith(what))
+        opacity = _PALER ** (int(number) - 1) if number.isdigit() else 1
+        label = source if source == "together" else f"{source} only"
         values = [probs[name] for name in chosen]
-        bars = axes.barh(places + (row + 0.5) * step, values, 0.92 * step, align="edge", color=colour, label=label)
+        bars = axes.barh(
+            places + (row + 0.5) * step, values, 0.92 * step, align="edge", color=colour, alpha=opacity, label=label
+        )
         axes.bar_label(bars, fmt="{:.0%}", padding=3, size=8)
     axes.set(xlim=(0, 1.12), ylim=(len(chosen), 0), xticks=[])
     axes.set_yticks(places + 0.5, chosen)

@@ -14,6 +14,7 @@ from sercli.evaluation.published import SOURCE
 from sercli.evaluation.report import findings, numbers
 from sercli.evaluation.report.tables import TITLES, metrics_of
 from sercli.evaluation.results import Difference, Evaluation, Slice
+from sercli.runs.settings import reads
 
 _COVERAGES = (0.25, 0.5, 0.75, 1.0)  # at which the table has the risk
 _MOST_CURVES = 7  # in one picture
@@ -29,7 +30,7 @@ _FILTERS = (
         numbers.decimals,
         numbers.fact,
     ),
-    findings.listed,
+    *(findings.listed, reads),
 )
 _GLOBALS = (findings.significant, findings.testable, findings.most_confused, findings.taken_for, findings.risk_at)
 
@@ -64,7 +65,6 @@ def page(evaluation: Evaluation) -> str:
         pairs=_pairs(evaluation),
         source=SOURCE,
         coverages=_COVERAGES,
-        modalities={"acoustic": "audio", "linguistic": "text", "both": "audio and text"},
         by_kind=_by_kind,
         intervals=picture(
             partial(plots.intervals_picture, systems, evaluation.baselines),
