@@ -81,15 +81,21 @@ def predict(
     *,
     shape: Annotated[
         Shape | None,
-        typer.Option("--format", help="Default: table; json with --out.", show_default=False, **_OUTPUT),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="table, json, csv, csv-raw, srt, vtt or audacity. Default: table; json with --out.",
+            show_default=False,
+            **_OUTPUT,
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Short for --format json: one object a line.", **_OUTPUT)
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv.", **_OUTPUT)] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv, for spreadsheets.", **_OUTPUT)] = False,
     csv_raw: Annotated[
         bool,
-        typer.Option("--csv-raw", help="CSV whose text is not made safe for spreadsheets and terminals.", **_OUTPUT),
+        typer.Option("--csv-raw", help="CSV for programs: text and numbers as they are.", **_OUTPUT),
     ] = False,
     out: Annotated[
         Path | None,
@@ -114,7 +120,9 @@ def predict(
     ] = None,
     min_confidence: Annotated[
         float,
-        typer.Option("--min-confidence", min=0, max=1, help="Predict 'unsure' below this probability.", **_OUTPUT),
+        typer.Option(
+            "--min-confidence", metavar="P", min=0, max=1, help="Predict 'unsure' below this probability.", **_OUTPUT
+        ),
     ] = 0.0,
     track: Annotated[
         int | None,
@@ -138,7 +146,8 @@ def predict(
         Group | None,
         typer.Option(
             "--group",
-            help="What has one voice or room: each long recording, or each speaker in it; each folder; or each speaker "
+            metavar="GROUP",
+            help="What has one voice or room: recording, each long one or each speaker in it; folder; or speaker, each "
             "of --speakers-from. Default: speaker with --speakers-from, else recording.",
             show_default=False,
             **_VOICE,

@@ -29,6 +29,7 @@ _NOTES = {
     "prediction depends on it.",
     "occlusion": "Occlusion: how much probability the prediction loses without this piece; orange: how much it gains. "
     "It does not show what several pieces say alike, or only together.",
+    "asr": "ASR confidence: how surely the words were recognised, from 0 (guesses) to 1.",
 }
 
 
@@ -64,7 +65,9 @@ def explanation_picture(explanation: Explanation, target: Target, *, name: str, 
             _draw_text(axes, explanation, weighing, words, width)
         _draw_bars(figure.add_subplot(grid[:, 1]), explanation)
         figure.suptitle(_title(explanation, name, label), x=0.02, ha="left", size=13, weight="bold")
-        notes = [note for kind, note in _NOTES.items() if kind in {weighing.kind for weighing in drawn}]
+        kinds = {weighing.kind for weighing in drawn}
+        heard = {"asr"} if explanation.text and explanation.asr_confidence is not None else set()
+        notes = [note for kind, note in _NOTES.items() if kind in kinds | heard]
         figure.supxlabel("\n".join(notes), x=0.02, ha="left", size=8, color=GREY)
 
 
