@@ -23,7 +23,7 @@ from sercli._system import devices, languages
 from sercli.audio import channels, discovery, reading, segments
 from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
-from sercli.dataset import extraction
+from sercli.dataset import extraction, word_times
 from sercli.errors import AudioError, SerError
 from sercli.model import adaptation
 from sercli.model.adaptation import Change
@@ -560,7 +560,8 @@ def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utter
     whose = "recognised" if recording.text is None else "given"
     transcripts = {whose: text} if text else {}
     known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
-    attributes = {name: value for name, value in known.items() if value is not None}
+    attributes = word_times.attribute(text, prediction.words)
+    attributes |= {name: value for name, value in known.items() if value is not None}
     return Utterance(name, "", None, audio=str(recording.path), transcripts=transcripts, attributes=attributes)
 
 

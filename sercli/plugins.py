@@ -86,7 +86,7 @@ class Extractor(Protocol):
 class Feature(Protocol):
     """One file per representation: `sercli/features/NAME.py`."""
 
-    INPUT: str  # "audio" or "text"
+    INPUT: str  # "audio", "text", or "aligned" for the sound of each word: the extractor gets `Spoken` utterances
     VERSION: int  # increase it whenever the same input and Config give other features
     DTYPE: str  # "float16" or "float32": how the cache stores the features
     Config: type[PluginConfig]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`

@@ -100,6 +100,15 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """An utterance's speech with its words, for features that read both."""
+
+    signal: Array  # (n_samples,)
+    text: str
+    parts: Array  # (words of the text, 2) start and end of each, as shares of the speech
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What a recogniser returns for a piece of audio."""
 
@@ -122,6 +131,9 @@ class Remark:
 
 ASR_CONFIDENCE = "asr_confidence"
 """The attribute of an utterance with the ASR confidence of its transcript, in [0, 1]; absent: 1."""
+
+WORD_TIMES = "word_times"
+"""The attribute of an utterance with start and end in seconds of each word of its text; absent: not known."""
 
 LANGUAGE = "language"
 """The attribute of an utterance with the language of its transcript, a code or an English name; absent: not known."""
@@ -196,6 +208,9 @@ class TrainConfig:
     weight_decay: NonNegative = 0.0  # decoupled in adamw (Loshchilov and Hutter 2019), L2 in sgd
     clip_norm: NonNegative = 5.0  # upper bound of the norm of the gradient; 0: no clipping
     class_weights: bool = False  # weight the loss by inverse class frequency in the train part
+    balanced: bool = False  # draw all classes equally often: rare ones repeatedly, and not all of the others each epoch
+    # Weight of a second target, activation and valence, where utterances have these attributes (IEMOCAP); 0: none
+    dimensions: NonNegative = 0.0
     label_smoothing: Dropout = 0.0
     # What the network is to predict: "hard", the class of each utterance, or "soft", the distribution of its raters'
     # votes over the classes, where the corpus has votes. The validation part and all metrics stay with the class.
@@ -213,6 +228,8 @@ class TrainConfig:
     # Number of further copies of the train part, each a random variation of voice, microphone, room and noise
     variants: Variant = 0
     stretch: Dropout = 0.0  # largest random change of tempo, as a share (0.15: 0.85 to 1.15)
+    # Vocal tract length perturbation (Jaitly and Hinton 2013): largest random stretch of the frequency axis, as a share
+    warp: Dropout = 0.0
     shift: NonNegativeInt = 0  # largest random shift along F (on a mel axis: of pitch and formants)
     # Temperature of the probabilities; null: fitted on the validation part. Set a higher one for recordings out of
     # domain, where a network is overconfident.

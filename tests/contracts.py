@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sercli.architectures import cnn, conv_attention, layer_mix, lstm, one_vs_one, streams
+    from sercli.architectures import (
+        cnn,
+        conv_attention,
+        frame_posteriors,
+        hybrid_attention,
+        layer_mix,
+        lstm,
+        one_vs_one,
+        streams,
+    )
     from sercli.corpora import cremad, demo, emodb, goemotions, iemocap, meld, nemo, ravdess, savee, table, tess
     from sercli.ensembles import asr_weighted, average, feature, max_confidence, weighted
     from sercli.plugins import (
@@ -26,8 +35,10 @@ if TYPE_CHECKING:
         *(cremad, demo, emodb, goemotions, iemocap, meld, nemo, ravdess, savee, table, tess),
     )
     SHIPPED: ShipsWithSer = demo
-    ARCHITECTURES: tuple[Architecture, ...] = (cnn, conv_attention, layer_mix, lstm, one_vs_one, streams)
-    READING_SEVERAL: tuple[ReadsSeveral, ...] = (streams,)
+    ARCHITECTURES: tuple[Architecture, ...] = (
+        *(cnn, conv_attention, frame_posteriors, hybrid_attention, layer_mix, lstm, one_vs_one, streams),
+    )
+    READING_SEVERAL: tuple[ReadsSeveral, ...] = (hybrid_attention, streams)
     MEASURING: Starts = one_vs_one
     FUSION_RULES: tuple[FusionRule, ...] = (asr_weighted, average, feature, max_confidence, weighted)
     LEARNING: LearnsFromPredictions = weighted

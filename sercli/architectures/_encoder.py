@@ -19,6 +19,7 @@ class Sizes:
     filters: tuple[int, ...]  # of each convolution
     kernel: tuple[int, int]  # frames and features that a convolution sees, odd numbers; (n, 0): n frames, all features
     stride: tuple[int, int]  # of each convolution, in frames and features
+    pool: int  # frames of the max-pool after the convolutions
     dense: tuple[int, ...]  # width of each layer on single frames
     cell: str  # none, lstm or gru
     hidden_size: int  # of the recurrence, per direction
@@ -117,7 +118,8 @@ class _Convolutions(nn.Module):
             stride = (step, 1 if self.flat else across)
             self.layers.append(nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=padding))
             n_in, width = n_out, width if self.flat else -(-width // across)
-        self.stride, self.step, self.n_states = step, step ** len(sizes.filters), n_in * width
+        self.stride, self.pool, self.n_states = step, sizes.pool, n_in * width
+        self.step = step ** len(sizes.filters) * sizes.pool
         self.dropout = nn.Dropout2d(sizes.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,4 +129,6 @@ class _Convolutions(nn.Module):
             picture = torch.relu(layer(self.dropout(picture) if number else picture))
             lengths = -(-lengths // self.stride)
             picture = picture * time_mask(lengths, picture.shape[2])[:, None, :, None]
-        return picture.permute(0, 2, 1, 3).flatten(2), lengths
+        # No value after a ReLU is below zero, so zeros beyond a length never win a maximum.
+        picture = nn.functional.max_pool2d(picture, (self.pool, 1), ceil_mode=True)
+        return picture.permute(0, 2, 1, 3).flatten(2), -(-lengths // self.pool)

@@ -30,6 +30,7 @@ class Config:
     filters: tuple[Widths, ...] = ((),)  # of each convolution; none: no convolution
     kernel: tuple[tuple[NonNegativeInt, ...], ...] = ((3, 3),)  # frames, features: odd numbers, or 0 for all features
     stride: tuple[Widths, ...] = ((1, 1),)  # frames, features
+    pool: Widths = (1,)  # frames of the max-pool after the convolutions
     dense: tuple[Widths, ...] = ((),)  # width of each layer on single frames, after the convolutions
     cell: tuple[Literal["none", "lstm", "gru"], ...] = ("lstm",)
     hidden_size: tuple[PositiveInt, ...] = (64,)  # of the recurrence, per direction
@@ -107,7 +108,7 @@ class Streams(Classifier):
 def _sizes(config: Config, n_inputs: int) -> list[Sizes]:
     """Return the sizes of each input's encoder."""
     columns: dict[str, Sequence[Any]] = {}
-    for name in ("filters", "kernel", "stride", "dense", "cell", "hidden_size", "pooling"):
+    for name in ("filters", "kernel", "stride", "pool", "dense", "cell", "hidden_size", "pooling"):
         values = getattr(config, name)
         if len(values) not in (1, n_inputs):
             raise ConfigError(

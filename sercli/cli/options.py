@@ -56,7 +56,10 @@ def _presets() -> str:
 
 
 ALL = "all"
-"""The value that means every fold, every preset, or every rule."""
+"""The value that means every fold, every preset but those of papers, or every rule."""
+
+RELATED = "related"
+"""The value that means every preset of a paper."""
 
 Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset; `ser train --help` lists them.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder made by `ser prepare`.")]

@@ -39,6 +39,8 @@ def train(
 
     ser train -m all --data work/iemocap --fold all --out work/runs
 
+    ser train -m related --data work/iemocap --fold all --out work/runs
+
     The table at the end shows the validation part; `ser evaluate` scores the test part. The presets:
 
     {presets}
@@ -49,16 +51,17 @@ def train(
     from sercli.types import HUMAN
 
     names: list[str | None] = list(dict.fromkeys(model or [])) or [None]
-    several = len(names) > 1 or names == [options.ALL]
+    several = len(names) > 1 or names in ([options.ALL], [options.RELATED])
     if seeds > 1 and fold != options.ALL:
         raise SerError(f"--seeds {seeds} needs --fold all, which trains them into one run; add it.")
     if config is not None and several:
         raise SerError("--config has the settings of one model; give one -m.")
-    if names == [options.ALL]:
-        found, left_out = setup.trainable(data, words)
-        names = [*found]
-        for reason in left_out:
-            render.note(reason)
+    for group in (options.ALL, options.RELATED):
+        if group in names:
+            found, left_out = setup.trainable(data, words, related=group == options.RELATED)
+            names = [*dict.fromkeys([*(name for name in names if name != group), *found])]
+            for reason in left_out:
+                render.note(reason)
     number = options.fold_number(fold)
     setups = []  # all of them first: a wrong setting must not be found after hours of training other models
     for name in names:
@@ -66,7 +69,7 @@ def train(
         setups.append(
             setup.make_setup(name, config, sets, data, words=own, split=split, n_folds=folds, fold=number, seed=seed)
         )
-    for remark in setups[0].remarks:
+    for remark in dict.fromkeys(remark for made in setups for remark in made.remarks):
         render.warn(remark)
     for made in setups:
         folder = out / made.name if several else out

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -35,6 +35,7 @@ _N = r"\d{1,6}(?:\.\d+)?"
 _HEADER = re.compile(rf"\[\s*({_N})\s*-\s*({_N})\s*\]\s+(\S+)\s+(\S+)\s+\[([^\]]*)\]\s*", re.ASCII)
 _CATEGORIES = re.compile(r"C-(\w+):\s*([^()]*?)\s*(?:\((.*)\))?\s*")
 _DIMENSIONS = re.compile(r"A-(\w+):\s*val\s*(\d?);\s*act\s*(\d?);\s*dom\s*(\d?);?\s*(?:\((.*)\))?\s*", re.ASCII)
+_ALIGNED = re.compile(r"\s*(\d{1,6})\s+(\d{1,6})\s+-?\d+\s+(\S+)\s*", re.ASCII)  # frames of 10 ms
 _NUMBER = re.compile(rf"\s*{_N}\s*", re.ASCII)
 _VOTES = {"excited": "excitement", "neutral state": "neutral"}  # the others are the same
 
@@ -90,6 +91,32 @@ def parse_transcription(text: str, source: str) -> Iterator[tuple[str, str] | Re
             yield Remark("skipped", f"{source}:{number}", "transcript of a turn that was never labelled (XX)")
         else:
             yield match.group(), words.strip()
+
+
+def parse_alignment(text: str) -> list[tuple[float, float, str]]:
+    """Return start and end in seconds and the letters of each word of one file of ForcedAlignment (.wdseg)."""
+    found = (match for _, line in lines_of(text) if (match := _ALIGNED.fullmatch(line)))
+    return [(int(m[1]) / 100, (int(m[2]) + 1) / 100, letters) for m in found if (letters := _letters(m[3]))]
+
+
+def word_times(text: str, aligned: Sequence[tuple[float, float, str]]) -> list[list[float]] | None:
+    """Return [start_s, end_s] of each word of `text.split()`; None: the aligned words are others.
+
+    A marker such as [LAUGHTER] has no time of its own: it begins and ends where the word before it ends.
+    """
+    words = [_letters(word) for word in text.split()]
+    if list(filter(None, words)) != [word for *_, word in aligned]:
+        return None
+    left, times, now = iter(aligned), [], 0.0
+    for word in words:
+        start, now = next(left)[:2] if word else (now, now)
+        times.append([start, now])
+    return times
+
+
+def _letters(word: str) -> str:
+    """Return the letters of a word in upper case; none for a marker, silence, or a pronunciation's number."""
+    return "" if word[:1] in "[<+" else re.sub(r"\(\d+\)$|[^A-Z']", "", word.upper())
 
 
 def _header(line: str) -> Turn | None:

@@ -1,14 +1,14 @@
 """IEMOCAP: ten actors in five sessions of dialogues, improvised and scripted (Busso et al. 2008)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
 from sercli.corpora import _iemocap as formats
 from sercli.corpora._iemocap import CODES, DIALOG, DIMENSIONS, NO_MAJORITY, TURN, Turn
-from sercli.types import Remark, Utterance
+from sercli.types import WORD_TIMES, Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
@@ -105,7 +105,8 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
         else:
             if id_ not in words:
                 yield Remark("warning", id_, "turn without a transcript")
-            yield _utterance(turn, recording if below == "." else f"{below}/{recording}", words.get(id_))
+            times = yield from _read_word_times(folder, id_, words.get(id_))
+            yield _utterance(turn, recording if below == "." else f"{below}/{recording}", words.get(id_), times)
 
 
 def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
@@ -121,7 +122,17 @@ def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:
             words.setdefault(*item)
 
 
-def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
+def _read_word_times(folder: Path, turn: str, words: str | None) -> Generator[Remark, None, dict[str, object]]:
+    """Yield a remark if its alignment cannot be read; return the attribute with the times of a turn's words."""
+    path = folder / "sentences" / "ForcedAlignment" / turn.rpartition("_")[0] / f"{turn}.wdseg"
+    if words is None or not path.is_file():
+        return {}
+    text = yield from _files.read_text(path)
+    times = formats.word_times(words, formats.parse_alignment(text))
+    return {} if times is None else {WORD_TIMES: times}
+
+
+def _utterance(turn: Turn, audio: str, words: str | None, times: dict[str, object]) -> Utterance:
     match = TURN.fullmatch(turn.id)
     assert match, turn.id
     sex = match["sex"]  # of the speaker; the F or M before the scene is the actor with the markers
@@ -134,6 +145,7 @@ def _utterance(turn: Turn, audio: str, words: str | None) -> Utterance:
         "dialog_end_s": turn.end_s,
         **dict(zip(DIMENSIONS, turn.dimensions, strict=True)),
         "votes": turn.votes,
+        **times,
     }
     return Utterance(
         id=turn.id,

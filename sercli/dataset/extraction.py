@@ -13,6 +13,7 @@ from sercli.audio.condition import prepare_signal
 from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
 from sercli.audio.variation import varied
+from sercli.dataset import word_times
 from sercli.dataset.feature_specs import key
 from sercli.errors import SerError
 from sercli.plugins import Extractor
@@ -27,14 +28,20 @@ def length_s(utterance: Utterance) -> float:
     return utterance.duration_s or _UNKNOWN_S
 
 
+def needs(feature: str) -> tuple[str, ...]:
+    """Return what a feature is computed from, such as "audio"; both audio and text for the sound of each word."""
+    kind = plugins.feature(feature).INPUT
+    return ("audio", "text") if kind == "aligned" else (kind,)
+
+
 def reads_text(feature: str) -> bool:
-    """Tell whether a feature is computed from text, not from audio."""
-    return plugins.feature(feature).INPUT == "text"
+    """Tell whether a feature is computed from text, not from audio alone."""
+    return "text" in needs(feature)
 
 
 def kinds(features: Iterable[str]) -> frozenset[str]:
     """Return the kinds of input, such as "audio", that features are computed from."""
-    return frozenset(plugins.feature(feature).INPUT for feature in features)
+    return frozenset(kind for feature in features for kind in needs(feature))
 
 
 def shared_kinds(features: Iterable[str]) -> frozenset[str]:
@@ -68,9 +75,8 @@ def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
 
 def lacks(utterance: Utterance, feature: str) -> str | None:
     """Return `text` or `audio` if the utterance lacks what a feature is computed from."""
-    text = reads_text(feature)
-    there = (utterance.text if text else utterance.audio) is not None
-    return None if there else "text" if text else "audio"
+    there = {"text": utterance.text, "audio": utterance.audio}
+    return next((kind for kind in needs(feature) if there[kind] is None), None)
 
 
 def extractor(feature: str, feature_config: object, device: str = "cpu") -> Extractor:
@@ -113,18 +119,31 @@ def extract(
     features: dict[int, Array] = {}
     for places in like_length([length_s(u) for u in utterances], _BATCH_S):
         signals = [_signal(utterances[place], root, feature, feature_config) for place in places]
-        computed = extract_signals(signals, feature, feature_config, device=device)
+        chosen = [utterances[place] for place in places]
+        computed = extract_signals(signals, feature, feature_config, device=device, utterances=chosen)
         features |= zip(places, computed, strict=True)
         advance(sum(length_s(utterances[place]) for place in places))
     return [features[place] for place in range(len(utterances))]
 
 
 def extract_signals(
-    signals: Sequence[Array], feature: str, feature_config: AudioConfig, *, device: str = "cpu"
+    signals: Sequence[Array],
+    feature: str,
+    feature_config: AudioConfig,
+    *,
+    device: str = "cpu",
+    utterances: Sequence[Utterance] = (),
 ) -> list[Array]:
-    """Bring isolated signals (n_samples,) at the feature's rate to its level and compute it: (T, F) float32 each."""
+    """Bring isolated signals (n_samples,) at the feature's rate to its level and compute it: (T, F) float32 each.
+
+    A feature that reads the sound of each word also needs their utterances.
+    """
     limits.keep_freed()
-    return extractor(feature, feature_config, device)([prepare_signal(signal, feature_config) for signal in signals])
+    prepared = [prepare_signal(signal, feature_config) for signal in signals]
+    compute = extractor(feature, feature_config, device)
+    if reads_text(feature):
+        return compute([word_times.spoken(u, signal) for u, signal in zip(utterances, prepared, strict=True)])
+    return compute(prepared)
 
 
 def _text(utterance: Utterance, feature: str) -> str:

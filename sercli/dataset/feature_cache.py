@@ -28,7 +28,7 @@ from sercli.dataset import extraction
 from sercli.dataset.feature_specs import FeatureSpecs, key, title
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
-from sercli.types import HUMAN, Array, Utterance
+from sercli.types import HUMAN, WORD_TIMES, Array, Utterance
 
 # What reading a missing or damaged part can raise; numpy evaluates the header of its files as Python literals.
 _DAMAGED = (
@@ -177,6 +177,7 @@ def _bare(utterance: Utterance) -> Utterance:
         start_s=utterance.start_s,
         end_s=utterance.end_s,
         transcripts=utterance.transcripts,
+        attributes={WORD_TIMES: times} if (times := utterance.attributes.get(WORD_TIMES)) else {},
         digest=utterance.digest,
         duration_s=utterance.duration_s,
     )
@@ -242,8 +243,8 @@ class _Task:
     stage: int  # for reports on progress
 
     def digests(self) -> list[str]:
-        text = extraction.reads_text(self.feature)
-        return [_text_digest(u) if text else f"{u.digest}:{u.start_s}:{u.end_s}" for u in self.utterances]
+        of = {"text": _text_digest, "audio": _audio_digest}
+        return ["|".join(of[kind](u) for kind in extraction.needs(self.feature)) for u in self.utterances]
 
 
 def _make_part(task: _Task, device: str) -> None:
@@ -295,5 +296,10 @@ def _there(task: _Task) -> _Index:
     return index
 
 
+def _audio_digest(utterance: Utterance) -> str:
+    return f"{utterance.digest}:{utterance.start_s}:{utterance.end_s}"
+
+
 def _text_digest(utterance: Utterance) -> str:
-    return hashlib.sha256((utterance.text or "").encode()).hexdigest()[:16]
+    times = utterance.attributes.get(WORD_TIMES, "")
+    return hashlib.sha256(f"{utterance.text or ''}{times}".encode()).hexdigest()[:16]

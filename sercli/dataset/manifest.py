@@ -12,9 +12,9 @@ import msgspec
 from sercli import plugins
 from sercli._system import languages
 from sercli._system.files import refuse_links_out, write_atomic, write_json
-from sercli.dataset import transcripts
+from sercli.dataset import transcripts, word_times
 from sercli.errors import SerError, no_such
-from sercli.types import ASR_CONFIDENCE, HUMAN, LANGUAGE, Manifest, Transcript, Utterance
+from sercli.types import ASR_CONFIDENCE, HUMAN, LANGUAGE, WORD_TIMES, Manifest, Transcript, Utterance
 
 SCHEMA = 2
 """The version of the format. Datasets of other versions are refused."""
@@ -162,10 +162,11 @@ def with_words(dataset: Dataset, words: str) -> Dataset:
 def _with_transcript(utterance: Utterance, words: str, transcript: Transcript | None) -> Utterance:
     if transcript is None:
         return replace(utterance, transcripts={})
-    attributes = {name: value for name, value in utterance.attributes.items() if name != LANGUAGE}  # of human words
+    attributes = {name: value for name, value in utterance.attributes.items() if name not in (LANGUAGE, WORD_TIMES)}
     attributes[ASR_CONFIDENCE] = transcript.confidence
     if transcript.language:
         attributes[LANGUAGE] = transcript.language
+    attributes |= word_times.attribute(transcript.text, transcript.words)
     return replace(utterance, transcripts={words: transcript.text}, attributes=attributes)
 
 

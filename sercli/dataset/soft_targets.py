@@ -1,4 +1,4 @@
-"""The votes of raters as targets of training: a distribution over the classes in place of the majority's class."""
+"""What raters say beside the majority's class, as targets of training: their votes, and activation and valence."""
 
 from collections.abc import Sequence
 
@@ -47,3 +47,13 @@ def _ballots(utterance: Utterance) -> list[list[str]]:
     if not isinstance(votes, list):
         return []
     return [vote["labels"] for vote in votes if isinstance(vote, dict) and isinstance(vote.get("labels"), list)]
+
+
+def dimensions_of(utterances: Sequence[Utterance]) -> Array | None:
+    """Return activation and valence, (N, 2) float32, with mean 0 and deviation 1; NaN: not known; None: no value."""
+    raw = [[u.attributes.get(name) for name in ("activation", "valence")] for u in utterances]
+    values = np.array([[v if isinstance(v, int | float) else np.nan for v in row] for row in raw], np.float32)
+    if not np.isfinite(values).any(axis=0).all():
+        return None
+    scaled: Array = (values - np.nanmean(values, axis=0)) / np.maximum(np.nanstd(values, axis=0), 1e-6)
+    return scaled

@@ -14,7 +14,7 @@ from sercli.evaluation import facts, intervals, metrics, reliability, slices
 from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.intervals import Grouped
 from sercli.evaluation.mistakes import mistakes
-from sercli.evaluation.published import published
+from sercli.evaluation.published import protocols, published
 from sercli.evaluation.results import Evaluation, Facts, Groups, PooledPredictions, SystemResult
 from sercli.evaluation.slices import Part
 from sercli.types import Predictions, Report, Utterance
@@ -103,7 +103,7 @@ def score(
         differences=intervals.differences(pairs),
         groups=groups,
         protocol=_uncertainty(groups, len(systems)),
-        warnings=(*_cautions(groups, len(systems), predicted), *slices.notes(subsets)),
+        warnings=(*_cautions(groups, len(systems), predicted), *slices.notes(subsets), *protocols(systems, predicted)),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sercli.evaluation import slices
 from sercli.evaluation.results import PooledPredictions, Published
 from sercli.evaluation.slices import Part
+from sercli.model.papers import PAPERS
 from sercli.types import FOUR, Utterance
 
 SOURCE = "https://github.com/PiotrSobczak/speech-emotion-recognition"
@@ -34,9 +35,25 @@ def published(system: PooledPredictions, utterances: Sequence[Utterance]) -> Pub
         system: named after a preset or rule, as `evaluate` shows it; what follows in brackets is ignored.
         utterances: (N,) its test data.
     """
-    wa = SESSION_5.get(re.sub(r" \(.*\)$", "", system.name))
+    wa = SESSION_5.get(_preset(system.name))
     session_5 = [place for place, u in enumerate(utterances) if u.corpus == CORPUS and u.session == SESSION]
     if wa is None or not session_5 or set(system.runs[0].labels) != set(FOUR):
         return None
     (ours,) = slices.slices(system, [Part("session", SESSION, np.array(session_5))])
     return Published(wa, ours)
+
+
+def protocols(systems: Sequence[PooledPredictions], utterances: Sequence[Utterance]) -> list[str]:
+    """Return what the paper of each system reports on the corpus and how that was measured, a sentence each."""
+    if {u.corpus for u in utterances} != {CORPUS}:
+        return []
+    papers = {system.name: PAPERS[own] for system in systems if (own := _preset(system.name)) in PAPERS}
+    return [
+        f"{name}: {paper.authors} {paper.year} report {paper.figure}. Protocol: {paper.protocol}. "
+        f"Caveat: {paper.caveat}."
+        for name, paper in papers.items()
+    ]
+
+
+def _preset(system: str) -> str:
+    return re.sub(r" \(.*\)$", "", system)

@@ -31,6 +31,7 @@ class Config(AudioConfig):
     fmin_hz: NonNegative = 50.0  # lower edge of the first band; below it there is hum, not speech
     fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
     deltas: bool = True  # a further column for each coefficient: its slope
+    accelerations: bool = False  # a further column for each coefficient: its curvature
 
     def __post_init__(self) -> None:
         """Refuse impossible settings before any audio is read."""
@@ -66,20 +67,21 @@ def extract(signal: Array, config: Config) -> Array:
         config: see its fields.
 
     Returns:
-        (T, 80) float32: coefficients, then slopes; or (T, 40) without deltas; T as `dsp.count_frames`
-        says.
+        (T, 80) float32: coefficients, then slopes; 40 columns for each of the two, and for curvatures; T as
+        `dsp.count_frames` says.
     """
     window, hop = _frame_samples(config)
     signal = dsp.pad(signal, window)
     n_frames = dsp.count_frames(signal.size, window, hop)
-    features = np.empty((n_frames, config.n_mfcc * (2 if config.deltas else 1)), np.float32)
+    orders = [1] * config.deltas + [2] * config.accelerations
+    features = np.empty((n_frames, config.n_mfcc * (1 + len(orders))), np.float32)
     coefficients = features[:, : config.n_mfcc]
     for start in range(0, n_frames, _BLOCK_FRAMES):
         rows = slice(start, min(start + _BLOCK_FRAMES, n_frames))
         coefficients[rows] = _coefficients(signal[dsp.stretch(rows, window, hop)], config).T
-    if config.deltas:
-        slopes = librosa.feature.delta(coefficients.T, width=DELTA_FRAMES, mode="nearest")
-        features[:, config.n_mfcc :] = slopes.T
+    for place, order in enumerate(orders, start=1):
+        slopes = librosa.feature.delta(coefficients.T, width=DELTA_FRAMES, order=order, mode="nearest")
+        features[:, place * config.n_mfcc : (place + 1) * config.n_mfcc] = slopes.T
     return features
 
 

@@ -15,7 +15,7 @@ import torch
 from sercli import plugins
 from sercli.audio import condition, reading
 from sercli.audio.segments import Segment
-from sercli.dataset import extraction
+from sercli.dataset import extraction, word_times
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
 from sercli.model.ensemble import Ensemble
@@ -24,7 +24,7 @@ from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model
 from sercli.model.segment_features import SegmentFeatures
 from sercli.runs.settings import reads
-from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance, Word
+from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance
 
 BLANK_S = 0.25
 """Approximate length of the stretches that are silenced one by one: a syllable or two."""
@@ -56,7 +56,8 @@ def explain(
     text = (prediction.text or "").strip()
     texts = {"given": text} if text else {}
     known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
-    attributes = {name: value for name, value in known.items() if value is not None}
+    attributes = word_times.attribute(text, prediction.words)
+    attributes |= {name: value for name, value in known.items() if value is not None}
     utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
     segment = Segment(start_s, end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device), track=track)
@@ -77,36 +78,9 @@ def explain(
         audio=tuple(replace(weighing, edges_s=start_s + weighing.edges_s) for weighing in audio),
         text=tuple(_of_text(one, question) for one in text_inputs),
         words=words,
-        spans_s=spans(words, prediction.words),
+        spans_s=word_times.spans(words, prediction.words),
         asr_confidence=prediction.asr_confidence,
     )
-
-
-def spans(words: Sequence[str], timed: Sequence[Word]) -> tuple[tuple[float, float], ...]:
-    """Start and end of each word; a recogniser may have split a word, or joined two.
-
-    Args:
-        words: of a text, split at blanks.
-        timed: the recognised words of the same text, with times.
-
-    Returns:
-        as many as words; none if the text is not the same.
-
-    >>> spans(["well-known", "one"], [Word("well", 0, 1, 1), Word("-known", 1, 2, 1), Word("one", 2, 3, 1)])
-    ((0, 2), (2, 3))
-    """
-    pieces = [(letters, piece) for piece in timed if (letters := "".join(piece.text.split()))]
-    if not words or "".join(letters for letters, _ in pieces) != "".join(words):
-        return ()
-    ends = np.cumsum([len(word) for word in words])
-    found: list[list[Word]] = [[] for _ in words]
-    at = 0
-    for letters, piece in pieces:
-        first, last = np.searchsorted(ends, [at, at + len(letters) - 1], side="right")
-        for place in range(first, last + 1):
-            found[place].append(piece)
-        at += len(letters)
-    return tuple((min(piece.start_s for piece in of), max(piece.end_s for piece in of)) for of in found)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Examples:
     normalisers: tuple[Normaliser, ...]  # one for each input
     y: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # (N,) class indices; empty where unknown
     targets: Array | None = None  # (N, K) float32, each row sums to 1: what training aims at; None: y
+    dimensions: Array | None = None  # (N, D) float32, a second target; NaN: not known
 
     def __len__(self) -> int:
         return len(self.inputs[0])

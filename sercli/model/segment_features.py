@@ -25,7 +25,7 @@ class SegmentFeatures:
         if not isinstance(config, AudioConfig):
             return extraction.extract(utterances, Path(), feature, config, device=self.device)
         signals = [self.signal(u.id, config.sample_rate_hz) for u in utterances]
-        return extraction.extract_signals(signals, feature, config, device=self.device)
+        return extraction.extract_signals(signals, feature, config, device=self.device, utterances=utterances)
 
     def signal(self, utterance_id: str, rate_hz: int) -> Array:
         """Return a segment's speech (n_samples,), cached; above 16 kHz it is read from the recording, if a file."""

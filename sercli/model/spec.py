@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sercli import config, plugins
 from sercli.config import Section, Sections
 from sercli.errors import ConfigError, SerError, no_such
+from sercli.model.papers import PAPERS
 from sercli.types import AudioConfig, ModelSpec, TrainConfig
 
 if TYPE_CHECKING:
@@ -87,15 +88,17 @@ def reads_text(preset: str) -> bool:
 
 
 def preset_features() -> list[tuple[str, Section]]:
-    """The features of the presets with their settings, each once; without features that need an extra.
+    """The features of ser's own presets with their settings, each once; without features that need an extra.
+
+    Features of the presets of `PAPERS` are computed when they are trained.
 
     Read from the files alone: building the configurations would import torch.
     """
     found: list[tuple[str, Section]] = []
     for name in presets():
-        sections = preset_sections(name)
-        if len(features_of(sections)) > 1:
+        if name in PAPERS:
             continue
+        sections = preset_sections(name)
         (feature,), own = features_of(sections), sections.get("feature", {})
         train = sections.get("train", {})
         speeds, variants = train.get("speeds", []), train.get("variants", 0)

@@ -16,6 +16,9 @@ def training_batches(
 ) -> Iterator[Batch]:
     """All examples once, shuffled, in batches of similar length or random ones, augmented as the configuration says."""
     order = generator.permutation(len(examples))
+    if config.balanced:
+        shares = 1 / np.bincount(examples.y)[examples.y]
+        order = generator.choice(order, len(order), p=shares[order] / shares.sum())
     lengths = np.array([len(features) for features in examples.inputs[0]])
     n_pooled = config.batch_size * (_POOL if config.batches == "like-length" else 1)
     pools = np.split(order, range(n_pooled, len(order), n_pooled))
@@ -44,6 +47,8 @@ def _mask_and_shift(x: Array, lengths: Array, config: TrainConfig, generator: np
     """Shift along F, add noise and mask (SpecAugment, Park et al. 2019), in place; padding stays zero."""
     n_features = x.shape[2]
     for row, length in zip(x, lengths, strict=True):
+        if config.warp:
+            row[:length] = _warped(row[:length], 1 + generator.uniform(-config.warp, config.warp))
         if config.shift:
             row[:length] = _shifted(row[:length], int(generator.integers(-config.shift, config.shift + 1)))
         if config.feature_noise:
@@ -58,6 +63,16 @@ def _mask(size: int, fraction: float, generator: np.random.Generator) -> slice:
     width = int(generator.integers(0, int(size * fraction) + 1))
     start = int(generator.integers(0, size - width + 1))
     return slice(start, start + width)
+
+
+def _warped(features: Array, factor: float) -> Array:
+    """(T, F) with the frequency axis stretched, by straight lines between columns; the last column fills the end."""
+    places = np.minimum(np.arange(features.shape[1]) / factor, features.shape[1] - 1)
+    below = places.astype(np.int64)
+    above = np.minimum(below + 1, features.shape[1] - 1)
+    share = (places - below).astype(np.float32)
+    warped: Array = (1 - share) * features[:, below] + share * features[:, above]
+    return warped
 
 
 def _shifted(features: Array, by: int) -> Array:

@@ -17,7 +17,7 @@ from sercli._system import devices, limits
 from sercli._system.files import write_atomic
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
-from sercli.dataset.soft_targets import soft_targets
+from sercli.dataset.soft_targets import dimensions_of, soft_targets
 from sercli.dataset.splits import split_hash
 from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
@@ -203,7 +203,9 @@ def make_trainer(
     y = np.tile(classes(dataset, train), len(copies))
     targets = soft_targets(dataset, train) if config.train.targets == "soft" else None
     targets = None if targets is None else np.tile(targets, (len(copies), 1))
-    train_part = Examples(inputs, normalisers, y, targets)
+    second = dimensions_of(train) if config.train.dimensions else None
+    second = None if second is None else np.tile(second, (len(copies), 1))
+    train_part = Examples(inputs, normalisers, y, targets, second)
     valid_inputs = tuple(provider(valid, *feature) for feature in model.features)
     valid_part = Examples(valid_inputs, normalisers, classes(dataset, valid))
     torch.manual_seed(seed)

@@ -8,9 +8,10 @@ from sercli import plugins
 from sercli.config import parse_sets
 from sercli.dataset import extraction, folds, manifest, same_sounds, splits
 from sercli.dataset.manifest import Dataset
-from sercli.dataset.soft_targets import soft_targets
+from sercli.dataset.soft_targets import dimensions_of, soft_targets
 from sercli.errors import SerError
 from sercli.model import spec
+from sercli.model.papers import PAPERS
 from sercli.model.spec import ExperimentConfig
 from sercli.types import HUMAN, Split, Utterance
 
@@ -75,18 +76,25 @@ def make_setup(
         soft_targets(dataset, dataset.manifest.utterances)  # a corpus without votes is refused before any work
     kind = split or ""
     told = folds.remarks(Path(kind.removeprefix(folds.FILE)), dataset.manifest) if kind.startswith(folds.FILE) else ()
+    if first.train.dimensions and dimensions_of(dataset.manifest.utterances) is None:
+        told = (*told, f"{first.name}: no utterance has activation and valence, so that it has classes as only target.")
     return Setup(configs, dataset, parts, crossed=fold is None, remarks=told)
 
 
-def trainable(data: Path, words: str) -> tuple[list[str], list[str]]:
+def trainable(data: Path, words: str, *, related: bool = False) -> tuple[list[str], list[str]]:
     """The presets that a dataset can train without an extra, and for each other preset why it is left out.
+
+    Args:
+        data: folder of the dataset.
+        words: whose transcripts are read.
+        related: of the presets, those that copy networks of papers; else the others.
 
     Raises:
         SerError: not a prepared dataset.
     """
     utterances = manifest.load(data, words=words).manifest.utterances
     found, left_out = [], []
-    for name in spec.presets():
+    for name in (name for name in spec.presets() if (name in PAPERS) == related):
         reason = _why_not(name, utterances)
         if reason:
             left_out.append(f"{name} is left out: {reason}.")

@@ -58,7 +58,9 @@ class Trainer:
     ) -> None:
         self.module = module.to(device)
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
-        self.optimiser = _optimiser(module, config)
+        n_dimensions = 0 if train.dimensions is None else train.dimensions.shape[1]
+        self.head = nn.Linear(module.n_embedding, n_dimensions).to(device) if n_dimensions else None  # type: ignore[arg-type]
+        self.optimiser = _optimiser(nn.ModuleList([module, self.head] if self.head else [module]), config)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
         self.state = TrainingState()
 
@@ -111,10 +113,15 @@ class Trainer:
             targets = nn.functional.one_hot(batch.y, self.n_labels).float()
         else:
             targets = torch.from_numpy(self.train.targets[batch.indices]).to(self.device)
+        if self.train.dimensions is not None:
+            second = torch.from_numpy(self.train.dimensions[batch.indices]).to(self.device)
+            targets = torch.cat([targets, second], dim=1)
         inputs = batch.inputs
         if self.config.mixup:
             inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
-        loss = self._loss(inputs, targets)
+        loss = self._loss(inputs, targets[:, : self.n_labels])
+        if self.head is not None:
+            loss = loss + self.config.dimensions * self._second_loss(inputs, targets[:, self.n_labels :])
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.clip_norm:
@@ -132,6 +139,14 @@ class Trainer:
         if self.class_weights is not None:
             targets = targets * self.class_weights
         return self.module.loss(targets, *inputs)
+
+    def _second_loss(self, inputs: tuple[Tensor, ...], targets: Tensor) -> Tensor:
+        """Mean squared error of the dimensions that are known; targets (B, D)."""
+        assert self.head is not None
+        errors = self.head(self.module.encode(*inputs)) - targets.nan_to_num()  # type: ignore[operator]
+        known = targets.isfinite()
+        squares: Tensor = (errors.square() * known).sum()
+        return squares / known.sum().clamp(min=1)
 
     @torch.inference_mode()
     def validate(self) -> tuple[float, float]:
@@ -152,6 +167,8 @@ class Trainer:
         """Write everything that resuming needs: weights, best weights, state of the optimiser, history."""
         tensors = {f"module.{name}": t for name, t in self.module.state_dict().items()}
         tensors |= {f"best.{name}": t for name, t in self.state.best_weights.items()}
+        if self.head is not None:
+            tensors |= {f"head.{name}": t for name, t in self.head.state_dict().items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
@@ -174,6 +191,8 @@ class Trainer:
 
     def _restore(self, history: list[EpochResult], tensors: dict[str, Tensor]) -> None:
         self.module.load_state_dict(_below("module.", tensors))
+        if self.head is not None:
+            self.head.load_state_dict(_below("head.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
             number, _, moment = name.partition(".")

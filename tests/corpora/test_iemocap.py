@@ -7,7 +7,7 @@ from iemocap_plan import SESSIONS, full_plan
 from iemocap_tree import tiny_plan, write_tree
 
 from sercli.corpora import iemocap
-from sercli.corpora._iemocap import EXPECTED, EXPECTED_CODES
+from sercli.corpora._iemocap import EXPECTED, EXPECTED_CODES, word_times
 from sercli.errors import SerError
 
 
@@ -238,3 +238,24 @@ def test_sessions_without_evaluation_files_are_refused_with_what_was_looked_for(
     (tmp_path / "Session1" / "sentences" / "a.wav").write_bytes(b"")
     with pytest.raises(SerError, match=r"no Session1/dialog/EmoEvaluation with files like Ses01F_impro01\.txt in it"):
         list(iemocap.read(tmp_path))
+
+
+def test_words_have_the_times_of_the_forced_alignment_where_it_has_the_same_words(copy, turns):
+    id_ = "Ses01F_impro01_F000"
+    words = turns[id_].text.split()
+    path = copy / "Session1" / "sentences" / "ForcedAlignment" / "Ses01F_impro01" / f"{id_}.wdseg"
+    path.parent.mkdir(parents=True)
+    rows = [f"{40 * n:5d} {40 * n + 39:5d} -12345 {word.strip('.:').upper()}(2)" for n, word in enumerate(words)]
+    path.write_text(
+        "\n".join(["\t SFrm\t EFrm\t SegAScr Word", "0 0 -1 <s>", *rows, "9000 9009 -1 <sil>", "Total score: 1"])
+    )
+    read = by_id(list(iemocap.read(copy)))
+    expected = [[40 * n / 100, (40 * n + 40) / 100] for n in range(len(words))]
+    assert read[id_].attributes["word_times"] == expected
+    assert "word_times" not in read["Ses01F_impro01_M000"].attributes
+
+
+def test_a_marker_has_no_time_of_its_own_and_other_words_have_none():
+    aligned = [(0.1, 0.5, "I"), (0.5, 0.9, "CAN'T")]
+    assert word_times("I [LAUGHTER] can't.", aligned) == [[0.1, 0.5], [0.5, 0.5], [0.5, 0.9]]
+    assert word_times("I can", aligned) is None

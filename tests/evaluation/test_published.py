@@ -5,8 +5,9 @@ import pytest
 
 import sercli
 from sercli import plugins
-from sercli.evaluation.published import SESSION_5, published
+from sercli.evaluation.published import SESSION_5, protocols, published
 from sercli.evaluation.results import PooledPredictions
+from sercli.model.papers import PAPERS
 from sercli.types import FOUR, Predictions, Utterance
 
 SESSIONS = [
@@ -29,6 +30,21 @@ def system(name, labels=FOUR):
 def test_systems_of_the_original_study_have_its_figure_beside_ours_on_the_same_session(name, wa):
     found = published(system(name), SESSIONS)
     assert (found.wa, found.ours.n, found.ours.wa) == (wa, 4, 0.25)
+
+
+def test_a_network_of_a_paper_has_what_the_paper_reports_and_how_it_was_measured():
+    assert protocols([system("neumann2017 (human words)"), system("linguistic")], SESSIONS) == [
+        "neumann2017 (human words): Neumann and Vu 2017 report WA .561 (cited by others). Protocol: one session "
+        "left out in turn (not checked). Caveat: sizes are ours; the second target is a regression of activation and "
+        "valence."
+    ]
+    assert protocols([system("neumann2017")], [Utterance("u", "ravdess", "anger")]) == []
+
+
+def test_the_page_has_each_paper_as_the_program_has_it():
+    page = (Path(__file__).parents[2] / "docs" / "original-study.md").read_text(encoding="utf-8")
+    for name, paper in PAPERS.items():
+        assert f"| {paper.figure} | {paper.protocol} | {paper.caveat} |" in page, name
 
 
 def test_others_have_none():

@@ -41,6 +41,13 @@ def test_deltas_can_be_left_out():
     np.testing.assert_array_equal(without, mfcc.extract(noise(16_000), CONFIG)[:, :40])
 
 
+def test_accelerations_are_librosas_second_deltas_behind_the_first():
+    features = mfcc.extract(noise(16_000), dataclasses.replace(CONFIG, n_mfcc=13, accelerations=True))
+    assert features.shape[1] == 39
+    expected = librosa.feature.delta(features[:, :13].T, order=2).T
+    np.testing.assert_allclose(features[4:-4, 26:], expected[4:-4], atol=1e-3)
+
+
 @pytest.mark.parametrize(("n_samples", "n_frames"), [(1, 1), (400, 1), (560, 2), (1520, 8)])
 def test_clips_of_fewer_frames_than_a_delta_spans_work(n_samples, n_frames):
     features = mfcc.extract(noise(n_samples), CONFIG)

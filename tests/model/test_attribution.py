@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from sercli import pipeline, plugins
 from sercli.audio.condition import without_rumble
+from sercli.dataset.word_times import spans
 from sercli.errors import SerError
 from sercli.model import attribution
-from sercli.model.attribution import explain, spans
+from sercli.model.attribution import explain
 from sercli.model.batches import Normaliser
 from sercli.model.inference import Model
 from sercli.pipeline import Pipeline

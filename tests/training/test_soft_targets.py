@@ -6,7 +6,7 @@ import torch
 from iemocap_tree import tiny_plan, write_tree
 
 from sercli.dataset import extraction, manifest, preparation
-from sercli.dataset.soft_targets import soft_targets
+from sercli.dataset.soft_targets import dimensions_of, soft_targets
 from sercli.dataset.splits import make_split
 from sercli.errors import SerError
 from sercli.training import experiment
@@ -104,3 +104,14 @@ def test_a_corpus_without_votes_is_refused(tiny_dataset):
         f"train.targets=soft needs raters' votes, and '{first}' of table has none for a class of the dataset; "
         "leave the setting out."
     )
+
+
+def test_activation_and_valence_have_mean_0_and_deviation_1_and_what_is_unknown_stays_so(rated):
+    first, *others = rated.manifest.utterances
+    unknown = replace(first, attributes={**first.attributes, "valence": None})
+    found = dimensions_of([unknown, *others])
+    assert found.shape == (1 + len(others), 2)
+    assert np.isnan(found).sum() == 1
+    np.testing.assert_allclose(np.nanmean(found, axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.nanstd(found[:, 1]), 1, atol=1e-5)
+    assert dimensions_of([replace(u, attributes={}) for u in others]) is None

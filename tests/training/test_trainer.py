@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from sercli import plugins
 from sercli._system.devices import pick_device
 from sercli.errors import DivergedError, SerError
-from sercli.model.batches import Examples, Normaliser
+from sercli.model.batches import Examples, Normaliser, evaluation_batches
 from sercli.training.trainer import Trainer
 from sercli.types import TrainConfig
 
@@ -123,6 +123,31 @@ def test_a_run_taken_up_ends_like_one_left_alone(architecture, killed_after, tmp
     assert figures(again.state.history) == expected
     assert figures([again.state.best]) == figures([undisturbed.state.best])
     assert same_weights(again, undisturbed)
+
+
+def with_dimensions(examples):
+    """The same utterances with two more targets: the mean of a column, and nothing that is known."""
+    first = [float(row[:, 3].mean()) for row in examples.inputs[0]]
+    second = np.full(len(first), np.nan)
+    return replace(examples, dimensions=np.stack([first, second], axis=1).astype(np.float32))
+
+
+def test_a_second_target_is_learned_beside_the_classes_and_a_kill_changes_nothing(tmp_path):
+    settings = {"train": with_dimensions(toy(48, 1)), "dimensions": 1.0, "mixup": 0.2, "epochs": 30, "lr": 0.02}
+    undisturbed = trainer(**settings, keep="last")
+    expected = figures(undisturbed.epochs())
+    killed = trainer(**settings, keep="last")
+    list(islice(killed.epochs(), 3))
+    killed.save(tmp_path / "resume.safetensors")
+    again = trainer(**settings, keep="last")
+    again.resume(tmp_path / "resume.safetensors")
+    assert figures([*killed.state.history, *again.epochs()]) == expected
+    assert same_weights(again, undisturbed)
+    (batch,) = evaluation_batches(undisturbed.train, 48, CPU)
+    predicted = undisturbed.head(undisturbed.module.encode(*batch.inputs))[:, 0].detach().numpy()
+    known = undisturbed.train.dimensions[batch.indices, 0]
+    assert np.corrcoef(predicted, known)[0, 1] > 0.7
+    assert undisturbed.validate()[1] > 0.9
 
 
 def test_what_was_trained_before_the_kill_keeps_its_seconds(tmp_path):

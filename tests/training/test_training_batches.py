@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sercli.model.batches import Examples, Normaliser
-from sercli.training.batches import training_batches
+from sercli.training.batches import _warped, training_batches
 from sercli.types import TrainConfig
 
 CPU = torch.device("cpu")
@@ -34,6 +36,23 @@ def test_every_example_comes_once_in_an_epoch_with_its_own_class(n, batch_size, 
     batches = trained_on(made(lengths_of(n, longest=6, seed=seed)), seed, batch_size=batch_size)
     assert sorted(i for b in batches for i in b.indices) == list(range(n))
     assert all(b.y.tolist() == list(b.indices) and len(b.indices) <= batch_size for b in batches)
+
+
+def test_balanced_batches_draw_rare_classes_as_often_as_the_others():
+    examples = replace(made(lengths_of(400)), y=np.array([0] * 380 + [1] * 20))
+    drawn = np.concatenate([batch.y for seed in range(5) for batch in trained_on(examples, seed, balanced=True)])
+    assert len(drawn) == 2000
+    assert 0.45 < drawn.mean() < 0.55
+
+
+def test_a_warped_frequency_axis_moves_peaks_in_proportion_and_keeps_padding():
+    row = np.exp(-0.5 * ((np.arange(100) - 50) / 3) ** 2)[None].repeat(4, axis=0).astype(np.float32)
+    peaks = [_warped(row, factor)[0].argmax() for factor in (0.9, 1.0, 1.1)]
+    assert peaks == [45, 50, 55]
+    np.testing.assert_array_equal(_warped(row, 1.0), row)
+    (batch,) = trained_on(made([3, 9]), warp=0.2)
+    x, lengths = batch.inputs
+    assert not x[int(lengths.argmin()), 3:].any()
 
 
 def test_without_augmentation_the_features_are_scaled_and_nothing_else():
