@@ -3,7 +3,7 @@
 from math import isfinite
 
 from sercli._system.clock import clock
-from sercli.errors import SerError
+from sercli.errors import AudioError, SerError
 from sercli.types import SAMPLE_RATE_HZ, Recording
 
 _ROUNDED_S = 0.0501  # tolerance for times read from the table, which shows tenths of a second
@@ -35,6 +35,7 @@ def utterance_at(recording: Recording, at_s: float | None) -> tuple[float, float
     """
     from sercli.audio import reading, segments
     from sercli.cli import render
+    from sercli.cli.recordings import named
     from sercli.pipeline import CLIP_S, Counted
 
     assert recording.path is not None
@@ -48,8 +49,11 @@ def utterance_at(recording: Recording, at_s: float | None) -> tuple[float, float
             track=recording.track,
         )
     )
-    with render.progress("Finding speech", None):
-        found = [(begin_s + one.start_s, begin_s + one.end_s) for one in segments.segments(blocks)]
+    try:
+        with render.progress("Finding speech", None):
+            found = [(begin_s + one.start_s, begin_s + one.end_s) for one in segments.segments(blocks)]
+    except AudioError as error:
+        raise AudioError(named(error, recording)) from None
     length_s = blocks.n_samples / SAMPLE_RATE_HZ
     if at_s is not None and not begin_s <= at_s <= begin_s + length_s + _ROUNDED_S:
         lasts = f"from {clock(begin_s, 1)} to {clock(begin_s + length_s, 1)}"

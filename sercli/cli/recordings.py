@@ -26,6 +26,11 @@ def failures_of(out: Path | None) -> Path | None:
     return out.with_suffix(f".{FAILURES}")
 
 
+def named(error: AudioError, recording: Recording) -> str:
+    """Return an error's message with the recording's name; users do not know stdin's temporary file."""
+    return str(error).replace(str(recording.path), recording.name)
+
+
 _NAMED = 20  # failures that the last line names
 
 
@@ -94,7 +99,7 @@ class Recordings:
         if isinstance(error, OSError):
             why = f"{error.filename or recording.name} cannot be written: {error.strerror}"
         else:
-            why = str(error).replace(str(recording.path), recording.name)  # users do not know stdin's temporary file
+            why = named(error, recording)
         if len(self.all) == 1:
             raise error if isinstance(error, OSError) else AudioError(why)
         render.warn(why)

@@ -320,9 +320,10 @@ def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
     assert done.stderr == b""
 
 
-def test_what_is_no_audio_on_stdin_is_refused(ser, demo_runs, monkeypatch):
+@pytest.mark.parametrize("options", [[], ["--explain", "a.png"]])
+def test_what_is_no_audio_on_stdin_is_refused(ser, demo_runs, monkeypatch, options):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"words")))
-    refused = ser("predict", "-", "--model", demo_runs.acoustic, "--json")
+    refused = ser("predict", "-", "--model", demo_runs.acoustic, "--json", *options)
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.startswith("ser: - cannot be read as audio")
     assert len(refused.err.splitlines()) == 1
