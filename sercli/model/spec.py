@@ -232,6 +232,8 @@ def _check_copies(features: "Features", train: TrainConfig) -> None:
         )
     if train.variants and not audio:
         raise ConfigError(f"train.variants={train.variants}: the feature '{names}' reads text, not audio; give 0.")
+    if train.warp and len(audio) < len(features):
+        raise ConfigError(f"train.warp={train.warp}: not each of '{names}' has a frequency axis; give 0.")
     for own in audio:
         if len({own.speed, *given}) <= len(given):
             raise ConfigError(

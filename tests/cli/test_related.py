@@ -19,7 +19,7 @@ def related(made_once, run_quietly, demo_runs):
         quick = ["--set", "train.epochs=1", "--jobs", 1, "-q"]
         run_quietly("train", "-m", "related", "--data", data, "--out", base, *quick)
 
-    return SimpleNamespace(folder=made_once("related", make), linguistic=demo_runs.linguistic)
+    return SimpleNamespace(folder=made_once("related", make), linguistic=demo_runs.linguistic, data=data)
 
 
 def test_all_are_trained_that_the_dataset_has_inputs_for_and_evaluated_side_by_side(ser, related):
@@ -40,9 +40,19 @@ def test_each_predicts_and_is_explained(ser, related, demo_clips, tmp_path, name
     assert (tmp_path / "why.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("name", [name for name in TRAINED if name[:4] not in ("gu20", "yoon")])
-def test_each_acoustic_one_is_joined_with_words(ser, related, demo_clips, tmp_path, name):
-    sides = ["-a", related.folder / name, "-l", related.linguistic]
-    assert ser("ensemble", *sides, "--rule", "average", "--out", tmp_path / "both").code == 0
+@pytest.mark.parametrize("name", TRAINED)
+def test_each_is_joined_with_another(ser, related, demo_clips, tmp_path, name):
+    members = [related.folder / name, related.linguistic]
+    shown = ser("ensemble", *members, "--rule", "average", "--out", tmp_path / "both")
+    assert shown.code == 0, shown.err
     shown = ser("predict", demo_clips("m1-anger-1"), "--text", "stop it", "--model", tmp_path / "both", "--json")
     assert shown.code == 0, shown.err
+    assert sum(json.loads(shown.out)["probs"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_encoders_of_several_inputs_are_trained_further_in_an_ensemble(ser, related, tmp_path):
+    members = [related.folder / "yoon2018-mdre", related.linguistic]
+    words = ["--rule", "feature", "--set", "ensemble.train_encoders=true", "--set", "train.epochs=1"]
+    shown = ser("ensemble", *members, "--data", related.data, *words, "--out", tmp_path / "both")
+    assert shown.code == 0, shown.err
+    assert ser("evaluate", tmp_path / "both", "--data", related.data).code == 0

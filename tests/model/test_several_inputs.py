@@ -43,6 +43,7 @@ def test_a_setting_goes_to_every_feature_that_has_it_and_a_name_chooses_one():
             "the architecture 'lstm' reads one feature; give one",
         ),
         (["model.feature=words,words"], "reads features of any, each once; these are of text, text"),
+        (["train.warp=0.1"], r"train\.warp=0\.1: not each of 'log-mel,words' has a frequency axis; give 0"),
         (["feature.n_melz=3"], r"No setting called 'feature\.n_melz'\. Did you mean 'feature\.n_mels'"),
     ],
 )
