@@ -79,7 +79,10 @@ Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: num
 Presets = Annotated[
     list[str] | None,
     typer.Option(
-        "-m", "--model", metavar="PRESET", help="One of the presets above; repeat for more, or all; a folder for each."
+        "-m",
+        "--model",
+        metavar="PRESET",
+        help="One of the presets above; repeat for more, or all, or related (those of papers); a folder for each.",
     ),
 ]
 ConfigFile = Annotated[

@@ -8,7 +8,7 @@ import numpy as np
 from sercli.evaluation import slices
 from sercli.evaluation.results import PooledPredictions, Published
 from sercli.evaluation.slices import Part
-from sercli.model.papers import PAPERS
+from sercli.model.papers import PAPERS, UNKNOWN
 from sercli.types import FOUR, Utterance
 
 SOURCE = "https://github.com/PiotrSobczak/speech-emotion-recognition"
@@ -52,6 +52,7 @@ def protocols(systems: Sequence[PooledPredictions], utterances: Sequence[Utteran
         f"{name}: {paper.authors} {paper.year} report {paper.figure}. Protocol: {paper.protocol}. "
         f"Caveat: {paper.caveat}."
         for name, paper in papers.items()
+        if paper.figure != UNKNOWN
     ]
 
 

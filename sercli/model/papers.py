@@ -9,57 +9,64 @@ class Paper:
 
     authors: str
     year: int
-    where: str
     figure: str  # as the paper reports it, and where that was read
     protocol: str
     caveat: str  # what is known to be wrong with the figure, or with this preset as a copy of the paper's network
 
 
-_YOON = "Yoon, Byun and Jung", 2018, "IEEE SLT, arXiv:1810.04635"
+UNKNOWN = "not known"
+_YOON = "Yoon, Byun and Jung", 2018
 _RANDOM = "random parts"
 _PRECISION = "parts share speakers and dialogues; what the paper calls accuracy is weighted precision"
 
 PAPERS = {
     "gu2018-hybrid": Paper(
-        *("Gu, Yang, Fu, Chen, Li and Marsic", 2018, "COLING, C18-1201"),
-        figure="not known",
-        protocol="not known",
+        "Gu, Yang, Fu, Chen, Li and Marsic",
+        2018,
+        figure=UNKNOWN,
+        protocol=UNKNOWN,
         caveat="sizes are ours; acoustic features are means and deviations over each word",
     ),
     "yoon2018-mdre": Paper(*_YOON, "weighted precision .718 (abstract)", _RANDOM, _PRECISION),
     "yoon2018-mdrea": Paper(*_YOON, "weighted precision .690 (not checked)", _RANDOM, _PRECISION),
     "gu2018-dnn": Paper(
-        *("Gu, Chen and Marsic", 2018, "IEEE ICASSP"),
+        "Gu, Chen and Marsic",
+        2018,
         figure="WA .604 on five classes (abstract)",
         protocol="five classes, with frustration",
         caveat="another set of classes than the other papers'; sizes are ours",
     ),
     "etienne2018": Paper(
-        *("Etienne, Fidanza, Petrovskii, Devillers and Schmauch", 2018, "SMM, arXiv:1802.05630"),
+        "Etienne, Fidanza, Petrovskii, Devillers and Schmauch",
+        2018,
         figure="WA .645, UA .617 (abstract)",
         protocol="ten folds; improvised turns (not checked)",
         caveat="improvised turns are easier; numbers of filters and units are ours",
     ),
     "cnn-lstm": Paper(
-        *("unknown", 2018, "the original study's reference 6"),
-        figure="unknown",
-        protocol="unknown",
+        UNKNOWN,
+        2018,
+        figure=UNKNOWN,
+        protocol=UNKNOWN,
         caveat="the paper could not be found: a network as the original study describes it, all sizes ours",
     ),
     "neumann2017": Paper(
-        *("Neumann and Vu", 2017, "Interspeech, arXiv:1706.00612"),
+        "Neumann and Vu",
+        2017,
         figure="WA .561 (cited by others)",
         protocol="one session left out in turn (not checked)",
         caveat="sizes are ours; the second target is a regression of activation and valence",
     ),
     "fayek2017": Paper(
-        *("Fayek, Lech and Cavedon", 2017, "Neural Networks 92, 60-68"),
+        "Fayek, Lech and Cavedon",
+        2017,
         figure="WA .648, UA .609 (not checked)",
         protocol="one speaker left out in turn; improvised turns (not checked)",
         caveat="improvised turns are easier; sizes are ours",
     ),
     "mirsamadi2017": Paper(
-        *("Mirsamadi, Barsoum and Zhang", 2017, "IEEE ICASSP"),
+        "Mirsamadi, Barsoum and Zhang",
+        2017,
         figure="WA .635, UA .588 (cited by others)",
         protocol="one test session (not checked)",
         caveat="34 descriptors of another toolkit in place of its 32",
