@@ -22,7 +22,7 @@ Section = dict[str, object]
 Sections = dict[str, Section]
 """section -> key -> value: the content of a configuration file."""
 
-SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr")
+SECTIONS = ("model", "feature", "architecture", "train", "ensemble", "asr", "corpus")
 
 _WORDS: dict[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": "at least", "max_length": "at most"}

@@ -67,6 +67,16 @@ class ListsRecordings(Protocol):
 
 
 @runtime_checkable
+class HasConfig(Protocol):
+    """A corpus with settings, `--set corpus.KEY=VALUE`."""
+
+    Config: type[PluginConfig]  # a frozen dataclass with defaults
+
+    def read(self, root: Path, /, config: PluginConfig) -> Iterator[Utterance | Remark]:
+        """Read the utterances as `Corpus.read`, as the settings say."""
+
+
+@runtime_checkable
 class HasLanguage(Protocol):
     """A corpus in one language."""
 

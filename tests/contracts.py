@@ -18,7 +18,20 @@ if TYPE_CHECKING:
         one_vs_one,
         streams,
     )
-    from sercli.corpora import cremad, demo, emodb, goemotions, iemocap, meld, nemo, ravdess, savee, table, tess
+    from sercli.corpora import (
+        audformat,
+        cremad,
+        demo,
+        emodb,
+        goemotions,
+        iemocap,
+        meld,
+        nemo,
+        ravdess,
+        savee,
+        table,
+        tess,
+    )
     from sercli.ensembles import asr_weighted, average, feature, max_confidence, weighted
     from sercli.plugins import (
         Architecture,
@@ -32,7 +45,7 @@ if TYPE_CHECKING:
     )
 
     CORPORA: tuple[Corpus, ...] = (
-        *(cremad, demo, emodb, goemotions, iemocap, meld, nemo, ravdess, savee, table, tess),
+        *(audformat, cremad, demo, emodb, goemotions, iemocap, meld, nemo, ravdess, savee, table, tess),
     )
     SHIPPED: ShipsWithSer = demo
     ARCHITECTURES: tuple[Architecture, ...] = (

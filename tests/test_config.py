@@ -246,9 +246,8 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_a_file_without_sections_is_refused(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content)
-    expected = (
-        f"{path} must hold sections (model, feature, architecture, train, ensemble, asr), each with KEY = VALUE lines."
-    )
+    sections = "model, feature, architecture, train, ensemble, asr, corpus"
+    expected = f"{path} must hold sections ({sections}), each with KEY = VALUE lines."
     assert bad_file(path) == expected
 
 

@@ -72,6 +72,8 @@ HOMES = {
     "soundfile": ("sercli.audio.soundfiles",),
     "click": (),
     "pickle": (),
+    "audformat": (),  # sercli._system.extras loads it
+    "pandas": (),
 }
 
 

@@ -27,6 +27,7 @@ class Shape(StrEnum):
     srt = "srt"
     vtt = "vtt"
     audacity = "audacity"
+    audformat = "audformat"
 
 
 Adapt = Literal["none", "auto", "full"]  # `Way` of sercli.types, which would import numpy here
@@ -266,6 +267,12 @@ def predict(
     """
     form = _form(shape, {"json": json, "csv": csv, "csv-raw": csv_raw}, out)
     one_file = writers.single_file(out)
+    database = out if shape is Shape.audformat else None
+    if database and (summary or skip_done or (database / "db.yaml").exists()):
+        raise SerError(
+            f"--format audformat writes a new database of all utterances to {out}; leave out --summary and "
+            "--skip-done, and choose a folder without db.yaml."
+        )
     if summary and form:
         if form.timed:
             raise SerError("--summary is a table, JSON or CSV; leave out the other format.")
@@ -282,7 +289,7 @@ def predict(
     settings = _asr_settings(sets or [])
     with ExitStack() as until_the_end:
         recordings = sources.recordings(
-            paths, until_the_end, text=text, min_confidence=min_confidence, out=out, track=track
+            paths, until_the_end, text=text, min_confidence=min_confidence, out=None if database else out, track=track
         )
         _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
         files = writers.targets(recordings, paths, out, form) if out and form and not one_file else {}
@@ -323,7 +330,9 @@ def predict(
         keep = plot is not None or explain is not None
         running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep, group=together)
         until_the_end.callback(running.close)
-        if form is None and summary:
+        if database:
+            sinks.write_database(running, labels, database)
+        elif form is None and summary:
             sinks.summarise(running)
         elif form is None:
             sinks.show(running, labels)
@@ -364,8 +373,12 @@ def _form(shape: Shape | None, short: dict[str, bool], out: Path | None) -> writ
     name = next(iter(names), by_file or ("json" if out else "table"))
     if by_file and name != "table" and by_file != name.removesuffix("-raw"):
         raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
+    if name == Shape.audformat and out is None:
+        raise SerError("--format audformat needs --out, the folder for the database; add it.")
     if out and name == "table":
-        raise SerError(f"--format table cannot be used with --out; give one of {', '.join(writers.FORMATS)}.")
+        raise SerError(
+            f"--format table cannot be used with --out; give one of {', '.join((*writers.FORMATS, Shape.audformat))}."
+        )
     return writers.FORMATS.get(name)
 
 

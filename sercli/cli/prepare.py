@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sercli.cli import options
-from sercli.errors import SerError
+from sercli.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
     from sercli._system.progress import ProgressFactory
@@ -53,10 +53,11 @@ def prepare(
     root = _default_root(corpus) if root is None else root
     specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
     asr_config = _asr_config(asr, sets or [], device)
+    settings = _corpus_config(corpus, sets or [])
     made_from = None
     if asr is None:
         keys = [feature_specs.key(*one) for one in specs]
-        made_from = fingerprint.take(corpus, root, out, label_set=labels, features=keys)
+        made_from = fingerprint.take(corpus, root, out, label_set=labels, settings=settings, features=keys)
         if made_from and (summary := fingerprint.load_summary(out, made_from)):
             _show(summary, {})
             render.note(_next(asr, out))
@@ -65,7 +66,9 @@ def prepare(
 
     n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
     with processes.shared():
-        prepared = preparation.prepare(corpus, root, out, label_set=labels, jobs=n_jobs, progress=progress)
+        prepared = preparation.prepare(
+            corpus, root, out, label_set=labels, settings=settings, jobs=n_jobs, progress=progress
+        )
         prepared = preparation.finish(
             prepared, specs, jobs=n_jobs, device=device, progress=progress, made_from=made_from
         )
@@ -88,6 +91,23 @@ def _default_root(corpus: str) -> Path:
     if not isinstance(plugin, plugins.ShipsWithSer):
         raise SerError(f"ser prepare {corpus} needs the folder of the corpus: ser prepare {corpus} ROOT --out DIR.")
     return plugin.default_root()
+
+
+def _corpus_config(corpus: str, sets: list[str]) -> "PluginConfig":
+    """Return the corpus' configuration; None without settings, for which the corpus need not be imported.
+
+    Raises:
+        ConfigError: no such setting, or the corpus has none.
+    """
+    from sercli import config, plugins
+
+    values = config.parse_sets(sets).get("corpus", {})
+    if not values:
+        return None
+    plugin = plugins.corpus(corpus)
+    if not isinstance(plugin, plugins.HasConfig):
+        raise ConfigError(f"--set corpus.{next(iter(values))}: {corpus} has no settings; leave it out.")
+    return config.build(plugin.Config, values, "corpus")
 
 
 def _asr_config(asr: str | None, sets: list[str], device: str) -> "PluginConfig":

@@ -1,10 +1,11 @@
-"""The names that people give to the columns of a table, and the words that they write for a missing value."""
+"""The names that people give to the columns of a table, and the words for a missing value and for the four."""
 
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from sercli.errors import SerError
+from sercli.types import FOUR
 
 # Columns, each with its other usual names: audformat's, Hugging Face's metadata.csv and those of published corpora.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,19 @@ NAMES: dict[str, tuple[str, ...]] = {
     "id": ("utterance_id", "segment_id"),
     "start_s": ("start", "start_time", "begin", "onset"),
     "end_s": ("end", "end_time", "stop", "offset"),
+}
+_WORDS = {
+    "neutral": ("neutral", "neu"),
+    "happiness": ("happiness", "happy", "hap", "joy", "joyful", "excitement", "excited", "exc"),
+    "sadness": ("sadness", "sad"),
+    "anger": ("anger", "angry", "ang"),
+}
+# The spellings that belong to the four; every other label is kept as it is.
+LABELS_AS_WRITTEN: dict[str, str | None] = {
+    spelling(word): label
+    for label in FOUR
+    for word in _WORDS[label]
+    for spelling in (str.lower, str.capitalize, str.upper)
 }
 _OWN = {other: name for name, others in NAMES.items() for other in others}
 _MISSING = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "nat"})

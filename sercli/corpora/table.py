@@ -14,28 +14,16 @@ from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 from sercli.audio.discovery import equivalent
-from sercli.corpora._columns import NAMES, missing, own_names, resembled
+from sercli.corpora._columns import LABELS_AS_WRITTEN, NAMES, missing, own_names, resembled
 from sercli.corpora._files import lines_of, list_folder, read_text
 from sercli.corpora._rows import need_columns, read_rows, shown
 from sercli.errors import SerError, no_such
-from sercli.types import FOUR, Recording, Remark, Utterance
+from sercli.types import Recording, Remark, Utterance
 
 HOMEPAGE = ""
 LICENCE = "that of the recordings"
 
-_WORDS = {
-    "neutral": ("neutral", "neu"),
-    "happiness": ("happiness", "happy", "hap", "joy", "joyful", "excitement", "excited", "exc"),
-    "sadness": ("sadness", "sad"),
-    "anger": ("anger", "angry", "ang"),
-}
-# The spellings that belong to the four; every other label is kept as it is.
-LABELS: dict[str, str | None] = {
-    spelling(word): label
-    for label in FOUR
-    for word in _WORDS[label]
-    for spelling in (str.lower, str.capitalize, str.upper)
-}
+LABELS = LABELS_AS_WRITTEN
 SPLIT = "speakers"
 FOLDS: int | None = None
 

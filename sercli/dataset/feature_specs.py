@@ -23,8 +23,8 @@ def feature_configs(
 
     Args:
         names: separated by commas; None: the defaults.
-        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key. A recogniser's pairs may
-            be among them; see `transcripts.engine_config`.
+        sets: `feature.KEY=VALUE` pairs; each goes to every chosen feature that has the key. Those of a recogniser
+            and a corpus may be among them; see `transcripts.engine_config`.
         defaults: features with their settings.
 
     Raises:
@@ -36,8 +36,8 @@ def feature_configs(
     classes = {name: plugins.feature(name).Config for name, _ in chosen}
     fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
     sections = config.parse_sets(sets)
-    for section in sorted(sections.keys() - {"feature", "asr"}):
-        taken = "feature.KEY=VALUE and asr.KEY=VALUE"
+    for section in sorted(sections.keys() - {"feature", "asr", "corpus"}):
+        taken = "feature.KEY=VALUE, asr.KEY=VALUE and corpus.KEY=VALUE"
         raise ConfigError(f"--set {section}.… has no effect in `ser prepare`; give only {taken}.")
     values = sections.get("feature", {})
     known = set().union(*fields.values())

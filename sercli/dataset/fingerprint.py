@@ -74,7 +74,9 @@ class _Saved:
     summary: Summary
 
 
-def take(corpus: str, root: Path, out: Path, *, label_set: str, features: Sequence[str]) -> Fingerprint | None:
+def take(
+    corpus: str, root: Path, out: Path, *, label_set: str, settings: object = None, features: Sequence[str]
+) -> Fingerprint | None:
     """Return the fingerprint of all that a command makes a dataset from; None if it can change unnoticed.
 
     Args:
@@ -82,6 +84,7 @@ def take(corpus: str, root: Path, out: Path, *, label_set: str, features: Sequen
         root: the corpus. A file is covered alone, without the folder around it.
         out: the prepared dataset's folder, which is not part of the corpus even if it is below `root`.
         label_set: see label_sets.py.
+        settings: of the corpus.
         features: for each feature a key over its name and all its settings.
     """
     place, made = os.path.realpath(os.path.expanduser(root)), os.path.realpath(out)  # noqa: PTH111 - never raises
@@ -99,7 +102,7 @@ def take(corpus: str, root: Path, out: Path, *, label_set: str, features: Sequen
     now = time.time_ns()
     if any(abs(now - changed) < _RECENT_NS for _, changed, _ in (*files.values(), *code.values())):
         return None
-    command = (__version__, corpus, place, label_set, tuple(features))
+    command = (__version__, corpus, place, label_set, settings, tuple(features))
     return Fingerprint(_digest(command, sorted(code.items()), sorted(files.items())), folder, frozenset(files))
 
 

@@ -16,7 +16,7 @@ from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.errors import MismatchError, SerError
-from sercli.plugins import Corpus, HasLanguage
+from sercli.plugins import Corpus, HasConfig, HasLanguage, PluginConfig
 from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"
@@ -32,7 +32,14 @@ class Prepared:
 
 
 def prepare(
-    corpus: str, root: Path, out: Path, *, label_set: str, jobs: int = 1, progress: ProgressFactory
+    corpus: str,
+    root: Path,
+    out: Path,
+    *,
+    label_set: str,
+    settings: PluginConfig = None,
+    jobs: int = 1,
+    progress: ProgressFactory,
 ) -> Prepared:
     """Read a corpus and choose its labels; only the audio index is written.
 
@@ -41,6 +48,7 @@ def prepare(
         root: the folder of its release, or a table.
         out: the prepared dataset's folder.
         label_set: "four", "native" or classes; see label_sets.py.
+        settings: Config of the corpus; None: the default.
         jobs: processes that inspect recordings at the same time.
         progress: shows progress.
 
@@ -51,7 +59,9 @@ def prepare(
     plugin = plugins.corpus(corpus)
     _check_out(out, corpus, label_set)
     root = _resolved(root)
-    utterances, remarks = _read(plugin, root, jobs if jobs > 1 and not (out / audio_index.NAME).exists() else 0)
+    utterances, remarks = _read(
+        plugin, root, settings, jobs if jobs > 1 and not (out / audio_index.NAME).exists() else 0
+    )
     base = root.parent if root.is_file() else root
     utterances, broken = scan.scan(utterances, base, out, jobs, progress)
     before = _counts(utterances, tuple(plugin.LABELS))
@@ -120,13 +130,16 @@ def _check_out(out: Path, corpus: str, label_set: str) -> None:
         raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 
 
-def _read(plugin: Corpus, root: Path, jobs: int) -> tuple[list[Utterance], list[Remark]]:
+def _read(plugin: Corpus, root: Path, settings: PluginConfig, jobs: int) -> tuple[list[Utterance], list[Remark]]:
     """Read a corpus; with jobs, processes start as soon as there are enough recordings for them."""
     if not root.exists():
         raise SerError(f"{root} does not exist; give the folder of the corpus.")
     utterances: list[Utterance] = []
     remarks: list[Remark] = []
-    for item in plugin.read(root):
+    read = (
+        partial(plugin.read, config=settings) if settings is not None and isinstance(plugin, HasConfig) else plugin.read
+    )
+    for item in read(root):
         if isinstance(item, Remark):
             remarks.append(item)
         elif item.audio is not None and (odd := odd_name(root / item.audio)):

@@ -129,6 +129,8 @@ def resolve(preset: str | None, file: Path | None, sets: Sections) -> Experiment
         _merge(merged, layer)
     for key in merged["ensemble"]:
         raise ConfigError(f"ensemble.{key} is a setting of `ser ensemble`, not of a model; leave it out.")
+    for key in merged["corpus"]:
+        raise ConfigError(f"corpus.{key} is a setting of `ser prepare`; leave it out.")
     for key in merged["asr"]:
         raise ConfigError(f"asr.{key} is a setting of `ser prepare --asr` and `ser predict`; leave it out.")
     kept = preset and merged["model"] == own["model"]

@@ -484,7 +484,7 @@ def test_predictions_from_audio_alone_load_nothing_that_recognises_words(demo_ru
 
 
 def test_every_format_can_be_asked_for():
-    assert {shape.value for shape in Shape} == {"table", *FORMATS}
+    assert {shape.value for shape in Shape} == {"table", "audformat", *FORMATS}
 
 
 @pytest.mark.parametrize(
@@ -563,3 +563,19 @@ def test_a_table_may_name_its_columns_as_hugging_face_does_and_leave_cells_out(s
     (row,) = _lines(ser("predict", folder / "metadata.csv", "-m", demo_runs.acoustic, "--json"))
     assert (row["file_name"], row["transcript"], row["path"]) == ("a.ogg", "nan", str(folder / "a.ogg"))
     assert row["label"] in LABELS
+
+
+def test_a_database_in_audformat_is_written_once_and_read_as_a_corpus(ser, demo_runs, folder, tmp_path):
+    words = ["predict", folder, "-m", demo_runs.acoustic, "--format", "audformat"]
+    assert ser(*words).err == "ser: --format audformat needs --out, the folder for the database; add it.\n"
+    written = ser(*words, "-o", tmp_path / "out")
+    assert (written.code, sorted(path.name for path in (tmp_path / "out").iterdir())) == (
+        2,
+        ["db.emotion.csv", "db.yaml", "failures.tsv"],
+    )
+    again = ser(*words, "-o", tmp_path / "out")
+    assert "choose a folder without db.yaml" in again.err
+    prepared = ["prepare", "audformat", tmp_path / "out", "--out", tmp_path / "data", "--features", "words"]
+    assert "utterances       2" in ser(*prepared, "--set", "corpus.column=emotion", "--jobs", 1).out
+    refused = ser(*prepared, "--set", "corpus.colum=emotion")
+    assert "No setting called 'corpus.colum'. Did you mean 'corpus.column'?" in refused.err

@@ -27,7 +27,19 @@ NOTHING = promise(
 
 
 def test_every_corpus_that_the_project_promises_is_there():
-    promised = {"cremad", "emodb", "goemotions", "iemocap", "meld", "nemo", "ravdess", "savee", "table", "tess"}
+    promised = {
+        "audformat",
+        "cremad",
+        "emodb",
+        "goemotions",
+        "iemocap",
+        "meld",
+        "nemo",
+        "ravdess",
+        "savee",
+        "table",
+        "tess",
+    }
     assert promised <= set(NAMES)
 
 

@@ -473,7 +473,7 @@ def test_without_names_the_defaults_are_computed():
         (
             "log-mel",
             ["train.lr=1"],
-            "--set train.… has no effect in `ser prepare`; give only feature.KEY=VALUE and asr.KEY=VALUE.",
+            "--set train.… has no effect in `ser prepare`; give only feature.KEY=VALUE, asr.KEY=VALUE and corpus.KEY",
         ),
     ],
 )

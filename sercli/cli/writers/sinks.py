@@ -11,6 +11,7 @@ from sercli._system.clock import clock
 from sercli._system.files import UTF_8, write_atomic
 from sercli.cli import render
 from sercli.cli.recordings import Recordings
+from sercli.cli.writers import database
 from sercli.cli.writers.formats import Format
 from sercli.errors import AudioError
 from sercli.types import Prediction
@@ -30,6 +31,11 @@ def show(recordings: Recordings, labels: Sequence[str]) -> None:
             clips = []
             render.timeline_rows(result.recording.name, recordings.predictions(result), labels)
     _show_clips(clips, alone=len(recordings.all) == 1)
+
+
+def write_database(recordings: Recordings, labels: Sequence[str], folder: Path) -> None:
+    """Write all predictions as a database in audformat."""
+    database.write(chain.from_iterable(map(recordings.predictions, recordings.results())), labels, folder)
 
 
 def summarise(recordings: Recordings) -> None:
