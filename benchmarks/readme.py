@@ -3,6 +3,7 @@
     python benchmarks/readme.py [FOLDER]
 
 Commands are those in ```console blocks. A block with a line `...` keeps its number of lines before and after it.
+Progress, which depends on the machine, and the line on how far to trust the model are left out.
 FOLDER (default: a temporary one) is where they run; it keeps the runs that they make.
 """
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/predict.md", "docs/formats.md")
 CLIPS = ("f1-happiness-2", "m1-sadness-3", "f2-anger-5", "m2-neutral-1", "f3-happiness-4", "m3-anger-6")
 PAUSE_S = 0.9
+LEFT_OUT = re.compile(r"\d+%, .* left|On recordings unlike its training corpora")
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -76,7 +78,8 @@ def output_of(command: str, folder: Path) -> str:
     )
     if done.returncode:
         raise SystemExit(f"{command}\n{done.stdout}exit code {done.returncode}")
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+    lines = [line.rstrip() for line in done.stdout.splitlines() if not LEFT_OUT.search(line)]
+    return "\n".join(lines).strip("\n") + "\n"
 
 
 def shortened(output: str, before: str) -> str:
