@@ -11,12 +11,21 @@ if TYPE_CHECKING:
 
 CODE = 130
 _SHOW_CURSOR = "\x1b[?25h"
+_kept = ""
+
+
+def keeps(what: str) -> None:
+    """Set what `end` says: what is kept of the command's work, and how to go on."""
+    global _kept
+    _kept = what
 
 
 def end() -> NoReturn:
-    """Exit with code 130 and a visible cursor, which a progress bar may have hidden."""
+    """Say what is kept, and exit with code 130 and a visible cursor, which a progress bar may have hidden."""
     if "rich" in sys.modules and sys.stderr.isatty():
         print(_SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
+    if _kept:
+        print(f"ser: interrupted. {_kept}", file=sys.stderr)  # noqa: T201
     sys.exit(CODE)
 
 

@@ -67,6 +67,7 @@ def main() -> NoReturn:
         ctrl_c.end()
     finally:
         sys.unraisablehook = before
+        options.hush(False)
 
 
 def _run() -> NoReturn:

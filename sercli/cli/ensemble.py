@@ -37,6 +37,7 @@ def ensemble(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     sets: options.Sets = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Combine runs that read audio, text or motion capture, at decision level or at feature level.
 
@@ -46,13 +47,14 @@ def ensemble(
     ser ensemble work/acoustic work/linguistic --data work/iemocap --out work/ensembles
     """
     from sercli import plugins
-    from sercli._system import devices
+    from sercli._system import ctrl_c, devices
     from sercli.cli import render, validation
     from sercli.dataset import manifest
     from sercli.model import feature_provider
     from sercli.model.loading import load_model
     from sercli.training import cross_validation, fusion
 
+    ctrl_c.keeps(f"Finished ensembles are kept in {out}; {options.GOES_ON}")
     several = rule == options.ALL
     rules = fusion.rule_configs(plugins.names("ensemble") if several else (rule,), sets or [])
     infos = options.named_runs(runs or [], acoustic=acoustic or [], linguistic=linguistic or [], motion=motion or [])
@@ -75,16 +77,17 @@ def ensemble(
     seeds = cv.seeds if cv else (seed,)
     validation.read(names, seeds)  # damaged predictions are refused now, not when the table is made
     made = {name: out / name if several else out for name in rules}
+    titles = {name: f"{n} of {len(made)}: {name}" if several else name for n, name in enumerate(made, start=1)}
     if cv is not None:
         for name, folder in made.items():
-            with render.repetition_progress(name, len(cv.folds) * len(cv.seeds)) as update:
+            with render.repetition_progress(titles[name], len(cv.folds) * len(cv.seeds)) as update:
                 cross_validation.fuse(members, rules[name], cv, folder, on_run=update)
     else:
         loaded = tuple(load_model(folder, chosen) for folder in members)
         fusion.check_members(loaded, dataset)
         provider = feature_provider.cached_features(dataset, jobs=n_jobs, device=device, progress=render.progress)
         for name, folder in made.items():
-            with render.training_progress(name, rules[name].train.epochs) as on_epoch:
+            with render.training_progress(titles[name], rules[name].train.epochs) as on_epoch:
                 fusion.fuse(
                     loaded, rules[name], folder, fusion.FusionContext(dataset, provider, seed, chosen, on_epoch)
                 )

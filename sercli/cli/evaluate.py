@@ -68,6 +68,7 @@ def evaluate(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Score runs side by side: WA, UA and F1 with 95 % intervals, calibration, confusion matrices, baselines.
 
@@ -75,11 +76,13 @@ def evaluate(
 
     ser evaluate --all work/runs --report report.html
     """
+    from sercli._system import ctrl_c
     from sercli.cli import render
     from sercli.evaluation import inputs
     from sercli.evaluation.evaluate import evaluate as score
     from sercli.evaluation.evaluate import to_json
 
+    ctrl_c.keeps("Features that were computed are kept, no scores; the same command begins again.")
     for name, given in (("--words", words), ("--drop-seen", drop_seen)):
         if given and data is None:
             raise SerError(f"{name} needs --data, the prepared dataset to predict on; add it.")

@@ -55,6 +55,17 @@ def _presets() -> str:
     return "\n".join(f"{name:{width}}  {what}" for name, what in described.items())
 
 
+quiet = False
+"""Whether progress, remarks and summaries are left out; `Quiet` sets it when the command line is parsed."""
+
+
+def hush(value: bool) -> bool:
+    """Set `quiet`, and return it."""
+    global quiet
+    quiet = value
+    return value
+
+
 ALL = "all"
 """The value that means every fold, every preset but those of papers, or every rule."""
 
@@ -100,6 +111,14 @@ Sets = Annotated[
 Words = Annotated[
     str, typer.Option("--words", help="Transcripts to read: human, or a recogniser's name, such as whisper.")
 ]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No progress, remarks or summaries; only answers, warnings and errors.", callback=hush
+    ),
+]
+GOES_ON = "the same command goes on from there."
+"""The end of what a command says on Ctrl-C."""
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
 
 

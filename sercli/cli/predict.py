@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sercli._system import ctrl_c
 from sercli.cli import options, writers
 from sercli.errors import ConfigError, SerError
 
@@ -248,6 +249,7 @@ def predict(
         int | None,
         typer.Option("--jobs", min=1, help="Number of processes. Default: one, or one for each core with many files."),
     ] = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Recognise the emotion in recordings.
 
@@ -279,6 +281,7 @@ def predict(
         form = form.summarised()
     if out is None:
         options.need_stdout("--out")
+    ctrl_c.keeps(_kept(out, skip_done=skip_done))
     if skip_done and (out is None or one_file):
         raise SerError("--skip-done needs --out, the folder with the files; add it.")
     if explain is None and (explain_by or at):
@@ -352,6 +355,15 @@ def predict(
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)
     running.conclude(failures_of(out))
+
+
+def _kept(out: Path | None, *, skip_done: bool) -> str:
+    """Return what Ctrl-C leaves, and how to go on."""
+    if out is None or writers.single_file(out):
+        left = "Nothing is kept but what is shown" if out is None else f"{out} is not written"
+        return f"{left}; with --out FOLDER --skip-done a repeated command goes on where it stopped."
+    again = "the same command" if skip_done else "the same command with --skip-done"
+    return f"Finished files are kept in {out}; {again} goes on from there."
 
 
 def _form(shape: Shape | None, short: dict[str, bool], out: Path | None) -> writers.Format | None:

@@ -42,14 +42,16 @@ def prepare(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     sets: options.Sets = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Read a corpus, check every recording, choose labels, compute features, transcribe."""
-    from sercli._system import processes
+    from sercli._system import ctrl_c, processes
     from sercli.cli import render
     from sercli.dataset import feature_specs, fingerprint, label_sets
     from sercli.model import spec
 
     labels = label_sets.given(labels)
+    ctrl_c.keeps(f"What was read, computed and transcribed is kept in {out}; {options.GOES_ON}")
     root = _default_root(corpus) if root is None else root
     specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
     asr_config = _asr_config(asr, sets or [], device)
@@ -186,8 +188,9 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
         "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
         **transcribed,
     }
-    render.dataset_summary(facts, summary.remarks)
-    render.distribution_table(summary.before, summary.after, summary.mapping)
+    if not options.quiet:
+        render.dataset_summary(facts, summary.remarks)
+        render.distribution_table(summary.before, summary.after, summary.mapping)
     if summary.duplicates:
         first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
         render.warn(

@@ -8,7 +8,7 @@ from pathlib import Path
 from sercli import batch_runner, plugins
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
-from sercli.cli import grouping, render
+from sercli.cli import grouping, options, render
 from sercli.cli.grouping import Grouping
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
@@ -80,7 +80,7 @@ class Recordings:
                     self.failed(recording, result)
                 else:
                     yield replace(result, recording=recording)
-                    if result.remarks:
+                    if result.remarks and not options.quiet:
                         render.warn(f"{recording.name}: {'; '.join(result.remarks)}")
 
     def predictions(self, result: RecordingResult) -> Iterator[Prediction]:
@@ -158,7 +158,7 @@ class Recordings:
 
 def _length_s(recordings: Sequence[Recording]) -> float | None:
     """Return how much audio there is, without what cannot be read; None if it would not be shown."""
-    if render.is_quiet():
+    if options.quiet:
         return None
     whole: dict[tuple[Path | None, int | None], float] = {}
     for one in recordings:

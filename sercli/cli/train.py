@@ -2,9 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from sercli.cli import options
 from sercli.errors import SerError
@@ -29,7 +27,7 @@ def train(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     sets: options.Sets = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table at the end.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a network on one fold or on all; if interrupted, repeat the command to resume.
 
@@ -45,11 +43,13 @@ def train(
 
     {presets}
     """
+    from sercli._system import ctrl_c
     from sercli.cli import render
     from sercli.model import spec
     from sercli.training import setup
     from sercli.types import HUMAN
 
+    ctrl_c.keeps(f"Finished runs and epochs are kept in {out}; {options.GOES_ON}")
     names: list[str | None] = list(dict.fromkeys(model or [])) or [None]
     several = len(names) > 1 or names in ([options.ALL], [options.RELATED])
     if seeds > 1 and fold != options.ALL:
@@ -62,25 +62,26 @@ def train(
             names = [*dict.fromkeys([*(name for name in names if name != group), *found])]
             for reason in left_out:
                 render.note(reason)
-    number = options.fold_number(fold)
+    one_fold = options.fold_number(fold)
     setups = []  # all of them first: a wrong setting must not be found after hours of training other models
     for name in names:
         own = words if name is None or not several or spec.reads_text(name) else HUMAN
         setups.append(
-            setup.make_setup(name, config, sets, data, words=own, split=split, n_folds=folds, fold=number, seed=seed)
+            setup.make_setup(name, config, sets, data, words=own, split=split, n_folds=folds, fold=one_fold, seed=seed)
         )
     for remark in dict.fromkeys(remark for made in setups for remark in made.remarks):
         render.warn(remark)
-    for made in setups:
+    for number, made in enumerate(setups, start=1):
         folder = out / made.name if several else out
-        info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), quiet=quiet)
+        title = f"{number} of {len(setups)}: {made.name}" if several else made.name
+        info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), title)
         if leak := info.settings.split.leak:
             render.warn(leak)
     if several:
         render.note(f"Next: ser evaluate --all {out}")
 
 
-def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, quiet: bool) -> "RunInfo":
+def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title: str) -> "RunInfo":
     """Train one model on one fold or on all, show how good it is on the validation part, and return its info."""
     from sercli._system import devices
     from sercli.cli import render, validation
@@ -98,17 +99,16 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, *, qu
             for feature in chain.from_iterable(config.copies):
                 provider(cv.utterances(), *feature)
     if made.crossed:
-        with render.repetition_progress(made.name, len(made.folds) * len(seeds)) as update:
+        with render.repetition_progress(title, len(made.folds) * len(seeds)) as update:
             info = cross_validation.train(made.configs, cv, out, on_run=update)
     else:
         (config,), (split,) = made.configs, made.folds
-        with render.training_progress(made.name, config.train.epochs) as on_epoch:
+        with render.training_progress(title, config.train.epochs) as on_epoch:
             info = experiment.train(
                 made.dataset, config, split, out, provider=provider, seed=seeds[0], device=chosen, on_epoch=on_epoch
             )
     validation.draw_histories(out)
-    if not quiet:
-        validation.show({out: info.name}, seeds)
+    validation.show({out: info.name}, seeds)
     text = ' --text "..."' if info.modality == "linguistic" else ""
     following = f"Next: ser evaluate {out}"
     kept = f"Kept epoch {info.best_epoch}. {following}, or ser predict CLIP --model {out}{text}"

@@ -29,15 +29,18 @@ def tune(
     config: options.ConfigFile = None,
     device: options.Device = "auto",
     sets: options.Sets = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Search hyperparameters with Optuna; repeat the command to resume the study.
 
     With --fold all each fold has a study of its own, which never sees the test part of that fold.
     """
+    from sercli._system import ctrl_c
     from sercli._system.files import refuse_others
     from sercli.cli import render
     from sercli.training.setup import make_setup
 
+    ctrl_c.keeps(f"Finished trials are kept in {storage or out}; {options.GOES_ON}")
     number = options.fold_number(fold)
     made = make_setup(model, config, sets, data, words=words, split=split, n_folds=folds, fold=number, seed=seed)
     for remark in made.remarks:
@@ -53,11 +56,12 @@ def tune(
     folders = [out / f"fold-{parts.fold}" if made.crossed else out for parts in made.folds]
     for folder in folders:
         refuse_others(folder, {"study.db", "study.json", "best.json", "trials.png"}, "a study")
+    progress = render.stages(len(folders))
     for start, parts, folder in zip(made.configs, made.folds, folders, strict=True):
         search = tuning.search_of(
             made.dataset, start, parts, seed=seed, device=device, given=given, nested=made.crossed
         )
-        with render.progress(f"Tuning on fold {parts.fold}" if made.crossed else "Tuning", trials) as advance:
+        with progress(f"tuning on fold {parts.fold}" if made.crossed else "Tuning", trials) as advance:
             outcome = tuning.tune(
                 search,
                 folder,
@@ -69,7 +73,8 @@ def tune(
             )
         in_order = sorted(outcome.trials, key=lambda trial: trial.number)
         trials_picture([t.value for t in in_order], [t.state.name for t in in_order], folder / "trials.png")
-        render.trials_table(outcome.trials[:_SHOWN])
+        if not options.quiet:
+            render.trials_table(outcome.trials[:_SHOWN])
         if outcome.importances:
             shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
             render.note(f"importance of each parameter: {shares}")

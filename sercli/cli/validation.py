@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sercli.cli import options
+
 if TYPE_CHECKING:
     from sercli.types import Predictions
 
@@ -38,7 +40,7 @@ def read(named: Mapping[Path, str], seeds: Sequence[int]) -> "list[tuple[str, Pr
 
 
 def show(named: Mapping[Path, str], seeds: Sequence[int]) -> None:
-    """Show the scores of finished runs on their validation parts.
+    """Show the scores of finished runs on their validation parts, not with --quiet.
 
     Raises:
         SerError: predictions are missing or damaged.
@@ -47,5 +49,7 @@ def show(named: Mapping[Path, str], seeds: Sequence[int]) -> None:
     from sercli.cli import render
     from sercli.evaluation.evaluate import compare
 
+    if options.quiet:
+        return
     train_counts = runs.load_info(next(iter(named))).train_counts
     render.systems_table(*compare(read(named, seeds), train_counts), title=TITLE)

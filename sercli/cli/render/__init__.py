@@ -4,7 +4,7 @@ Only this package imports rich; commands import it inside their functions, so th
 paths and labels are shown as they are, never read as markup. Tests pass a console of their own.
 """
 
-from sercli.cli.render.console import hush, is_quiet, note, warn, write
+from sercli.cli.render.console import note, warn, write
 from sercli.cli.render.predictions import in_short, prediction_card, prediction_rows
 from sercli.cli.render.progress import progress, repetition_progress, stages, training_progress
 from sercli.cli.render.tables import (
@@ -24,9 +24,7 @@ __all__ = [
     "dataset_summary",
     "distribution_table",
     "evaluation_table",
-    "hush",
     "in_short",
-    "is_quiet",
     "note",
     "prediction_card",
     "prediction_rows",

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sercli._system.files import UTF_8
+from sercli.cli import options
 
 MISSING = "–"
 """Shown where there is no number."""
@@ -20,23 +21,9 @@ MISSING = "–"
 _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a stream that is not UTF-8
 
 
-_quiet = False
-
-
-def hush(quiet: bool) -> None:
-    """Show or, if quiet, leave out what is neither an answer nor a warning: notes, progress and summaries."""
-    global _quiet
-    _quiet = quiet
-
-
-def is_quiet() -> bool:
-    """Return whether notes, progress and summaries are left out."""
-    return _quiet
-
-
 def note(message: str, *, console: Console | None = None) -> None:
-    """Print one line on stderr, unless it is to be quiet."""
-    if not _quiet:
+    """Print one line on stderr, not with --quiet."""
+    if not options.quiet:
         show(console or stderr(), plain(one_line(message)))
 
 

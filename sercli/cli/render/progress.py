@@ -13,7 +13,8 @@ from rich.table import Column, Table
 
 from sercli._system.clock import clock
 from sercli._system.progress import Advance, ProgressFactory
-from sercli.cli.render.console import figure, is_quiet, note, plain, stderr
+from sercli.cli import options
+from sercli.cli.render.console import figure, note, plain, stderr
 from sercli.runs import FoldRun, RunInfo
 from sercli.types import EpochResult
 
@@ -28,6 +29,8 @@ def progress(
 ) -> Iterator[Advance]:
     """Show a bar on stderr that disappears at the end, or a line every 30 s where stderr is not a terminal.
 
+    With --quiet nothing is shown.
+
     Args:
         description: of the work.
         total: of the work, in any unit in which equal work takes equal time; None if it is not known.
@@ -36,7 +39,7 @@ def progress(
     """
     console = console or stderr()
     bar = _Bar(description, total, at_most=at_most)
-    if is_quiet() or total == 0:
+    if options.quiet or total == 0:
         yield bar.advance
     elif console.is_interactive:
         redirect = sys.stdout.isatty()  # if stdout is a file or pipe, rich must not take results away from it
