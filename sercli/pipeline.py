@@ -215,6 +215,11 @@ class Pipeline:
                 f"{config.model} was trained with feature.normalise=speaker: it needs the speaker of each utterance "
                 "(ser evaluate --data), and cannot predict recordings; give another --model."
             )
+        if "motion" in pipeline.predictor.needs:
+            raise SerError(
+                f"{config.model} reads motion capture, which recordings do not have: score it with ser evaluate, or "
+                "combine it with others (ser ensemble)."
+            )
         if config.recogniser and pipeline._reads_text:
             transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
             pipeline._transcribe = lambda signal: transcribe([signal])[0]
@@ -322,6 +327,8 @@ class Pipeline:
         heard: Heard,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
+        if any(plugins.feature(feature).INPUT == "motion" for feature, _ in self.predictor.features):
+            remarks.append("no motion capture: predicted without it")
         if self._needs_text and self._transcribe is None and not (text or "").strip():
             raise AudioError(
                 f"{self.predictor.folder} needs text, and there is none for {name or 'the array'}; "

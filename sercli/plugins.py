@@ -83,11 +83,20 @@ class HasLanguage(Protocol):
     LANGUAGE: str  # code, such as "en"
 
 
+@runtime_checkable
+class HasMotion(Protocol):
+    """A corpus with motion capture."""
+
+    HAS_MOTION: Literal[True]
+
+
 class Extractor(Protocol):
     """Computes one feature in batches; holds its network, if it has one, on a device."""
 
     def __call__(self, inputs: Sequence[Any], /) -> list[Array]:
-        """Return (T, F) float32, T >= 1, for each of B signals (n_samples,) float32 or B texts, as if computed alone.
+        """Return (T, F) float32, T >= 1, for each of B inputs, as if computed alone.
+
+        An input is a signal (n_samples,) float32, a text, motion (n, 189) float32 with NaN in gaps, or `Spoken`.
 
         F depends on the configuration only.
         """
@@ -96,7 +105,7 @@ class Extractor(Protocol):
 class Feature(Protocol):
     """One file per representation: `sercli/features/NAME.py`."""
 
-    INPUT: str  # "audio", "text", or "aligned" for the sound of each word: the extractor gets `Spoken` utterances
+    INPUT: str  # "audio", "text", "motion", or "aligned" for the sound of each word (`Spoken`)
     VERSION: int  # increase it whenever the same input and Config give other features
     DTYPE: str  # "float16" or "float32": how the cache stores the features
     Config: type[PluginConfig]  # a frozen dataclass with defaults; for audio it extends `AudioConfig`

@@ -135,6 +135,13 @@ ASR_CONFIDENCE = "asr_confidence"
 WORD_TIMES = "word_times"
 """The attribute of an utterance with start and end in seconds of each word of its text; absent: not known."""
 
+MOTION = "motion"
+"""The attribute of an utterance with its motion capture: `files` (path below the corpus root -> bytes, in the order of
+`MOCAP`), and `start_s` and `end_s` in them."""
+
+MOCAP = {"rotated": 165, "head": 6, "hand": 18}
+"""Numbers in a frame of motion capture: 55 markers on the face, the head's rotation and shift, and 6 on the hands."""
+
 LANGUAGE = "language"
 """The attribute of an utterance with the language of its transcript, a code or an English name; absent: not known."""
 

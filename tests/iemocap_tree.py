@@ -76,6 +76,7 @@ def write_tree(
     n_unlabelled: int = 4,
     n_empty_dominance: int = 3,
     sound: bool = True,
+    motion: bool = False,
 ) -> None:
     """Write a release: Session1 to Session5 below `root`.
 
@@ -86,6 +87,7 @@ def write_tree(
         n_unlabelled: transcription lines with an XX id; one of them is a repetition, two if there are more than 4.
         n_empty_dominance: raters' lines without a dominance.
         sound: False writes no recordings.
+        motion: True writes the motion capture, with frames during turns only.
     """
     dialogs: dict[str, list[PlannedTurn]] = defaultdict(list)
     for turn in plan:
@@ -95,10 +97,12 @@ def write_tree(
     strays = _unlabelled_ids(sorted(dialogs), n_unlabelled)
     for place, (dialog, turns) in enumerate(sorted(dialogs.items())):
         named = _number(dialog, turns)
-        times = _times(random, seconds, len(turns))
+        times = _times(random, seconds, len(turns), after=600.0 if dialog.endswith("1b") else 1.0)
         session = root / f"Session{dialog[4]}"
         _write_evaluation(session, dialog, _blocks(random, named, times, blanks, n_empty_dominance), place)
         _write_transcription(session, dialog, _lines(random, named, times, strays[dialog], place), place, len(dialogs))
+        if motion:
+            _write_motion(session, dialog, named, times)
         if sound:
             _write_sounds(session / "sentences" / "wav" / dialog, named, times)
 
@@ -109,8 +113,8 @@ def _number(dialog: str, turns: list[PlannedTurn]) -> list[tuple[str, str]]:
     return [(f"{dialog}_{turn.sex}{next(numbers[turn.sex]):03d}", turn.code) for turn in turns]
 
 
-def _times(random: Random, seconds: Callable[[Random], float], n: int) -> list[tuple[float, float]]:
-    now, times = 1.0, []
+def _times(random: Random, seconds: Callable[[Random], float], n: int, *, after: float) -> list[tuple[float, float]]:
+    now, times = after, []
     for _ in range(n):
         start = now + random.uniform(0.2, 2.0)
         now = start + seconds(random)
@@ -170,6 +174,34 @@ def _write_evaluation(session: Path, dialog: str, blocks: Iterable[str], place: 
     _write(folder / "Attribute" / f"{dialog}_e3_atr.txt", decoy.encode())
     _write(folder / "Self-evaluation" / f"{dialog}.txt", decoy.encode())
     _write(session / "dialog" / "MOCAP_head" / f"{dialog.removesuffix('b')}.txt", b"Frame# Time pitch roll yaw\n")
+
+
+def motion_of(code: str, kind: str, width: int) -> list[float]:
+    """The numbers of each frame of a turn in one file; NaN for the first marker of the hands, which is never seen."""
+    level = VOICES.get(code, OTHER_VOICE)[0] / 100
+    first = {"rotated": level, "head": -level, "hand": 0.5}[kind]
+    return [float("nan") if kind == "hand" and n < 3 else first + n / 1000 for n in range(width)]
+
+
+def _write_motion(session: Path, dialog: str, named: list[tuple[str, str]], times: list[tuple[float, float]]) -> None:
+    """Frames at 120 a second; every tenth lacks the last number of the face."""
+    for kind, width in {"rotated": 165, "head": 6, "hand": 18}.items():
+        lines = [
+            "Frame# Time " + " ".join(f"CH{n}" for n in range(width)),
+            " ".join("XYZ"[n % 3] for n in range(width)),
+        ]
+        for (_, code), (start, end) in zip(named, times, strict=True):
+            cells = [str(number).replace("nan", "NaN") for number in motion_of(code, kind, width)]
+            for frame in range(round(start * 120), round(end * 120) + 1):
+                gap = kind == "rotated" and frame % 10 == 0
+                lines.append(
+                    " ".join([str(frame), f"{frame / 120:.5f}", *cells[: -1 if gap else None], *["NaN"] * gap])
+                )
+        name = "Ses05M_script01_1" if dialog == "Ses05M_script01_1b" else dialog
+        path = session / "dialog" / f"MOCAP_{kind}" / f"{name}.txt"
+        if dialog.endswith("1b"):  # later in the files of script01_1, which it is a part of
+            lines = [*path.read_text().splitlines(), *lines[2:]]
+        _write(path, ("\n".join(lines) + "\n").encode())
 
 
 def _write_transcription(session: Path, dialog: str, lines: Iterable[str], place: int, n_dialogs: int) -> None:

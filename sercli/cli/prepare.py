@@ -32,6 +32,15 @@ def prepare(
             "four and one more class; or a TOML or JSON file with all classes.",
         ),
     ] = "four",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="NAME=VALUE",
+            help="Only utterances with this value of an attribute, such as style=improvised or, of IEMOCAP's motion "
+            "capture, markers=speaker; repeat for more.",
+        ),
+    ] = None,
     features: Annotated[
         str | None,
         typer.Option("--features", help="Comma-separated names. Default: those of all presets that need no extra."),
@@ -45,6 +54,7 @@ def prepare(
     quiet: options.Quiet = False,
 ) -> None:
     """Read a corpus, check every recording, choose labels, compute features, transcribe."""
+    from sercli import plugins
     from sercli._system import ctrl_c, processes
     from sercli.cli import render
     from sercli.dataset import feature_specs, fingerprint, label_sets
@@ -54,12 +64,17 @@ def prepare(
     ctrl_c.keeps(f"What was read, computed and transcribed is kept in {out}; {options.GOES_ON}")
     root = _default_root(corpus) if root is None else root
     specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
+    if features is None and not isinstance(plugins.corpus(corpus), plugins.HasMotion):
+        specs = [one for one in specs if plugins.feature(one[0]).INPUT != "motion"]
     asr_config = _asr_config(asr, sets or [], device)
+    chosen = {name: value for name, _, value in (pair.partition("=") for pair in where or [])}
     settings = _corpus_config(corpus, sets or [])
     made_from = None
     if asr is None:
         keys = [feature_specs.key(*one) for one in specs]
-        made_from = fingerprint.take(corpus, root, out, label_set=labels, settings=settings, features=keys)
+        made_from = fingerprint.take(
+            corpus, root, out, label_set=labels, settings=settings, features=[*keys, *(where or [])]
+        )
         if made_from and (summary := fingerprint.load_summary(out, made_from)):
             _show(summary, {})
             render.note(_next(asr, out))
@@ -69,7 +84,7 @@ def prepare(
     n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
     with processes.shared():
         prepared = preparation.prepare(
-            corpus, root, out, label_set=labels, settings=settings, jobs=n_jobs, progress=progress
+            corpus, root, out, label_set=labels, settings=settings, where=chosen, jobs=n_jobs, progress=progress
         )
         prepared = preparation.finish(
             prepared, specs, jobs=n_jobs, device=device, progress=progress, made_from=made_from

@@ -1,6 +1,7 @@
 """IEMOCAP: ten actors in five sessions of dialogues, improvised and scripted (Busso et al. 2008)."""
 
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
 from sercli.corpora import _iemocap as formats
 from sercli.corpora._iemocap import CODES, DIALOG, DIMENSIONS, NO_MAJORITY, TURN, Turn
-from sercli.types import WORD_TIMES, Remark, Utterance
+from sercli.types import MOCAP, MOTION, WORD_TIMES, Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
@@ -16,6 +17,11 @@ LANGUAGE = "en"
 LABELS = _files.of_four(*CODES.values()) | {"excitement": "happiness"}
 SPLIT = "loso"
 FOLDS: int | None = None  # the five sessions
+
+MARKERS = "markers"
+"""The attribute that says whether the speaker or the listener of a turn wears the markers of its motion capture."""
+
+HAS_MOTION = True
 
 _HOLDS = "Session1 to Session5 (IEMOCAP_full_release), or one of them"
 _SESSION = re.compile(r"Session([1-5])", re.ASCII)
@@ -37,6 +43,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         raise _files.not_this_corpus(root, "IEMOCAP", f"Session1/{_EVALUATION} with files like Ses01F_impro01.txt")
     turns: dict[str, Turn] = {}
     n_dialogs = {}
+    shows: Counter[str] = Counter()  # whom the motion capture of turns shows
     for number, folder in sessions.items():
         dialogs, strange = _dialogs(folder / _EVALUATION)
         yield from (Remark("skipped", f"{name}.txt", "its name is not that of a dialog") for name in strange)
@@ -44,8 +51,16 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         new: dict[str, Turn] = {}
         for dialog in dialogs:
             yield from _read_evaluation(folder / _EVALUATION / f"{dialog}.txt", turns, new)
-        yield from _read_session(root, folder, dialogs, new)
+        for item in _read_session(root, folder, dialogs, new):
+            if isinstance(item, Utterance) and MOTION in item.attributes:
+                shows[item.attributes[MARKERS]] += 1
+            yield item
         turns |= new
+    if shows:
+        about = f"{shows['speaker']} of {shows.total()} turns"
+        yield Remark(
+            "warning", about, f"the speaker wears the markers; elsewhere motion shows the listener ({MARKERS})"
+        )
     yield from formats.check_counts(turns.values(), n_dialogs)
 
 
@@ -93,6 +108,7 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
         names = filter(is_audio, _files.list_folder(folder / "sentences" / "wav" / dialog))
         chosen = yield from _files.one_each(names, key=_files.without_suffix)
         recordings |= {turn: f"sentences/wav/{dialog}/{name}" for turn, name in chosen.items()}
+    motions = {dialog: _motion_files(root, folder, dialog) for dialog in dialogs}
     below = folder.relative_to(root).as_posix()
     for id_, turn in sorted(turns.items()):
         recording = recordings.get(id_)
@@ -106,7 +122,21 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
             if id_ not in words:
                 yield Remark("warning", id_, "turn without a transcript")
             times = yield from _read_word_times(folder, id_, words.get(id_))
-            yield _utterance(turn, recording if below == "." else f"{below}/{recording}", words.get(id_), times)
+            found = _utterance(turn, recording if below == "." else f"{below}/{recording}", words.get(id_), times)
+            if files := motions[found.attributes["dialog"]]:
+                found.attributes[MOTION] = {"files": files, "start_s": turn.start_s, "end_s": turn.end_s}
+                # The actor whom the dialog is named after wears them, in all of its turns.
+                found.attributes[MARKERS] = "speaker" if id_[5] == id_.rpartition("_")[2][0] else "listener"
+            yield found
+
+
+def _motion_files(root: Path, folder: Path, dialog: str) -> dict[str, int]:
+    """Return the sizes of a dialog's motion capture by path below the root; none unless all three files are there."""
+    names = (f"{dialog}.txt", f"{dialog.removesuffix('b')}.txt")  # script01_1b of session 5 is in those of script01_1
+    places = [[folder / "dialog" / f"MOCAP_{kind}" / name for name in names] for kind in MOCAP]
+    found = [next((path for path in either if path.is_file()), None) for either in places]
+    files = {path.relative_to(root).as_posix(): path.stat().st_size for path in found if path}
+    return files if len(files) == len(MOCAP) else {}
 
 
 def _read_transcription(path: Path, words: dict[str, str]) -> Iterator[Remark]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from sercli import plugins
 from sercli._system import limits
@@ -13,11 +12,11 @@ from sercli.audio.condition import prepare_signal
 from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
 from sercli.audio.variation import varied
-from sercli.dataset import word_times
+from sercli.dataset import motion, word_times
 from sercli.dataset.feature_specs import key
 from sercli.errors import SerError
 from sercli.plugins import Extractor
-from sercli.types import Array, AudioConfig, Utterance
+from sercli.types import MOTION, Array, AudioConfig, Modality, Utterance
 
 _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number
 _UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
@@ -50,13 +49,11 @@ def shared_kinds(features: Iterable[str]) -> frozenset[str]:
     return found if len(found) == 1 else frozenset()
 
 
-def modality(features: Iterable[str]) -> Literal["acoustic", "linguistic", "both"]:
+def modality(features: Iterable[str]) -> Modality:
     """Return what a model that reads these features is called."""
-    modalities: dict[frozenset[str], Literal["acoustic", "linguistic"]] = {
-        frozenset({"audio"}): "acoustic",
-        frozenset({"text"}): "linguistic",
-    }
-    return modalities.get(kinds(features), "both")
+    modalities: dict[str, Modality] = {"audio": "acoustic", "text": "linguistic", "motion": "motion"}
+    found = kinds(features)
+    return modalities[next(iter(found))] if len(found) == 1 else "both"
 
 
 def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
@@ -74,8 +71,8 @@ def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
 
 
 def lacks(utterance: Utterance, feature: str) -> str | None:
-    """Return `text` or `audio` if the utterance lacks what a feature is computed from."""
-    there = {"text": utterance.text, "audio": utterance.audio}
+    """Return `text`, `audio` or `motion` if the utterance lacks what a feature is computed from."""
+    there = {"text": utterance.text, "audio": utterance.audio, "motion": utterance.attributes.get(MOTION)}
     return next((kind for kind in needs(feature) if there[kind] is None), None)
 
 
@@ -99,7 +96,7 @@ def extract(
     device: str = "cpu",
     advance: Callable[[float], None] = unseen,
 ) -> list[Array]:
-    """Compute a feature of utterances from their audio or text: (T, F) float32 for each.
+    """Compute a feature of utterances from their audio, text or motion capture: (T, F) float32 for each.
 
     Args:
         utterances: computed in batches of like length, returned in this order.
@@ -113,9 +110,11 @@ def extract(
         SerError: an utterance has no audio or text, or its audio cannot be read.
     """
     if not isinstance(feature_config, AudioConfig):
-        of_text = extractor(feature, feature_config, device)([_text(u, feature) for u in utterances])
+        text = reads_text(feature)
+        inputs = [_text(u, feature) if text else motion.read(root, u) for u in utterances]
+        found = extractor(feature, feature_config, device)(inputs)
         advance(sum(map(length_s, utterances)))
-        return of_text
+        return found
     features: dict[int, Array] = {}
     for places in like_length([length_s(u) for u in utterances], _BATCH_S):
         signals = [_signal(utterances[place], root, feature, feature_config) for place in places]

@@ -28,7 +28,7 @@ from sercli.dataset import extraction
 from sercli.dataset.feature_specs import FeatureSpecs, key, title
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
-from sercli.types import HUMAN, WORD_TIMES, Array, Utterance
+from sercli.types import HUMAN, MOTION, WORD_TIMES, Array, Utterance
 
 # What reading a missing or damaged part can raise; numpy evaluates the header of its files as Python literals.
 _DAMAGED = (
@@ -177,9 +177,9 @@ def _bare(utterance: Utterance) -> Utterance:
         start_s=utterance.start_s,
         end_s=utterance.end_s,
         transcripts=utterance.transcripts,
-        attributes={WORD_TIMES: times} if (times := utterance.attributes.get(WORD_TIMES)) else {},
         digest=utterance.digest,
         duration_s=utterance.duration_s,
+        attributes={name: value for name, value in utterance.attributes.items() if name in (MOTION, WORD_TIMES)},
     )
 
 
@@ -192,14 +192,15 @@ class _Parts:
         Raises:
             SerError: no utterance has what the feature is computed from.
         """
-        text = extraction.reads_text(feature)
+        needs = extraction.needs(feature)
         # Their places in the manifest: they themselves would be a second copy of it.
         self._usable = np.flatnonzero([extraction.lacks(u, feature) is None for u in dataset.manifest.utterances])
         if not len(self._usable):
-            what = "text (no transcripts)" if text else "audio (no recordings)"
+            of = {"text": "transcripts", "audio": "recordings", "motion": "motion capture"}
+            what = " and ".join(f"{kind} (no {of[kind]})" for kind in needs)
             raise SerError(f"{dataset.folder}: the feature '{feature}' needs what no utterance here has: {what}.")
         # Text of each recogniser has its own folder: in one they would compute each other's parts again for ever.
-        whose = f"-{dataset.words}" if text and dataset.words != HUMAN else ""
+        whose = f"-{dataset.words}" if "text" in needs and dataset.words != HUMAN else ""
         self.folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
         self.feature, self.title = feature, title(feature, feature_config)
         self._dataset, self._config = dataset, feature_config
@@ -243,7 +244,7 @@ class _Task:
     stage: int  # for reports on progress
 
     def digests(self) -> list[str]:
-        of = {"text": _text_digest, "audio": _audio_digest}
+        of = {"text": _text_digest, "audio": _audio_digest, "motion": _motion_digest}
         return ["|".join(of[kind](u) for kind in extraction.needs(self.feature)) for u in self.utterances]
 
 
@@ -298,6 +299,10 @@ def _there(task: _Task) -> _Index:
 
 def _audio_digest(utterance: Utterance) -> str:
     return f"{utterance.digest}:{utterance.start_s}:{utterance.end_s}"
+
+
+def _motion_digest(utterance: Utterance) -> str:
+    return hashlib.sha256(msgspec.json.encode(utterance.attributes[MOTION])).hexdigest()[:16]
 
 
 def _text_digest(utterance: Utterance) -> str:

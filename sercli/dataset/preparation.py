@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ def prepare(
     *,
     label_set: str,
     settings: PluginConfig = None,
+    where: Mapping[str, str] | None = None,
     jobs: int = 1,
     progress: ProgressFactory,
 ) -> Prepared:
@@ -49,6 +50,7 @@ def prepare(
         out: the prepared dataset's folder.
         label_set: "four", "native" or classes; see label_sets.py.
         settings: Config of the corpus; None: the default.
+        where: attribute -> its value in utterances to keep.
         jobs: processes that inspect recordings at the same time.
         progress: shows progress.
 
@@ -57,12 +59,16 @@ def prepare(
         MismatchError: `out` holds a dataset of another corpus or with other labels.
     """
     plugin = plugins.corpus(corpus)
-    _check_out(out, corpus, label_set)
+    where = dict(where or {})
+    _check_out(out, {"corpus": corpus, "labels": label_set, "where": where})
     root = _resolved(root)
     utterances, remarks = _read(
         plugin, root, settings, jobs if jobs > 1 and not (out / audio_index.NAME).exists() else 0
     )
     base = root.parent if root.is_file() else root
+    for name, value in where.items():
+        utterances, others = _where(utterances, name, value)
+        remarks += others
     utterances, broken = scan.scan(utterances, base, out, jobs, progress)
     before = _counts(utterances, tuple(plugin.LABELS))
     kept, labels, dropped = label_sets.choose(utterances, plugin.LABELS, label_set)
@@ -85,6 +91,7 @@ def prepare(
         manifest_sha256=made.sha256,
         n_utterances=len(kept),
         hours=round(sum(u.duration_s or 0.0 for u in kept) / 3600, 4),
+        where=where,
         skipped=dict(Counter(r.reason for r in remarks if r.kind == "skipped")),
         same_sounds=duplicates,
         language=plugin.LANGUAGE if isinstance(plugin, HasLanguage) else None,
@@ -117,15 +124,28 @@ def _resolved(root: Path) -> Path:
     return found
 
 
-def _check_out(out: Path, corpus: str, label_set: str) -> None:
-    """Refuse a folder that holds anything but a dataset, finished or not, of this corpus and these labels."""
+def _where(utterances: list[Utterance], name: str, value: str) -> tuple[list[Utterance], list[Remark]]:
+    """Return the utterances that have a value of an attribute, and a remark on each other one.
+
+    Raises:
+        SerError: none has it; the message names the values that there are.
+    """
+    values = {u.id: str(u.attributes.get(name)) for u in utterances}
+    kept = [u for u in utterances if values[u.id] == value]
+    if not kept:
+        there = ", ".join(sorted({str(u.attributes[name]) for u in utterances if name in u.attributes})[:8])
+        raise SerError(f"--where {name}={value}: no utterance has it; the values of {name} are: {there or 'none'}.")
+    return kept, [Remark("skipped", i, f"not {name}={value}") for i, found in values.items() if found != value]
+
+
+def _check_out(out: Path, now: Mapping[str, object]) -> None:
+    """Refuse a folder that holds anything but a dataset, finished or not, of this corpus, labels and choice."""
     refuse_others(out, {"dataset.json", "manifest.jsonl", audio_index.NAME}, "a prepared dataset")
     try:
         old = manifest.load_info(out)
     except SerError:  # none yet, or a damaged or old one, which is made again
         return
-    now = {"corpus": corpus, "labels": label_set}
-    differing = config.differences({"corpus": old.corpus, "labels": old.label_set}, now)
+    differing = config.differences({"corpus": old.corpus, "labels": old.label_set, "where": old.where}, now)
     if differing:  # runs that were trained on it need it as it is
         raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
 from sercli.evaluation.results import Facts, Training
 from sercli.model.size import n_parameters
 from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history
-from sercli.runs.settings import DataSettings, ExperimentSettings, RunSettings
+from sercli.runs.settings import DataSettings, ExperimentSettings, RunSettings, reads
 from sercli.types import Utterance
 
 
@@ -81,6 +82,12 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
         where = inputs.runs[0].info.data
         found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
     found += sorted({note for run in inputs.runs if (note := _other_classes(inputs, run.info.settings.data))})
+    for system in inputs.systems:
+        for name, probs in system.runs[0].members.items():
+            if absent := int(np.isnan(probs[:, 0]).sum()):
+                found.append(
+                    f"{system.name}: {absent} of {len(probs)} utterances have no {reads(name)}, and count without."
+                )
     if inputs.unlisted:
         found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs)}.")
     if inputs.seen and inputs.seen.ids:

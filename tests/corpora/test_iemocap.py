@@ -9,6 +9,7 @@ from iemocap_tree import tiny_plan, write_tree
 from sercli.corpora import iemocap
 from sercli.corpora._iemocap import EXPECTED, EXPECTED_CODES, word_times
 from sercli.errors import SerError
+from sercli.types import Remark
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +260,26 @@ def test_a_marker_has_no_time_of_its_own_and_other_words_have_none():
     aligned = [(0.1, 0.5, "I"), (0.5, 0.9, "CAN'T")]
     assert word_times("I [LAUGHTER] can't.", aligned) == [[0.1, 0.5], [0.5, 0.5], [0.5, 0.9]]
     assert word_times("I can", aligned) is None
+
+
+def test_motion_capture_is_found_with_whom_it_shows(tmp_path):
+    write_tree(tmp_path, tiny_plan(), sound=True, motion=True)
+    found = list(iemocap.read(tmp_path))
+    turns = by_id(found)
+    mine, other = turns["Ses01F_impro01_F000"], turns["Ses01F_impro01_M000"]
+    assert (mine.attributes["markers"], other.attributes["markers"]) == ("speaker", "listener")
+    assert list(mine.attributes["motion"]["files"]) == [
+        f"Session1/dialog/MOCAP_{kind}/Ses01F_impro01.txt" for kind in ("rotated", "head", "hand")
+    ]
+    assert mine.attributes["motion"]["end_s"] == mine.attributes["dialog_end_s"]
+    assert (
+        "Session5/dialog/MOCAP_head/Ses05M_script01_1.txt"
+        in turns["Ses05M_script01_1b_M000"].attributes["motion"]["files"]
+    )
+    n = sum(turn.attributes["markers"] == "speaker" for turn in turns.values())
+    said = f"{n} of {len(turns)} turns: the speaker wears the markers; elsewhere motion shows the listener (markers)"
+    assert said in [f"{item.source}: {item.reason}" for item in found if isinstance(item, Remark)]
+
+
+def test_a_dialog_without_one_of_the_three_files_has_no_motion(turns):
+    assert not any("motion" in turn.attributes or "markers" in turn.attributes for turn in turns.values())

@@ -9,7 +9,7 @@ from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Targe
 from sercli.evaluation.results import SystemResult
 from sercli.types import Report
 
-_OF_MODALITY = {"acoustic": (ORANGE, "s"), "linguistic": (BLUE, "o"), "both": (GREEN, "D")}
+_OF_MODALITY = {"acoustic": (ORANGE, "s"), "linguistic": (BLUE, "o"), "motion": ("#CC79A7", "^"), "both": (GREEN, "D")}
 _COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", GREY)
 _DASHES = ("-", "--", "-.", ":")  # four and seven: the 29th curve is the first to repeat
 
