@@ -1,5 +1,6 @@
 """Recordings that libsndfile decodes: WAV, FLAC, Ogg, MP3, AIFF and others, quickly and exactly."""
 
+import io
 import math
 import re
 from collections.abc import Iterator
@@ -91,6 +92,13 @@ class SoundFile:
             return decoded
         scaled: Array = self._file.read(n_frames, dtype="int16", always_2d=True) * _STEP_16_BITS
         return scaled
+
+
+def as_mp3(signal: Array, rate_hz: int) -> bytes:
+    """A signal (n_samples,) as an MP3, which every browser plays."""
+    content = io.BytesIO()
+    soundfile.write(content, signal, rate_hz, format="MP3")
+    return content.getvalue()
 
 
 def _check_header(file: soundfile.SoundFile, path: Path, remarks: list[str]) -> None:

@@ -65,6 +65,14 @@ def evaluate(
         bool,
         typer.Option("--hide-words", help="Leave out the transcripts, for a corpus that may not be shared.", **_PAGE),
     ] = False,
+    with_audio: Annotated[
+        bool,
+        typer.Option(
+            "--with-audio",
+            help="With --report: embed clips of each system's 5 most confident mistakes. Mind the corpus' licence.",
+            **_PAGE,
+        ),
+    ] = False,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -86,6 +94,8 @@ def evaluate(
     for name, given in (("--words", words), ("--drop-seen", drop_seen)):
         if given and data is None:
             raise SerError(f"{name} needs --data, the prepared dataset to predict on; add it.")
+    if with_audio and report is None:
+        raise SerError("--with-audio needs --report, the page that gets the clips; add it.")
     files = any((report, latex, csv))
     if not files:
         options.need_stdout("--report, --latex or --csv")
@@ -121,7 +131,10 @@ def evaluate(
         _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
         if evaluation.leak:
             render.warn(evaluation.leak)
-        _write(evaluation, report, latex, csv)  # before the screen, whose reader may have gone, as in `ser ... | head`
+        clips = _clips(evaluation, group) if with_audio else {}
+        _write(
+            evaluation, report, latex, csv, clips
+        )  # before the screen, whose reader may have gone, as in `ser ... | head`
         if json:
             rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in group.errors.items()}
             typer.echo(dumps({**to_json(evaluation), "word_errors": rates}))
@@ -164,13 +177,24 @@ def _show(evaluation: "Evaluation", inputs: "EvaluationInputs", *, brief: bool) 
         render.note(warning)
 
 
-def _write(evaluation: "Evaluation", page: Path | None, latex: Path | None, csv: Path | None) -> None:
+def _clips(evaluation: "Evaluation", inputs: "EvaluationInputs") -> dict[str, bytes]:
+    """The clips of the most confident mistakes by id."""
+    from sercli.evaluation.mistakes import clips
+
+    if inputs.dataset is None:
+        raise SerError("--with-audio needs the runs' dataset, which was not found; give it with --data.")
+    return clips(evaluation.systems, inputs.dataset)
+
+
+def _write(
+    evaluation: "Evaluation", page: Path | None, latex: Path | None, csv: Path | None, clips: dict[str, bytes]
+) -> None:
     """Write the files that the options name."""
     from sercli._system.files import write_atomic
     from sercli.cli import render
     from sercli.evaluation import report
 
-    for path, make in ((page, report.page), (latex, report.latex), (csv, report.csv_table)):
+    for path, make in ((page, lambda found: report.page(found, clips)), (latex, report.latex), (csv, report.csv_table)):
         if path:
             write_atomic(path, make(evaluation))
             render.note(f"Wrote {path}.")

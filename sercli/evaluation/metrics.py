@@ -130,7 +130,6 @@ def from_counts(name: str, counts: Array, labels: Sequence[str], n_seeds: int = 
     Raises:
         SerError: there is no utterance.
     """
-    counts = counts / n_seeds if n_seeds > 1 else counts
     occurs, predicted, right = counts.sum(axis=1), counts.sum(axis=0), counts.diagonal()
     if not occurs.any():
         raise SerError(f"'{name}' cannot be scored: there is no utterance in this part.")
@@ -138,13 +137,13 @@ def from_counts(name: str, counts: Array, labels: Sequence[str], n_seeds: int = 
     f1 = _f1(occurs, predicted, right).tolist()
     return Report(
         name=name,
-        n=round(float(occurs.sum())),
+        n=round(float(occurs.sum()) / n_seeds),
         labels=tuple(labels),
         **{metric: float(value) for metric, value in averaged.items()},
         recall=_shares(right, occurs, labels),
         precision=_shares(right, predicted, labels),
         f1={label: value if n else None for label, value, n in zip(labels, f1, occurs.tolist(), strict=True)},
-        confusion=counts.tolist(),
+        confusion=(counts / n_seeds if n_seeds > 1 else counts).tolist(),
         n_seeds=n_seeds,
     )
 

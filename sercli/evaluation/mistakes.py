@@ -1,12 +1,21 @@
 """The most confident wrong predictions of a system: those to listen to first."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
+from sercli.audio.reading import read
+from sercli.audio.soundfiles import as_mp3
+from sercli.dataset.manifest import Dataset
+from sercli.errors import AudioError
 from sercli.evaluation.intervals import truth_index
-from sercli.evaluation.results import Mistake, PooledPredictions
-from sercli.types import Array, Predictions, Utterance
+from sercli.evaluation.results import Mistake, PooledPredictions, SystemResult
+from sercli.types import SAMPLE_RATE_HZ, Array, Predictions, Utterance
+
+_N_CLIPS = 5
+_LONGEST_S = 15
 
 
 def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n: int = 20) -> tuple[Mistake, ...]:
@@ -43,6 +52,18 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n:
         )
         for place, u in ((place, utterances[place]) for place in chosen.tolist())
     )
+
+
+def clips(systems: Sequence[SystemResult], dataset: Dataset) -> dict[str, bytes]:
+    """Id -> MP3 of the first seconds of each system's five most confident mistakes, as far as they can be read."""
+    found = {}
+    first = dict.fromkeys(one.id for system in systems for one in system.mistakes[:_N_CLIPS] if one.path is not None)
+    for u in dataset.select(first):
+        with suppress(AudioError):
+            path = Path(dataset.info.root, u.audio or "")
+            signal = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
+            found[u.id] = as_mp3(signal[: _LONGEST_S * SAMPLE_RATE_HZ], SAMPLE_RATE_HZ)
+    return found
 
 
 def _members(runs: Sequence[Predictions]) -> dict[str, Array]:

@@ -1,6 +1,8 @@
 """Cross-validation and the evaluation of many systems, as a user runs them."""
 
+import base64
 import csv
+import io
 import json
 import re
 import shutil
@@ -100,7 +102,7 @@ def test_sentences_that_are_in_training_are_told_in_every_output(ser, made, tmp_
 def test_the_table_has_intervals_and_says_the_answer(ser, made):
     shown = ser("evaluate", "--all", made.runs)
     assert shown.code == 0
-    for expected in ("95 % of UA", "ECE", "± seeds", "majority", "recall"):
+    for expected in ("95 % of UA", "ECE", "±", "seeds", "weighted", "majority", "recall"):
         assert expected in shown.out
     assert "Whether it is better cannot be told from 6 speakers." in shown.out
     assert "6 speakers" in shown.err
@@ -245,6 +247,18 @@ def test_the_report_is_one_page_and_repeats_to_the_byte(ser, made, tmp_path):
     with (tmp_path / "figures.csv").open(encoding="utf-8") as file:
         assert {row["system"] for row in csv.DictReader(file)} >= {"acoustic-lld", "linguistic", "average"}
     assert r"\toprule" in (tmp_path / "tables.tex").read_text(encoding="utf-8")
+
+
+def test_the_most_confident_mistakes_can_be_heard_in_the_report(ser, made, tmp_path):
+    page, system = tmp_path / "report.html", json.loads(ser("evaluate", made.acoustic, "--json").out)["systems"][0]
+    assert ser("evaluate", made.acoustic, "--report", page, "--with-audio", "--jobs", 1).code == 0
+    embedded = re.findall('aria-label="([^"]+)" src="data:audio/mpeg;base64,([^"]+)"', page.read_text(encoding="utf-8"))
+    assert [name for name, _ in embedded] == [mistake["id"] for mistake in system["mistakes"][:5]]
+    sound, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(embedded[0][1])))
+    assert len(sound) / rate_hz == pytest.approx(0.6, abs=0.1)
+    assert len(embedded[0][1]) < 10_000  # of 0.6 s
+    refused = ser("evaluate", made.acoustic, "--with-audio")
+    assert "--with-audio needs --report, the page that gets the clips; add it." in refused.err
 
 
 def test_a_report_can_be_without_what_was_said(ser, made, tmp_path):

@@ -115,8 +115,9 @@ def evaluation_table(
         wa, ua, *f1 = _metrics(report)
         table.add_row(plain(report.name), str(report.n), wa, ua, "", *f1, style="dim")
     console = console or stdout()
-    if not _fits(table, console):
-        _narrow(table)
+    for whole_words in (True, False):
+        if not _fits(table, console):
+            _narrow(table, whole_words=whole_words)
     reports = [s.report for s in systems]
     notes = [*_absent([*reports, *evaluation.baselines]), *_all_classes(reports)]
     notes += [plain(remark)] if remark else []
@@ -133,11 +134,12 @@ def evaluation_table(
         show(console, plain(title, "bold"), beside, plain(SOURCE, "dim"))
 
 
-def _narrow(table: Table) -> None:
+def _narrow(table: Table, *, whole_words: bool) -> None:
     """Fold the heads of a table of systems, and names if that is not enough, but never numbers."""
     table.padding = (0, 0, 0, 0)
     for place, column in enumerate(table.columns[1:]):
-        column.width = len("0.000–0.000" if place == _INTERVAL else "0.000")
+        head = str(column.header).split() if whole_words else []
+        column.width = max(len("0.000–0.000" if place == _INTERVAL else "0.000"), *map(len, head), 0)
 
 
 def _system_cells(system: "SystemResult", best: Mapping[str, float]) -> list[RenderableType]:

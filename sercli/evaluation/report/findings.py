@@ -121,9 +121,9 @@ def protocol(evaluation: Evaluation) -> str:
     if "split" not in facts:
         how = str(facts.get("test part", "all that were predicted"))
     elif "fold" in facts:
-        how = f"fold {facts['fold']} of the split {facts['split']}"
+        how = f"fold {facts['fold']}, split {facts['split']}"
     else:
-        how = f"{facts['folds']} folds of the split {facts['split']}, each utterance tested once"
+        how = f"{facts['folds']}-fold cross-validation, split {facts['split']}"
     seeds = sorted({system.report.n_seeds for system in evaluation.systems})
     several = f"; values are the mean over {' to '.join(map(str, seeds))} seeds, ± their standard deviation"
     return f"{n:,} utterances{speakers} ({how}){several if seeds[-1] > 1 else ''}."
@@ -151,7 +151,7 @@ def settings_apart(evaluation: Evaluation) -> dict[str, dict[str, str]]:
             values.setdefault(key, []).append(value)
     shared = {key: v[0] for key, v in values.items() if len(v) > 1 and len(set(v)) == 1}
     apart = {name: {key: v for key, v in one.items() if key not in shared} for name, one in each.items()}
-    return {"Common": shared, **apart}
+    return {"All that have it": shared, **apart}
 
 
 def _with_members(settings: dict[str, str], systems: dict[str, dict[str, str]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib import resources
 from itertools import count, groupby
@@ -35,11 +36,12 @@ _FILTERS = (
 _GLOBALS = (findings.significant, findings.testable, findings.most_confused, findings.taken_for, findings.risk_at)
 
 
-def page(evaluation: Evaluation) -> str:
+def page(evaluation: Evaluation, clips: Mapping[str, bytes] | None = None) -> str:
     """The evaluation as one HTML page, the result first. Equal evaluations give equal bytes.
 
     Args:
         evaluation: of at least one system.
+        clips: id of a mistake -> MP3 to embed; None: the page has no sound.
     """
     assert evaluation.systems, "an evaluation of no system has nothing to show"
     systems = evaluation.systems
@@ -88,6 +90,7 @@ def page(evaluation: Evaluation) -> str:
             )
             for one in systems
         ],
+        clips={name: base64.b64encode(mp3).decode() for name, mp3 in (clips or {}).items()},
         css=Markup(_text("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -198,6 +198,18 @@ def test_mcnemars_test_stands_beside_a_note_that_it_ignores_speakers():
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_a_clip_of_a_mistake_is_embedded_and_may_be_played_only_if_there_is_one():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    first = made.systems[0].mistakes[0]
+    sounding = Seen(page(made, {first.id: b"ID3 sound"}))
+    clips = [attributes for tag, attributes in sounding.tags if tag == "audio"]
+    assert {clip["src"] for clip in clips} == {"data:audio/mpeg;base64,SUQzIHNvdW5k"}
+    assert {clip["aria-label"] for clip in clips} == {first.id}
+    policies = [Seen(page(made)), sounding]
+    assert ["media-src data:" in str(one.tags) for one in policies] == [False, True]
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_macro_f1_over_all_classes_has_a_column_where_it_is_another():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
     (system,) = made.systems

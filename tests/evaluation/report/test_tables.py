@@ -120,8 +120,8 @@ def test_latex_has_a_caption_that_tells_what_was_measured_on_what():
     assert caption == (
         "Recognition of neutral, calm, happiness, sadness, anger, fear, disgust and surprise on RAVDESS: unweighted "
         "and weighted accuracy (UA, WA) and F1 in \\%, in brackets the 95 \\% interval over 24 speakers. 480 "
-        "utterances of 24 speakers (6 folds of the split speakers, each utterance tested once); values are the mean "
-        "over 3 seeds, ± their standard deviation."
+        "utterances of 24 speakers (6-fold cross-validation, split speakers); values are the mean over 3 seeds, ± "
+        "their standard deviation."
     )
 
 
@@ -166,7 +166,7 @@ def test_latex_has_size_time_hardware_settings_and_the_commands_that_made_the_ru
     best = MADE.systems[0]
     (row,) = (row for row in table(text, "systems")[0] if row[0] == best.name)
     assert row[1:] == [f"{best.training.parameters:,}", "12.6 min", "AMD EPYC, 1 thread"]
-    assert "\\item[Common] model.feature: lld." in text
+    assert "\\item[All that have it] model.feature: lld." in text
     assert f"\\item[{best.name}] train.lr: {best.training.settings['train.lr']}." in text
     assert text.splitlines()[1:3] == ["% ser train -m all --data work/ravdess --out runs", f"% {MADE.command}"]
 
