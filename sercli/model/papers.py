@@ -29,6 +29,13 @@ PAPERS = {
     ),
     "yoon2018-mdre": Paper(*_YOON, "weighted precision .718 (abstract)", _RANDOM, _PRECISION),
     "yoon2018-mdrea": Paper(*_YOON, "weighted precision .690 (not checked)", _RANDOM, _PRECISION),
+    "tripathi2018": Paper(
+        "Tripathi, Tripathi and Beigi",
+        2018,
+        figure="accuracy .710 (not checked)",
+        protocol="tested on session 5; anger, excitement, neutral, sadness (code)",
+        caveat="the epoch is chosen on the test part: the code returns the highest test accuracy of all epochs",
+    ),
     "gu2018-dnn": Paper(
         "Gu, Chen and Marsic",
         2018,

@@ -76,3 +76,29 @@ def test_only_turns_whose_speaker_wears_the_markers_are_prepared_on_request(ser,
     assert "holds another dataset: where" in ser(*prepare, made / "speakers").err
     said = ser(*prepare, made / "none", "--where", "markers=nobody").err
     assert "--where markers=nobody: no utterance has it; the values of markers are: listener, speaker." in said
+
+
+def test_a_network_of_sound_words_and_motion_is_trained_and_does_without_motion(ser, made, demo_clips, tmp_path):
+    run = tmp_path / "tripathi2018"
+    shown = ser("train", "-m", "tripathi2018", "--data", made / "data", "--out", run, "--set", "train.epochs=1", "-q")
+    assert shown.code == 0, shown.err
+    shown = ser("evaluate", run, "--json")
+    assert "report accuracy .710 (not checked). Protocol: tested on session 5" in " ".join(
+        json.loads(shown.out)["warnings"]
+    )
+    members = [run, made / "linguistic", "--rule", "average", "--data", made / "data"]
+    assert ser("ensemble", *members, "--out", tmp_path / "both").code == 0
+    shown = ser(
+        "predict",
+        demo_clips("m1-anger-1"),
+        "--model",
+        run,
+        "--text",
+        "leave me",
+        "--explain",
+        tmp_path / "why.png",
+        "--json",
+    )
+    assert shown.code == 0, shown.err
+    assert "no motion capture: predicted without it" in json.loads(shown.out)["remarks"]
+    assert (tmp_path / "why.png").stat().st_size > 0
