@@ -136,12 +136,17 @@ def test_on_a_narrow_terminal_the_name_of_a_bar_has_its_own_line(clock):
     lines = _frame(40, 20, (2, 5), clock=clock, name="2 of 4: whisper-encoder (tiny.en)")
     assert lines[0] == "2 of 4: whisper-encoder (tiny.en)"
     assert lines[1].endswith("  25%  0:06 left")
-    assert cell_len(lines[1]) == 40
+    assert cell_len(lines[1]) == 38  # ^C fits behind it
 
 
 def test_the_time_left_counts_from_when_the_work_began_not_from_when_a_model_was_loaded(clock):
     (bar,) = _frame(80, 20, (60, 0), (5, 5), clock=clock)
     assert bar.endswith("25%  0:15 left")
+
+
+def test_the_time_left_leaves_out_what_a_small_first_step_waited_for(clock):
+    (bar,) = _frame(80, 100, (60, 2), (5, 10), clock=clock)
+    assert bar.endswith("12%  0:44 left")
 
 
 def test_the_time_left_leaves_out_what_an_earlier_command_did(clock):

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
@@ -19,7 +20,9 @@ from sercli.runs import FoldRun, RunInfo
 from sercli.types import EpochResult
 
 _EVERY_S = 30.0  # from one line to the next where stderr is not a terminal
+_FIRST = 0.05  # a first step of at most this share tells that other processes have loaded what they need
 _FIGURES = len("  100 %  at most 10:00:00 left")
+_CTRL_C = len("^C")  # columns left free, since a terminal writes it where a bar ends; in a new line it would stay
 _NARROWEST = 10  # characters of a bar beside its name; else it has a line of its own
 
 
@@ -135,9 +138,10 @@ class _Bar:
 
     def advance(self, done: float = 1, shown: str = "", /) -> None:
         now_s = time.monotonic()
+        loading = not self.done and done <= _FIRST * (self.total or 0)
         self.done += done
         self.shown = shown or self.shown
-        if not done:
+        if not done or loading:
             self.before, self.began_s = self.done, now_s
         elif now_s - self.began_s < 1:
             self.before = self.done  # what takes no time was done by an earlier command
@@ -158,15 +162,15 @@ class _Bar:
         return f"{self.name}: {', '.join(parts)}"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        name = plain(self.name, "bold")
+        name, width = plain(self.name, "bold"), options.max_width - _CTRL_C
         bar = ProgressBar(total=self.total, completed=self.done, pulse=not self.total)
         row = Table.grid(Column(no_wrap=True), Column(ratio=1), padding=(0, 2), expand=True)
-        if name.cell_len + 2 + _NARROWEST + _FIGURES < options.max_width:
+        if name.cell_len + 2 + _NARROWEST + _FIGURES < width:
             row.add_row(name, bar, self.share(), self.left())
         else:
             yield name
             row.columns.pop(0)
             row.add_row(bar, self.share(), self.left())
-        yield row
+        yield Constrain(row, width)
         if self.shown:
-            yield plain(self.shown)
+            yield Constrain(plain(self.shown), width)
