@@ -50,6 +50,8 @@ def ensemble(
     from sercli._system import ctrl_c, devices
     from sercli.cli import render, validation
     from sercli.dataset import manifest
+    from sercli.evaluation import inputs
+    from sercli.evaluation.inputs import EvaluatedRun
     from sercli.model import feature_provider
     from sercli.model.loading import load_model
     from sercli.training import cross_validation, fusion
@@ -73,7 +75,7 @@ def ensemble(
         _check_out(out, tuple(rules))
     dataset, n_jobs = manifest.load(data, words=words), options.n_jobs(jobs)
     cv = cross_validation.common(members, dataset, device=device, jobs=n_jobs)
-    names = {folder: infos[folder].name for folder in members}
+    names = dict(zip(members, inputs.names([EvaluatedRun(one, infos[one]) for one in members]), strict=True))
     seeds = cv.seeds if cv else (seed,)
     validation.read(names, seeds)  # damaged predictions are refused now, not when the table is made
     made = {name: out / name if several else out for name in rules}

@@ -50,7 +50,9 @@ def test_motion_is_scored_beside_the_others_and_sliced_by_who_wears_the_markers(
     }
     assert {s["value"] for one in scores for s in one["slices"] if s["by"] == "markers"} == {"speaker", "listener"}
     assert ser("evaluate", made / "motion", made / "all", "--report", made / "report.html").code == 0
-    assert "<td>motion</td>" in (made / "report.html").read_text()
+    page = (made / "report.html").read_text()
+    assert "<td>motion</td>" in page
+    assert "<td>audio, text and motion</td>" in page
 
 
 def test_a_recording_has_no_motion_and_is_predicted_by_the_others_which_is_said(ser, made):

@@ -7,6 +7,7 @@ from sercli.evaluation.intervals import LEVEL, can_tell
 from sercli.evaluation.report.numbers import decimals, interval, percent, points, probability
 from sercli.evaluation.results import Difference, Evaluation, Slice, SystemResult
 from sercli.evaluation.slices import NEW
+from sercli.runs.settings import reads
 from sercli.types import Report
 
 _READ_TEXT = ("linguistic", "both")  # modalities
@@ -112,6 +113,13 @@ def listed(names: Sequence[str]) -> str:
     'a, b and c'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def inputs(system: SystemResult) -> str:
+    """What a system reads, such as "audio, text and motion"; of an ensemble what its members read."""
+    settings = system.training.settings if system.training else {}
+    members = [key.split(": ")[0].partition("-")[0] for key in settings if ": " in key]
+    return listed([reads(name) for name in dict.fromkeys(members or [system.modality])])
 
 
 def protocol(evaluation: Evaluation) -> str:

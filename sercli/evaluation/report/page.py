@@ -31,7 +31,7 @@ _FILTERS = (
         numbers.decimals,
         numbers.fact,
     ),
-    *(findings.listed, reads),
+    *(findings.listed, findings.inputs, reads),
 )
 _GLOBALS = (findings.significant, findings.testable, findings.most_confused, findings.taken_for, findings.risk_at)
 
