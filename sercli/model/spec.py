@@ -90,7 +90,8 @@ def reads_text(preset: str) -> bool:
 def preset_features() -> list[tuple[str, Section]]:
     """The features of ser's own presets with their settings, each once; without features that need an extra.
 
-    Features of the presets of `PAPERS` are computed when they are trained.
+    Features of the presets of `PAPERS`, and copies at other speeds or with variations, are computed when they are
+    trained.
 
     Read from the files alone: building the configurations would import torch.
     """
@@ -100,14 +101,8 @@ def preset_features() -> list[tuple[str, Section]]:
             continue
         sections = preset_sections(name)
         (feature,), own = features_of(sections), sections.get("feature", {})
-        train = sections.get("train", {})
-        speeds, variants = train.get("speeds", []), train.get("variants", 0)
-        assert isinstance(speeds, list)
-        assert isinstance(variants, int)
-        if not isinstance(plugins.feature(feature), plugins.NeedsExtra):
-            changed = [{"speed": speed} for speed in speeds] + [{"variant": n + 1} for n in range(variants)]
-            copies = (own, *({**own, **change} for change in changed))
-            found += [(feature, settings) for settings in copies if (feature, settings) not in found]
+        if not isinstance(plugins.feature(feature), plugins.NeedsExtra) and (feature, own) not in found:
+            found.append((feature, own))
     return found
 
 
