@@ -88,9 +88,14 @@ def _edit(data: bytearray, kind: str, where: float, elsewhere: float, length: in
 
 
 def random_edits(source: random.Random) -> list[Edit]:
-    """One to four edits."""
+    """One to four edits, most of them near an end of the file, where headers and indexes are."""
+
+    def place() -> float:
+        near = source.random() ** source.choice((1, 3, 6))
+        return source.choice((near, near, 1 - near))
+
     return [
-        (source.choice(KINDS), source.random(), source.random(), int(2 ** source.uniform(0, 9)), source.randrange(1000))
+        (source.choice(KINDS), place(), source.random(), int(2 ** source.uniform(0, 9)), source.randrange(1000))
         for _ in range(source.choice((1, 1, 1, 2, 4)))
     ]
 
@@ -128,8 +133,30 @@ def no_progress(description: str, total: int) -> object:
     return nullcontext(lambda n, **shown: None)
 
 
+def make_film(path: Path, codec: str, sound: np.ndarray, late_s: float, *, picture: bool) -> None:
+    """Write a second of two tracks, the second one late, each with a gap in its middle, as if packets were lost."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        tracks = [container.add_stream(codec, rate=48_000, layout="stereo") for _ in range(2)]
+        if picture:
+            video = container.add_stream("mpeg4", rate=10)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+            container.mux([packet for _ in range(10) for packet in video.encode(av.VideoFrame(64, 48, "yuv420p"))])
+            container.mux(video.encode())
+        for at in range(0, len(sound), 960):
+            part = sound[at : at + 960]
+            for n, stream in enumerate(tracks):
+                frame = av.AudioFrame.from_ndarray(np.stack([part, -part]), format="fltp", layout="stereo")
+                gap_s = late_s if at > len(sound) // 2 else 0.0
+                frame.rate, frame.pts = 48_000, at + round((n * late_s + gap_s) * 48_000)
+                container.mux(stream.encode(frame))
+        for stream in tracks:
+            container.mux(stream.encode())
+
+
 def make_audio(root: Path) -> Target:
-    """Recordings that libsndfile writes, some that only FFmpeg reads, joined ones, and films of two tracks."""
+    """Recordings that libsndfile or FFmpeg reads, joined and unfinished ones; films of two tracks, late, with gaps."""
     import av
 
     from sercli.audio import reading
@@ -152,17 +179,11 @@ def make_audio(root: Path) -> Target:
 
     for suffix in ("mp3", "ogg", "flac", "wav"):
         (root / f"d.{suffix}").write_bytes((root / f"a.{suffix}").read_bytes() * 2)
-    for suffix, codec, late_s in (("mp4", "aac", 0.0), ("mov", "aac", 1.5), ("mka", "pcm_s16le", 1.5)):
-        with av.open(str(root / f"e.{suffix}"), "w") as container:
-            tracks = [container.add_stream(codec, rate=48_000, layout="stereo") for _ in range(2)]
-            for at in range(0, 48_000, 960):
-                part = np.tile(sound, 9)[at : at + 960]
-                for n, stream in enumerate(tracks):
-                    frame = av.AudioFrame.from_ndarray(np.stack([part, -part]), format="fltp", layout="stereo")
-                    frame.rate, frame.pts = 48_000, at + n * round(late_s * 48_000)
-                    container.mux(stream.encode(frame))
-            for stream in tracks:
-                container.mux(stream.encode())
+    whole = (root / "a.wav").read_bytes()
+    (root / "d-unfinished.wav").write_bytes(whole[:40] + b"\0\0\0\0" + whole[44:])
+    films = (("mp4", "aac", 0.0), ("mov", "aac", 1.5), ("mka", "pcm_s16le", 1.5), ("mkv", "libopus", 0.5))
+    for suffix, codec, late_s in (*films, ("avi", "mp2", 0.0), ("ts", "aac", 1.5)):
+        make_film(root / f"e.{suffix}", codec, np.tile(sound, 9)[:48_000], late_s, picture=suffix != "mka")
 
     def read(path: Path) -> None:
         for attempt in (

@@ -46,9 +46,11 @@ def main() -> None:
 
 
 def quantised(variables: dict[str, Array]) -> dict[str, Array]:
-    """Return the variables with the decoder's matrices as int8 and a scale for each row."""
+    """Return the variables without the alias, the decoder's matrices as int8 with a scale for each row."""
     found: dict[str, Array] = {}
     for name, value in variables.items():
+        if name == SHARED[0]:
+            continue
         found[name] = value
         if name.startswith("decoder/") and name.endswith("/weight"):
             rows = value.astype(np.float32)

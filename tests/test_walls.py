@@ -50,7 +50,7 @@ HOMES = {
             "sercli.speakers.embedding",
         ),
         *("sercli.features.whisper_encoder", "sercli.features.sentence"),
-        *("sercli.features.wav2vec2",),
+        *("sercli.features.wav2vec2", "sercli.features._transformers"),
     ),
     "safetensors": ("sercli.model", "sercli.training", "sercli.whisper", "sercli.speakers"),
     "transformers": ("sercli.features._transformers",),

@@ -1,5 +1,7 @@
 """Times as people read and write them: hours, minutes, seconds."""
 
+import math
+
 
 def clock(seconds: float, n_decimals: int = 0, *, point: str = ".", padded: bool = False) -> str:
     """Return a time as minutes and seconds, with hours where there are any.
@@ -23,11 +25,12 @@ def clock(seconds: float, n_decimals: int = 0, *, point: str = ".", padded: bool
 def parse_clock(text: str) -> float | None:
     """Return the seconds of hours:minutes:seconds; None for any other text.
 
-    >>> parse_clock("00:01:10.500000000"), parse_clock("long")
-    (70.5, None)
+    >>> parse_clock("00:01:10.500000000"), parse_clock("long"), parse_clock("1e999:00:00")
+    (70.5, None, None)
     """
     try:
         hours, minutes, seconds = map(float, text.split(":"))
     except ValueError:
         return None
-    return 3600 * hours + 60 * minutes + seconds
+    total_s = 3600 * hours + 60 * minutes + seconds
+    return total_s if math.isfinite(total_s) else None

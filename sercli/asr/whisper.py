@@ -16,7 +16,7 @@ import numpy as np
 
 from sercli.errors import ConfigError, SerError, no_such
 from sercli.types import SAMPLE_RATE_HZ, Array, Fraction, Positive, PositiveInt, Transcript, Word
-from sercli.whisper import weights
+from sercli.whisper import checks, weights
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -201,19 +201,18 @@ def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> "
         )
     if not (folder / "tokenizer.json").is_file():  # faster-whisper would look for one on the model hub
         raise SerError(f"{folder} holds no tokenizer.json; copy it from the model that this one was converted from.")
+    if not found.known:
+        weights.check(found)
     try:
         model = WhisperModel(
             str(folder), device=device, compute_type=compute_type, cpu_threads=n_threads, files=_in_memory(found)
         )
-    except (RuntimeError, ValueError) as error:
+        if not found.known:
+            checks.check_tokenizer(folder, model.hf_tokenizer.get_vocab())
+    except Exception as error:  # the libraries raise Exception itself, too
+        reason = str(error).splitlines()[0].rstrip(".")
         raise SerError(
-            f"The Whisper model in {folder} cannot be used ({str(error).rstrip('.')}); check asr.model, asr.device "
+            f"The Whisper model in {folder} cannot be used ({reason}); check asr.model, asr.device "
             f"({device}) and asr.compute_type ({compute_type})."
         ) from None
-    n_mels = len(model.feature_extractor.mel_filters)
-    if model.model.n_mels != n_mels:
-        raise SerError(
-            f"{folder}: the model needs {model.model.n_mels} mel bands but would get {n_mels}; copy the "
-            "preprocessor_config.json of the model it was converted from."
-        )
     return model

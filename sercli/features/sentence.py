@@ -85,7 +85,7 @@ def make(config: Config, device: str) -> Extractor:
         raise SerError(
             f"{folder}: the tokenizer has more word pieces than the model has embeddings; copy or save it again."
         )
-    return _Extractor(config, network.to(device), tokenizer, device)
+    return _transformers.tried(str(folder), _Extractor(config, network.to(device), tokenizer, device), "a", what=_WHAT)
 
 
 @dataclass(frozen=True)

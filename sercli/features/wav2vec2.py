@@ -68,12 +68,16 @@ def make(config: Config, device: str) -> Extractor:
         raise ConfigError(
             f"feature.sample_rate_hz={config.sample_rate_hz}: {name} needs {prepare.sampling_rate} Hz; set it to that."
         )
+    settings.add_adapter = False  # what follows the encoder isn't needed
     network = _transformers.network(name, settings, library.AutoModel, what=_WHAT, dispensable=_DISPENSABLE)
     network.encoder.layers = network.encoder.layers[: max(config.layers)]
     n_least = 1
     for width, step in zip(reversed(settings.conv_kernel), reversed(settings.conv_stride), strict=True):
         n_least = (n_least - 1) * step + width
-    return _Extractor(config, network.to(device), prepare, n_least, device)
+    if n_least > _MAX_S * config.sample_rate_hz:
+        raise SerError(f"{name}: one frame would need {n_least:,} samples (conv_stride); copy or save it again.")
+    extractor = _Extractor(config, network.to(device), prepare, n_least, device)
+    return _transformers.tried(name, extractor, np.linspace(-1, 1, max(1, n_least), dtype=np.float32), what=_WHAT)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sercli.errors import SerError
 from sercli.types import Array
 from sercli.whisper import weights
 
@@ -102,14 +101,7 @@ def load(model: str | None, n_layers: int | None = None) -> Encoder:
     Raises:
         SerError: the model is missing or damaged.
     """
-    found = weights.find(model, n_layers=n_layers)
-    arrays = weights.read_encoder(found)
-    try:
-        return _filled(arrays)
-    except (KeyError, RuntimeError, IndexError) as error:
-        raise SerError(
-            f"{found.folder} cannot be read as a Whisper model ({error}); copy or install it again."
-        ) from None
+    return _filled(weights.read_encoder(weights.find(model, n_layers=n_layers)))
 
 
 def _filled(arrays: dict[str, Array]) -> Encoder:

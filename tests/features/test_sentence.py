@@ -415,3 +415,30 @@ def test_without_transformers_the_error_says_what_to_install(monkeypatch, folder
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(SerError, match="The feature 'sentence' needs transformers; run: pip install 'transformers>=5'"):
         sentence.make(Config(model=str(folder)), "cpu")
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"hidden_size": 40_000}, "config.json claims 4,800,000,000 weights, more than model.safetensors has bytes"),
+        ({"num_hidden_layers": 10**7}, "config.json claims 2,560,000,000 weights"),
+        ({"vocab_size": 10**9}, "config.json claims 16,000,007,992 weights"),
+        ({"num_attention_heads": -2}, "cannot be used as a BERT-like model (invalid shape dimension -8"),
+        ({"layer_norm_eps": float("nan")}, "it computes numbers that are not finite"),
+    ],
+)
+def test_settings_that_no_such_model_has_are_refused_before_use(own, settings, reason):
+    (own / "config.json").write_text(changed(**settings))
+    with pytest.raises(SerError) as caught:
+        extract("i was here", own)
+    assert reason in str(caught.value)
+
+
+@needs_transformers
+def test_weights_that_are_not_finite_are_refused(own):
+    weights = load_file(own / "model.safetensors")
+    weights["encoder.layer.2.output.dense.bias"][0] = float("nan")
+    save_file(weights, own / "model.safetensors")
+    with pytest.raises(SerError, match=r"weights are not finite; set feature.model to another model"):
+        extract("i was here", own)

@@ -228,3 +228,14 @@ def test_importing_the_plugin_leaves_heavy_libraries_alone():
     code = "import sys, sercli.features.wav2vec2; print(*sys.modules.keys() & {'torch', 'transformers'})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    ("strides", "reason"), [([0] * 7, "non-positive stride is not supported"), ([10**9] * 7, "one frame would need")]
+)
+def test_strides_that_no_signal_has_are_refused(folder, strides, reason):
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"conv_stride": strides}))
+    with pytest.raises(SerError, match=reason):
+        extract(noise(16_000), folder, layers=(1,))

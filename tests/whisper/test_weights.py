@@ -14,7 +14,7 @@ from sercli.whisper import encoder, weights
 
 
 def variable(name, array):
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array)
     kind = {"float32": 0, "int8": 1, "float16": 4}[array.dtype.name]
     shape = struct.pack("<B", array.ndim) + struct.pack(f"<{array.ndim}I", *array.shape)
     return text(name) + shape + struct.pack("<BI", kind, array.nbytes) + array.tobytes()
