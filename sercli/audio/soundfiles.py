@@ -97,7 +97,7 @@ class SoundFile:
 def as_mp3(signal: Array, rate_hz: int) -> bytes:
     """A signal (n_samples,) as an MP3, which every browser plays."""
     content = io.BytesIO()
-    soundfile.write(content, signal, rate_hz, format="MP3")
+    soundfile.write(content, signal, rate_hz, format="MP3", compression_level=0.9)  # 0 to 1; about 32 kbit/s
     return content.getvalue()
 
 

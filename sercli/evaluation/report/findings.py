@@ -56,8 +56,7 @@ def memorised(evaluation: Evaluation) -> str:
     texts = []
     for n_seen in counts:
         alike = [system for system in reading if system.n_seen == n_seen]
-        who = f" ({shortened([s.name for s in alike])})" if len(counts) > 1 else ""
-        texts.append(_sentences(alike, n_seen, who))
+        texts.append(_sentences(alike, n_seen, shortened([s.name for s in alike])))
     return " ".join(texts)
 
 
@@ -185,12 +184,12 @@ def shortened(names: Sequence[str]) -> str:
 def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) -> str:
     n = systems[0].report.n
     if n_seen is None:
-        return f"Not known{who}: the dataset was not found, or the runs list no sentences; train them again."
+        return f"Not known of {who}: the dataset was not found, or the runs list no sentences; train them again."
     if not n_seen:
-        return f"No: none of the {n:,} test utterances has a sentence of the training part{who}."
-    how = f"have a sentence (the same prompt or words) of the training part{who}, and a system can know it by heart"
+        return f"No: none of the {n:,} test utterances has a sentence of the training part of {who}."
+    how = f"have a sentence (the same prompt or words) of the training part, which {who} can know by heart"
     if n_seen == n:
-        return f"Yes: all {n:,} test utterances {how}. `--split prompts` keeps prompts apart."
+        return f"Yes: all {n:,} test utterances {how}. The split prompts keeps prompts apart."
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points)" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)

@@ -129,10 +129,19 @@ def sentences(n_seen, made=TEXT):
 @pytest.mark.parametrize(
     ("n_seen", "said"),
     [
-        (0, "No: none of the 480 test utterances has a sentence of the training part."),
-        (480, "Yes: all 480 test utterances have a sentence (the same prompt or words) of the training part, and a"),
+        (
+            0,
+            "No: none of the 480 test utterances has a sentence of the training part of average of sound and words and",
+        ),
+        (
+            480,
+            "Yes: all 480 test utterances have a sentence (the same prompt or words) of the training part, which aver",
+        ),
         (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points) and linguistic-sentence 41.0 %"),
-        (None, "Not known: the dataset was not found, or the runs list no sentences; train them again."),
+        (
+            None,
+            "Not known of average of sound and words and linguistic-sentence: the dataset was not found, or the runs",
+        ),
     ],
 )
 def test_an_evaluation_of_systems_that_read_text_tells_how_many_sentences_are_in_training(n_seen, said):
@@ -161,7 +170,7 @@ def test_systems_with_other_train_parts_are_counted_apart():
     reading = [s for s in (first, *others) if s.modality != "acoustic"]
     made = replace(TEXT, systems=(replace(reading[0], n_seen=0), *reading[1:]))
     assert findings.memorised(made).startswith(
-        f"No: none of the 480 test utterances has a sentence of the training part ({reading[0].name}). It seems so: "
+        f"No: none of the 480 test utterances has a sentence of the training part of {reading[0].name}. It seems so: "
     )
 
 
