@@ -19,6 +19,8 @@ BLOCK_S = 20.0
 """Files are read in blocks of this length, so that a wrong length in the header cannot exhaust memory."""
 
 _BLOCK_VALUES = 2**22  # largest number of values in a block, whatever rate and channels a header claims
+_ROUNDING_S = 0.1  # a stretch may end this long after its recording, because tables round times to tenths
+_TELEPHONE_HZ = 8_000  # the lowest rate that people record speech at
 _RATES_HZ = range(1_000, 1_000_001)  # a rate outside this range means a damaged header; resampling could exhaust memory
 
 
@@ -126,15 +128,18 @@ def stream(
     Raises:
         AudioError: as `read`. Damage inside the file, such as truncation, is raised after the last readable piece.
     """
-    empty = True
+    n_samples = 0
     remarks = [] if remarks is None else remarks
     with _open(path, track, remarks) as source:
         blocks = _blocks(source, path, start_s, end_s, block_s=block_s, remarks=remarks)
         for block in resampled(blocks, source.rate_hz, sample_rate_hz):
-            empty = False
+            n_samples += len(block)
             yield block
-    if empty:
+    if not n_samples:
         raise _nothing(path, start_s, end_s, track)
+    ended_s = (start_s or 0.0) + n_samples / sample_rate_hz
+    if end_s is not None and ended_s < end_s - _ROUNDING_S:
+        remarks.append(f"its stretch to {end_s:g} s goes beyond its end at {ended_s:.2f} s")
 
 
 @contextmanager
@@ -151,7 +156,7 @@ def _open(path: Path, track: int | None = None, remarks: list[str] | None = None
     found = kinds.ffmpeg_alone(path, head) or open_sound_file(path, remarks)
     if isinstance(found, SoundFile):
         with closing(found):
-            _check_rate(path, found.rate_hz)
+            _check_rate(path, found.rate_hz, remarks)
             if track not in (None, 1):
                 raise AudioError(f"{path} has 1 sound track, and track {track} is asked for; leave out --track.")
             yield found
@@ -161,7 +166,7 @@ def _open(path: Path, track: int | None = None, remarks: list[str] | None = None
         if found == NO_LENGTH:
             remarks.append(f"{found}: read to the end of the file, which may be unfinished")
         with containers.open_container(path, found, track, remarks, _readable) as container:
-            _check_rate(path, container.rate_hz)
+            _check_rate(path, container.rate_hz, remarks)
             yield container
 
 
@@ -202,9 +207,11 @@ def _nothing(path: Path, start_s: float | None, end_s: float | None, track: int 
     )
 
 
-def _check_rate(path: Path, rate_hz: int) -> None:
+def _check_rate(path: Path, rate_hz: int, remarks: list[str]) -> None:
     if rate_hz not in _RATES_HZ:
         raise AudioError(f"{path} is damaged: its header says {rate_hz} samples a second; copy or export it again.")
+    if rate_hz < _TELEPHONE_HZ:
+        remarks.append(f"sampled at {rate_hz} Hz, so nothing above {rate_hz / 2:g} Hz is known")
 
 
 def _blocks(

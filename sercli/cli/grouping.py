@@ -31,9 +31,17 @@ def with_speakers(recordings: Sequence[Recording], table: Path) -> list[Recordin
     """Return the recordings with the speakers that a table names.
 
     Raises:
-        SerError: the table cannot be read, has no speakers, or names none of the recordings.
+        SerError: the table cannot be read, has no speakers, several for a recording, or none of the recordings; or
+            the recordings have speakers already.
     """
-    speakers = {str(one.path.resolve()): one.speaker for one in sources.listed(table) if one.path and one.speaker}
+    from sercli.cli import render
+
+    if any(one.speaker for one in recordings):
+        raise SerError("The table of recordings names their speakers; leave out --speakers-from.")
+    speakers: dict[str, str] = {}
+    for one in sources.listed(table):
+        if one.path and one.speaker and speakers.setdefault(str(one.path.resolve()), one.speaker) != one.speaker:
+            raise SerError(f"{table} gives {one.name} several speakers; list each recording once.")
     if not speakers:
         raise SerError(f"{table} names no speakers; give a table with the columns path and speaker.")
     found = [replace(one, speaker=speakers.get(str(one.path and one.path.resolve()))) for one in recordings]
@@ -42,6 +50,8 @@ def with_speakers(recordings: Sequence[Recording], table: Path) -> list[Recordin
             f"{table} names none of the {len(recordings)} recordings, such as {recordings[0].name}; its paths are "
             "relative to the table's folder, or absolute."
         )
+    if missing := [one.name for one in found if not one.speaker]:
+        render.warn(f"{table} does not name the speaker of {len(missing)} recordings, such as {missing[0]}.")
     return found
 
 

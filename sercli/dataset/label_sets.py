@@ -105,6 +105,11 @@ def choose(
     order = mapping if label_set == "native" else [*FOUR, *own(label_set).values()]
     present = {label for label in becomes.values() if label is not None}
     labels = tuple(label for label in dict.fromkeys([*order, *sorted(present)]) if label in present)
+    if UNSURE in labels:
+        raise SerError(
+            f"The corpus has the label '{UNSURE}', which `ser predict` keeps for what is below --min-confidence; "
+            f"rename it, or give it a class, such as --labels other={UNSURE}."
+        )
     if label_set == "native":
         return utterances, labels, []
     among = "the four" if label_set == "four" else "the classes"

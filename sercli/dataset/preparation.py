@@ -20,6 +20,7 @@ from sercli.plugins import Corpus, HasConfig, HasLanguage, PluginConfig
 from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"
+_TORN = "the same sound, or one that overlaps by more than half, has another label"
 _MANY = 128  # utterances for each process that is started while the corpus is still being read
 
 
@@ -77,9 +78,11 @@ def prepare(
             f"{root}: none of {len(utterances)} readable utterances has a label of the set '{label_set}' "
             f"(found: {', '.join(before) or 'nothing'}); {_hint(label_set, broken)}"
         )
-    remarks = [*remarks, *broken, *dropped]
     made = make_manifest(kept, labels)
     duplicates = same_sounds.groups(kept, {one.path: one for one in audio_index.load(out)})
+    label_of = {u.id: u.label for u in kept}
+    torn = (ids for ids in duplicates if len({label_of[name] for name in ids}) > 1)
+    remarks += [*broken, *dropped, *(Remark("warning", " = ".join(ids[:2]), _TORN) for ids in torn)]
     info = DatasetInfo(
         corpus=corpus,
         licence=plugin.LICENCE,

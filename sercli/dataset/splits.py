@@ -32,9 +32,10 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
         raise SerError(no_such("split", kind, KINDS))
     utterances = manifest.utterances
     if kind in ("seed", "official"):
-        group_by, n, leaky = ("none", 1, True) if kind == "seed" else ("part", 1, False)
+        group_by, n = ("none", 1) if kind == "seed" else ("part", 1)
         check_fold(fold, n, kind)
         parts = _seed_parts(utterances, seed) if kind == "seed" else {u.id: _official_part(u) for u in utterances}
+        leaky = kind == "seed" or shares_speakers(utterances, parts)
     else:
         by_session = kind == "loso" or (kind == "prompts" and all(u.session for u in utterances))
         group_by = "session" if by_session else "speaker"

@@ -70,6 +70,8 @@ def make_setup(
     if words != HUMAN and not any(extraction.reads_text(name) for name, _ in first.model.features):
         raise SerError(f"--words {words} does nothing with {first.name}, which reads no text; leave it out.")
     dataset = manifest.load(data, words=words)
+    if len(dataset.info.labels) < 2:
+        raise SerError(f"All utterances of {data} are {dataset.info.labels[0]}; train on a dataset with more classes.")
     parts = _without_copies(dataset, _divide(dataset, split or dataset.info.split, n_folds, fold, seed))
     configs = (first,) if fold else tuple(resolve(part.fold) for part in parts)
     if any(config.train.targets == "soft" for config in configs):

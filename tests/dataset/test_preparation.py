@@ -527,7 +527,7 @@ def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspe
 
 def test_films_and_compressed_audio_are_prepared_as_they_are(tmp_path, prepare):
     film = encode(tmp_path / "ravdess" / "01-01-05-01-01-01-01.mp4", codec="aac", video="mpeg4")
-    compressed = encode(tmp_path / "ravdess" / "03-01-03-01-01-01-02.m4a", codec="aac")
+    compressed = encode(tmp_path / "ravdess" / "03-01-05-01-01-01-02.m4a", codec="aac")
     prepared = prepare(film.parent, corpus="ravdess")
     assert {u.audio: round(u.duration_s) for u in rows_of(prepared).values()} == {film.name: 2, compressed.name: 2}
     assert prepared.summary.remarks == ()
