@@ -329,6 +329,15 @@ def test_one_of_many_is_not_called_zero_percent():
     assert _row_of(_shown(render.confusion_table, rare)[1], "joy")[1:] == ["999", "100%", "1", "<1%", "1000"]
 
 
+def test_a_narrow_terminal_has_fewer_figures_but_whole_ones():
+    named = replace(REPORT, name="acoustic-lld")
+    lines = _shown(render.systems_table, [named], [], title="Test part", width=40)[1]
+    assert lines[1].split() == ["system", "n", "WA", "UA", "macro-F1"]
+    figures = [f"{getattr(REPORT, name):.3f}" for name in ("wa", "ua", "macro_f1")]
+    assert _row_of(lines, "acoustic-lld") == ["acoustic-lld", "16", *figures]
+    assert "Left out on a narrow terminal: weighted F1." in lines
+
+
 def test_the_confusion_table_is_heat_coloured_with_a_bold_diagonal_on_a_terminal():
     console = _terminal()
     render.confusion_table(REPORT, console=console)

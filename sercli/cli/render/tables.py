@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from sercli.evaluation.results import Evaluation, SystemResult
     from sercli.training.tuning import Trials
 
+_SPARED = {name: n for n, name in enumerate(("ECE", "weighted F1", "macro-F1", "n", "± seeds"))}
+"""Columns that a table of systems leaves out on a narrow terminal, in this order."""
+
+_BAR = 3  # the column of the bar in a table of classes, left out on a narrow terminal
+_SHORT_NAME = 12  # characters that the name of a system gets at least
 _INTERVAL = 3  # the column of the interval among those after the name
 
 _HEAT = (
@@ -43,6 +48,7 @@ def distribution_table(
         mapping: native label -> label of the dataset; None or missing: left out.
         console: instead of stdout.
     """
+    console = console or stdout()
     native = new_table("label", "n", "share", "", "becomes", sides="lrrll")
     for label, n in sorted(before.items(), key=lambda item: (-item[1], item[0])):
         native.add_row(plain(label), *_counted(n, before), plain(mapping.get(label) or MISSING))
@@ -52,7 +58,9 @@ def distribution_table(
     for title, table, counts in (("Labels of the corpus", native, before), ("Labels of the dataset", chosen, after)):
         table.add_section()
         table.add_row("all", str(sum(counts.values())))
-        show(console or stdout(), Text(title, "bold"), table)
+        if not _fits(table, console):
+            table.columns.pop(_BAR)
+        show(console, Text(title, "bold"), table)
 
 
 def dataset_summary(
@@ -90,7 +98,10 @@ def systems_table(
     table.add_section()
     for report in baselines:
         table.add_row(plain(report.name), str(report.n), *_metrics(report), style="dim")
-    show(console or stdout(), Text(title, "bold"), table, *_absent([*reports, *baselines]), *_all_classes(reports))
+    console = console or stdout()
+    left_out = _left_out(table, console)
+    notes = [*left_out, *_absent([*reports, *baselines]), *_all_classes(reports)]
+    show(console, Text(title, "bold"), table, *notes)
 
 
 def evaluation_table(
@@ -118,8 +129,9 @@ def evaluation_table(
     for whole_words in (True, False):
         if not _fits(table, console):
             _narrow(table, whole_words=whole_words)
+    left_out = _left_out(table, console)
     reports = [s.report for s in systems]
-    notes = [*_absent([*reports, *evaluation.baselines]), *_all_classes(reports)]
+    notes = [*left_out, *_absent([*reports, *evaluation.baselines]), *_all_classes(reports)]
     notes += [plain(remark)] if remark else []
     where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
     show(console, where, table, *notes, plain(headline, "bold"))
@@ -140,6 +152,16 @@ def _narrow(table: Table, *, whole_words: bool) -> None:
     for place, column in enumerate(table.columns[1:]):
         head = str(column.header).split() if whole_words else []
         column.width = max(len("0.000–0.000" if place == _INTERVAL else "0.000"), *map(len, head), 0)
+
+
+def _left_out(table: Table, console: Console) -> list[RenderableType]:
+    """Leave out columns that the terminal is too narrow for beside short names; return a remark that names them."""
+    left_out = []
+    for column in sorted(table.columns, key=lambda column: _SPARED.get(str(column.header), 0)):
+        if str(column.header) in _SPARED and not _fits(table, console, short_names=True):
+            table.columns.remove(column)
+            left_out.append(str(column.header))
+    return [plain(f"Left out on a narrow terminal: {', '.join(left_out)}.", "dim")] if left_out else []
 
 
 def _system_cells(system: "SystemResult", best: Mapping[str, float]) -> list[RenderableType]:
@@ -199,7 +221,7 @@ def _seeds(report: Report) -> str:
 
 def trials_table(trials: "Trials", *, console: Console | None = None) -> None:
     """Show the trials of a search in their order, best first."""
-    table = new_table("rank", "value", "state", "parameters", sides="rrll")
+    table = new_table("rank", "valid UA", "state", "parameters", sides="rrll")
     for rank, trial in enumerate(trials, start=1):
         settings = "  ".join(f"{name}={_setting(value)}" for name, value in trial.params.items())
         table.add_row(str(rank), figure(trial.value), plain(trial.state.name.lower()), plain(settings or MISSING))
@@ -260,9 +282,10 @@ def _heat(count: float, total: float, between: str, *, diagonal: bool) -> Text:
     return Text(f"{as_count(count)}{between}{percent:>4}", f"bold {colour}" if diagonal else colour, justify="right")
 
 
-def _fits(table: Table, console: Console) -> bool:
+def _fits(table: Table, console: Console, *, short_names: bool = False) -> bool:
     unbounded = console.options.update(max_width=100_000)
-    return Measurement.get(console, unbounded, table).maximum <= console.width
+    names = Measurement.get(console, unbounded, Group(*table.columns[0].cells)).maximum if short_names else 0
+    return Measurement.get(console, unbounded, table).maximum - max(names - _SHORT_NAME, 0) <= console.width
 
 
 def _parts(columns: Sequence[int], fits: Callable[[Sequence[int]], bool]) -> Iterator[Sequence[int]]:
