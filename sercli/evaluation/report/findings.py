@@ -10,7 +10,6 @@ from sercli.evaluation.slices import NEW
 from sercli.runs.settings import reads
 from sercli.types import Report
 
-_READ_TEXT = ("linguistic", "both")  # modalities
 _N_NAMED = 3
 
 
@@ -51,7 +50,7 @@ def findings(evaluation: Evaluation) -> dict[str, str]:
 
 def memorised(evaluation: Evaluation) -> str:
     """How many utterances share their sentence with training, for the systems that read text; "" if none does."""
-    reading = [system for system in evaluation.systems if system.modality in _READ_TEXT]
+    reading = [system for system in evaluation.systems if "text" in inputs(system)]
     counts = dict.fromkeys(system.n_seen for system in reading)
     texts = []
     for n_seen in counts:

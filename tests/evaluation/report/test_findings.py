@@ -160,9 +160,14 @@ def test_words_are_called_memorised_where_new_sentences_are_surely_worse(high, g
     assert findings.memorised(replace(made, systems=tuple(systems))).startswith(f"{answer}: 464 of 480")
 
 
-def test_systems_of_audio_alone_memorise_no_words():
+def test_systems_without_text_memorise_no_words():
     audio = replace(TEXT, systems=tuple(s for s in TEXT.systems if s.modality == "acoustic"))
     assert sentences(464, audio) == ""
+    (fused,) = (s for s in TEXT.systems if s.modality == "both")
+    for members, n in ((("acoustic", "motion"), 0), (("acoustic", "linguistic"), 1)):
+        training = replace(fused.training, settings={f"{member}: train.lr": "0.1" for member in members})
+        made = replace(TEXT, systems=(replace(fused, training=training),))
+        assert sentences(464, made).count("464 of 480") == n
 
 
 def test_systems_with_other_train_parts_are_counted_apart():
