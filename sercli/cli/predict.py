@@ -310,6 +310,9 @@ def predict(
         folder = model_folder(model)
         if speakers_from is not None:
             recordings = grouping.with_speakers(recordings, speakers_from)
+        rest = {path.resolve() for path in neutral or ()}
+        for name in [one.name for one in recordings if one.path and one.path.resolve() in rest]:
+            render.warn(f"{name} is a --neutral clip, so that its own prediction tells nothing.")
         known = any(one.speaker for one in recordings)
         together = _grouping(
             group or (Group.speaker if speakers_from else Group.recording),

@@ -27,6 +27,7 @@ LABELS = LABELS_AS_WRITTEN
 SPLIT = "speakers"
 FOLDS: int | None = None
 
+_LENGTHS = ("duration", "duration_s", "dur", "length", "length_s")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _DAYS = re.compile(r"(\d+) days (\d+):(\d+):(\d+(?:\.\d+)?)")  # how pandas and audformat write times
 _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -50,11 +51,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     for line, row in rows:
         source = f"{path}:{line}"
         cells, attributes = _divide(row, source, _header(path, line))
-        for name in sorted(attributes.keys() - odd):
-            if known := resembled(name):
-                reason = f"column '{shown(name)}' is kept as an attribute; rename it if it is {known}"
-                yield Remark("warning", _header(path, line), reason)
-        odd |= attributes.keys()
+        yield from _odd_columns(cells, attributes, _header(path, line), odd)
         for name in missing(cells):
             word = cells.pop(name)
             if name == "label":
@@ -94,11 +91,11 @@ def listed(table: Path) -> Iterator[Recording | Remark]:
     path = _find_table(table)
     rows = list((yield from _rows(path)))
     columns = dict.fromkeys(name for _, row in rows for name in row)
+    odd: set[str] = set()  # unknown columns that were named
     for line, row in rows:
         source = f"{path}:{line}"
-        cells, _ = _divide(row, source, _header(path, line), need=("path",))
-        for name in missing(cells):
-            del cells[name]
+        cells, others = _divide(row, source, _header(path, line), need=("path",))
+        yield from _odd_columns(cells, others, _header(path, line), odd)
         for name in missing(cells):
             del cells[name]
         if not cells.get("path"):
@@ -112,6 +109,19 @@ def listed(table: Path) -> Iterator[Recording | Remark]:
         )
     if not rows:
         raise SerError(f"{path} has no rows; add one for each recording, with path.")
+
+
+def _odd_columns(
+    cells: Mapping[str, str], others: Mapping[str, object], header: str, named: set[str]
+) -> Iterator[Remark]:
+    """Yield a remark on each unknown column that may be meant for a known one, once."""
+    for name in sorted(others.keys() - named):
+        if known := resembled(name):
+            reason = f"column '{shown(name)}' is kept as an attribute; rename it if it is {known}"
+            yield Remark("warning", header, reason)
+        elif name.lower() in _LENGTHS and "start_s" in cells and "end_s" not in cells:
+            yield Remark("warning", header, f"column '{shown(name)}' is not read; give end_s in its place")
+    named.update(others)
 
 
 def _rows(path: Path) -> Generator[Remark, None, Iterator[tuple[int, Mapping[str, object]]]]:

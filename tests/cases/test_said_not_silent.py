@@ -8,12 +8,13 @@ import soundfile
 
 from sercli.audio import reading
 from sercli.cli import grouping
+from sercli.corpora import table
 from sercli.dataset import label_sets, preparation
 from sercli.dataset.manifest import make_manifest
 from sercli.dataset.splits import make_split
 from sercli.errors import SerError
 from sercli.training.setup import make_setup
-from sercli.types import Recording, Utterance
+from sercli.types import Recording, Remark, Utterance
 
 RATE_HZ = 8_000
 LABELS = ("neutral", "anger")
@@ -53,8 +54,8 @@ def test_a_label_called_unsure_is_refused_because_predictions_use_the_word():
 
 
 def test_a_sound_with_two_labels_is_named(write, tmp_path, no_progress):
-    table = write("t.csv", ["path", "label", "id"], ["a.wav", "anger", "1"], ["a.wav", "neutral", "2"])
-    made = preparation.prepare("table", table, tmp_path / "out", label_set="four", progress=no_progress)
+    path = write("t.csv", ["path", "label", "id"], ["a.wav", "anger", "1"], ["a.wav", "neutral", "2"])
+    made = preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
     (remark,) = made.summary.remarks
     assert (remark.source, remark.reason) == (
         "1 = 2",
@@ -63,26 +64,39 @@ def test_a_sound_with_two_labels_is_named(write, tmp_path, no_progress):
 
 
 def test_one_class_is_not_trained_to_a_perfect_score(write, tmp_path, no_progress):
-    table = write("t.csv", ["path", "label", "speaker"], ["a.wav", "anger", "1"], ["b.wav", "anger", "2"])
-    made = preparation.prepare("table", table, tmp_path / "out", label_set="four", progress=no_progress)
+    path = write("t.csv", ["path", "label", "speaker"], ["a.wav", "anger", "1"], ["b.wav", "anger", "2"])
+    made = preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
     preparation.finish(made, [], jobs=1, progress=no_progress)
     options = {"words": "human", "split": None, "n_folds": None, "fold": 1, "seed": 0}
     with pytest.raises(SerError, match=r"All utterances of .* are anger; train on a dataset with more classes\."):
         make_setup("acoustic-lld", None, None, tmp_path / "out", **options)
 
 
+@pytest.mark.parametrize(
+    ("columns", "cells", "reason"),
+    [
+        (["start_s", "duration"], ["0.5", "1"], "column 'duration' is not read; give end_s in its place"),
+        (["speker"], ["ann"], "column 'speker' is kept as an attribute; rename it if it is speaker"),
+        (["start_s", "end_s", "duration"], ["0.5", "1", "0.5"], None),
+    ],
+)
+def test_columns_of_a_list_that_may_be_meant_are_named(write, columns, cells, reason):
+    found = list(table.listed(write("t.csv", ["path", *columns], ["a.wav", *cells], ["b.wav", *cells])))
+    assert [one.reason for one in found if isinstance(one, Remark)] == ([reason] if reason else [])
+
+
 def test_recordings_without_a_speaker_beside_others_are_told(write, tmp_path, capsys):
-    table = write("s.csv", ["path", "speaker"], ["a.wav", "ann"], ["elsewhere.wav", "bob"])
-    assert [one.speaker for one in grouping.with_speakers(recordings(tmp_path), table)] == ["ann", None]
+    path = write("s.csv", ["path", "speaker"], ["a.wav", "ann"], ["elsewhere.wav", "bob"])
+    assert [one.speaker for one in grouping.with_speakers(recordings(tmp_path), path)] == ["ann", None]
     assert "does not name the speaker of 1 recordings, such as b.wav." in " ".join(capsys.readouterr().err.split())
 
 
 def test_speakers_that_contradict_each_other_are_refused(write, tmp_path):
-    table = write("s.csv", ["path", "speaker"], ["a.wav", "ann"], ["a.wav", "bob"])
+    path = write("s.csv", ["path", "speaker"], ["a.wav", "ann"], ["a.wav", "bob"])
     with pytest.raises(SerError, match=r"several speakers; list each recording once\."):
-        grouping.with_speakers(recordings(tmp_path), table)
+        grouping.with_speakers(recordings(tmp_path), path)
     with pytest.raises(SerError, match=r"names their speakers; leave out --speakers-from\."):
-        grouping.with_speakers(recordings(tmp_path, speaker="eve"), table)
+        grouping.with_speakers(recordings(tmp_path, speaker="eve"), path)
 
 
 @pytest.mark.parametrize(

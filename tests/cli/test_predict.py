@@ -581,3 +581,9 @@ def test_a_database_in_audformat_is_written_once_and_read_as_a_corpus(ser, demo_
     assert "utterances       2" in ser(*prepared, "--set", "corpus.column=emotion", "--jobs", 1).out
     refused = ser(*prepared, "--set", "corpus.colum=emotion")
     assert "No setting called 'corpus.colum'. Did you mean 'corpus.column'?" in refused.err
+
+
+def test_a_neutral_clip_among_the_recordings_is_named(ser, demo_runs, demo_clips):
+    clip = demo_clips("m1-neutral-1")
+    shown = ser("predict", clip, "--neutral", clip, "-m", demo_runs.acoustic)
+    assert "is a --neutral clip, so that its own prediction tells nothing." in " ".join(shown.err.split())
