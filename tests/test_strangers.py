@@ -203,7 +203,7 @@ def test_transcripts_are_not_appended_to_what_a_link_leads_to(tiny_dataset, tmp_
     (tmp_path / "transcripts").mkdir()
     (tmp_path / "transcripts" / "whisper.jsonl").symlink_to(target)
     rows, config = tiny_dataset.manifest.utterances, plugins.load("asr", "whisper").Config()
-    with pytest.raises(SerError, match=r"whisper\.jsonl is a link, but ser writes to it"):
+    with pytest.raises(SerError, match=r"whisper\.jsonl is a link, through which ser does not write"):
         transcripts.add(tmp_path, tmp_path, rows, "whisper", config, jobs=1, progress=no_progress)
     assert target.read_text() == "Dear all"
 

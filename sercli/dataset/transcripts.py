@@ -18,7 +18,7 @@ import numpy as np
 
 from sercli import config, plugins
 from sercli._system import locks, processes
-from sercli._system.files import write_json
+from sercli._system.files import refuse_links, write_json
 from sercli._system.progress import ProgressFactory
 from sercli.audio.reading import read
 from sercli.errors import AudioError, ConfigError, SerError
@@ -139,8 +139,7 @@ def add(
     if not recorded:
         raise SerError(f"{folder}: no utterance has a recording, and --asr {engine} needs some; leave --asr out.")
     path = folder / _FOLDER / f"{engine}.jsonl"
-    if path.is_symlink():
-        raise SerError(f"{path} is a link, but ser writes to it; put the file itself there.")
+    refuse_links(path)
     with locks.alone(path.parent, engine):
         outdated = _begin(path, engine, engine_config)
         known = find(folder, engine, recorded)

@@ -622,3 +622,17 @@ def test_rendering_needs_neither_torch_nor_matplotlib_nor_scikit_learn():
     code = "import sys, sercli.cli.render; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("width", [40, 47, 56, 61, 62, 80])
+def test_a_narrow_terminal_breaks_no_label_and_no_bar(width):
+    probabilities = {"neutral": 0.041, "happiness": 0.023, "sadness": 0.088, "anger": 0.848}
+    members = {"acoustic": probabilities, "linguistic": probabilities}
+    console = _console(width)
+    prediction = Prediction("a.wav", 0.0, 1.0, "anger", 0.848, probabilities, members=members)
+    render.prediction_card(prediction, console=console)
+    lines = console.file.getvalue().splitlines()
+    for label, probability in probabilities.items():
+        assert any(line.startswith(f"{label} ") and line.count(f"{probability:.3f}") == 3 for line in lines)
+    assert sum(bool(set(line) & set("▏▎▍▌▋▊▉█")) for line in lines) == len(probabilities)
+    assert max(map(len, lines)) <= width

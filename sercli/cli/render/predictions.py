@@ -66,7 +66,7 @@ def prediction_card(prediction: Prediction, *, console: Console | None = None) -
     label = plain(p.label, "bold green") if p.label else plain(p.reason or MISSING)
     about: list[RenderableType] = [Text(": ").join([plain(p.path), label])]
     if p.probabilities:
-        about += [Text(), _classes(p), Text()]
+        about += [Text(), _classes(p, (console or stdout()).width), Text()]
     if p.text:
         about += [Text("words: ") + transcript(p), *legend(bool(p.doubt))]
     if p.label and p.reason:
@@ -98,15 +98,26 @@ def counted(remarks: Counter[str], n: int) -> list[Text]:
     return [plain(remark if count == n else f"{count} of {n}: {remark}", "dim") for remark, count in remarks.items()]
 
 
-def _classes(p: Prediction) -> Table:
-    """Probability and bar of each class, the likeliest in another colour; each member's own where several predicted."""
+def _classes(p: Prediction, width: int) -> Table:
+    """Probability and bar of each class, the likeliest in another colour; each member's own where several predicted.
+
+    In a narrow terminal the bars are shorter, and labels and bars stay whole.
+    """
     members = {f"{reads(name)} only": own for name, own in p.members.items()} if len(p.members) > 1 else {}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
+    room = (
+        width - max(cell_len("emotion"), *map(cell_len, p.probabilities)) - len(" 0.000 ") - 1
+    )  # without bar and members
+    n_bar = _BAR
+    if room - sum(cell_len(name) + 2 for name in members) < _BAR:
+        n_bar = max(1, min(_BAR, room - len("  0.000") * len(members)))
+        for column in table.columns[3:]:
+            column.width = len("0.000")  # the head wraps
     best = max(p.probabilities, key=p.probabilities.__getitem__)
     for label, probability in p.probabilities.items():
         style = "bold green" if label == best else "blue"
-        bar = Text(blocks(probability, _BAR).ljust(_BAR), style)
+        bar = Text(blocks(probability, n_bar).ljust(n_bar), style)
         own = (figure(of_member[label]) for of_member in members.values())
         table.add_row(plain(label), figure(probability), bar, *own)
     return table

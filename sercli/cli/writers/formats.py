@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from sercli._system.clock import clock
+from sercli._system.spreadsheets import harmless
 
 if TYPE_CHECKING:
     from sercli.cli.summaries import Summary
@@ -121,7 +122,7 @@ def _summarised(
 
 
 def _csv(names: Sequence[str], rows: "Iterable[_Row]", raw: bool) -> Iterator[str]:
-    written: Callable[[object], object] = (lambda cell: cell) if raw else _harmless
+    written: Callable[[object], object] = (lambda cell: cell) if raw else harmless
     headed = False
     for row, values in rows:
         shown = values if raw else [round(value, 4) if isinstance(value, float) else value for value in values]
@@ -150,19 +151,6 @@ def _beside(row: Mapping[str, object], own: Sequence[tuple[str, object]]) -> lis
         if not (name == "path" and called != name):
             pairs.append((called, value))
     return pairs
-
-
-def _harmless(cell: object) -> object:
-    r"""Return a cell that a spreadsheet shows as text and a terminal prints.
-
-    >>> _harmless("=1+1"), _harmless("-"), _harmless("a\x1b[2J"), _harmless(-0.5)
-    ("'=1+1", '-', 'a\\x1b[2J', -0.5)
-    """
-    if not isinstance(cell, str):
-        return cell
-    shown = "".join(ascii(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\t\r\n" else c for c in cell)
-    formula = len(shown) > 1 and shown.lstrip().startswith(("=", "+", "-", "@"))
-    return f"'{shown}" if formula else shown
 
 
 def srt(predictions: "Iterable[Prediction]", labels: Sequence[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from sercli._system.spreadsheets import harmless
 from sercli.evaluation.metrics import METRICS
 from sercli.evaluation.results import Difference, Evaluation, SystemResult, Training
 from sercli.types import Report
@@ -25,6 +26,8 @@ Row = dict[str, str | int | float | None]
 def csv_table(evaluation: Evaluation) -> str:
     """All values in one long table, one per table row; shares are fractions, undefined cells are empty.
 
+    Names that a spreadsheet would run as a formula begin with '.
+
     - `system`: a system or a baseline.
     - `against`: the second system of a difference; the value is that of `system` minus it.
     - `by`, `of`: which utterances: empty for all, else "class" and a class, "fold" and its number (or "mean": the mean
@@ -40,7 +43,7 @@ def csv_table(evaluation: Evaluation) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_rows(evaluation))
+    writer.writerows({name: harmless(value) for name, value in row.items()} for row in _rows(evaluation))
     return text.getvalue()
 
 

@@ -241,3 +241,9 @@ def test_csv_keeps_names_that_need_quotes():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
     made = replace(made, systems=(replace(made.systems[0], name='a,"b"\nc'),))
     assert csv_rows(made)[0]["system"] == 'a,"b"\nc'
+
+
+def test_csv_runs_no_name_as_a_formula():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    made = replace(made, systems=(replace(made.systems[0], name="=cmd|' /C calc'!A0\x1b[2J"),))
+    assert csv_rows(made)[0]["system"] == "'=cmd|' /C calc'!A0\\x1b[2J"
