@@ -225,6 +225,8 @@ class TrainConfig:
     # Standardise each of the F features by itself, or all by one mean and deviation; measured on the train part only.
     scale: Literal["feature", "global", "none"] = "feature"
     feature_noise: NonNegative = 0.0  # standard deviation of Gaussian noise added to the scaled features
+    # Probability that a frame is set to zero: of text, that a word is left out (Iyyer et al. 2015, "word dropout")
+    frame_dropout: Dropout = 0.0
     time_masks: NonNegativeInt = 0  # SpecAugment (Park et al. 2019): number of masked stretches of time
     time_mask_fraction: Fraction = 0.1  # longest mask, as a share of the utterance
     feature_masks: NonNegativeInt = 0  # SpecAugment: number of masked bands of features

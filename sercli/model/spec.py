@@ -100,9 +100,9 @@ def preset_features() -> list[tuple[str, Section]]:
         if name in PAPERS:
             continue
         sections = preset_sections(name)
-        (feature,), own = features_of(sections), sections.get("feature", {})
-        if not isinstance(plugins.feature(feature), plugins.NeedsExtra) and (feature, own) not in found:
-            found.append((feature, own))
+        own = _by_feature(features_of(sections), sections.get("feature", {}))
+        needed = [one for one in own.items() if not isinstance(plugins.feature(one[0]), plugins.NeedsExtra)]
+        found += [one for one in needed if one not in found]
     return found
 
 

@@ -44,7 +44,7 @@ def _augmented(
 
 
 def _mask_and_shift(x: Array, lengths: Array, config: TrainConfig, generator: np.random.Generator) -> None:
-    """Shift along F, add noise and mask (SpecAugment, Park et al. 2019), in place; padding stays zero."""
+    """Warp and shift along F, add noise, leave frames out and mask, in place; padding stays zero."""
     n_features = x.shape[2]
     for row, length in zip(x, lengths, strict=True):
         if config.warp:
@@ -53,6 +53,8 @@ def _mask_and_shift(x: Array, lengths: Array, config: TrainConfig, generator: np
             row[:length] = _shifted(row[:length], int(generator.integers(-config.shift, config.shift + 1)))
         if config.feature_noise:
             row[:length] += generator.normal(0.0, config.feature_noise, (length, n_features)).astype(np.float32)
+        if config.frame_dropout:
+            row[:length][generator.random(length) < config.frame_dropout] = 0.0
         for _ in range(config.time_masks):
             row[_mask(int(length), config.time_mask_fraction, generator)] = 0.0
         for _ in range(config.feature_masks):

@@ -14,6 +14,7 @@ from sercli.types import TrainConfig
 CPU = torch.device("cpu")
 AUGMENTATIONS = {
     "noise": {"feature_noise": 0.5},
+    "frame dropout": {"frame_dropout": 0.4},
     "time masks": {"time_masks": 2, "time_mask_fraction": 0.4},
     "feature masks": {"feature_masks": 2, "feature_mask_fraction": 0.5},
     "stretch": {"stretch": 0.3},
@@ -125,6 +126,13 @@ def test_augmentation_leaves_the_examples_themselves_as_they_are(name):
 def test_a_single_frame_survives_every_augmentation():
     (batch,) = trained_on(made([1]), **AUGMENTATIONS["all"])
     assert batch.inputs[0].shape == (1, 1, 4)
+
+
+def test_frame_dropout_zeroes_its_share_of_whole_frames():
+    (batch,) = trained_on(made([40] * 60), batch_size=64, frame_dropout=0.25)
+    zero = batch.inputs[0] == 0
+    assert torch.equal(zero.all(dim=2), zero.any(dim=2))
+    assert 0.2 < zero.float().mean() < 0.3
 
 
 def test_time_masks_zero_at_most_their_share_of_the_utterance():
