@@ -105,7 +105,9 @@ def _deal(
         sexes.setdefault(groups[u.id], str(u.attributes.get("sex", "")))
     names = sorted(sexes, key=_natural)
     if len(names) < 3:
-        instead = "--split speakers" if group_by == "session" else "--split seed (leaky)"
+        speakers = {u.speaker for u in utterances}
+        by_speaker = group_by == "session" and None not in speakers and len(speakers) >= 3
+        instead = "--split speakers" if by_speaker else "--split seed (leaky)"
         raise SerError(
             f"A train, a validation and a test part need at least 3 {group_by}s, and there are {len(names)} "
             f"({', '.join(names)}); use {instead}."

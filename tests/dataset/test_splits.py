@@ -255,6 +255,10 @@ def test_too_few_sessions_are_refused():
     )
 
 
+def test_a_session_alone_is_not_sent_to_a_split_that_refuses_it_too():
+    assert refused(utterances(2), "loso").endswith("; use --split seed (leaky).")
+
+
 def test_too_few_speakers_are_refused():
     assert refused(utterances(2), "speakers") == (
         "A train, a validation and a test part need at least 3 speakers, and there are 2 (sp0, sp1); "
