@@ -111,12 +111,14 @@ def test_the_table_has_intervals_and_says_the_answer(ser, made):
 @pytest.mark.parametrize("columns", ["60", "72", "80", "120"])
 def test_a_narrow_terminal_folds_heads_and_names_but_no_figure(ser, made, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
-    lines = ser("evaluate", "--all", made.runs).out.splitlines()
-    rows = [line for line in lines if re.search(r"\d\.\d{3}–\d\.\d{3}", line)]
+    shown = ser("evaluate", "--all", made.runs).out
+    rows = [line for line in shown.splitlines() if re.search(r"\d\.\d{3}–\d\.\d{3}", line)]
     assert len(rows) == 3
+    n_left_out = shown.count("Left out on a narrow terminal: ECE.")
+    assert n_left_out == (columns == "60")
     for row in rows:
         assert len(row) <= int(columns)
-        assert len([cell for cell in row.split() if re.fullmatch(r"\d\.\d{3}(–\d\.\d{3})?", cell)]) == 7
+        assert len([cell for cell in row.split() if re.fullmatch(r"\d\.\d{3}(–\d\.\d{3})?", cell)]) == 7 - n_left_out
 
 
 def test_a_cross_validation_is_answered_anew_as_it_answered(ser, made):
