@@ -210,9 +210,9 @@ class Pipeline:
         """
         device = devices.pick_device(config.device)
         pipeline = cls(load_run(config.model, device))
-        if any(isinstance(own, AudioConfig) and own.normalise == "speaker" for _, own in pipeline.predictor.features):
+        if any(isinstance(own, AudioConfig) and own.normalise != "none" for _, own in pipeline.predictor.features):
             raise SerError(
-                f"{config.model} was trained with feature.normalise=speaker: it needs the speaker of each utterance "
+                f"{config.model} was trained with feature.normalise: it needs the speaker of each utterance "
                 "(ser evaluate --data), and cannot predict recordings; give another --model."
             )
         if "motion" in pipeline.predictor.needs:

@@ -182,8 +182,9 @@ class AudioConfig:
     # 0: as recorded; n: the n-th random variation of voice, microphone, room and noise; see train.variants
     variant: Variant = 0
     # speaker: from each frame the mean over all frames of the speaker in the dataset is subtracted, also in the test
-    # part (transductive); for corpora with many clips a speaker, whose speakers are in one part each
-    normalise: Literal["none", "speaker"] = "none"
+    # part (transductive); for corpora with many clips a speaker, whose speakers are in one part each. speaker-z: the
+    # result is also divided by their standard deviation
+    normalise: Literal["none", "speaker", "speaker-z"] = "none"
 
 
 @dataclass(frozen=True)

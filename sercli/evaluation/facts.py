@@ -75,7 +75,7 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
     found = []
     if normalised := [run.info.name for run in inputs.runs if _by_speaker(run.info.settings)]:
         found.append(
-            f"Transductive: {', '.join(normalised)} subtracts each speaker's mean from the features, which takes all "
+            f"Transductive: {', '.join(normalised)} normalises features by speaker, which takes all "
             "utterances of a test speaker at once; compare it with such systems alone."
         )
     if inputs.dataset is None:
@@ -166,5 +166,6 @@ def _text(value: object) -> str:
 
 def _by_speaker(settings: RunSettings) -> bool:
     """Whether a system, or a member of it, reads features that are normalised by speaker."""
-    own = settings.feature.get("normalise") == "speaker"
+    each = [settings.feature, *(own for own in settings.feature.values() if isinstance(own, dict))]
+    own = any(one.get("normalise", "none") != "none" for one in each)
     return own or any(_by_speaker(of_member) for of_member in settings.members.values())

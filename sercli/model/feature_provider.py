@@ -1,6 +1,7 @@
 """Feature providers: where a model gets the features of utterances from."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from sercli._system.progress import ProgressFactory
 from sercli.dataset import extraction, feature_cache, feature_specs
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
+from sercli.model.batches import Normaliser
 from sercli.types import Array, AudioConfig, Utterance
 
 FeatureProvider = Callable[[Sequence[Utterance], str, object], list[Array]]
@@ -17,7 +19,7 @@ FeatureProvider = Callable[[Sequence[Utterance], str, object], list[Array]]
 def cached_features(dataset: Dataset, *, jobs: int, device: str = "cpu", progress: ProgressFactory) -> FeatureProvider:
     """Return a provider of a prepared dataset's features, which computes those that are missing and opens each once."""
     stores: dict[str, feature_cache.FeatureStore] = {}
-    means: dict[tuple[str, str], Array] = {}  # (F,) by feature and speaker
+    voices: dict[tuple[str, str, str], Normaliser] = {}  # by feature, kind and speaker
 
     def features(utterances: Sequence[Utterance], feature: str, config: object) -> list[Array]:
         extraction.check_inputs(utterances, feature)
@@ -27,23 +29,24 @@ def cached_features(dataset: Dataset, *, jobs: int, device: str = "cpu", progres
         rows = stores[key].rows([u.id for u in utterances])
         if not isinstance(config, AudioConfig) or config.normalise == "none":
             return rows
-        for u in utterances:
-            if (key, u.speaker or "") not in means:
-                means[key, u.speaker or ""] = _speaker_mean(dataset, stores[key], u)
-        return [frames - means[key, u.speaker or ""] for u, frames in zip(utterances, rows, strict=True)]
+        found = []
+        for u, frames in zip(utterances, rows, strict=True):
+            voice = (key, config.normalise, u.speaker or "")
+            if voice not in voices:
+                voices[voice] = _of_speaker(dataset, stores[key], u, config.normalise)
+            found.append((frames - voices[voice].mean) * voices[voice].scale)
+        return found
 
     return features
 
 
-def _speaker_mean(dataset: Dataset, store: feature_cache.FeatureStore, utterance: Utterance) -> Array:
-    """Return the mean frame (F,) float32 of all utterances of an utterance's speaker."""
+def _of_speaker(dataset: Dataset, store: feature_cache.FeatureStore, utterance: Utterance, kind: str) -> Normaliser:
+    """Return the normaliser of all frames of an utterance's speaker."""
     if utterance.speaker is None:
         raise SerError(
-            f"feature.normalise=speaker needs the speaker of each utterance, and '{utterance.id}' has none; "
+            f"feature.normalise={kind} needs the speaker of each utterance, and '{utterance.id}' has none; "
             "give feature.normalise=none."
         )
     own = [u.id for u in dataset.manifest.utterances if u.speaker == utterance.speaker and u.audio is not None]
-    rows = store.rows(own)
-    total = np.sum([frames.sum(axis=0, dtype=np.float64) for frames in rows], axis=0)
-    mean: Array = (total / sum(map(len, rows))).astype(np.float32)
-    return mean
+    voice = Normaliser.of(store.rows(own), "feature")
+    return voice if kind == "speaker-z" else replace(voice, scale=np.ones_like(voice.scale))
