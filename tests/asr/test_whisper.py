@@ -60,7 +60,9 @@ def segment(text, *probabilities, no_speech=0.1, compression=0.9, start=0.0, wor
         for n, (piece, p) in enumerate(zip(pieces, probabilities, strict=True))
     ]
     text = "".join(pieces)
-    return SimpleNamespace(text=text, words=words, no_speech_prob=no_speech, compression_ratio=compression, seek=seek)
+    return SimpleNamespace(
+        text=text, words=words, tokens=pieces, no_speech_prob=no_speech, compression_ratio=compression, seek=seek
+    )
 
 
 def words_of(*probabilities):
@@ -178,6 +180,49 @@ def test_how_much_can_be_said_is_bounded_by_the_sounds_length(fake):
     for seconds in (1, 10, 60):
         transcribe(np.zeros(seconds * RATE_HZ, np.float32), whisper.Config())
     assert [options["max_new_tokens"] for options in model.asked] == [24, 132, 224]
+
+
+class Windows:
+    """Stands in for a model: hears other segments in each window, and notes how long the windows are."""
+
+    def __init__(self, model, *heard):
+        self.model, self.heard, self.lengths_s = model, list(heard), []
+
+    def transcribe(self, audio, **options):
+        self.encode(np.zeros((80, 3000), np.float32))
+        return iter(self.heard.pop(0)), None
+
+    def put_in_place(self, monkeypatch):
+        self.encode = lambda mel: self.lengths_s.append(mel.shape[-1] / 100)
+        monkeypatch.setattr(whisper, "_load", lambda *key: self)
+
+
+SURE = [segment("it is so", 0.9, 0.9, 0.9)]
+
+
+@pytest.mark.parametrize(("seconds", "window_s"), [(0.5, 10), (7.9, 10), (8.1, 11), (14.9, 17), (18, 20), (19, 30)])
+def test_a_signal_is_read_in_a_window_that_holds_it_with_room_behind(monkeypatch, seconds, window_s):
+    model = Windows(SimpleNamespace(is_multilingual=False), SURE)
+    model.put_in_place(monkeypatch)
+    assert transcribe(np.zeros(round(seconds * RATE_HZ), np.float32), whisper.Config()).text == "it is so"
+    assert model.lengths_s == [window_s]
+
+
+@pytest.mark.parametrize(
+    "doubtful",
+    [
+        pytest.param([], id="no words"),
+        pytest.param([segment("it was", 0.5, 0.6)], id="improbable words"),
+        pytest.param([segment("it it", 0.9, 0.9, compression=2.5)], id="repeated words"),
+        pytest.param([segment(" ".join("it" * 18), *[0.9] * 36)], id="as many words as the limit allows"),
+        pytest.param([segment("it", 0.9), segment("was", 0.9, seek=100)], id="words that ended too early"),
+    ],
+)
+def test_doubtful_words_are_read_again_in_the_whole_window(monkeypatch, doubtful):
+    model = Windows(SimpleNamespace(is_multilingual=False), doubtful, SURE)
+    model.put_in_place(monkeypatch)
+    assert transcribe(SOUND, whisper.Config()).text == "it is so"
+    assert model.lengths_s == [10, 30]
 
 
 def test_multilingual_weights_write_the_likeliest_language(fake):
