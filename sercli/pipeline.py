@@ -9,6 +9,7 @@
 Memory does not grow with the length of a recording.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -54,6 +55,9 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """The run directory of the model that ships, which is used if no other is given."""
 
 Speakers = Literal["auto", "none"] | int
+
+LIVE_GROUP = 100
+"""Utterances of a stream that one is adapted to at most, so that memory and time do not grow."""
 
 Heard = Callable[[float, Sequence[Prediction]], None]
 """Called with seconds of a recording that were predicted since the last call, and what was found, not yet adapted."""
@@ -281,20 +285,28 @@ class Pipeline:
     def stream(
         self, blocks: Iterable[Array], sample_rate_hz: int, *, min_confidence: float = 0.0
     ) -> Iterator[Prediction]:
-        """Return an iterator that predicts each utterance of a stream as soon as the utterance is over.
+        """Return an iterator that predicts each utterance of a stream half a second after its end.
+
+        Where predictions are adapted, each is to the last utterances of the stream up to itself (see `LIVE_GROUP`).
+        Speakers are not told apart.
 
         Args:
             blocks: consecutive pieces of the signal, each an array as in `predict`; their lengths make no
                 difference.
             sample_rate_hz: sample rate of the signal.
             min_confidence: below this probability the label is "unsure".
+
+        Raises:
+            SerError: the model reads only text, and no speech is recognised.
         """
-        remarks: list[str] = []
+        recording, remarks = Recording("the stream", min_confidence=min_confidence), self._remarks()
+        self._check_text(recording)
         mono = channels.mixed(map(_channels, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
-        recording = Recording("", min_confidence=min_confidence)
-        found = self._utterances(recording, resampled, _unheard, batch=1)
-        return (replace(prediction, remarks=tuple(remarks)) for prediction in found)
+        found = self._utterances(recording, resampled, _unheard, live=True)
+        if self._adapts:
+            found = self._adapted_so_far(found, min_confidence)
+        return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
 
     def open(self, recording: Recording, heard: Heard | None = None) -> RecordingResult:
         """Return the result of a recording that has a path; its predictions are computed lazily.
@@ -327,13 +339,8 @@ class Pipeline:
         heard: Heard,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
-        if any(plugins.feature(feature).INPUT == "motion" for feature, _ in self.predictor.features):
-            remarks.append("no motion capture: predicted without it")
-        if self._needs_text and self._transcribe is None and not (text or "").strip():
-            raise AudioError(
-                f"{self.predictor.folder} needs text, and there is none for {name or 'the array'}; "
-                "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
-            )
+        remarks += self._remarks()
+        self._check_text(recording)
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
@@ -344,6 +351,18 @@ class Pipeline:
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
         return RecordingResult(recording, is_clip, remarked, remarks)
+
+    def _remarks(self) -> list[str]:
+        """Return what every recording lacks."""
+        motion = any(plugins.feature(feature).INPUT == "motion" for feature, _ in self.predictor.features)
+        return ["no motion capture: predicted without it"] * motion
+
+    def _check_text(self, recording: Recording) -> None:
+        if self._needs_text and self._transcribe is None and not (recording.text or "").strip():
+            raise AudioError(
+                f"{self.predictor.folder} needs text, and there is none for {recording.name or 'the array'}; "
+                "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
+            )
 
     def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
@@ -357,7 +376,7 @@ class Pipeline:
 
     def _recording(self, recording: Recording, blocks: Iterable[Array], heard: Heard) -> Iterator[Prediction]:
         """Yield the predictions of a long recording: as it is read, or once it is read as a whole."""
-        adapts = self._adapt != "none" and self._change is None and self.predictor.can_adapt
+        adapts = self._adapts
         # (n, E) of each batch of utterances; None where the speaker is known, or speakers are not told apart
         voices: list[Array] | None = [] if self._speakers != "none" and recording.speaker is None else None
         if not adapts and voices is None:
@@ -382,21 +401,37 @@ class Pipeline:
         if damage:
             raise damage
 
+    @property
+    def _adapts(self) -> bool:
+        """Whether predictions are adapted to their group."""
+        return self._adapt != "none" and self._change is None and self.predictor.can_adapt
+
+    def _adapted_so_far(self, found: Iterable[Prediction], min_confidence: float) -> Iterator[Prediction]:
+        """Yield predictions as they come, each adapted to the last ones up to itself."""
+        group: deque[Prediction] = deque(maxlen=LIVE_GROUP)
+        for one in found:
+            if one.probabilities:
+                group.append(one)
+                *_, one = groups.adapted(self.predictor, group, self._adapt, "recording", min_confidence=min_confidence)
+            yield one
+
     def _utterances(
         self,
         recording: Recording,
         blocks: Iterable[Array],
         heard: Heard,
         voices: list[Array] | None = None,
-        batch: int = _BATCH,
+        *,
+        live: bool = False,
     ) -> Iterator[Prediction]:
         """Yield the predictions of a recording's utterances as it is read; a list, if given, gets the voices.
 
-        The first batches are smaller, so that the first prediction doesn't wait.
+        The first batches are smaller, so that the first prediction doesn't wait; those of a live stream are single.
         """
         counted = Counted(blocks)
         start_s = recording.start_s or 0.0
-        spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in segments.segments(counted))
+        cut = segments.segments(counted, live=live)
+        spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in cut)
         n_chosen, done_s = 1, 0.0
         while chosen := list(islice(spoken, n_chosen)):
             found = self._predict(recording, chosen)
@@ -404,7 +439,7 @@ class Pipeline:
                 voices.append(embedding.embed([one.signal for one in chosen], str(self.predictor.device)))
             heard(chosen[-1].end_s - start_s - done_s, found)
             yield from found
-            n_chosen, done_s = min(2 * n_chosen, batch), chosen[-1].end_s - start_s
+            n_chosen, done_s = min(2 * n_chosen, 1 if live else _BATCH), chosen[-1].end_s - start_s
         whole_s = counted.n_samples / SAMPLE_RATE_HZ
         if whole_s > done_s:
             heard(whole_s - done_s, [])

@@ -62,7 +62,7 @@ class Loudness:
 def speech(monkeypatch):
     """Speech is what is not zero; an utterance ends with each block. What is real about it has tests of its own."""
 
-    def segments(blocks):
+    def segments(blocks, live=False):
         at = 0
         for block in blocks:
             if block.any():
@@ -294,7 +294,7 @@ def test_a_feature_of_a_lower_rate_gets_the_sound_resampled(recording):
 
 def test_a_feature_of_a_higher_rate_gets_the_sound_of_its_stretch_out_of_the_recording(recording, monkeypatch):
     spoken = [Segment(1.0, 3.5, np.ones(40_000, np.float32))]
-    monkeypatch.setattr(pipeline.segments, "segments", lambda blocks: iter(spoken))
+    monkeypatch.setattr(pipeline.segments, "segments", lambda blocks, live: iter(spoken))
     system = Loudness(rate_hz=44_100)
     given = _answer(system, recording([0.1, 0.7], 10, rate_hz=44_100))
     assert system.lengths == [round(2.5 * 44_100)]

@@ -4,10 +4,13 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from sys import UnraisableHookArgs
+
+Item = TypeVar("Item")
 
 CODE = 130
 _SHOW_CURSOR = "\x1b[?25h"
@@ -27,6 +30,33 @@ def end() -> NoReturn:
     if _kept:
         print(f"ser: interrupted. {_kept}", file=sys.stderr)  # noqa: T201
     sys.exit(CODE)
+
+
+def until_pressed(items: "Generator[Item, None, None]") -> "Generator[Item, None, None]":
+    """Yield items until Ctrl-C, so that what uses them comes to its end; a second Ctrl-C is as usual."""
+    waiting = pressed = False
+
+    def press(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, usual)
+        if waiting:
+            raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGINT, press)
+    try:
+        while not pressed:
+            waiting = True
+            try:
+                item = next(items)
+            except (StopIteration, KeyboardInterrupt):
+                return
+            finally:
+                waiting = False
+            yield item
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        items.close()
 
 
 def is_ctrl_c(error: BaseException) -> bool:

@@ -6,8 +6,8 @@ from types import ModuleType
 from sercli.errors import SerError
 
 
-def load(name: str) -> ModuleType:
-    """Import the package that the extra of the same name installs.
+def load(name: str, extra: str | None = None) -> ModuleType:
+    """Import a package that an extra installs; None: the one of the same name.
 
     Raises:
         SerError: it is not installed.
@@ -15,4 +15,4 @@ def load(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise SerError(f"{error.name} is not installed; run: pip install 'sercli[{name}]'") from None
+        raise SerError(f"{error.name} is not installed; run: pip install 'sercli[{extra or name}]'") from None

@@ -86,11 +86,7 @@ def stdin(stream: BinaryIO | None = None) -> Iterator[Path]:
     Raises:
         AudioError: stdin is closed, a terminal or empty, or the disk is full.
     """
-    stream = stream or getattr(sys.stdin, "buffer", None)
-    if stream is None:
-        raise AudioError("stdin is closed; pipe a recording in.")
-    if stream.isatty():
-        raise AudioError("stdin is a terminal, not a recording; add < recording.m4a, or pipe one in.")
+    stream = piped(stream)
     with tempfile.TemporaryDirectory(prefix="ser-") as folder:
         path = Path(folder) / "stdin"
         try:
@@ -101,8 +97,27 @@ def stdin(stream: BinaryIO | None = None) -> Iterator[Path]:
                 f"stdin cannot be saved in {folder}: {error.strerror or error}; free some space."
             ) from None
         if not path.stat().st_size:
-            raise AudioError("Nothing came in on stdin (0 bytes); check the command before the pipe.")
+            raise nothing_on_stdin()
         yield path
+
+
+def piped(stream: BinaryIO | None = None) -> BinaryIO:
+    """Return the bytes of stdin, or the stream that is given instead.
+
+    Raises:
+        AudioError: it is closed or a terminal.
+    """
+    stream = stream or getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise AudioError("stdin is closed; pipe a recording in.")
+    if stream.isatty():
+        raise AudioError("stdin is a terminal, not a recording; add < recording.m4a, or pipe one in.")
+    return stream
+
+
+def nothing_on_stdin() -> AudioError:
+    """Return the error for an empty stdin."""
+    return AudioError("Nothing came in on stdin (0 bytes); check the command before the pipe.")
 
 
 def _named_by(path: Path) -> list[Path]:

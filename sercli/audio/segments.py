@@ -25,7 +25,8 @@ The faintest speech measured is -61 dBFS (RAVDESS, actor 9, sad).
 
 _MOST_DAMPING_DB = 10.0  # largest attenuation: a bang must not hide the voice after it
 _DECAY_DB_PER_S = 1.0  # how fast the tracked level falls, so that a faint voice after a loud one is amplified
-_PIECE_SAMPLES = 64 * FRAME_SAMPLES  # 2 s: the level is measured on pieces of this length
+_PIECE_SAMPLES = 64 * FRAME_SAMPLES  # 2 s: the level is measured on this length
+_LIVE_SAMPLES = 4 * FRAME_SAMPLES  # 0.13 s: what a live signal is read in
 
 _CONTEXT_SAMPLES = SAMPLE_RATE_HZ // 4  # of the piece before, for the filter
 
@@ -80,7 +81,7 @@ def speech_share(signal: Array) -> float:
     return n_speech / len(speaking)
 
 
-def segments(blocks: Iterable[Array]) -> Iterator[Segment]:
+def segments(blocks: Iterable[Array], *, live: bool = False) -> Iterator[Segment]:
     """Yield the utterances of a recording while it is read; memory does not grow with its length.
 
     Speech with pauses of less than half a second is one utterance, up to 10 s; a longer one is cut at its longest
@@ -88,12 +89,15 @@ def segments(blocks: Iterable[Array]) -> Iterator[Segment]:
 
     Args:
         blocks: consecutive pieces of a 16 kHz signal, (n,) float32 each, of any lengths.
+        live: yield each utterance as soon as the pause after it is half a second long, at a higher cost, in place of
+            up to two seconds later.
 
     Yields:
         utterances in order, without overlap, each padded with a tenth of a second on both sides.
     """
-    detector, cutter, tape = _LevelledDetector(), _Cutter(), _Tape()
-    for piece in _pieces(blocks):
+    n_piece = _LIVE_SAMPLES if live else _PIECE_SAMPLES
+    detector, cutter, tape = _LevelledDetector(_PIECE_SAMPLES - n_piece), _Cutter(), _Tape()
+    for piece in _pieces(blocks, n_piece):
         tape.append(piece)
         for start, end in cutter.push(detector.probabilities(piece)):
             yield tape.cut(start, end, cutter.pending)
@@ -132,17 +136,17 @@ class _Tape:
         return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, signal)
 
 
-def _pieces(blocks: Iterable[Array]) -> Iterator[Array]:
+def _pieces(blocks: Iterable[Array], n_piece: int) -> Iterator[Array]:
     """Yield the same signal in pieces of one size; the last may be shorter."""
     held: list[Array] = []
     n_held = 0
     for block in blocks:
         held.append(np.asarray(block, np.float32))
         n_held += len(block)
-        if n_held >= _PIECE_SAMPLES:
+        if n_held >= n_piece:
             whole = np.concatenate(held)
-            n_whole = n_held - n_held % _PIECE_SAMPLES
-            yield from np.split(whole[:n_whole], n_whole // _PIECE_SAMPLES)
+            n_whole = n_held - n_held % n_piece
+            yield from np.split(whole[:n_whole], n_whole // n_piece)
             held, n_held = [whole[n_whole:]], n_held - n_whole
     if n_held:
         yield np.concatenate(held)
@@ -151,17 +155,21 @@ def _pieces(blocks: Iterable[Array]) -> Iterator[Array]:
 class _LevelledDetector:
     """A speech detector for a signal whose level changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_before: int = 0) -> None:
+        """Begin a signal whose level is measured on each piece and `n_before` samples before it."""
         self._detector = SpeechDetector()
         self._level_dbfs = FAINTEST_DBFS
-        self._before = np.zeros(0, np.float32)  # the end of the piece before, so that the filter has no edge there
+        self._n_before = n_before
+        # These samples, and the end of what lies before them, so that the filter has no edge there.
+        self._before = np.zeros(0, np.float32)
 
     def probabilities(self, piece: Array) -> Array:
         """Return speech probabilities (T,) for (n_samples,), scaled by the highest level so far, which slowly falls."""
         joined = np.concatenate([self._before, piece])
-        self._before = joined[-_CONTEXT_SAMPLES:]
-        piece = without_rumble(joined)[len(joined) - len(piece) :]
-        level = speech_level_dbfs(piece)
+        self._before = joined[-_CONTEXT_SAMPLES - self._n_before :]
+        clean = without_rumble(joined)
+        piece = clean[len(joined) - len(piece) :]
+        level = speech_level_dbfs(clean[-len(piece) - self._n_before :])
         held = min(self._level_dbfs, LEVEL_DBFS) - _DECAY_DB_PER_S * len(piece) / SAMPLE_RATE_HZ
         self._level_dbfs = max(level, held, FAINTEST_DBFS)
         if level < FAINTEST_DBFS:

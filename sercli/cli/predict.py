@@ -76,8 +76,9 @@ def predict(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            help="Audio or video files, folders, patterns such as 'calls/*.mp3'; - for a file on stdin; or one table "
-            "(.csv, .tsv, .jsonl) with a column path and, if you like, start_s, end_s, text and speaker."
+            help="Audio or video files, folders, patterns such as 'calls/*.mp3'; - for a file on stdin; mic for a "
+            "microphone; or one table (.csv, .tsv, .jsonl) with a column path and, if you like, start_s, end_s, text "
+            "and speaker."
         ),
     ],
     *,
@@ -132,6 +133,26 @@ def predict(
             "--track",
             min=1,
             help="Sound track of films with several. Default: the one flagged default, else the first with speech.",
+            show_default=False,
+        ),
+    ] = None,
+    input_device: Annotated[
+        str | None,
+        typer.Option(
+            "--input-device",
+            metavar="NAME",
+            help="With mic: number or part of the name of the device; list shows all. Default: the system's.",
+            show_default=False,
+        ),
+    ] = None,
+    raw: Annotated[
+        int | None,
+        typer.Option(
+            "--raw",
+            metavar="HZ",
+            min=1_000,
+            max=1_000_000,
+            help="With -: stdin is raw samples at this rate: 16-bit, little-endian, one channel (ffmpeg -f s16le).",
             show_default=False,
         ),
     ] = None,
@@ -266,7 +287,14 @@ def predict(
     ser predict recordings/ -o predictions/ --skip-done
 
     ser predict list.csv -o answers.csv
+
+    ser predict mic
     """
+    if input_device == "list":
+        from sercli.audio import live
+
+        typer.echo("\n".join(live.microphones()))
+        return
     form = _form(shape, {"json": json, "csv": csv, "csv-raw": csv_raw}, out)
     one_file = writers.single_file(out)
     database = out if shape is Shape.audformat else None
@@ -281,7 +309,6 @@ def predict(
         form = form.summarised()
     if out is None:
         options.need_stdout("--out")
-    ctrl_c.keeps(_kept(out, skip_done=skip_done))
     if skip_done and (out is None or one_file):
         raise SerError("--skip-done needs --out, the folder with the files; add it.")
     if explain is None and (explain_by or at):
@@ -290,9 +317,20 @@ def predict(
 
     at_s = None if at is None else moments.seconds(at)
     settings = _asr_settings(sets or [])
+    needing = {"--text": text, "--track": track, "--jobs": jobs, "--skip-done": skip_done, "--plot": plot}
+    needing |= {"--explain": explain, "--group": group, "--speakers-from": speakers_from}
+    needing |= {"--speakers": speakers != "none", "--format audformat": database}
+    sound = sources.sound(paths, raw, input_device, needing)
+    ctrl_c.keeps(_kept(out, skip_done=skip_done, live=sound is not None))
     with ExitStack() as until_the_end:
         recordings = sources.recordings(
-            paths, until_the_end, text=text, min_confidence=min_confidence, out=None if database else out, track=track
+            paths,
+            until_the_end,
+            sound=sound,
+            text=text,
+            min_confidence=min_confidence,
+            out=None if database else out,
+            track=track,
         )
         _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
         files = writers.targets(recordings, paths, out, form) if out and form and not one_file else {}
@@ -303,6 +341,7 @@ def predict(
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
         from sercli.cli import grouping, render
+        from sercli.cli.live import Live
         from sercli.cli.recordings import Recordings, failures_of
         from sercli.cli.writers import sinks
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
@@ -334,7 +373,11 @@ def predict(
             raise SerError(f"--text does nothing with {folder}, which reads no text; leave it out.")
         explained = moments.utterance_at(recordings[0], at_s) if explain else None
         keep = plot is not None or explain is not None
-        running = Recordings(recordings, config, jobs=_n_jobs(jobs, len(recordings), device), keep=keep, group=together)
+        if sound:
+            running: Recordings = Live(sound, recordings, config)
+        else:
+            n_jobs = _n_jobs(jobs, len(recordings), device)
+            running = Recordings(recordings, config, jobs=n_jobs, keep=keep, group=together)
         until_the_end.callback(running.close)
         if database:
             sinks.write_database(running, labels, database)
@@ -360,10 +403,12 @@ def predict(
     running.conclude(failures_of(out))
 
 
-def _kept(out: Path | None, *, skip_done: bool) -> str:
-    """Return what Ctrl-C leaves, and how to go on."""
+def _kept(out: Path | None, *, skip_done: bool, live: bool) -> str:
+    """Return what Ctrl-C leaves, and how to go on; of what comes in it was the second one."""
     if out is None or writers.single_file(out):
         left = "Nothing is kept but what is shown" if out is None else f"{out} is not written"
+        if live:
+            return f"{left}."
         return f"{left}; with --out FOLDER --skip-done a repeated command goes on where it stopped."
     again = "the same command" if skip_done else "the same command with --skip-done"
     return f"Finished files are kept in {out}; {again} goes on from there."

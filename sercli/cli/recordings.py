@@ -79,9 +79,14 @@ class Recordings:
                 if isinstance(result, AudioError):
                     self.failed(recording, result)
                 else:
-                    yield replace(result, recording=recording)
-                    if result.remarks and not options.quiet:
-                        render.warn(f"{recording.name}: {'; '.join(result.remarks)}")
+                    result = replace(result, recording=recording)
+                    yield result
+                    self.remark(result)
+
+    def remark(self, result: RecordingResult) -> None:
+        """Say what is left out, guessed or cannot be known of a recording whose predictions were read."""
+        if result.remarks and not options.quiet:
+            render.warn(f"{result.recording.name}: {'; '.join(result.remarks)}")
 
     def predictions(self, result: RecordingResult) -> Iterator[Prediction]:
         """The predictions of a recording, up to where it turns out to be damaged."""

@@ -1,19 +1,25 @@
 """The recordings that `ser predict` is given: files, folders, patterns, stdin, or the rows of a table."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sercli import plugins
 from sercli.cli import writers
 from sercli.errors import SerError
 from sercli.types import Recording, Remark
 
+if TYPE_CHECKING:
+    from sercli.audio.live import LiveSound
+
 
 def recordings(
     paths: list[Path],
     until_the_end: ExitStack,
     *,
+    sound: "LiveSound | None",
     text: str | None,
     min_confidence: float,
     out: Path | None,
@@ -24,6 +30,7 @@ def recordings(
     Args:
         paths: as given; a table stands alone.
         until_the_end: keeps the temporary file with stdin.
+        sound: what comes in, in place of the paths.
         text: the value of --text.
         min_confidence: of each recording.
         out: the value of --out.
@@ -32,6 +39,8 @@ def recordings(
     Raises:
         SerError: nothing is found, or an option does nothing with a table.
     """
+    if sound:
+        return [Recording(sound.name, min_confidence=min_confidence)]
     tables = [path for path in paths if path.suffix.lower() in _table().ENDINGS and path.is_file()]
     if not tables:
         found = _found(paths, until_the_end)
@@ -43,6 +52,35 @@ def recordings(
     if out and not writers.single_file(out):
         raise SerError(f"The predictions for a table are one file; give --out FILE.csv or FILE.json, not {out}.")
     return [replace(recording, min_confidence=min_confidence, track=track) for recording in listed(tables[0])]
+
+
+def sound(
+    paths: list[Path], raw_hz: int | None, device: str | None, others: Mapping[str, object]
+) -> "LiveSound | None":
+    """Return the sound that comes in from a microphone or as raw samples on stdin; None: the paths are recordings.
+
+    Args:
+        paths: as given.
+        raw_hz: the value of --raw.
+        device: the value of --input-device.
+        others: option -> value of those that need a recording.
+
+    Raises:
+        SerError: there is no such device, stdin is a terminal, or an option does nothing.
+    """
+    mic = paths == [writers.MIC] and (device is not None or not writers.MIC.exists())
+    if device is not None and not mic:
+        raise SerError("--input-device is for a microphone: ser predict mic --input-device NAME.")
+    if raw_hz is not None and paths != [writers.STDIN]:
+        raise SerError(f"--raw is for samples on stdin: ser predict - --raw {raw_hz}.")
+    if not mic and raw_hz is None:
+        return None
+    for option, value in others.items():
+        if value:
+            raise SerError(f"{option} needs a recording, and {paths[0]} is predicted while it comes in; leave it out.")
+    from sercli.audio import live
+
+    return live.microphone(device) if raw_hz is None else live.raw(raw_hz)
 
 
 def _found(paths: list[Path], until_the_end: ExitStack) -> list[Recording]:

@@ -325,6 +325,24 @@ def test_how_a_recording_is_cut_into_blocks_makes_no_difference(talk, data):
         np.testing.assert_array_equal(one.signal, other.signal)
 
 
+def test_live_each_utterance_is_found_soon_after_its_end_and_where_it_is_found_in_a_recording(talk):
+    given, found = 0, []
+
+    def blocks():
+        nonlocal given
+        for block in np.array_split(talk, len(talk) // 800):
+            given += len(block)
+            yield block
+
+    for one in segments.segments(blocks(), live=True):
+        found.append((one.start_s, one.end_s))
+        assert given == len(talk) or given / RATE_HZ - one.end_s < 0.75
+    recorded = list(segments.segments([talk]))
+    for one in recorded:
+        assert any(start_s < one.start_s + 0.1 and one.end_s - 0.1 < end_s for start_s, end_s in found)
+    assert 0 <= len(recorded) - len(found) <= 1  # a pause of just about half a second
+
+
 def test_a_faint_recording_has_the_utterances_of_a_loud_one(talk):
     loud = [(one.start_s, one.end_s) for one in segments.segments([talk])]
     faint = [(one.start_s, one.end_s) for one in segments.segments([talk * np.float32(0.01)])]

@@ -5,6 +5,7 @@ paths and labels are shown as they are, never read as markup. Tests pass a conso
 """
 
 from sercli.cli.render.console import note, warn, write
+from sercli.cli.render.live import live_view
 from sercli.cli.render.predictions import in_short, prediction_card, prediction_rows
 from sercli.cli.render.progress import progress, repetition_progress, stages, training_progress
 from sercli.cli.render.tables import (
@@ -25,6 +26,7 @@ __all__ = [
     "distribution_table",
     "evaluation_table",
     "in_short",
+    "live_view",
     "note",
     "prediction_card",
     "prediction_rows",

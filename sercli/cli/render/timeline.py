@@ -70,7 +70,7 @@ def timeline_rows(
 
     found = next(summaries(shown()), [Summary(path)])
     below = [*counted(remarks, found[0].n), *legend(any(doubts))]
-    show(console, *(plain(_shares(one)) for one in found), *below, Text())
+    show(console, *(plain(shares(one)) for one in found), *below, Text())
 
 
 def summary_rows(predictions: Iterable[Prediction], *, console: Console | None = None) -> None:
@@ -84,7 +84,7 @@ def summary_rows(predictions: Iterable[Prediction], *, console: Console | None =
     for found in summaries(predictions):
         show(console, plain(f"in {found[0].path}", "bold"))
         for one in found:
-            show(console, plain(_shares(one)))
+            show(console, plain(shares(one)))
             if one.mean:
                 ranked = sorted(one.mean.items(), key=lambda item: -item[1])
                 show(console, plain(f"  mean probability: {', '.join(f'{name} {figure(p)}' for name, p in ranked)}"))
@@ -103,7 +103,7 @@ def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
     return Text("\n" + " " * indent).join(lines)
 
 
-def _shares(summary: Summary) -> str:
+def shares(summary: Summary) -> str:
     """One line such as "A: 1:04.0 of speech: anger 71%, neutral 29%", the longest first."""
     whose = f"{summary.speaker}: " if summary.speaker else ""
     if set(summary.spent_s) <= {None}:

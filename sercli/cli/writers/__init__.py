@@ -1,6 +1,6 @@
 """The output of `ser predict`: its formats and file names; sinks.py writes it."""
 
-from sercli.cli.writers.files import STDIN, single_file, targets
+from sercli.cli.writers.files import MIC, STDIN, single_file, targets
 from sercli.cli.writers.formats import FORMATS, Format
 
-__all__ = ["FORMATS", "STDIN", "Format", "single_file", "targets"]
+__all__ = ["FORMATS", "MIC", "STDIN", "Format", "single_file", "targets"]

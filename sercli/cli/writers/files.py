@@ -17,6 +17,11 @@ _FILES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt
 STDIN = Path("-")
 """The path that stands for a recording on standard input."""
 
+MIC = Path("mic")
+"""The path that stands for a microphone."""
+
+_UNNAMED = {str(STDIN): Path("stdin"), str(MIC): MIC}  # name of the recording -> that of its file
+
 
 def single_file(out: Path | None) -> str | None:
     """Return the format of --out if it is a single file for all recordings; None: a folder."""
@@ -42,7 +47,9 @@ def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path,
     bases = {path: _base(path, given) for path in at.values()}
     while alike := _alike(bases):
         bases |= {path: bases[path].parent for path in alike}
-    names = {r.name: at[r.name].relative_to(bases[at[r.name]]) if r.name in at else Path("stdin") for r in recordings}
+    names = {
+        r.name: at[r.name].relative_to(bases[at[r.name]]) if r.name in at else _UNNAMED[r.name] for r in recordings
+    }
     used = Counter(path for file in names.values() for path in (file, file.with_suffix("")))
     if form.for_players:
         names |= {name: bare for name, file in names.items() if used[bare := file.with_suffix("")] == 1}
