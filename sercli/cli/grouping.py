@@ -8,7 +8,7 @@ from typing import Literal
 from sercli import groups
 from sercli.cli import sources
 from sercli.errors import SerError
-from sercli.pipeline import PipelineConfig, RecordingResult
+from sercli.pipeline import PipelineConfig, RecordingResult, Speakers
 from sercli.types import Prediction, Recording, Way
 
 HINT = 8
@@ -25,6 +25,52 @@ class Grouping:
     def key(self, prediction: Prediction) -> str | None:
         """Return the group of a prediction; None: it belongs to none."""
         return prediction.speaker if self.kind == "speaker" else str(Path(prediction.path).parent)
+
+
+def chosen(
+    group: Literal["recording", "folder", "speaker"], way: Way, recordings: Sequence[Recording], *, neutral: bool
+) -> Grouping | None:
+    """Return which recordings are adapted together; None: each long recording by itself.
+
+    Args:
+        group: the value of --group.
+        way: the value of --adapt.
+        recordings: with their speakers, where these are known.
+        neutral: whether --neutral is given.
+
+    Raises:
+        SerError: options that exclude each other, or no speakers for --group speaker.
+    """
+    if group == "recording":
+        return None
+    if group == "speaker" and not any(one.speaker for one in recordings):
+        raise SerError("--group speaker needs --speakers-from, a table with the columns path and speaker; add it.")
+    if way == "none" or neutral:
+        other = "--neutral" if neutral else "--adapt none"
+        raise SerError(f"{other} and --group exclude each other; leave one out.")
+    return Grouping(group, way)
+
+
+def n_speakers(given: str) -> Speakers:
+    """Return the value of --speakers.
+
+    Raises:
+        SerError: neither a number from 1 up nor auto or none.
+    """
+    if given in ("auto", "none"):
+        return "auto" if given == "auto" else "none"
+    if not given.isdecimal() or int(given) < 1:
+        raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
+    return int(given)
+
+
+def warn_of_neutral(recordings: Sequence[Recording], neutral: Sequence[Path]) -> None:
+    """Warn of recordings that are clips of the voice at rest themselves."""
+    from sercli.cli import render
+
+    rest = {path.resolve() for path in neutral}
+    for name in [one.name for one in recordings if one.path and one.path.resolve() in rest]:
+        render.warn(f"{name} is a --neutral clip, so that its own prediction tells nothing.")
 
 
 def with_speakers(recordings: Sequence[Recording], table: Path) -> list[Recording]:

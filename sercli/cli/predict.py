@@ -1,45 +1,21 @@
 """`ser predict`: recognise the emotion in recordings."""
 
-import os
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from sercli._system import ctrl_c
-from sercli.cli import options, writers
+from sercli.cli import options
+from sercli.cli.output import Output, Shape
 from sercli.errors import ConfigError, SerError
-
-if TYPE_CHECKING:
-    from sercli.cli.grouping import Grouping
-    from sercli.pipeline import Speakers
-    from sercli.types import Recording
-
-
-class Shape(StrEnum):
-    """The formats of predictions."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    csv_raw = "csv-raw"
-    srt = "srt"
-    vtt = "vtt"
-    audacity = "audacity"
-    audformat = "audformat"
-
 
 Adapt = Literal["none", "auto", "full"]  # `Way` of sercli.types, which would import numpy here
 
 
-class Group(StrEnum):
-    """What is adapted together."""
-
-    recording = "recording"
-    folder = "folder"
-    speaker = "speaker"
+Group = Literal["recording", "folder", "speaker"]
 
 
 class ExplainBy(StrEnum):
@@ -295,22 +271,8 @@ def predict(
 
         typer.echo("\n".join(live.microphones()))
         return
-    form = _form(shape, {"json": json, "csv": csv, "csv-raw": csv_raw}, out)
-    one_file = writers.single_file(out)
-    database = out if shape is Shape.audformat else None
-    if database and (summary or skip_done or (database / "db.yaml").exists()):
-        raise SerError(
-            f"--format audformat writes a new database of all utterances to {out}; leave out --summary and "
-            "--skip-done, and choose a folder without db.yaml."
-        )
-    if summary and form:
-        if form.timed:
-            raise SerError("--summary is a table, JSON or CSV; leave out the other format.")
-        form = form.summarised()
-    if out is None:
-        options.need_stdout("--out")
-    if skip_done and (out is None or one_file):
-        raise SerError("--skip-done needs --out, the folder with the files; add it.")
+    short = {Shape.json: json, Shape.csv: csv, Shape.csv_raw: csv_raw}
+    output = Output.chosen(shape, short, out, summary=summary, skip_done=skip_done)
     if explain is None and (explain_by or at):
         raise SerError("--explain-by and --at need --explain, the PNG to draw; add it.")
     from sercli.cli import moments, sources
@@ -319,9 +281,9 @@ def predict(
     settings = _asr_settings(sets or [])
     needing = {"--text": text, "--track": track, "--jobs": jobs, "--skip-done": skip_done, "--plot": plot}
     needing |= {"--explain": explain, "--group": group, "--speakers-from": speakers_from}
-    needing |= {"--speakers": speakers != "none", "--format audformat": database}
+    needing |= {"--speakers": speakers != "none", "--format audformat": output.is_database}
     sound = sources.sound(paths, raw, input_device, needing)
-    ctrl_c.keeps(_kept(out, skip_done=skip_done, live=sound is not None))
+    ctrl_c.keeps(output.kept(live=sound is not None))
     with ExitStack() as until_the_end:
         recordings = sources.recordings(
             paths,
@@ -329,13 +291,12 @@ def predict(
             sound=sound,
             text=text,
             min_confidence=min_confidence,
-            out=None if database else out,
+            out=None if output.is_database else out,
             track=track,
         )
-        _check_number(len(recordings), form, text=text, plot=plot, explain=explain, out=out)
-        files = writers.targets(recordings, paths, out, form) if out and form and not one_file else {}
-        if skip_done:
-            recordings = _left(recordings, files)
+        output.check_number(len(recordings), text=text, plot=plot, explain=explain)
+        files = output.files(recordings, paths)
+        recordings = output.left(recordings, files)
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
@@ -349,22 +310,16 @@ def predict(
         folder = model_folder(model)
         if speakers_from is not None:
             recordings = grouping.with_speakers(recordings, speakers_from)
-        rest = {path.resolve() for path in neutral or ()}
-        for name in [one.name for one in recordings if one.path and one.path.resolve() in rest]:
-            render.warn(f"{name} is a --neutral clip, so that its own prediction tells nothing.")
-        known = any(one.speaker for one in recordings)
-        together = _grouping(
-            group or (Group.speaker if speakers_from else Group.recording),
-            adapt,
-            speakers_known=known,
-            neutral=bool(neutral),
+        grouping.warn_of_neutral(recordings, neutral or ())
+        together = grouping.chosen(
+            group or ("speaker" if speakers_from else "recording"), adapt, recordings, neutral=bool(neutral)
         )
         config = PipelineConfig(
             folder,
             device,
             None if no_asr else recogniser(asr, settings),
             adapt="none" if together else adapt,
-            speakers=_n_speakers(speakers),
+            speakers=grouping.n_speakers(speakers),
             neutral=tuple(neutral or ()),
         )
         info = runs.load_finished(folder)
@@ -379,20 +334,7 @@ def predict(
             n_jobs = _n_jobs(jobs, len(recordings), device)
             running = Recordings(recordings, config, jobs=n_jobs, keep=keep, group=together)
         until_the_end.callback(running.close)
-        if database:
-            sinks.write_database(running, labels, database)
-        elif form is None and summary:
-            sinks.summarise(running)
-        elif form is None:
-            sinks.show(running, labels)
-        elif out is None:
-            sinks.stream(running, labels, form)
-        elif one_file:
-            sinks.write_one(running, labels, form, out)
-        else:
-            sinks.write(running, labels, form, files)
-        if form and form.timed and not running.n_labelled:
-            render.note("No utterance has a label, such as where nobody speaks: there are no subtitles.")
+        output.write(running, labels, files)
         if plot is not None:
             sinks.draw(running, labels, plot)
         if explain is not None:
@@ -401,45 +343,6 @@ def predict(
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)
     running.conclude(failures_of(out))
-
-
-def _kept(out: Path | None, *, skip_done: bool, live: bool) -> str:
-    """Return what Ctrl-C leaves, and how to go on; of what comes in it was the second one."""
-    if out is None or writers.single_file(out):
-        left = "Nothing is kept but what is shown" if out is None else f"{out} is not written"
-        if live:
-            return f"{left}."
-        return f"{left}; with --out FOLDER --skip-done a repeated command goes on where it stopped."
-    again = "the same command" if skip_done else "the same command with --skip-done"
-    return f"Finished files are kept in {out}; {again} goes on from there."
-
-
-def _form(shape: Shape | None, short: dict[str, bool], out: Path | None) -> writers.Format | None:
-    """Return the chosen format; None: the table.
-
-    Args:
-        shape: the value of --format.
-        short: format -> whether its own option is given.
-        out: the value of --out.
-
-    Raises:
-        SerError: more than one format is given, a table with --out, or a file of --out is called like another format.
-    """
-    given = [f"--{name}" for name, chosen in short.items() if chosen] + ([f"--format {shape}"] if shape else [])
-    names = {name for name, chosen in short.items() if chosen} | ({shape.value} if shape else set())
-    if len(names) > 1:
-        raise SerError(f"{given[0]} and {given[1]} exclude each other; give one.")
-    by_file = writers.single_file(out)
-    name = next(iter(names), by_file or ("json" if out else "table"))
-    if by_file and name != "table" and by_file != name.removesuffix("-raw"):
-        raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
-    if name == Shape.audformat and out is None:
-        raise SerError("--format audformat needs --out, the folder for the database; add it.")
-    if out and name == "table":
-        raise SerError(
-            f"--format table cannot be used with --out; give one of {', '.join((*writers.FORMATS, Shape.audformat))}."
-        )
-    return writers.FORMATS.get(name)
 
 
 def _asr_settings(sets: list[str]) -> dict[str, object]:
@@ -454,74 +357,6 @@ def _asr_settings(sets: list[str]) -> dict[str, object]:
     for section in sorted(sections.keys() - {"asr"}):
         raise ConfigError(f"--set {section}.… has no effect in `ser predict`; give only asr.KEY=VALUE.")
     return sections.get("asr", {})
-
-
-def _check_number(
-    n: int,
-    form: writers.Format | None,
-    *,
-    text: str | None,
-    plot: Path | None,
-    explain: Path | None,
-    out: Path | None,
-) -> None:
-    """Refuse options for a single recording if there are several.
-
-    Raises:
-        SerError: naming the option.
-    """
-    if n == 1:
-        return
-    if text is not None:
-        raise SerError(f"--text is for a single recording, but there are {n}; give one recording.")
-    if plot is not None:
-        raise SerError(f"--plot draws a single recording, but there are {n}; give one recording.")
-    if explain is not None:
-        raise SerError(f"--explain draws an utterance of a single recording, but there are {n}; give one recording.")
-    if form and form.timed and (out is None or writers.single_file(out)):
-        raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
-
-
-def _grouping(group: Group, adapt: Adapt, *, speakers_known: bool, neutral: bool) -> "Grouping | None":
-    """Return which recordings are adapted together; None: each long recording by itself.
-
-    Raises:
-        SerError: options that exclude each other, or no speakers for --group speaker.
-    """
-    from sercli.cli.grouping import Grouping
-
-    if group is Group.recording:
-        return None
-    if group is Group.speaker and not speakers_known:
-        raise SerError("--group speaker needs --speakers-from, a table with the columns path and speaker; add it.")
-    if adapt == "none" or neutral:
-        other = "--neutral" if neutral else "--adapt none"
-        raise SerError(f"{other} and --group exclude each other; leave one out.")
-    return Grouping("speaker" if group is Group.speaker else "folder", adapt)
-
-
-def _n_speakers(given: str) -> "Speakers":
-    """Return the value of --speakers.
-
-    Raises:
-        SerError: neither a number from 1 up nor auto or none.
-    """
-    if given in ("auto", "none"):
-        return "auto" if given == "auto" else "none"
-    if not given.isdecimal() or int(given) < 1:
-        raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
-    return int(given)
-
-
-def _left(recordings: "list[Recording]", files: dict[str, Path]) -> "list[Recording]":
-    """Return the recordings that have no file yet."""
-    from sercli.cli import render
-
-    # Not by pathlib, which raises for names that are too long.
-    left = [recording for recording in recordings if not os.path.exists(files[recording.name])]  # noqa: PTH110
-    if len(left) < len(recordings):
-        render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings have a file already: skipped.")
-    return left
 
 
 def _n_jobs(jobs: int | None, n_recordings: int, device: str) -> int:

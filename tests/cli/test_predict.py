@@ -22,7 +22,8 @@ from children import living
 from sercli import batch_runner, pipeline
 from sercli._system import processes
 from sercli.asr import whisper
-from sercli.cli.predict import TRUST, Shape
+from sercli.cli.output import Shape
+from sercli.cli.predict import TRUST
 from sercli.cli.writers import FORMATS
 from sercli.types import Transcript, Word
 

@@ -1,0 +1,174 @@
+"""What `ser predict` gives: its format, and where it goes."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sercli.cli import options, writers
+from sercli.errors import SerError
+
+if TYPE_CHECKING:
+    from sercli.cli.recordings import Recordings
+    from sercli.types import Recording
+
+
+class Shape(StrEnum):
+    """The formats of predictions."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    csv_raw = "csv-raw"
+    srt = "srt"
+    vtt = "vtt"
+    audacity = "audacity"
+    audformat = "audformat"
+
+
+@dataclass(frozen=True)
+class Output:
+    """The format of predictions, and the file, folder or screen that they go to."""
+
+    shape: Shape
+    out: Path | None  # None: the screen
+    summary: bool
+    skip_done: bool
+
+    @classmethod
+    def chosen(
+        cls, shape: Shape | None, short: dict[Shape, bool], out: Path | None, *, summary: bool, skip_done: bool
+    ) -> "Output":
+        """Return what the options ask for.
+
+        Args:
+            shape: the value of --format.
+            short: format -> whether its own option is given.
+            out: the value of --out.
+            summary: whether --summary is given.
+            skip_done: whether --skip-done is given.
+
+        Raises:
+            SerError: options that exclude or need each other, or a file of --out that is called like another format.
+        """
+        own = [one for one, given in short.items() if given]
+        given = [f"--{one}" for one in own] + ([f"--format {shape}"] if shape else [])
+        names = {*own, *([shape] if shape else [])}
+        if len(names) > 1:
+            raise SerError(f"{given[0]} and {given[1]} exclude each other; give one.")
+        by_file = writers.single_file(out)
+        name = next(iter(names), Shape(by_file or ("json" if out else "table")))
+        if by_file and name != Shape.table and by_file != name.removesuffix("-raw"):
+            raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
+        if name == Shape.audformat and out is None:
+            raise SerError("--format audformat needs --out, the folder for the database; add it.")
+        if out and name == Shape.table:
+            known = ", ".join((*writers.FORMATS, Shape.audformat))
+            raise SerError(f"--format table cannot be used with --out; give one of {known}.")
+        found = cls(name, out, summary, skip_done)
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        if self.is_database and (self.summary or self.skip_done or (self.folder / "db.yaml").exists()):
+            raise SerError(
+                f"--format audformat writes a new database of all utterances to {self.out}; leave out --summary and "
+                "--skip-done, and choose a folder without db.yaml."
+            )
+        if self.summary and self.form and self.form.timed:
+            raise SerError("--summary is a table, JSON or CSV; leave out the other format.")
+        if self.out is None:
+            options.need_stdout("--out")
+        if self.skip_done and not self.is_folder:
+            raise SerError("--skip-done needs --out, the folder with the files; add it.")
+
+    @property
+    def form(self) -> writers.Format | None:
+        """The format of text; None: tables for the screen, or a database."""
+        form = writers.FORMATS.get(self.shape)
+        return form.summarised() if form and self.summary and not form.timed else form
+
+    @property
+    def is_database(self) -> bool:
+        """Whether all predictions go into a database in audformat."""
+        return self.shape is Shape.audformat
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether --out is a folder with a file for each recording, or a database."""
+        return self.out is not None and not writers.single_file(self.out)
+
+    @property
+    def folder(self) -> Path:
+        """--out, where it is given."""
+        assert self.out is not None
+        return self.out
+
+    def kept(self, *, live: bool) -> str:
+        """Return what Ctrl-C leaves, and how to go on; of what comes in it was the second one."""
+        if not self.is_folder:
+            left = "Nothing is kept but what is shown" if self.out is None else f"{self.out} is not written"
+            return (
+                f"{left}."
+                if live
+                else f"{left}; with --out FOLDER --skip-done a repeated command goes on where it stopped."
+            )
+        again = "the same command" if self.skip_done else "the same command with --skip-done"
+        return f"Finished files are kept in {self.out}; {again} goes on from there."
+
+    def check_number(self, n: int, *, text: str | None, plot: Path | None, explain: Path | None) -> None:
+        """Refuse options for a single recording if there are several.
+
+        Raises:
+            SerError: naming the option.
+        """
+        if n == 1:
+            return
+        if text is not None:
+            raise SerError(f"--text is for a single recording, but there are {n}; give one recording.")
+        if plot is not None:
+            raise SerError(f"--plot draws a single recording, but there are {n}; give one recording.")
+        if explain is not None:
+            raise SerError(
+                f"--explain draws an utterance of a single recording, but there are {n}; give one recording."
+            )
+        if self.form and self.form.timed and not self.is_folder:
+            raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
+
+    def files(self, recordings: "Sequence[Recording]", given: Sequence[Path]) -> dict[str, Path]:
+        """Return the file of each recording, by its name; none where all go to one place."""
+        return writers.targets(recordings, given, self.folder, self.form) if self.form and self.is_folder else {}
+
+    def left(self, recordings: "list[Recording]", files: dict[str, Path]) -> "list[Recording]":
+        """Return the recordings that are to be predicted: with --skip-done those without a file."""
+        if not self.skip_done:
+            return recordings
+        from sercli.cli import render
+
+        # Not by pathlib, which raises for names that are too long.
+        left = [recording for recording in recordings if not os.path.exists(files[recording.name])]  # noqa: PTH110
+        if len(left) < len(recordings):
+            render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings have a file already: skipped.")
+        return left
+
+    def write(self, running: "Recordings", labels: Sequence[str], files: dict[str, Path]) -> None:
+        """Predict all recordings and write or show each as soon as it is predicted."""
+        from sercli.cli import render
+        from sercli.cli.writers import sinks
+
+        if self.is_database:
+            sinks.write_database(running, labels, self.folder)
+        elif self.form is None and self.summary:
+            sinks.summarise(running)
+        elif self.form is None:
+            sinks.show(running, labels)
+        elif self.out is None:
+            sinks.stream(running, labels, self.form)
+        elif self.is_folder:
+            sinks.write(running, labels, self.form, files)
+        else:
+            sinks.write_one(running, labels, self.form, self.out)
+        if self.form and self.form.timed and not running.n_labelled:
+            render.note("No utterance has a label, such as where nobody speaks: there are no subtitles.")
