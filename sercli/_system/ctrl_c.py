@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from sys import UnraisableHookArgs
 
 Item = TypeVar("Item")
@@ -32,20 +32,29 @@ def end() -> NoReturn:
     sys.exit(CODE)
 
 
-def until_pressed(items: "Generator[Item, None, None]") -> "Generator[Item, None, None]":
-    """Yield items until Ctrl-C, so that what uses them comes to its end; a second Ctrl-C is as usual."""
+def until_pressed(
+    items: "Generator[Item, None, None]", end: "Callable[[], None] | None" = None
+) -> "Generator[Item, None, None]":
+    """Yield items until Ctrl-C, so that what uses them comes to its end; a second Ctrl-C is as usual.
+
+    Args:
+        items: closed at the end.
+        end: called by Ctrl-C, after which the items soon end by themselves; None: they end at once.
+    """
     waiting = pressed = False
 
     def press(number: int, frame: object) -> None:
         nonlocal pressed
         pressed = True
         signal.signal(signal.SIGINT, usual)
-        if waiting:
+        if end:
+            end()
+        elif waiting:
             raise KeyboardInterrupt
 
     usual = signal.signal(signal.SIGINT, press)
     try:
-        while not pressed:
+        while end or not pressed:
             waiting = True
             try:
                 item = next(items)

@@ -1,6 +1,6 @@
 """Sound while it comes in: from a microphone, or as raw samples on stdin."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from types import ModuleType
@@ -27,6 +27,7 @@ class LiveSound:
     rate_hz: int
     blocks: Generator[Array, None, None]  # (n,) each, float32 or 16-bit integers
     remarks: list[str] = field(default_factory=list)  # what is lost so far
+    end: Callable[[], None] | None = None  # ends the sound; what came in before still comes. None: it cannot wait
 
 
 def raw(rate_hz: int, stream: BinaryIO | None = None) -> LiveSound:
@@ -74,8 +75,10 @@ def microphone(device: str | None = None) -> LiveSound:
             f"There is no {which} ({_reason(error)}); ser predict mic --input-device list shows them."
         ) from None
     name, rate_hz = str(about["name"]), round(about["default_samplerate"])
+    waiting: SimpleQueue[Array | None] = SimpleQueue()
     remarks: list[str] = []
-    return LiveSound("mic", name, rate_hz, _recorded(sounddevice, chosen, name, rate_hz, remarks), remarks)
+    blocks = _recorded(sounddevice, chosen, name, rate_hz, waiting, remarks)
+    return LiveSound("mic", name, rate_hz, blocks, remarks, lambda: waiting.put(None))
 
 
 def microphones() -> list[str]:
@@ -104,10 +107,14 @@ def _sounddevice() -> ModuleType:
 
 
 def _recorded(
-    sounddevice: ModuleType, device: int | str | None, name: str, rate_hz: int, remarks: list[str]
+    sounddevice: ModuleType,
+    device: int | str | None,
+    name: str,
+    rate_hz: int,
+    waiting: "SimpleQueue[Array | None]",
+    remarks: list[str],
 ) -> Generator[Array, None, None]:
-    """Yield what a device records, without end, unless it is unplugged."""
-    waiting: SimpleQueue[Array | None] = SimpleQueue()
+    """Yield what a device records until it is unplugged, or None comes into the queue."""
     n_frames = n_lost = 0
 
     def take(block: Array, n: int, _time: object, status: Any) -> None:
@@ -132,12 +139,13 @@ def _recorded(
             dtype="float32",
             callback=take,
             finished_callback=lambda: waiting.put(None),
-        ):
+        ) as stream:
             while (block := waiting.get()) is not None:
                 yield block
+            if not stream.active:
+                remarks.append(f"{name} stopped")
     except sounddevice.PortAudioError as error:
         raise AudioError(f"{name} cannot be recorded from ({_reason(error)}); try another --input-device.") from None
-    remarks.append(f"{name} stopped")
 
 
 def _reason(error: Exception) -> str:

@@ -25,7 +25,10 @@ class Live(Recordings):
     def _predicted(self) -> Iterator[RecordingResult]:
         sound, (recording,), remarks = self._sound, self.all, list[str]()
         pipeline = Pipeline.of(self.config)
-        with closing(ctrl_c.until_pressed(sound.blocks)) as blocks, render.live_view(sound.described) as view:
+        with (
+            closing(ctrl_c.until_pressed(sound.blocks, sound.end)) as blocks,
+            render.live_view(sound.described) as view,
+        ):
 
             def heard() -> Iterator[Array]:
                 for block in blocks:

@@ -68,7 +68,9 @@ def sound(
     Raises:
         SerError: there is no such device, stdin is a terminal, or an option does nothing.
     """
-    mic = paths == [writers.MIC] and (device is not None or not writers.MIC.exists())
+    mic = writers.MIC in paths and (device is not None or not writers.MIC.exists())
+    if mic and len(paths) > 1:
+        raise SerError("mic is the microphone; give it alone.")
     if device is not None and not mic:
         raise SerError("--input-device is for a microphone: ser predict mic --input-device NAME.")
     if raw_hz is not None and paths != [writers.STDIN]:

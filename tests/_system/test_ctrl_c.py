@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
+from sercli._system import ctrl_c
 from sercli.cli import app
 
 
@@ -144,6 +145,18 @@ def test_ctrl_c_when_all_is_done_leaves_no_traceback():
     )
     ended = run(script)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_what_is_taken_item_by_item_and_a_second_one_all(times):
+    taken, before = [], signal.getsignal(signal.SIGINT)
+    with nullcontext() if times == 1 else pytest.raises(KeyboardInterrupt):
+        for item in ctrl_c.until_pressed(n for n in range(9)):
+            taken.append(item)
+            for _ in range(times if item == 3 else 0):
+                os.kill(os.getpid(), signal.SIGINT)
+    assert taken == [0, 1, 2, 3]
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_a_command_that_was_broken_off_leaves_ctrl_c_to_who_called_it(monkeypatch):

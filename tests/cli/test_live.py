@@ -63,7 +63,7 @@ def device(monkeypatch, said):
 
         speaker = threading.Thread(target=speak)
         speaker.start()
-        yield
+        yield SimpleNamespace(active=not module.unplugged)
         speaker.join(10)
 
     module.query_devices, module.InputStream = query_devices, stream
@@ -71,12 +71,16 @@ def device(monkeypatch, said):
     return module
 
 
-def test_a_microphone_is_predicted_until_ctrl_c_which_ends_with_the_shares_of_time(ser, device):
-    device.unplugged = True
+@pytest.mark.parametrize("unplugged", [False, True])
+def test_a_microphone_is_predicted_until_ctrl_c_which_ends_with_the_shares_of_time(ser, device, unplugged):
+    """Ctrl-C comes while most of what was said still waits to be predicted."""
+    device.unplugged, before = unplugged, signal.getsignal(signal.SIGINT)
     shown = ser("predict", "mic", "--no-asr", "--input-device", "Head")
     assert shown.code == 0
     assert "Listening to Head set. Ctrl-C ends." in shown.err
-    assert "warning: mic: Head set stopped" in shown.err
+    assert ("warning: mic: Head set stopped" in shown.err) == unplugged
+    assert "interrupted" not in shown.err
+    assert signal.getsignal(signal.SIGINT) == before
     lines = shown.out.splitlines()
     assert lines[0] == "in mic"
     assert sum(line.startswith("   0:0") for line in lines) == 2
@@ -84,13 +88,11 @@ def test_a_microphone_is_predicted_until_ctrl_c_which_ends_with_the_shares_of_ti
     assert device.opened == [(RATE_HZ, "Head", 1, "float32")]
 
 
-def test_ctrl_c_is_the_end_of_what_is_said_and_of_nothing_else(ser, device):
-    before = signal.getsignal(signal.SIGINT)
+def test_the_summary_of_a_microphone_comes_at_the_end(ser, device):
     shown = ser("predict", "mic", "--no-asr", "--summary")
     assert shown.code == 0
     assert shown.out.startswith("in mic\n")
-    assert "interrupted" not in shown.err
-    assert signal.getsignal(signal.SIGINT) == before
+    assert "mean probability: " in shown.out
 
 
 def test_sound_that_the_device_loses_is_told_on_stderr_and_with_each_prediction(ser, device):
@@ -143,6 +145,7 @@ def test_without_the_extra_or_portaudio_it_is_said_what_to_install(ser, monkeypa
     ("words", "said"),
     [
         (["mic", "--plot", "x.png"], "--plot needs a recording, and mic is predicted while it comes in; leave it out."),
+        (["mic", "a.wav"], "mic is the microphone; give it alone."),
         (["-", "--raw", 16000, "--speakers", 2], "--speakers needs a recording, and - is predicted while"),
         (["a.wav", "--raw", 16000], "--raw is for samples on stdin: ser predict - --raw 16000."),
         (["a.wav", "--input-device", "x"], "--input-device is for a microphone: ser predict mic --input-device NAME."),
