@@ -143,6 +143,14 @@ class ReadsFiles(Protocol):
 
 
 @runtime_checkable
+class HasModule(Protocol):
+    """A feature of audio at 16 kHz that torch can compute too, so that `ser export` writes the whole way to ONNX."""
+
+    def module(self, config: Any) -> "nn.Module":
+        """Return a module: (n,) levelled samples, silent at the end, and () their number -> (1, T, F), (1,) frames."""
+
+
+@runtime_checkable
 class HasWordPlaces(Protocol):
     """A feature of text that can tell which word each frame was computed from."""
 

@@ -49,7 +49,7 @@ HOMES = {
             "sercli.whisper",
             "sercli.speakers.embedding",
         ),
-        *("sercli.features.whisper_encoder", "sercli.features.sentence"),
+        *("sercli.features.whisper_encoder", "sercli.features._whisper_samples", "sercli.features.sentence"),
         *("sercli.features.wav2vec2", "sercli.features._transformers"),
     ),
     "safetensors": ("sercli.model", "sercli.training", "sercli.whisper", "sercli.speakers"),
@@ -61,7 +61,7 @@ HOMES = {
     "huggingface_hub": ("sercli.whisper",),
     "av": ("sercli.audio.containers",),
     "silero_vad": (),  # its import sets torch's number of threads; sercli.audio.silero reads its model
-    "onnxruntime": ("sercli.audio.silero",),
+    "onnxruntime": ("sercli.audio.silero", "sercli.model.export"),
     "librosa": ("sercli.features.mfcc",),
     "nltk": ("sercli.features.words",),
     "optuna": ("sercli.training",),

@@ -75,7 +75,8 @@ class Encoder(nn.Module):
 
     def states(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, F), (B,) -> (B, T', H) states, and their numbers (B,)."""
-        x = x[:, : int(lengths.max())] * time_mask(lengths, int(lengths.max()))[:, :, None]
+        x = x[:, : self.sizes.max_frames]
+        x = x * time_mask(lengths, x.shape[1])[:, :, None]
         if self.convolutions:
             x, lengths = self.convolutions(x, lengths)
         x = self.dense(x)

@@ -61,7 +61,7 @@ class Lstm(Classifier):
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T, F), (B,) -> (B, E), and (B, T) or None."""
         lengths = lengths.clamp(max=self.config.max_frames)
-        states = self.input_dropout(x[:, : int(lengths.max())])
+        states = self.input_dropout(x[:, : self.config.max_frames])
         for number, layer in enumerate(self.layers):
             states = layer(self.dropout(states) if number else states, lengths)
         if self.config.pooling == "last":

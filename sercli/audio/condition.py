@@ -7,12 +7,12 @@ from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig
 NO_SPEECH_DBFS = -90.0
 """A signal whose active frames stay below this level is left as it is."""
 
-_FRAME_S = 0.05  # the level is measured on frames of this length
-_ACTIVE_DB = 30.0  # frames within this range below the loudest one are active
-_FLOOR_POWER = 1e-12  # -120 dBFS
+FRAME_S = 0.05  # the level is measured on frames of this length
+ACTIVE_DB = 30.0  # frames within this range below the loudest one are active
+FLOOR_POWER = 1e-12  # -120 dBFS
 _LOWEST_HZ = 50.0  # below every voice; a constant offset, rumble and the hum of handling lie there
 _STEEPNESS = 8  # exponent of the filter: 110 dB less at 10 Hz, 0.3 dB less at 70 Hz
-_EDGE_S = 0.25  # the signal is mirrored over this length at both ends, so that the filter has no step to answer
+EDGE_S = 0.25  # the signal is mirrored over this length at both ends, so that the filter has no step to answer
 
 
 def without_rumble(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Array:
@@ -22,15 +22,21 @@ def without_rumble(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Array
     """
     if len(signal) < 2:
         return np.zeros_like(signal)
-    n_edge = min(len(signal) - 1, round(_EDGE_S * sample_rate_hz))
+    n_edge = min(len(signal) - 1, round(EDGE_S * sample_rate_hz))
     before = 2 * signal[0] - signal[n_edge:0:-1]
     after = 2 * signal[-1] - signal[-2 : -n_edge - 2 : -1]
     extended = np.concatenate([before, signal, after])
     n_fft = 1 << (len(extended) - 1).bit_length()
-    relative = np.fft.rfftfreq(n_fft, 1 / sample_rate_hz) / _LOWEST_HZ
-    passed = relative**_STEEPNESS / (1 + relative**_STEEPNESS)
-    filtered: Array = np.fft.irfft(np.fft.rfft(extended, n_fft) * passed, n_fft)[n_edge : n_edge + len(signal)]
+    spectrum = np.fft.rfft(extended, n_fft) * rumble_gain(n_fft, sample_rate_hz)
+    filtered: Array = np.fft.irfft(spectrum, n_fft)[n_edge : n_edge + len(signal)]
     return filtered.astype(np.float32)
+
+
+def rumble_gain(n_fft: int, sample_rate_hz: int) -> Array:
+    """Return the gain (n_fft // 2 + 1,) of the filter against rumble at each frequency of a spectrum."""
+    powered = (np.fft.rfftfreq(n_fft, 1 / sample_rate_hz) / _LOWEST_HZ) ** _STEEPNESS
+    found: Array = powered / (1 + powered)
+    return found
 
 
 def prepare_signal(signal: Array, config: AudioConfig) -> Array:
@@ -67,8 +73,8 @@ def speech_level_dbfs(signal: Array, *, sample_rate_hz: int = SAMPLE_RATE_HZ) ->
     >>> round(speech_level_dbfs(np.ones(16000, np.float32)), 1)
     0.0
     """
-    power = frame_power(signal, max(1, round(_FRAME_S * sample_rate_hz)))
-    return float(10 * np.log10(power[is_active(power)].mean() + _FLOOR_POWER))
+    power = frame_power(signal, max(1, round(FRAME_S * sample_rate_hz)))
+    return float(10 * np.log10(power[is_active(power)].mean() + FLOOR_POWER))
 
 
 def frame_power(signal: Array, frame_samples: int) -> Array:
@@ -81,7 +87,7 @@ def frame_power(signal: Array, frame_samples: int) -> Array:
 
 def is_active(power: Array) -> Array:
     """Return a mask (T,) of the frames that are within 30 dB of the loudest one."""
-    active: Array = power >= power.max() * 10 ** (-_ACTIVE_DB / 10)
+    active: Array = power >= power.max() * 10 ** (-ACTIVE_DB / 10)
     return active
 
 

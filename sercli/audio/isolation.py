@@ -23,13 +23,13 @@ LEVEL_DBFS = -26.0
 MARGIN_S = 0.1
 """What is kept on each side of the first and the last frame of speech."""
 
-_QUIET_S = 0.1  # digital silence before and after
-_FADE_S = 0.02  # at both ends, so that background noise does not begin and end with a click
-_LOUD_DB = 30.0  # sound next to speech belongs to it if it is at most this far below the loudest frame,
-_ABOVE_NOISE_DB = 12.0  # and this far above the quietest tenth of the frames
-_QUIETEST = 10  # per cent
-_DIGITAL_SILENCE = 1e-11  # frames below this power do not count as background noise
-_GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
+QUIET_S = 0.1  # digital silence before and after
+FADE_S = 0.02  # at both ends, so that background noise does not begin and end with a click
+LOUD_DB = 30.0  # sound next to speech belongs to it if it is at most this far below the loudest frame,
+ABOVE_NOISE_DB = 12.0  # and this far above the quietest tenth of the frames
+QUIETEST = 10  # per cent
+DIGITAL_SILENCE = 1e-11  # frames below this power do not count as background noise
+GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
 
 
 def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array, float]:
@@ -48,12 +48,12 @@ def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array
         return signal, 0.0
     start, stop = (round(at * sample_rate_hz / SAMPLE_RATE_HZ) for at in span)
     kept = signal[start:stop].copy()
-    n_fade = min(round(_FADE_S * sample_rate_hz), len(kept) // 2)
+    n_fade = min(round(FADE_S * sample_rate_hz), len(kept) // 2)
     fade = np.sin(np.pi / 2 * (np.arange(n_fade, dtype=np.float32) + 0.5) / max(1, n_fade)) ** 2
     kept[:n_fade] *= fade
     kept[len(kept) - n_fade :] *= fade[::-1]
-    quiet = np.zeros(round(_QUIET_S * sample_rate_hz), np.float32)
-    return np.concatenate([quiet, kept, quiet]), start / sample_rate_hz - _QUIET_S
+    quiet = np.zeros(round(QUIET_S * sample_rate_hz), np.float32)
+    return np.concatenate([quiet, kept, quiet]), start / sample_rate_hz - QUIET_S
 
 
 def speech_probabilities(signal: Array) -> Array:
@@ -71,17 +71,17 @@ def widened(signal: Array, first: int, last: int, n_most: int) -> tuple[int, int
         n_most: most frames by which each end may move.
     """
     power = frame_power(np.pad(signal, (0, -len(signal) % FRAME_SAMPLES)), FRAME_SAMPLES)
-    heard = power[power > _DIGITAL_SILENCE]
+    heard = power[power > DIGITAL_SILENCE]
     if not len(heard):
         return first, last
-    noise = np.percentile(heard, _QUIETEST) * 10 ** (_ABOVE_NOISE_DB / 10)
+    noise = np.percentile(heard, QUIETEST) * 10 ** (ABOVE_NOISE_DB / 10)
     loudest = power.max()
-    floor = max(loudest * 10 ** (-_LOUD_DB / 10), min(noise, loudest * 10 ** (-_ABOVE_NOISE_DB / 10)))
+    floor = max(loudest * 10 ** (-LOUD_DB / 10), min(noise, loudest * 10 ** (-ABOVE_NOISE_DB / 10)))
     loud = power > floor
     lowest, highest = max(0, first - n_most), min(len(loud), last + n_most)
-    while len(near := np.flatnonzero(loud[max(lowest, first - _GAP_FRAMES) : first])):
-        first = max(lowest, first - _GAP_FRAMES) + int(near[0])
-    while len(near := np.flatnonzero(loud[last : min(highest, last + _GAP_FRAMES)])):
+    while len(near := np.flatnonzero(loud[max(lowest, first - GAP_FRAMES) : first])):
+        first = max(lowest, first - GAP_FRAMES) + int(near[0])
+    while len(near := np.flatnonzero(loud[last : min(highest, last + GAP_FRAMES)])):
         last += int(near[-1]) + 1
     return first, last
 

@@ -18,7 +18,7 @@ FRAME_SAMPLES = 512
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 
 _PACKAGE = "silero-vad==6.2.3"  # the version that this was tested with
-_CONTEXT_SAMPLES = 64  # the network sees the end of the previous frame before each frame
+CONTEXT_SAMPLES = 64  # the network sees the end of the previous frame before each frame
 _BATCH_FRAMES = 512  # frames in one call, so that memory does not grow with the length
 _N_STATE = 128
 
@@ -33,7 +33,7 @@ class SpeechDetector:
     def reset(self) -> None:
         """Forget the signal so far."""
         self._state = [np.zeros((1, 1, _N_STATE), np.float32)] * 2  # of the LSTM: output and cell
-        self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
+        self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
 
     def probabilities(self, signal: Array) -> Array:
         """Return the probability of speech in each frame.
@@ -46,18 +46,30 @@ class SpeechDetector:
             (T,) float32.
         """
         n_frames = -(-len(signal) // FRAME_SAMPLES)
-        padded = np.zeros(_CONTEXT_SAMPLES + n_frames * FRAME_SAMPLES, np.float32)
-        padded[:_CONTEXT_SAMPLES] = self._context
-        padded[_CONTEXT_SAMPLES : _CONTEXT_SAMPLES + len(signal)] = signal
-        self._context = padded[-_CONTEXT_SAMPLES:]
+        padded = np.zeros(CONTEXT_SAMPLES + n_frames * FRAME_SAMPLES, np.float32)
+        padded[:CONTEXT_SAMPLES] = self._context
+        padded[CONTEXT_SAMPLES : CONTEXT_SAMPLES + len(signal)] = signal
+        self._context = padded[-CONTEXT_SAMPLES:]
         probs = np.zeros(n_frames, np.float32)
         for start in range(0, n_frames, _BATCH_FRAMES):
             stop = min(start + _BATCH_FRAMES, n_frames)
-            samples = padded[start * FRAME_SAMPLES : stop * FRAME_SAMPLES + _CONTEXT_SAMPLES]
-            frames = np.lib.stride_tricks.sliding_window_view(samples, _CONTEXT_SAMPLES + FRAME_SAMPLES)
+            samples = padded[start * FRAME_SAMPLES : stop * FRAME_SAMPLES + CONTEXT_SAMPLES]
+            frames = np.lib.stride_tricks.sliding_window_view(samples, CONTEXT_SAMPLES + FRAME_SAMPLES)
             inputs = {"input": frames[::FRAME_SAMPLES], **dict(zip("hc", self._state, strict=True))}
             probs[start:stop], *self._state = self._session.run(None, inputs)
         return probs
+
+
+def path() -> Path:
+    """Return the path of the network's ONNX file.
+
+    Raises:
+        SerError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("silero_vad")
+    if spec is None or spec.origin is None:
+        raise SerError(f"The speech detector is not installed; run: pip install {_PACKAGE}")
+    return Path(spec.origin).parent / "data" / "silero_vad_16k_sequence.onnx"
 
 
 @cache
@@ -69,19 +81,15 @@ def _session() -> Any:
     """
     import onnxruntime
 
-    spec = importlib.util.find_spec("silero_vad")
-    if spec is None or spec.origin is None:
-        raise SerError(f"The speech detector is not installed; run: pip install {_PACKAGE}")
-    path = Path(spec.origin).parent / "data" / "silero_vad_16k_sequence.onnx"
     onnxruntime.set_default_logger_severity(4)  # no warnings on the terminal
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # memory that it keeps would grow with the longest signal
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path()), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common type of their own
         reason = str(error).partition("\n")[0]
         raise SerError(
-            f"The speech detector {path} cannot be loaded ({reason}); run: pip install --force-reinstall {_PACKAGE}"
+            f"The speech detector {path()} cannot be loaded ({reason}); run: pip install --force-reinstall {_PACKAGE}"
         ) from None

@@ -10,7 +10,7 @@ import typer
 
 from sercli import __version__
 from sercli._system import ctrl_c, limits, streams
-from sercli.cli import ensemble, evaluate, options, predict, prepare, train, tune
+from sercli.cli import ensemble, evaluate, export, options, predict, prepare, train, tune
 from sercli.errors import SerError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (prepare, tune, train, ensemble, evaluate, predict):
+for command in (prepare, tune, train, ensemble, evaluate, predict, export):
     app.command(cls=options.Command)(getattr(command, command.__name__.rpartition(".")[2]))
 
 # File system errors that the user can fix: free space, or choose another place.

@@ -20,6 +20,8 @@ from sercli.plugins import Extractor
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, PositiveInt
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from sercli.whisper.encoder import Encoder
 
 INPUT = "audio"
@@ -79,6 +81,25 @@ def make(config: Config, device: str) -> Extractor:
         SerError: the weights are missing or damaged.
         ConfigError: the weights have fewer layers.
     """
+    return _Extractor(config, _encoders(config, device), device)
+
+
+def module(config: Config) -> "nn.Module":
+    """Return the feature as a torch module: (n,) levelled samples, () their number -> (1, T, F), (1,).
+
+    Raises:
+        SerError: as `make`.
+    """
+    from sercli.features._whisper_samples import LogMel, WhisperSamples
+
+    encoders = _encoders(config, "cpu")
+    mels = [LogMel(encoder.n_mels, _WINDOW, HOP, _RANGE) for encoder in encoders]
+    sounding = (_SOUNDING_DB, _SMOOTHED) if config.pooled else None
+    return WhisperSamples(encoders, mels, config.layers, stride=config.stride, sounding=sounding)
+
+
+def _encoders(config: Config, device: str) -> "list[Encoder]":
+    """Return the encoders of a configuration, with weights, on a device."""
     from sercli.whisper import encoder
 
     models = config.model if isinstance(config.model, tuple) else (config.model,)
@@ -89,7 +110,7 @@ def make(config: Config, device: str) -> Extractor:
             which = model or "Whisper tiny.en"
             raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(loaded.layers)} layers.")
         encoders.append(loaded.to(device))
-    return _Extractor(config, encoders, device)
+    return encoders
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class Encoder(nn.Module):
         x = nn.functional.gelu(self.conv1((mel * mask[:, :, None]).transpose(1, 2)))
         x = nn.functional.gelu(self.conv2(x * mask[:, None])).transpose(1, 2)
         x = x + self.positions[: x.shape[1]]
-        keys = None if bool(mask_halved.all()) else mask_halved[:, None, None]  # (B, 1, 1, T / 2)
+        full = not torch.compiler.is_exporting() and bool(mask_halved.all())
+        keys = None if full else mask_halved[:, None, None]  # (B, 1, 1, T / 2)
         states: list[Tensor] = []
         for layer in self.layers[:n_layers]:
             x = layer(x, keys)

@@ -1,4 +1,4 @@
-"""The six commands from end to end, as a user runs them: in one process, to keep them quick."""
+"""The commands from end to end, as a user runs them: in one process, to keep them quick."""
 
 import errno
 import json
