@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         cnn,
         conv_attention,
         frame_posteriors,
+        functionals,
         hybrid_attention,
         layer_mix,
         lstm,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     )
     SHIPPED: ShipsWithSer = demo
     ARCHITECTURES: tuple[Architecture, ...] = (
-        *(cnn, conv_attention, frame_posteriors, hybrid_attention, layer_mix, lstm, one_vs_one, streams),
+        *(cnn, conv_attention, frame_posteriors, functionals, hybrid_attention, layer_mix, lstm, one_vs_one, streams),
     )
     READING_SEVERAL: tuple[ReadsSeveral, ...] = (hybrid_attention, streams)
     MEASURING: Starts = one_vs_one
