@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from sercli._system.files import write_json
+from sercli._system.files import refuse_links, write_json
 from sercli.errors import SerError
 
 _PATIENCE_S = 0.2  # time that the holder of the lock gets to write its note
@@ -46,6 +46,7 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = _note(folder, name)
+    refuse_links(_lock(folder, name))
     lock = FileLock(_lock(folder, name), timeout=-1 if wait else _PATIENCE_S)
     try:
         lock.acquire()

@@ -275,7 +275,12 @@ def _default_id(audio: str | None, start_s: float | None, end_s: float | None, l
         return f"line-{line}"
     if start_s is None and end_s is None:
         return audio
-    return f"{audio}@{start_s or 0.0:g}-{'end' if end_s is None else f'{end_s:g}'}"
+    return f"{audio}@{_exact(start_s or 0.0)}-{'end' if end_s is None else _exact(end_s)}"
+
+
+def _exact(seconds: float) -> str:
+    """Return the shortest text of a time from which no other time has it, 1 and not 1.0."""
+    return repr(seconds).removesuffix(".0")
 
 
 def _attributes(row: dict[str, str], source: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from sercli._system.files import write_atomic
-from sercli.dataset.splits import check_parts, folds_hash, ids_by_part, shares_speakers, tests_unseen
+from sercli.dataset.splits import LackError, check_parts, folds_hash, ids_by_part, shares_speakers, tests_unseen
 from sercli.errors import SerError
 from sercli.types import Manifest, Split
 
@@ -146,7 +146,10 @@ def _splits(path: Path, content: _File, manifest: Manifest) -> Iterator[Split]:
             leaky=leaky,
             test_apart=leaky and tests_unseen(utterances, where),
         )
-        yield check_parts(split, manifest)
+        try:
+            yield check_parts(split, manifest)
+        except LackError as error:
+            raise SerError(f"{error}; correct the folds in {path}.") from None
 
 
 def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[str, str]:

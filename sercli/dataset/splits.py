@@ -5,12 +5,17 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from sercli.errors import SerError, no_such
 from sercli.types import Manifest, Split, Utterance
 
 KINDS = ("seed", "loso", "speakers", "prompts", "official")
 PARTS = ("train", "valid", "test")
+
+
+class LackError(SerError):
+    """A corpus cannot have a split; the message says why, and lacks its end: what to do."""
 
 
 def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fold: int = 1, seed: int = 0) -> Split:
@@ -30,6 +35,24 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
     """
     if kind not in KINDS:
         raise SerError(no_such("split", kind, KINDS))
+    try:
+        return _split(manifest, kind, n_folds, fold, seed)
+    except LackError as error:
+        raise SerError(f"{error}; {_instead(manifest, kind, seed)}.") from None
+
+
+def _instead(manifest: Manifest, refused: str, seed: int) -> str:
+    """Return what to do where a split is refused: the first other one that the utterances can have, leaky ones last."""
+    leaky = ""
+    for kind in ("speakers", "loso", "official", "seed"):
+        with suppress(SerError):
+            if kind != refused and not _split(manifest, kind, None, 1, seed).leaky:
+                return f"use --split {kind}"
+            leaky = leaky or (kind if kind != refused else "")
+    return f"use --split {leaky} (leaky)" if leaky else "no other split can be had, so prepare more utterances"
+
+
+def _split(manifest: Manifest, kind: str, n_folds: int | None, fold: int, seed: int) -> Split:
     utterances = manifest.utterances
     if kind in ("seed", "official"):
         group_by, n = ("none", 1) if kind == "seed" else ("part", 1)
@@ -78,10 +101,7 @@ def folds_hash(folds: Iterable[Split]) -> str:
 def _group(utterance: Utterance, group_by: str, kind: str) -> str:
     value: str | None = getattr(utterance, group_by)
     if not value:
-        by_speaker = "add it to the corpus, or use --split seed (leaky)"
-        instead = "use --split speakers" if group_by == "session" else by_speaker
-        lack = f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none"
-        raise SerError(f"{lack}; {instead}.")
+        raise LackError(f"--split {kind} needs a {group_by} for every utterance, and '{utterance.id}' has none")
     return value
 
 
@@ -105,12 +125,9 @@ def _deal(
         sexes.setdefault(groups[u.id], str(u.attributes.get("sex", "")))
     names = sorted(sexes, key=_natural)
     if len(names) < 3:
-        speakers = {u.speaker for u in utterances}
-        by_speaker = group_by == "session" and None not in speakers and len(speakers) >= 3
-        instead = "--split speakers" if by_speaker else "--split seed (leaky)"
-        raise SerError(
+        raise LackError(
             f"A train, a validation and a test part need at least 3 {group_by}s, and there are {len(names)} "
-            f"({', '.join(names)}); use {instead}."
+            f"({', '.join(names)})"
         )
     n = len(names) if n_folds is None else n_folds
     if n < 3:
@@ -143,8 +160,9 @@ def tests_unseen(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> b
 
 def _seed_parts(utterances: Sequence[Utterance], seed: int) -> dict[str, str]:
     """Return the original study's division: the last session is the test part, every 10th of the rest validation."""
-    if all(u.session for u in utterances):
-        last = max((u.session or "" for u in utterances), key=_natural)
+    sessions = {u.session or "" for u in utterances}
+    if "" not in sessions and len(sessions) > 1:
+        last = max(sessions, key=_natural)
         test = {u.id for u in utterances if u.session == last}
     else:
         shuffled = sorted(u.id for u in utterances)
@@ -158,16 +176,16 @@ def _seed_parts(utterances: Sequence[Utterance], seed: int) -> dict[str, str]:
 def _official_part(utterance: Utterance) -> str:
     part = utterance.attributes.get("part")
     if part not in PARTS:
-        raise SerError(
+        raise LackError(
             f"--split official needs a part (train, valid or test) for every utterance, and '{utterance.id}' has "
-            f"{part!r}; use --split speakers or loso."
+            f"{part!r}"
         )
     return str(part)
 
 
 def _without_test_prompts(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, str]:
     if not any(u.prompt for u in utterances):
-        raise SerError("--split prompts needs prompts, and no utterance has one; use --split loso or speakers.")
+        raise LackError("--split prompts needs prompts, and no utterance has one")
     tested = {u.prompt for u in utterances if parts[u.id] == "test" and u.prompt}
     return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in utterances}
 
@@ -184,17 +202,17 @@ def check_parts(split: Split, manifest: Manifest) -> Split:
         the split itself.
 
     Raises:
-        SerError: naming the part or the classes.
+        LackError: naming the part or the classes.
     """
     where = f"--split {split.kind} fold {split.fold}"
     for part in PARTS:
         if not getattr(split, part):
             shared = split.kind == "prompts" and part == "train"
             why = "every utterance shares its prompt with the test part" if shared else "nothing falls into it"
-            raise SerError(f"{where}: the {part} part is empty ({why}); choose another split.")
+            raise LackError(f"{where}: the {part} part is empty ({why})")
     labels = {u.id: u.label for u in manifest.utterances}
     counts = Counter(labels[i] for i in split.train)
     missing = [label for label in manifest.labels if not counts[label]]
     if missing:
-        raise SerError(f"{where}: the train part has no {', '.join(missing)}; choose another split.")
+        raise LackError(f"{where}: the train part has no {', '.join(missing)}")
     return split

@@ -1,6 +1,7 @@
 """What a training or a search starts from: configurations, the dataset and its folds."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,10 +133,17 @@ def _without_copies(dataset: Dataset, parts: tuple[Split, ...]) -> tuple[Split, 
         if pairs and split.kind not in ("seed", "file"):
             raise SerError(
                 f"--split {split.kind} fold {split.fold}: {same_sounds.named(pairs)} under different names in several "
-                "parts, so scores would be too good; keep one of each in the corpus, or use --split seed (leaky)."
+                f"parts, so scores would be too good; keep one of each in the corpus{_or_leaky(dataset)}."
             )
         checked.append(replace(split, leaky=True, test_apart=False, same_sounds=pairs) if pairs else split)
     return tuple(checked)
+
+
+def _or_leaky(dataset: Dataset) -> str:
+    """Return the advice to use the split that may be leaky, where the dataset can have it."""
+    with suppress(SerError):
+        return f", or use --split {splits.make_split(dataset.manifest, 'seed').kind} (leaky)"
+    return ""
 
 
 def _divide(dataset: Dataset, kind: str, n_folds: int | None, fold: int | None, seed: int) -> tuple[Split, ...]:

@@ -108,3 +108,11 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(locks.FileLock, "acquire", refuse)
     with pytest.raises(SerError, match="is on a file system without locks"), locks.alone(tmp_path, "run"):
         pass
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / ".run.lock").symlink_to("precious")
+    with pytest.raises(SerError, match=r"\.run\.lock is a link, through which ser does not write; remove it, or"):
+        locks.alone(tmp_path, "run").__enter__()
+    assert (tmp_path / "precious").read_text() == "kept"

@@ -44,6 +44,15 @@ def test_stretches_of_one_recording_get_ids_of_their_own(folder, write):
     assert [item.id for item in items] == ["a.wav@0-1.5", "a.wav@1.5-end"]
 
 
+def test_close_stretches_late_in_a_recording_get_ids_of_their_own(folder, write):
+    rows = "a.wav,x,36000.01,36000.02\na.wav,y,36000.02,36000.03\na.wav,y,36000,36001\n"
+    assert [item.id for item in table.read(write("t.csv", f"path,label,start_s,end_s\n{rows}"))] == [
+        "a.wav@36000.01-36000.02",
+        "a.wav@36000.02-36000.03",
+        "a.wav@36000-36001",
+    ]
+
+
 def test_a_folder_with_one_table_is_as_good_as_the_table(folder, write):
     path = write("t.csv", "path,label\na.wav,sad\n")
     assert list(table.read(folder)) == list(table.read(path))

@@ -50,7 +50,9 @@ def corpora(draw):
     return manifest_of(draw(st.permutations(rows)))
 
 
-IMPOSSIBLE = re.compile("choose another split|at least 3|more than the|does not exist|needs prompts")
+IMPOSSIBLE = re.compile(
+    "the (train|valid|test) part (is empty|has no)|at least 3|more than the|does not exist|needs prompts"
+)
 
 
 def divide(manifest, kind, **options):
@@ -255,8 +257,13 @@ def test_too_few_sessions_are_refused():
     )
 
 
-def test_a_session_alone_is_not_sent_to_a_split_that_refuses_it_too():
+def test_a_session_alone_is_sent_to_a_split_that_it_can_have():
     assert refused(utterances(2), "loso").endswith("; use --split seed (leaky).")
+    assert make_split(manifest_of(utterances(2)), "seed").leaky
+
+
+def test_a_corpus_too_small_for_any_split_is_not_sent_to_one():
+    assert refused(utterances(1)[:2], "loso").endswith("(s0); no other split can be had, so prepare more utterances.")
 
 
 def test_too_few_speakers_are_refused():
@@ -294,20 +301,22 @@ def test_an_utterance_without_what_the_split_needs_is_named(kind, lacking, messa
     assert refused(rows, kind).startswith(message)
 
 
-def test_a_missing_session_points_to_speakers_and_a_missing_speaker_to_the_corpus():
+def test_a_missing_session_points_to_speakers_and_a_missing_speaker_to_sessions():
     assert refused(utterances(6, sessions=False), "loso").endswith("has none; use --split speakers.")
     nobody = [replace(u, speaker=None) for u in utterances(6)]
-    assert refused(nobody, "speakers").endswith("has none; add it to the corpus, or use --split seed (leaky).")
+    assert refused(nobody, "speakers").endswith("has none; use --split loso.")
+    nobody = [replace(u, speaker=None) for u in utterances(6, sessions=False)]
+    assert refused(nobody, "speakers").endswith("has none; use --split seed (leaky).")
 
 
 def test_a_part_by_another_name_is_refused():
     rows = [replace(u, attributes={"part": "dev"}) for u in utterances(4)]
-    assert refused(rows, "official").endswith("'00-neutral-0' has 'dev'; use --split speakers or loso.")
+    assert refused(rows, "official").endswith("'00-neutral-0' has 'dev'; use --split speakers.")
 
 
 def test_an_empty_part_is_refused():
     rows = [replace(u, attributes={"part": "train" if u.id < "03" else "test"}) for u in utterances(4)]
-    expected = "--split official fold 1: the valid part is empty (nothing falls into it); choose another split."
+    expected = "--split official fold 1: the valid part is empty (nothing falls into it); use --split speakers."
     assert refused(rows, "official") == expected
 
 
@@ -315,18 +324,18 @@ def test_prompts_that_leave_nothing_to_train_on_are_refused():
     rows = [replace(u, prompt="the same") for u in utterances(6)]
     assert refused(rows, "prompts") == (
         "--split prompts fold 1: the train part is empty (every utterance shares its prompt with the test part); "
-        "choose another split."
+        "use --split speakers."
     )
 
 
 def test_prompts_on_a_corpus_without_any_is_refused():
-    expected = "--split prompts needs prompts, and no utterance has one; use --split loso or speakers."
+    expected = "--split prompts needs prompts, and no utterance has one; use --split speakers."
     assert refused(utterances(6), "prompts") == expected
 
 
 def test_a_train_part_without_a_class_is_refused():
     rows = [u for u in utterances(3, sessions=False) if u.label == "neutral" or u.speaker == "sp0"]
-    expected = "--split speakers fold 1: the train part has no anger; choose another split."
+    expected = "--split speakers fold 1: the train part has no anger; use --split seed (leaky)."
     assert refused(rows, "speakers") == expected
 
 

@@ -152,6 +152,11 @@ def test_cells_hold_their_text_for_few_classes_and_for_many(drawn, tmp_path, n_l
     assert widest < axes.get_window_extent().width / n_labels
 
 
+def test_a_control_character_in_a_label_reaches_no_terminal(tmp_path, recwarn):
+    confusion_picture(report("a", ["\x1b[31mred"], ["\x1b[31mred"], ("\x1b[31mred", "anger")), tmp_path / "a.png")
+    assert not [str(one.message) for one in recwarn if "Glyph" in str(one.message)]
+
+
 def test_a_dollar_in_a_name_is_a_dollar(drawn, tmp_path):
     odd = report("run $x_", ["$joy$"], ["$joy$"], ("$joy$", "anger"))
     confusion_picture(odd, tmp_path / "a.png")

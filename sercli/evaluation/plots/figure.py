@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
@@ -63,7 +64,9 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
         (FigureCanvasSVG if svg else FigureCanvasAgg)(figure)
         yield figure
         form = "svg" if svg else "png"
-        figure.savefig(content, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
+        with warnings.catch_warnings():  # a control character in a label is drawn as a box, and reaches no terminal
+            warnings.filterwarnings("ignore", r"Glyph (\d|[12]\d|3[01]|12[789]|1[345]\d) ")
+            figure.savefig(content, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
     if isinstance(target, Svg):
         target.text = content.getvalue().decode()
     else:
