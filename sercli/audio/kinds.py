@@ -60,16 +60,18 @@ def _occurs_again(path: Path, magic: bytes) -> bool:
 
 
 def n_bytes_after_end(path: Path, head: bytes) -> int:
-    """Return how many bytes follow the end that the header of a WAV or AIFF file gives; 0 if few or it gives none.
+    """Return how many bytes follow the end that the header of a WAV, AIFF or AU file gives; 0 if few or it gives none.
 
     They are there where recordings were joined, or the recorder stopped before it wrote the final length.
     """
-    order = {b"RIFF": "<I", b"FORM": ">I"}.get(head[:4])
-    if order is None or len(head) < 12:
+    if head[:4] in (b"RIFF", b"FORM") and len(head) >= 12:
+        end = 8 + struct.unpack_from("<I" if head[:1] == b"R" else ">I", head, 4)[0]
+    elif head[:4] == b".snd" and len(head) >= 12 and head[8:12] != b"\xff" * 4:
+        end = sum(struct.unpack_from(">II", head, 4))
+    else:
         return 0
-    (claimed,) = struct.unpack(order, head[4:8])
-    n_after = path.stat().st_size - 8 - claimed
-    return n_after if claimed > HEAD_BYTES // 16 and n_after >= _LEAST_AFTER else 0
+    n_after = path.stat().st_size - end
+    return n_after if end > HEAD_BYTES // 16 and n_after >= _LEAST_AFTER else 0
 
 
 def n_mpeg_frames(path: Path) -> int | None:

@@ -205,7 +205,7 @@ def test_recordings_joined_byte_by_byte_are_read_to_the_end(tmp_path, capfd, suf
     assert (remarks, capfd.readouterr().err) == ([], "")
 
 
-@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "au"])
 def test_what_follows_the_end_of_a_recording_is_counted(tmp_path, suffix):
     content = write(tmp_path / f"a.{suffix}", noise(1)).read_bytes()
     (tmp_path / f"a.{suffix}").write_bytes(content * 2)
