@@ -208,6 +208,16 @@ CORPORA: dict[str, dict[str, str]] = {
         "a.jsonl": '{"path": "x.wav", "label": "happy", "start_s": 0.01, "votes": [1, {"a": null}]}\n'
         '{"text": "so \\u00e4", "label": "sad", "id": "7", "sex": "F"}\n'
     },
+    "audformat": {
+        "db.yaml": "name: made-up\nsource: x\nusage: unrestricted\nlanguages: [eng]\nschemes:\n"
+        "  emotion:\n    dtype: str\n    labels: [anger, neutral]\n"
+        "  speaker:\n    dtype: str\n    labels:\n      ann: {gender: female}\nsplits:\n  test: {type: test}\ntables:\n"
+        "  emotion:\n    type: segmented\n    split_id: test\n    columns:\n      emotion: {scheme_id: emotion}\n"
+        "  files:\n    type: filewise\n    columns:\n      speaker: {scheme_id: speaker}\n",
+        "db.emotion.csv": "file,start,end,emotion\nx.wav,0 days 00:00:00.000000,0 days 00:00:00.050000,anger\n"
+        "x.wav,0 days 00:00:00.050000,0 days 00:00:00.100000,neutral\n",
+        "db.files.csv": "file,speaker\nx.wav,ann\n",
+    },
     "meld": {
         f"{part}_sent_emo.csv": "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode\n"
         '1,"It\x92s me, you know",Joey,joy,positive,0,0,8,21\n2,Hey!,Monica,anger,negative,0,1,8,21\n'

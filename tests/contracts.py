@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     ARCHITECTURES: tuple[Architecture, ...] = (
         *(cnn, conv_attention, frame_posteriors, functionals, hybrid_attention, layer_mix, lstm, one_vs_one, streams),
     )
-    READING_SEVERAL: tuple[ReadsSeveral, ...] = (hybrid_attention, streams)
+    READING_SEVERAL: tuple[ReadsSeveral, ...] = (functionals, hybrid_attention, streams)
     MEASURING: Starts = one_vs_one
     FUSION_RULES: tuple[FusionRule, ...] = (asr_weighted, average, feature, max_confidence, weighted)
     LEARNING: LearnsFromPredictions = weighted
