@@ -1,6 +1,7 @@
 """Tables as people have them: usual names are understood, and what is left out or guessed is said."""
 
 import csv
+import unicodedata
 
 import numpy as np
 import pytest
@@ -90,6 +91,15 @@ def test_words_for_missing_values_are_no_classes_and_no_speakers(make, word):
         ("warning", f"its speaker is missing ({word})"),
         ("warning", f"its end_s is missing ({word})"),
     ]
+
+
+@pytest.mark.parametrize(("typed", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_path_in_other_unicode_letters_is_that_of_the_file(make, tmp_path, typed, there):
+    on_disk = unicodedata.normalize(there, "Müller.wav")
+    (tmp_path / "long.wav").rename(tmp_path / on_disk)
+    path = make(["path", "label"], [[unicodedata.normalize(typed, on_disk), "anger"]])
+    assert [u.audio for u in read(path)[0]] == [on_disk]
+    assert [one.path for one in table.listed(path)] == [tmp_path / on_disk]
 
 
 def test_somebody_may_say_none(make):
