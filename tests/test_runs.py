@@ -88,6 +88,16 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert runs.load_info(tmp_path).settings == INFO.settings
 
 
+def test_of_many_other_settings_the_model_comes_first_and_the_last_are_counted(tmp_path):
+    runs.start(tmp_path, INFO)
+    train = dict.fromkeys(("batch_size", "clip_norm", "epochs", "lr"), -1)
+    other = replace(INFO, settings=structs.replace(SETTINGS, train=train, model={"feature": "none"}))
+    message = message_of(runs.start, tmp_path, other, error=MismatchError)
+    assert message.startswith(f"{tmp_path} holds a run with other settings: model was ")
+    assert message.count(" was ") == 4
+    assert "more. Repeat the settings" in message
+
+
 def test_an_ensemble_does_not_go_on_with_a_model(tmp_path):
     runs.start(tmp_path, INFO)
     message = message_of(runs.start, tmp_path, replace(INFO, kind="ensemble"), error=MismatchError)
@@ -115,6 +125,15 @@ def test_what_a_kill_left_of_the_first_write_does_not_stop_a_run(tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     assert message_of(runs.load_info, tmp_path) == (
         f"{tmp_path} is not a run directory (no run.json); make one with `ser train` or `ser ensemble`."
+    )
+
+
+def test_a_folder_of_runs_is_refused_with_a_run_in_it(tmp_path):
+    (tmp_path / "b").mkdir()
+    runs.write_info(tmp_path / "b", INFO)
+    assert message_of(runs.load_info, tmp_path) == (
+        f"{tmp_path} is not a run directory (no run.json); give a run in it, such as {tmp_path / 'b'}; "
+        f"`ser evaluate --all {tmp_path}` takes them all."
     )
 
 

@@ -123,7 +123,9 @@ def nothing_on_stdin() -> AudioError:
 def _named_by(path: Path) -> list[Path]:
     if path.is_dir():
         if not (found := sorted(_below(path, set()))):
-            raise AudioError(f"{path} holds no audio files; their names must end in {', '.join(sorted(SUFFIXES))}.")
+            raise AudioError(
+                f"{path} holds no audio files (.wav, .mp3, .mp4 and the like); give files with other endings by name."
+            )
         return found
     if as_url := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):
         raise AudioError(f"{as_url[1]}://{str(path)[as_url.end() :]} is a URL; download it first, then give the file.")

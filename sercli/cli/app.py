@@ -15,6 +15,7 @@ from sercli.errors import SerError
 
 app = typer.Typer(
     name="ser",
+    cls=options.Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -41,8 +41,9 @@ def ensemble(
 ) -> None:
     """Combine runs that read audio, text or motion capture, at decision level or at feature level.
 
-    Cross-validations give an ensemble for each fold. The table at the end shows the validation part; `ser evaluate`
-    scores the test part.
+    Cross-validations give an ensemble for each fold.
+
+    The table at the end shows the validation part; `ser evaluate` scores the test part.
 
     ser ensemble work/acoustic work/linguistic --data work/iemocap --out work/ensembles
     """

@@ -58,9 +58,15 @@ def evaluate(
             "Default: those that each run was trained on.",
         ),
     ] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="Write everything as one HTML page.", **_PAGE)] = None,
-    latex: Annotated[Path | None, typer.Option("--latex", help="Write the tables for a paper.", **_PAGE)] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write all values, one per table row.", **_PAGE)] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write everything as one HTML page.", dir_okay=False, **_PAGE)
+    ] = None,
+    latex: Annotated[
+        Path | None, typer.Option("--latex", help="Write the tables for a paper.", dir_okay=False, **_PAGE)
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write all values, one per table row.", dir_okay=False, **_PAGE)
+    ] = None,
     hide_words: Annotated[
         bool,
         typer.Option("--hide-words", help="Leave out the transcripts, for a corpus that may not be shared.", **_PAGE),

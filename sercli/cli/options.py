@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from sercli._system import streams
 from sercli.errors import SerError
@@ -35,6 +35,16 @@ class Command(TyperCommand):
                 _shorten_type(parameter)
         if "{presets}" in (self.help or ""):
             self.help = str(self.help).replace("{presets}", _presets())
+        super().format_help(ctx, formatter)
+
+
+class Group(TyperGroup):
+    """The command of the subcommands, whose help has short names of types too."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        for parameter in self.get_params(ctx):
+            _shorten_type(parameter)
         super().format_help(ctx, formatter)
 
 

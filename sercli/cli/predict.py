@@ -63,7 +63,7 @@ def predict(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="table, json, csv, csv-raw, srt, vtt or audacity. Default: table; json with --out.",
+            help="table, json, csv, csv-raw, srt, vtt, audacity or audformat. Default: table; json with --out.",
             show_default=False,
             **_OUTPUT,
         ),
@@ -275,6 +275,9 @@ def predict(
     output = Output.chosen(shape, short, out, summary=summary, skip_done=skip_done)
     if explain is None and (explain_by or at):
         raise SerError("--explain-by and --at need --explain, the PNG to draw; add it.")
+    for option, picture in (("--plot", plot), ("--explain", explain)):
+        if picture and picture.suffix.lower() != ".png":
+            raise SerError(f"{option} {picture}: the picture is a PNG; give a name that ends in .png.")
     from sercli.cli import moments, sources
 
     at_s = None if at is None else moments.seconds(at)

@@ -50,10 +50,24 @@ def prepare(
     ] = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
-    sets: options.Sets = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Setting of features or the recogniser, such as asr.beam_size=5; repeat for more.",
+        ),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Read a corpus, check every recording, choose labels, compute features, transcribe."""
+    """Read a corpus, check every recording, choose labels, compute features, transcribe.
+
+    ser prepare demo --out work/demo
+
+    ser prepare ravdess RAVDESS --labels native --out work/ravdess
+
+    ser prepare table recordings.csv --asr whisper --out work/mine
+    """
     from sercli import plugins
     from sercli._system import ctrl_c, processes
     from sercli.cli import render

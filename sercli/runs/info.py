@@ -78,7 +78,10 @@ def load_info(folder: Path) -> RunInfo:
     """
     path = folder / "run.json"
     if not path.is_file():
-        raise SerError(f"{folder} is not a run directory (no run.json); make one with `ser train` or `ser ensemble`.")
+        remedy = "make one with `ser train` or `ser ensemble`"
+        if inner := min(folder.glob("*/run.json"), default=None):
+            remedy = f"give a run in it, such as {inner.parent}; `ser evaluate --all {folder}` takes them all"
+        raise SerError(f"{folder} is not a run directory (no run.json); {remedy}.")
     refuse_links_out(folder)
     try:
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, object])

@@ -11,6 +11,7 @@ from sercli.errors import MismatchError, SerError
 from sercli.runs.info import RunInfo, load_info, write_info
 
 _LOCK = "run"
+_MOST_NAMED = 4  # settings that a refusal names; those of another model differ in twenty
 
 
 def start(folder: Path, info: RunInfo) -> RunInfo:
@@ -29,9 +30,10 @@ def start(folder: Path, info: RunInfo) -> RunInfo:
         return info
     old = load_info(folder)
     before, now = ({"kind": i.kind, **i.settings.to_dict()} for i in (old, info))
-    if found := differences(before, now):
+    if found := sorted(differences(before, now), key=lambda one: not one.startswith(("kind ", "model"))):
+        more = f"; and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise MismatchError(
-            f"{folder} holds a run with other settings: {'; '.join(found)}. "
+            f"{folder} holds a run with other settings: {'; '.join(found[:_MOST_NAMED])}{more}. "
             "Repeat the settings to resume it, or choose another --out."
         )
     return old

@@ -358,6 +358,10 @@ def test_what_makes_no_sense_to_evaluate_is_refused(ser, made, tmp_path):
     assert "leave out the others" in ser("evaluate", "--all", made.runs, "-a", made.acoustic).err
     assert "holds no run" in ser("evaluate", "--all", tmp_path).err
     assert "is an ensemble; give it without --acoustic" in ser("evaluate", "-a", made.average).err
+    for option in ("--report", "--latex", "--csv"):
+        refused = ser("evaluate", made.acoustic, option, tmp_path)
+        assert (refused.code, refused.out) == (2, "")
+        assert "is a directory" in refused.err
 
 
 def test_all_presets_are_those_that_the_dataset_can_train(ser, tmp_path, monkeypatch):

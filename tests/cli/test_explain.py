@@ -141,6 +141,8 @@ def test_the_same_command_draws_the_same_picture(ser, demo_runs, demo_clips, tmp
         ),
         ([".", "--explain", "a.png"], "--explain draws an utterance of a single recording, but there are 2"),
         (["a.ogg", "--explain", "."], "'.' is a directory"),
+        (["a.ogg", "--explain", "a.pdf"], "--explain a.pdf: the picture is a PNG; give a name that ends in .png."),
+        (["a.ogg", "--plot", "a"], "--plot a: the picture is a PNG; give a name that ends in .png."),
         (["a.ogg", "--explain-by", "occlusion"], "--explain-by and --at need --explain, the PNG to draw"),
         (["a.ogg", "--at", "1"], "--explain-by and --at need --explain, the PNG to draw"),
         (["a.ogg", "--explain", "a.png", "--explain-by", "magic"], "'magic' is not one of"),

@@ -128,8 +128,8 @@ def _differences(evaluation: Evaluation) -> str:
     which = "the best system and each other" if len(every) > _MOST_PAIRS else "each two systems"
     caption = (
         f"Differences of {which} in percentage points, in brackets the 95 % interval; p of UA by sign flips over "
-        f"{evaluation.groups.n} {evaluation.groups.kind}s, corrected for {len(every)} comparisons (Holm), and "
-        "McNemar's, which takes utterances for independent."
+        f"{evaluation.groups.n} {evaluation.groups.kind}s, corrected for {len(every)} "
+        f"comparison{'s' * (len(every) > 1)} (Holm), and McNemar's, which takes utterances for independent."
     )
     rows = [_difference_cells(found) for found in (best if len(every) > _MOST_PAIRS else every)]
     return _table(caption, "differences", [head], rows)

@@ -161,6 +161,11 @@ def test_of_many_systems_latex_compares_the_best_with_each_other():
     assert "corrected for 28 comparisons (Holm)" in caption
 
 
+def test_two_systems_are_one_comparison():
+    made = made_up.evaluation(n_systems=2, n_seeds=1)
+    assert "corrected for 1 comparison (Holm)" in table(latex(made), "differences")[1]
+
+
 def test_latex_has_size_time_hardware_settings_and_the_commands_that_made_the_runs():
     text = latex(MADE)
     best = MADE.systems[0]
