@@ -367,8 +367,9 @@ class Pipeline:
     def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
         end_s = start_s + len(signal) / SAMPLE_RATE_HZ
+        signal = without_rumble(signal)  # before `has_speech`, which then finds what the features ask for, too
         if segments.has_speech(signal):
-            found = self._predict(recording, [Segment(start_s, end_s, without_rumble(signal))])
+            found = self._predict(recording, [Segment(start_s, end_s, signal)])
         else:
             found = [_no_speech(recording, end_s)]
         heard(end_s - start_s, found)

@@ -5,6 +5,8 @@ An utterance is cut to its speech, between two short stretches of digital silenc
 long recording.
 """
 
+from hashlib import blake2b
+
 import numpy as np
 
 from sercli.audio.condition import frame_power, gain, resample, speech_level_dbfs, without_rumble
@@ -30,6 +32,9 @@ ABOVE_NOISE_DB = 12.0  # and this far above the quietest tenth of the frames
 QUIETEST = 10  # per cent
 DIGITAL_SILENCE = 1e-11  # frames below this power do not count as background noise
 GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
+
+_MOST_KEPT = 10_000  # about 1 kB each
+_kept: dict[bytes, Array] = {}  # of `speech_probabilities`, by the signal's content
 
 
 def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array, float]:
@@ -57,8 +62,16 @@ def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array
 
 
 def speech_probabilities(signal: Array) -> Array:
-    """Return the probability of speech (T,) in each 32 ms frame of a signal (n_samples,) at 16 kHz, of any level."""
-    return SpeechDetector().probabilities(signal * gain(speech_level_dbfs(signal), LEVEL_DBFS))
+    """Return the probability of speech (T,) in each 32 ms frame of a signal (n_samples,) at 16 kHz, of any level.
+
+    It is kept: each feature asks for the same utterances, and so does the question whether anybody speaks.
+    """
+    content = blake2b(signal.tobytes(), digest_size=16).digest()
+    if content not in _kept:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[content] = SpeechDetector().probabilities(signal * gain(speech_level_dbfs(signal), LEVEL_DBFS))
+    return _kept[content]
 
 
 def widened(signal: Array, first: int, last: int, n_most: int) -> tuple[int, int]:

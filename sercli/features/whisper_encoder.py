@@ -81,7 +81,9 @@ def make(config: Config, device: str) -> Extractor:
         SerError: the weights are missing or damaged.
         ConfigError: the weights have fewer layers.
     """
-    return _Extractor(config, _encoders(config, device), device)
+    from sercli.whisper import encoder
+
+    return _Extractor(config, [encoder.placed(one, device) for one in _encoders(config)], device)
 
 
 def module(config: Config) -> "nn.Module":
@@ -92,14 +94,14 @@ def module(config: Config) -> "nn.Module":
     """
     from sercli.features._whisper_samples import LogMel, WhisperSamples
 
-    encoders = _encoders(config, "cpu")
+    encoders = _encoders(config)
     mels = [LogMel(encoder.n_mels, _WINDOW, HOP, _RANGE) for encoder in encoders]
     sounding = (_SOUNDING_DB, _SMOOTHED) if config.pooled else None
     return WhisperSamples(encoders, mels, config.layers, stride=config.stride, sounding=sounding)
 
 
-def _encoders(config: Config, device: str) -> "list[Encoder]":
-    """Return the encoders of a configuration, with weights, on a device."""
+def _encoders(config: Config) -> "list[Encoder]":
+    """Return the encoders of a configuration, with weights."""
     from sercli.whisper import encoder
 
     models = config.model if isinstance(config.model, tuple) else (config.model,)
@@ -109,7 +111,7 @@ def _encoders(config: Config, device: str) -> "list[Encoder]":
         if max(config.layers) > len(loaded.layers):
             which = model or "Whisper tiny.en"
             raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(loaded.layers)} layers.")
-        encoders.append(loaded.to(device))
+        encoders.append(loaded)
     return encoders
 
 

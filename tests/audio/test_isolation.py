@@ -72,3 +72,12 @@ def test_sound_next_to_speech_belongs_to_it_and_sound_apart_does_not():
     assert widened(signal, 22, 24, 60) == (20, 29)
     assert widened(signal, 22, 24, 1) == (21, 25)
     assert widened(np.zeros_like(signal), 22, 24, 60) == (22, 24)
+
+
+def test_a_signal_is_searched_for_speech_once(spoken, monkeypatch):
+    signal = spoken * np.float32(0.7)
+    found = isolated(signal)
+    monkeypatch.setattr("sercli.audio.isolation.SpeechDetector", None)
+    again = isolated(signal)
+    assert np.array_equal(again[0], found[0])
+    assert again[1] == found[1]

@@ -156,6 +156,7 @@ def test_a_word_is_enough():
 )
 def test_a_fifth_of_a_second_is_speech_if_it_is_a_twelfth_of_the_sound(monkeypatch, n_speech, n_frames, is_speech):
     probs = np.where(np.arange(n_frames) < n_speech, 0.6, 0.4)
+    monkeypatch.setattr("sercli.audio.isolation._kept", {})
     monkeypatch.setattr(silero.SpeechDetector, "probabilities", lambda self, signal: probs)
     sound = np.resize(np.array([0.1, -0.1], np.float32), n_frames * FRAME)
     assert segments.has_speech(sound) is is_speech
