@@ -181,7 +181,7 @@ class Container:
                 if packet.is_corrupt and self._counted and "mpegts" not in self._kinds:
                     raise AudioError(f"{self._path} is truncated: a packet is incomplete; copy or export it again.")
                 yield from packet.decode()
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (av.FFmpegError, OSError, ValueError, IndexError) as error:  # IndexError: of a stream that begins later
             raise _damaged(self._path, error) from None
 
 

@@ -188,6 +188,17 @@ def test_a_track_that_is_not_there_is_refused(tmp_path):
     assert len(read(plain, track=1)[0]) == RATE_HZ
 
 
+def test_a_broadcast_in_which_another_stream_begins_later_is_refused_in_one_line(tmp_path):
+    path = film(tmp_path / "a.ts", [(sound_48(8), 0.0, True)], 8, codec="mp2")
+    content = bytearray(path.read_bytes())
+    for at in range(len(content) // 376 * 188, len(content), 188):  # packets of the second half
+        if content[at + 1 : at + 3] in (b"\x41\x00", b"\x01\x00"):  # the picture, as a stream that was not announced
+            content[at + 2] = 0x55
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"a\.ts is damaged or truncated"):
+        read(path)
+
+
 # What a file is
 
 
