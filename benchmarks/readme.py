@@ -79,7 +79,8 @@ def output_of(command: str, folder: Path) -> str:
     if done.returncode:
         raise SystemExit(f"{command}\n{done.stdout}exit code {done.returncode}")
     lines = [line.rstrip() for line in done.stdout.splitlines() if not LEFT_OUT.search(line)]
-    return "\n".join(lines).strip("\n") + "\n"
+    printed = "\n".join(lines).strip("\n")
+    return f"{printed}\n" if printed else ""
 
 
 def shortened(output: str, before: str) -> str:
