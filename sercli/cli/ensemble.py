@@ -9,21 +9,18 @@ import typer
 from sercli.cli import options
 from sercli.errors import SerError
 
-Runs = list[Path] | None
-
 
 def ensemble(
-    runs: Annotated[Runs, typer.Argument(metavar="RUN", help="Run directories of any kind, two or more.")] = None,
+    runs: Annotated[
+        options.Runs, typer.Argument(metavar="RUN", help="Run directories of any kind, two or more.")
+    ] = None,
     *,
     acoustic: Annotated[
-        Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic; repeat for more.")
+        options.Runs,
+        typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic; repeat for more."),
     ] = None,
-    linguistic: Annotated[
-        Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")
-    ] = None,
-    motion: Annotated[
-        Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")
-    ] = None,
+    linguistic: options.Linguistic = None,
+    motion: options.Motion = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Folder made by `ser prepare`. Without it, only rules that learn nothing."),

@@ -18,24 +18,19 @@ if TYPE_CHECKING:
     from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
     from sercli.evaluation.results import Evaluation
 
-Runs = list[Path] | None
 _PAGE = {"rich_help_panel": "The report"}
 
 
 def evaluate(
-    runs: Annotated[Runs, typer.Argument(metavar="RUN", help="Run directories of any kind.")] = None,
+    runs: Annotated[options.Runs, typer.Argument(metavar="RUN", help="Run directories of any kind.")] = None,
     *,
     acoustic: Annotated[
-        Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic.")
+        options.Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic.")
     ] = None,
-    linguistic: Annotated[
-        Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")
-    ] = None,
-    motion: Annotated[
-        Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")
-    ] = None,
+    linguistic: options.Linguistic = None,
+    motion: options.Motion = None,
     ensemble: Annotated[
-        Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="The same, if not an ensemble.")
+        options.Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="The same, if not an ensemble.")
     ] = None,
     every: Annotated[Path | None, typer.Option("--all", help="Every run below this folder.")] = None,
     data: Annotated[

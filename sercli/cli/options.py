@@ -82,6 +82,11 @@ ALL = "all"
 RELATED = "related"
 """The value that means every preset of a paper."""
 
+Runs = list[Path] | None
+"""Run directories, of any number."""
+
+Linguistic = Annotated[Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")]
+Motion = Annotated[Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")]
 Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset; `ser train --help` lists them.")]
 Data = Annotated[Path, typer.Option("--data", help="Folder made by `ser prepare`.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
