@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from sercli import runs
+from sercli._system.arrays import write as write_arrays
 from sercli._system.locks import HeldError
 from sercli.errors import MismatchError, SerError
 from sercli.runs import RunInfo
-from sercli.runs import info as run_info
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.types import EpochResult, Predictions, Split
 
@@ -64,9 +64,9 @@ def test_a_run_says_what_made_it(tmp_path):
 
 def test_a_package_that_is_not_installed_is_recorded_as_absent(tmp_path, monkeypatch):
     def missing(name):
-        raise run_info.PackageNotFoundError
+        raise runs.PackageNotFoundError
 
-    monkeypatch.setattr(run_info, "version", missing)
+    monkeypatch.setattr(runs, "version", missing)
     runs.write_info(tmp_path, INFO)
     assert runs.load_info(tmp_path).versions["torch"] == "absent"
 
@@ -195,7 +195,7 @@ def test_a_missing_or_damaged_split_is_refused(tmp_path, content):
 
 def test_arrays_are_read_as_they_were_written(tmp_path):
     arrays = {"mean": np.linspace(0, 1, 5), "scale": np.ones((2, 3), np.float32)}
-    runs.write_arrays(tmp_path / "normaliser.npz", arrays)
+    write_arrays(tmp_path / "normaliser.npz", arrays)
     read = runs.read_arrays(tmp_path / "normaliser.npz")
     assert read.keys() == arrays.keys()
     for name, array in arrays.items():
@@ -207,7 +207,7 @@ def test_arrays_are_read_as_they_were_written(tmp_path):
 def test_missing_or_damaged_arrays_are_refused(tmp_path, share):
     path = tmp_path / "normaliser.npz"
     if share is not None:
-        runs.write_arrays(path, {"mean": np.arange(50.0)})
+        write_arrays(path, {"mean": np.arange(50.0)})
         content = path.read_bytes()
         path.write_bytes(content[: int(len(content) * share)])
     message = message_of(runs.read_arrays, path)

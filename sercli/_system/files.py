@@ -5,10 +5,9 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -84,7 +83,7 @@ def odd_name(path: Path) -> str:
     return ""
 
 
-def write_atomic(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:
+def write_atomic(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
     """Write under a temporary name in the same folder, then rename: a reader sees the old file or the new one.
 
     Args:
@@ -178,6 +177,23 @@ def sweep(folder: Path, of: str | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+@contextmanager
+def readable(path: Path, advice: str) -> Iterator[None]:
+    """Turn an error while one of ser's own files is read into one line.
+
+    Args:
+        path: the file.
+        advice: the end of the message, with the punctuation before it.
+
+    Raises:
+        SerError: the file is missing or damaged.
+    """
+    try:
+        yield
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SerError(f"{path} cannot be read: {error}{advice}.") from None
+
+
+def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON."""
     write_atomic(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from sercli._system.files import walk, write_json
+from sercli._system.files import readable, walk, write_json
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.dataset.same_sounds import Print, alike, reference
@@ -175,7 +175,5 @@ def _union(parts: Sequence[TrainPart]) -> TrainPart:
 
 
 def _read(path: Path) -> TrainPart:
-    try:
+    with readable(path, ". Train the run again, or copy it again"):
         return msgspec.json.decode(path.read_bytes(), type=TrainPart)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SerError(f"{path} cannot be read: {error}. Train the run again, or copy it again.") from None

@@ -13,7 +13,7 @@ from msgspec import structs
 from safetensors.torch import save
 
 from sercli import plugins, runs
-from sercli._system import devices, limits
+from sercli._system import arrays, devices, limits
 from sercli._system.files import write_atomic
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
@@ -78,7 +78,7 @@ def train(
             plugin = plugins.feature(name)
             if isinstance(plugin, plugins.ReadsFiles):
                 plugin.export(own, out)
-        runs.write_arrays(out / "normaliser.npz", normaliser_arrays(normalisers))
+        arrays.write(out / "normaliser.npz", normaliser_arrays(normalisers))
         write_weights(out, trainer.module)
         n_features, hardware = sum(len(own.mean) for own in normalisers), devices.hardware(device)
         info = replace(initial_info, n_features=n_features, best_epoch=best.epoch, hardware=hardware)

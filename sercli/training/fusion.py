@@ -13,7 +13,7 @@ import torch
 from msgspec import structs
 
 from sercli import config, plugins, runs
-from sercli._system import devices
+from sercli._system import arrays, devices
 from sercli._system.files import write_atomic
 from sercli.dataset import extraction
 from sercli.dataset.manifest import Dataset
@@ -123,7 +123,7 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Fusio
             predictions = [m.predict(valid, provider) for m in members]
             state = plugin.fit(predictions, experiment.classes(dataset, valid), rule.config)
         if plugins.learns(rule.plugin):
-            runs.write_arrays(out / "state.npz", state)
+            arrays.write(out / "state.npz", state)
         ensemble = Ensemble(out, new, named, encoders, rule.plugin, rule.config, state)
         temperature = rule.train.temperature if rule.trains else None
         return experiment.finish(ensemble, dataset, split, provider, temperature=temperature)

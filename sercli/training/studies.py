@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, check_distribution_compatibil
 
 from sercli import config
 from sercli._system import locks
-from sercli._system.files import refuse_links, write_json
+from sercli._system.files import readable, refuse_links, write_json
 from sercli.config import Section
 from sercli.errors import MismatchError, SerError
 
@@ -63,10 +63,8 @@ def claim(out: Path, name: str, settings: Section) -> None:
     if not path.exists():
         write_json(path, {"name": name, "settings": settings})
         return
-    try:
+    with readable(path, "; remove it, or choose another --out"):
         old = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SerError(f"{path} cannot be read: {error}; remove it, or choose another --out.") from None
     if old.get("name") != name:
         raise MismatchError(f"{out} holds the study '{old.get('name')}'; choose another --out for '{name}'.")
     _compare(name, old.get("settings"), settings)

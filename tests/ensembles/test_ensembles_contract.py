@@ -8,6 +8,7 @@ import torch
 from contracts import promise
 
 from sercli import plugins, runs
+from sercli._system.arrays import write as write_arrays
 from sercli.types import Predictions
 
 LABELS = ("neutral", "happiness", "anger")
@@ -83,7 +84,7 @@ def test_a_member_without_input_is_left_out(name):
 def test_the_state_survives_the_disk(name, tmp_path):
     rule, members = plugins.fusion_rule(name), [AUDIO, TEXT]
     state = learned(rule, members)
-    runs.write_arrays(tmp_path / "state.npz", state)
+    write_arrays(tmp_path / "state.npz", state)
     again = runs.read_arrays(tmp_path / "state.npz") if state else {}
     assert np.array_equal(combined(rule, members, again), combined(rule, members, state)), STATE
 
