@@ -7,7 +7,7 @@ import tomllib
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -120,7 +120,7 @@ def differences(old: Mapping[str, object], new: Mapping[str, object], prefix: st
     return found
 
 
-def _convert(value: object, hint: object, name: str) -> Any:
+def _convert(value: object, hint: object, name: str) -> object:
     """The value as the field's type."""
     try:
         converted = msgspec.convert(_literal(value, hint), hint, strict=False)

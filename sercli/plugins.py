@@ -146,7 +146,7 @@ class ReadsFiles(Protocol):
 class HasModule(Protocol):
     """A feature of audio at 16 kHz that torch can compute too, so that `ser export` writes the whole way to ONNX."""
 
-    def module(self, config: Any) -> "nn.Module":
+    def module(self, config: PluginConfig) -> "nn.Module":
         """Return a module: (n,) levelled samples, silent at the end, and () their number -> (1, T, F), (1,) frames."""
 
 
@@ -387,7 +387,7 @@ def lacking(kind: str, plugin: object) -> list[str]:
 
 
 @cache
-def load(kind: str, name: str) -> Any:
+def load(kind: str, name: str) -> object:
     """Import one plug-in.
 
     Raises:

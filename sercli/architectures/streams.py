@@ -3,10 +3,9 @@
 With one input it is a network of convolutions, layers on frames and a recurrence, in the sizes of many papers.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,8 @@ INPUTS: tuple[str, ...] = ()
 OPTIONAL = True
 
 Widths = tuple[PositiveInt, ...]
+
+_BY_INPUT = ("filters", "kernel", "stride", "pool", "dense", "cell", "hidden_size", "pooling")  # as in `Sizes`
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,12 @@ class Streams(Classifier):
 
 def _sizes(config: Config, n_inputs: int) -> list[Sizes]:
     """Return the sizes of each input's encoder."""
-    columns: dict[str, Sequence[Any]] = {}
-    for name in ("filters", "kernel", "stride", "pool", "dense", "cell", "hidden_size", "pooling"):
-        values = getattr(config, name)
+    by_input = {name: getattr(config, name) for name in _BY_INPUT}
+    for name, values in by_input.items():
         if len(values) not in (1, n_inputs):
             raise ConfigError(
                 f"architecture.{name} has {len(values)} entries for {n_inputs} inputs; give one for each, or one."
             )
-        columns[name] = values if len(values) == n_inputs else values * n_inputs
     for name, pairs in (("kernel", config.kernel), ("stride", config.stride)):
         if any(len(pair) != 2 for pair in pairs):
             raise ConfigError(f"architecture.{name}={[*map(list, pairs)]}: give each two numbers: frames, features.")
@@ -124,9 +123,6 @@ def _sizes(config: Config, n_inputs: int) -> list[Sizes]:
         )
     if config.pooling[0] == "first":
         raise ConfigError("architecture.pooling: 'first' is the embedding of the first input; give the first another.")
-    shared: dict[str, Any] = {
-        "bidirectional": config.bidirectional,
-        "dropout": config.dropout,
-        "max_frames": config.max_frames,
-    }
-    return [Sizes(**{name: column[n] for name, column in columns.items()}, **shared) for n in range(n_inputs)]
+    each = (values if len(values) == n_inputs else values * n_inputs for values in by_input.values())
+    shared = {name: getattr(config, name) for name in ("bidirectional", "dropout", "max_frames")}
+    return [Sizes(**dict(zip(by_input, own, strict=True)), **shared) for own in zip(*each, strict=True)]

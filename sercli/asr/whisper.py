@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from sercli.whisper import checks, weights
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
     from faster_whisper.transcribe import Segment
+    from faster_whisper.transcribe import Word as Recognised
 
 VERSION = 2
 
@@ -58,7 +59,7 @@ class Config:
     max_compression: Positive = 2.4  # text with a higher compression ratio may be a loop, which is dropped
 
 
-def identity(config: Config) -> dict[str, Any]:
+def identity(config: Config) -> dict[str, object]:
     """Return the settings that affect the transcript: all but device and threads."""
     return {key: value for key, value in asdict(config).items() if key not in ("device", "threads")}
 
@@ -126,23 +127,27 @@ def _is_doubtful(windows: Sequence[Sequence["Segment"]], config: Config, duratio
     (window,) = windows
     words = [_word(word, duration_s) for segment in window for word in segment.words or ()]
     n_tokens = sum(len(segment.tokens) for segment in window)
-    ends = n_tokens >= options(config, duration_s)["max_new_tokens"]
-    return ends or window[0].compression_ratio > config.max_compression or not confidence(words)
+    ends, packed = n_tokens >= _most_tokens(duration_s), window[0].compression_ratio > config.max_compression
+    return ends or packed or not confidence(words)
 
 
-def options(config: Config, duration_s: float) -> dict[str, Any]:
+def options(config: Config, duration_s: float) -> dict[str, object]:
     """Return faster-whisper's arguments, apart from the language, for a signal of some length."""
     return {
         "beam_size": config.beam_size,
         "temperature": 0.0,  # no random second try: the same signal gives the same words
         "condition_on_previous_text": False,  # an error must not spread to the next window
         "word_timestamps": True,
-        "max_new_tokens": round(min(_TOKENS_LEAST + _TOKENS_PER_S * min(duration_s, _WINDOW_S), _TOKENS_MOST)),
+        "max_new_tokens": _most_tokens(duration_s),
         # `_is_speech` drops windows later; faster-whisper would drop them without a trace.
         "no_speech_threshold": None,
         "log_prob_threshold": None,
         "compression_ratio_threshold": None,
     }
+
+
+def _most_tokens(duration_s: float) -> int:
+    return round(min(_TOKENS_LEAST + _TOKENS_PER_S * min(duration_s, _WINDOW_S), _TOKENS_MOST))
 
 
 def confidence(words: Sequence[Word]) -> float:
@@ -162,7 +167,7 @@ def confidence(words: Sequence[Word]) -> float:
     return float(np.clip((mean - _GUESSED) / (_SURE - _GUESSED), 0.0, 1.0))
 
 
-def _is_speech(window: Sequence[Any], config: Config) -> bool:
+def _is_speech(window: Sequence["Segment"], config: Config) -> bool:
     """Return whether a window's segments are speech, neither hallucinated in silence nor a repetition loop.
 
     A window with long pauses may look like silence although its words are probable. A loop repeats a phrase faster than
@@ -176,7 +181,7 @@ def _is_speech(window: Sequence[Any], config: Config) -> bool:
     return not silent and not (packed and np.mean([w.end - w.start < _BRIEF_S for w in words]) > _BRIEF_SHARE)
 
 
-def _word(word: Any, duration_s: float) -> Word:
+def _word(word: "Recognised", duration_s: float) -> Word:
     """Return a word with its times limited to the signal; Whisper's may lie in the padding to 30 s."""
     start_s, end_s = (min(float(t), duration_s) for t in (word.start, word.end))
     return Word(word.word.strip(), start_s, end_s, float(word.probability))

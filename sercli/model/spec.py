@@ -1,10 +1,11 @@
 """The configuration of a model and its training, built from a preset, a file and `--set`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sercli import config, plugins
 from sercli.config import Section, Sections
@@ -33,10 +34,11 @@ class ExperimentConfig:
     def copies(self) -> "tuple[Features, ...]":
         """The features of each copy of the train part: as in prediction, then with recordings that are changed."""
         features = self.model.features
-        changes: list[dict[str, Any]] = [{}, *({"speed": speed} for speed in self.train.speeds)]
-        changes += [{"variant": n + 1} for n in range(self.train.variants)]
+        changes: list[Callable[[AudioConfig], AudioConfig]] = [replace]
+        changes += [partial(replace, speed=speed) for speed in self.train.speeds]
+        changes += [partial(replace, variant=n + 1) for n in range(self.train.variants)]
         return tuple(
-            tuple((name, replace(own, **change) if isinstance(own, AudioConfig) else own) for name, own in features)
+            tuple((name, change(own) if isinstance(own, AudioConfig) else own) for name, own in features)
             for change in changes
         )
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -23,11 +22,13 @@ from sercli.model.inference import Model
 from sercli.model.loading import load_model
 from sercli.types import SAMPLE_RATE_HZ, AudioConfig
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 WHOLE, INT8, HEAD, JSON = "model.onnx", "model-int8.onnx", "head.onnx", "model.json"
 EXAMPLES = ("example.py", "example.js")
 
 _OPSET = 18
-_TOLERANCE = 1e-4  # of probabilities
 _N_STATE = 128  # of the detector of speech
 _FIXED = ("basis", "filterbank")  # of the spectrogram: weights that int8 leaves alone
 
@@ -52,14 +53,14 @@ def export(run: Path, out: Path, *, int8: bool = False) -> tuple[str, ...]:
     names = (*((WHOLE, *EXAMPLES) if whole else ()), *((INT8,) if int8 else ()), HEAD, JSON)
     refuse_others(out, {*names}, "an export")
     refuse_links(*(out / name for name in names))
-    onnx = extras.load("onnx", "export")
-    extras.load("onnxscript", "export")
+    for package in ("onnx", "onnxscript"):
+        extras.load(package, "export")
     make_folder(out)
     head = _traced(Head(model), (torch.randn(1, 50, model.info.n_features),), 1, ["features"], ["probabilities"])
     write_atomic(out / HEAD, head.SerializeToString())
     if isinstance(plugin, plugins.HasModule) and whole:
         assert isinstance(own, AudioConfig)
-        joined = _joined(onnx, AfterDetection(model, plugin.module(own), own.level_dbfs))
+        joined = _joined(AfterDetection(model, plugin.module(own), own.level_dbfs))
         write_atomic(out / WHOLE, joined.SerializeToString())
         if int8:
             write_atomic(out / INT8, lambda path: _quantise(joined, path))
@@ -95,8 +96,10 @@ def _plain(own: object) -> bool:
     return isinstance(own, AudioConfig) and own.speed == 1 and own.normalise == "none"
 
 
-def _joined(onnx: Any, after: AfterDetection) -> Any:
+def _joined(after: AfterDetection) -> "ModelProto":
     """Return the graph from samples to probabilities, with the detector of speech in the middle."""
+    import onnx
+
     n_samples = 2 * SAMPLE_RATE_HZ
     before = BeforeDetector()
     samples = 0.1 * torch.randn(n_samples)
@@ -105,7 +108,7 @@ def _joined(onnx: Any, after: AfterDetection) -> Any:
     last = _traced(
         after, (signal, torch.rand(len(frames))), 0, ["after_signal", "detected"], ["probabilities", "speech"]
     )
-    detector = _detector(onnx, first.ir_version)
+    detector = _detector(first.ir_version)
     for graph, prefix in ((first, "before_"), (last, "after_")):
         onnx.compose.add_prefix(graph, prefix, rename_inputs=False, rename_outputs=False, inplace=True)
     merge = onnx.compose.merge_models
@@ -116,8 +119,10 @@ def _joined(onnx: Any, after: AfterDetection) -> Any:
     return merged
 
 
-def _detector(onnx: Any, ir_version: int) -> Any:
+def _detector(ir_version: int) -> "ModelProto":
     """Return the graph of the detector of speech, which starts from silence: frames (T, 576) -> probabilities (T,)."""
+    import onnx
+
     detector = onnx.version_converter.convert_version(onnx.load(silero.path()), _OPSET)
     detector.ir_version = ir_version
     del detector.graph.input[1:], detector.graph.output[1:]
@@ -128,7 +133,7 @@ def _detector(onnx: Any, ir_version: int) -> Any:
 
 def _traced(
     module: nn.Module, args: tuple[torch.Tensor, ...], dynamic: int, inputs: Sequence[str], outputs: Sequence[str]
-) -> Any:
+) -> "ModelProto":
     """Return the graph of a module, whose inputs may be of any size along one axis."""
     with _hushed(), torch.no_grad():
         try:
@@ -151,19 +156,7 @@ def _traced(
     return program.model_proto
 
 
-def _check(module: Head, graph: bytes, model: Model) -> None:
-    """Refuse a graph that has other probabilities than its module: torch may fix the number of frames."""
-    import onnxruntime
-
-    features = torch.randn(1, 33, model.info.n_features)
-    with torch.inference_mode():
-        expected = module.eval()(features).numpy()
-    (found,) = onnxruntime.InferenceSession(graph).run(None, {"features": features.numpy()})
-    if not np.allclose(found, expected, atol=_TOLERANCE):
-        raise SerError(f"{model.folder}: its network is another one in ONNX; give a run of another architecture.")
-
-
-def _quantise(graph: Any, path: Path) -> None:
+def _quantise(graph: "ModelProto", path: Path) -> None:
     """Write a graph whose products with weights are computed in 8 bits; the spectrogram stays as it is."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
