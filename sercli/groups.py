@@ -8,19 +8,14 @@ import numpy as np
 
 from sercli.model import adaptation
 from sercli.model.adaptation import Change
-from sercli.types import UNSURE, Adapted, Array, Prediction, Predictions, Way
+from sercli.types import NEUTRAL, Adapted, Array, Prediction, Predictions, Way
 
 
 class Adapts(Protocol):
-    """A model whose predictions can be adapted to a group."""
+    """A model whose predictions can be adapted to a group, if `can_adapt`."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """(K,) the classes in the order of the probabilities."""
-
-    @property
-    def can_adapt(self) -> bool:
-        """Whether `adapted` can be called."""
+    labels: tuple[str, ...]  # (K,) the classes in the order of the probabilities
+    can_adapt: bool
 
     def adapted(self, predictions: Predictions, change: Change, /) -> Predictions:
         """Return predictions with the probabilities of members that can adapt changed, and combined anew."""
@@ -66,21 +61,23 @@ def changed(
     if places:
         anew = model.adapted(_together(model, [predictions[n] for n in places]), change)
         for row, n in enumerate(places):
-            labelled = with_probabilities(found[n], anew, row, min_confidence)
+            probabilities = dict(zip(model.labels, anew.probs[row].tolist(), strict=True))
+            labelled = found[n].labelled(probabilities, min_confidence)
             found[n] = replace(labelled, adapted=how, unadapted=found[n].probabilities)
     return found
 
 
-def with_probabilities(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
-    """Return a prediction with the probabilities of a row and the label that they give."""
-    probabilities = dict(zip(predicted.labels, predicted.probs[row].tolist(), strict=True))
-    best = max(probabilities, key=probabilities.__getitem__)
-    return replace(
-        prediction,
-        label=best if probabilities[best] >= min_confidence else UNSURE,
-        confidence=probabilities[best],
-        probabilities=probabilities,
-    )
+def at_rest(
+    model: Adapts, predictions: Sequence[Prediction], resting: Sequence[Prediction], *, min_confidence: float
+) -> list[Prediction]:
+    """Return predictions adapted to a voice, by those for clips of it that are known to be neutral."""
+
+    def change(member: str, probs: Array, expected: Array) -> Array:
+        heard = table([one.members[member] if member else one.probabilities for one in resting], model.labels)
+        return adaptation.at_rest(probs, expected, resting=heard, neutral=model.labels.index(NEUTRAL))
+
+    how = Adapted("voice", len(resting), "neutral")
+    return changed(model, predictions, change, how, min_confidence=min_confidence)
 
 
 def by_key(

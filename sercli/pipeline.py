@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -24,28 +24,25 @@ from sercli._system import devices, languages
 from sercli.audio import channels, discovery, reading, segments
 from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
-from sercli.dataset import extraction, word_times
+from sercli.dataset import word_times
+from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import AudioError, SerError
-from sercli.model import adaptation
-from sercli.model.adaptation import Change
+from sercli.model.ensemble import Ensemble
+from sercli.model.inference import Model
 from sercli.model.loading import load_run
-from sercli.model.segment_features import SegmentFeatures
 from sercli.speakers import clustering, embedding
 from sercli.types import (
     ASR_CONFIDENCE,
     LANGUAGE,
     NEUTRAL,
     SAMPLE_RATE_HZ,
-    Adapted,
     Array,
     AudioConfig,
     Prediction,
-    Predictions,
     Recording,
     Transcript,
     Utterance,
     Way,
-    Word,
 )
 
 CLIP_S = 15.0
@@ -96,33 +93,6 @@ class RecordingResult:
     predictions: Iterable[Prediction]  # computed lazily
     # What is left out, guessed or cannot be known, a phrase each; complete once the predictions are read.
     remarks: list[str] = field(default_factory=list)
-
-
-class Predictor(groups.Adapts, Protocol):
-    """A trained model or ensemble."""
-
-    @property
-    def folder(self) -> Path:
-        """The run directory."""
-
-    @property
-    def device(self) -> object:
-        """The torch device that its networks run on, including those that compute features."""
-
-    @property
-    def features(self) -> tuple[tuple[str, object], ...]:
-        """Names of the features that it reads, each with its configuration."""
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The kinds of input, such as "text", without which it cannot predict."""
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that it learned to read; empty: any, or it reads no text."""
-
-    def predict(self, utterances: Sequence[Utterance], rows: SegmentFeatures, /) -> Predictions:
-        """Return the predictions for utterances."""
 
 
 def load(
@@ -184,26 +154,28 @@ class Pipeline:
 
     def __init__(
         self,
-        predictor: Predictor,
-        transcribe: Callable[[Array], Transcript] | None = None,
+        predictor: Model | Ensemble,
+        transcribe: Callable[[Sequence[Array]], list[Transcript]] | None = None,
         *,
         adapt: Way = "none",
         speakers: Speakers = "none",
+        resting: Sequence[Prediction] = (),
     ) -> None:
         """Build a pipeline from a loaded model and, if the model reads text, a recogniser.
 
         Args:
             predictor: the model or ensemble.
-            transcribe: (n_samples,) at 16 kHz -> Transcript; None: no speech is recognised.
+            transcribe: B signals (n_samples,) at 16 kHz -> B transcripts; None: no speech is recognised.
             adapt: as in `load`.
             speakers: as in `load`.
+            resting: predictions for clips of the voice at rest, to adapt to instead.
         """
-        self.predictor = predictor
-        self._transcribe = transcribe
-        self._adapt, self._speakers = adapt, speakers
-        self._change: tuple[Change, Adapted] | None = None  # of every prediction, by clips of the voice at rest
-        self._reads_text = any(extraction.reads_text(feature) for feature, _ in predictor.features)
-        self._needs_text = "text" in predictor.needs
+        self.predictor, self.labels = predictor, predictor.labels  # (K,) in the order of the probabilities
+        self._transcribe, self._adapt, self._speakers, self._resting = transcribe, adapt, speakers, resting
+        self._adapts = adapt != "none" and not resting and predictor.can_adapt
+        self._reads_text, self._needs_text = "text" in predictor.reads, "text" in predictor.needs
+        # What every recording lacks
+        self._remarks = ["no motion capture: predicted without it"] * ("motion" in predictor.reads)
 
     @classmethod
     def of(cls, config: PipelineConfig) -> "Pipeline":
@@ -213,29 +185,22 @@ class Pipeline:
             SerError: the model or the recogniser cannot be used.
         """
         device = devices.pick_device(config.device)
-        pipeline = cls(load_run(config.model, device))
-        if any(isinstance(own, AudioConfig) and own.normalise != "none" for _, own in pipeline.predictor.features):
+        predictor = load_run(config.model, device)
+        if any(isinstance(own, AudioConfig) and own.normalise != "none" for _, own in predictor.features):
             raise SerError(
                 f"{config.model} was trained with feature.normalise: it needs the speaker of each utterance "
                 "(ser evaluate --data), and cannot predict recordings; give another --model."
             )
-        if "motion" in pipeline.predictor.needs:
+        if "motion" in predictor.needs:
             raise SerError(
                 f"{config.model} reads motion capture, which recordings do not have: score it with ser evaluate, or "
                 "combine it with others (ser ensemble)."
             )
-        if config.recogniser and pipeline._reads_text:
+        transcribe = None
+        if config.recogniser and "text" in predictor.reads:
             transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
-            pipeline._transcribe = lambda signal: transcribe([signal])[0]
-        if config.neutral:
-            pipeline._change = pipeline._to_rest(config.neutral)
-        pipeline._adapt, pipeline._speakers = config.adapt, config.speakers
-        return pipeline
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """(K,) the classes, in the order of the probabilities."""
-        return self.predictor.labels
+        resting = cls(predictor, transcribe)._at_rest(config.neutral) if config.neutral else ()
+        return cls(predictor, transcribe, adapt=config.adapt, speakers=config.speakers, resting=resting)
 
     def predict(
         self,
@@ -273,7 +238,7 @@ class Pipeline:
             if sample_rate_hz is None:
                 raise SerError("An array has no sample rate; give sample_rate_hz, such as sample_rate_hz=16000.")
             remarks: list[str] = []
-            mono = channels.mixed(iter([_channels(source)]), sample_rate_hz, remarks)
+            mono = channels.mixed(iter([channels.of_array(source)]), sample_rate_hz, remarks)
             blocks = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
             recording = Recording("", None, text, min_confidence)
             return iter(self._opened(recording, blocks, remarks, _unheard).predictions)
@@ -299,9 +264,9 @@ class Pipeline:
         Raises:
             SerError: the model reads only text, and no speech is recognised.
         """
-        recording, remarks = Recording("the stream", min_confidence=min_confidence), self._remarks()
+        recording, remarks = Recording("the stream", min_confidence=min_confidence), list(self._remarks)
         self._check_text(recording)
-        mono = channels.mixed(map(_channels, blocks), sample_rate_hz, remarks)
+        mono = channels.mixed(map(channels.of_array, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
         found = self._utterances(recording, resampled, _unheard, live=True)
         if self._adapts:
@@ -339,7 +304,7 @@ class Pipeline:
         heard: Heard,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
-        remarks += self._remarks()
+        remarks += self._remarks
         self._check_text(recording)
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
@@ -351,11 +316,6 @@ class Pipeline:
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
         return RecordingResult(recording, is_clip, remarked, remarks)
-
-    def _remarks(self) -> list[str]:
-        """Return what every recording lacks."""
-        motion = any(plugins.feature(feature).INPUT == "motion" for feature, _ in self.predictor.features)
-        return ["no motion capture: predicted without it"] * motion
 
     def _check_text(self, recording: Recording) -> None:
         if self._needs_text and self._transcribe is None and not (recording.text or "").strip():
@@ -377,10 +337,9 @@ class Pipeline:
 
     def _recording(self, recording: Recording, blocks: Iterable[Array], heard: Heard) -> Iterator[Prediction]:
         """Yield the predictions of a long recording: as it is read, or once it is read as a whole."""
-        adapts = self._adapts
         # (n, E) of each batch of utterances; None where the speaker is known, or speakers are not told apart
         voices: list[Array] | None = [] if self._speakers != "none" and recording.speaker is None else None
-        if not adapts and voices is None:
+        if not self._adapts and voices is None:
             yield from self._utterances(recording, blocks, heard)
             return
         damage: AudioError | None = None
@@ -391,7 +350,7 @@ class Pipeline:
             damage = error
         if voices:
             found = _with_speakers(found, np.concatenate(voices), self._speakers)
-        if adapts:
+        if self._adapts:
             several = len({one.speaker for one in found}) > 1
             group: Literal["speaker", "recording"] = "speaker" if several else "recording"
             least = recording.min_confidence
@@ -401,11 +360,6 @@ class Pipeline:
         yield from found
         if damage:
             raise damage
-
-    @property
-    def _adapts(self) -> bool:
-        """Whether predictions are adapted to their group."""
-        return self._adapt != "none" and self._change is None and self.predictor.can_adapt
 
     def _adapted_so_far(self, found: Iterable[Prediction], min_confidence: float) -> Iterator[Prediction]:
         """Yield predictions as they come, each adapted to the last ones up to itself."""
@@ -450,20 +404,27 @@ class Pipeline:
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
         found = [self._transcribed(recording, segment) for segment in spoken]
-        asked = {f"{recording.path}#{n}": n for n, one in enumerate(found) if not (self._needs_text and one.reason)}
+        asked = [n for n, one in enumerate(found) if not (self._needs_text and one.reason)]
         if asked:
-            utterances = [_utterance(name, recording, found[n]) for name, n in asked.items()]
-            by_name = {name: spoken[n] for name, n in asked.items()}
-            features = SegmentFeatures(recording.path, by_name, str(self.predictor.device), track=recording.track)
+            utterances = [_utterance(f"{recording.path}#{n}", recording, found[n]) for n in asked]
+            by_id = {utterance.id: spoken[n] for utterance, n in zip(utterances, asked, strict=True)}
+            features = SegmentFeatures(recording.path, by_id, str(self.predictor.device), recording.track)
             predicted = self.predictor.predict(utterances, features)
-            for row, n in enumerate(asked.values()):
-                found[n] = _labelled(found[n], predicted, row, recording.min_confidence)
-        if self._change:
-            found = groups.changed(self.predictor, found, *self._change, min_confidence=recording.min_confidence)
+            for row, n in enumerate(asked):
+                probs = {name: of_member[row] for name, of_member in predicted.members.items()}
+                # NaN: the member had no input
+                members = {name: self._by_label(own) for name, own in probs.items() if not np.isnan(own).any()}
+                labelled = found[n].labelled(self._by_label(predicted.probs[row]), recording.min_confidence)
+                found[n] = replace(labelled, members=members)
+        if self._resting:
+            found = groups.at_rest(self.predictor, found, self._resting, min_confidence=recording.min_confidence)
         return found
 
-    def _to_rest(self, clips: Sequence[Path]) -> tuple[Change, Adapted]:
-        """Return how predictions are adapted to a voice, by clips of it that are known to be neutral.
+    def _by_label(self, probs: Array) -> dict[str, float]:
+        return dict(zip(self.labels, probs.tolist(), strict=True))
+
+    def _at_rest(self, clips: Sequence[Path]) -> list[Prediction]:
+        """Return the predictions for clips of a voice that are known to be neutral, to adapt to.
 
         Raises:
             SerError: the model cannot be adapted, has no class neutral, or the clips hold no speech.
@@ -473,18 +434,11 @@ class Pipeline:
                 f"{self.predictor.folder} cannot be adapted to clips at rest: it needs an acoustic member, a fusion "
                 f"rule over probabilities and the class {NEUTRAL}; leave out neutral (--neutral)."
             )
-        found = [
-            one for clip in clips for one in self.open(Recording(str(clip), clip)).predictions if one.probabilities
-        ]
+        every = chain.from_iterable(self.open(Recording(str(clip), clip)).predictions for clip in clips)
+        found = [one for one in every if one.probabilities]
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
-        neutral = self.labels.index(NEUTRAL)
-
-        def change(member: str, probs: Array, expected: Array) -> Array:
-            heard = [one.members[member] if member else one.probabilities for one in found]
-            return adaptation.at_rest(probs, expected, resting=groups.table(heard, self.labels), neutral=neutral)
-
-        return change, Adapted("voice", len(found), "neutral")
+        return found
 
     def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
         """Return the prediction of a segment without the model's part: times, transcript and reason."""
@@ -492,15 +446,19 @@ class Pipeline:
         if recording.text is not None:
             transcript = Transcript(recording.text)
         elif self._transcribe:
-            transcript = self._transcribe(segment.signal)
+            (transcript,) = self._transcribe([segment.signal])
         text = transcript.text.strip() if transcript else ""
-        heard = transcript if text else None
+        heard, start_s = transcript if text else None, segment.start_s
+        words = heard.words if heard else ()
         return Prediction(
             recording.name,
-            _ms(segment.start_s),
-            _ms(segment.end_s),
+            round(start_s, 3),
+            round(segment.end_s, 3),
             text=text or recording.text,
-            words=_in_recording(heard.words, segment.start_s) if heard else (),
+            words=tuple(
+                replace(word, start_s=round(start_s + word.start_s, 3), end_s=round(start_s + word.end_s, 3))
+                for word in words
+            ),
             asr_confidence=heard.confidence if heard else None,
             language=heard.language if heard else None,
             speaker=recording.speaker,
@@ -547,24 +505,6 @@ class Counted:
             yield block
 
 
-def _channels(signal: Array) -> Array:
-    """Return (n_samples, n_channels) float32 for a signal as `predict` takes it.
-
-    Raises:
-        AudioError: another shape or type, or samples that are not finite.
-    """
-    signal = np.asarray(signal)
-    if signal.ndim not in (1, 2) or 0 in signal.shape[1:] or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
-        raise AudioError(
-            f"An array of shape {signal.shape} and type {signal.dtype} is not an audio signal; give (n_samples,) or "
-            "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
-        )
-    scaled: Array = signal.astype(np.float32) / np.float32(2**15 if signal.dtype == np.int16 else 1)
-    if not np.isfinite(scaled).all():
-        raise AudioError("The array holds samples that are not numbers (NaN or infinite); give finite ones.")
-    return scaled[:, None] if scaled.ndim == 1 else scaled
-
-
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:
     """Return the first blocks joined: at least `n_samples` samples, or all that there are."""
     taken: list[Array] = []
@@ -588,8 +528,8 @@ def _with_speakers(predictions: Sequence[Prediction], voices: Array, speakers: S
 def _no_speech(recording: Recording, end_s: float) -> Prediction:
     return Prediction(
         recording.name,
-        _ms(recording.start_s or 0.0),
-        _ms(end_s),
+        round(recording.start_s or 0.0, 3),
+        round(end_s, 3),
         text=recording.text,
         speaker=recording.speaker,
         reason="no speech",
@@ -606,22 +546,3 @@ def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utter
     attributes = word_times.attribute(text, prediction.words)
     attributes |= {name: value for name, value in known.items() if value is not None}
     return Utterance(name, "", None, audio=str(recording.path), transcripts=transcripts, attributes=attributes)
-
-
-def _labelled(prediction: Prediction, predicted: Predictions, row: int, min_confidence: float) -> Prediction:
-    """Return a prediction with the model's probabilities and, for an ensemble, those of each member."""
-    members = {
-        name: dict(zip(predicted.labels, of_member[row].tolist(), strict=True))
-        for name, of_member in predicted.members.items()
-        if np.isfinite(of_member[row]).all()  # NaN: the member had no input
-    }
-    return replace(groups.with_probabilities(prediction, predicted, row, min_confidence), members=members)
-
-
-def _in_recording(words: Sequence[Word], start_s: float) -> tuple[Word, ...]:
-    """Return words with times from the beginning of the recording, not of the utterance."""
-    return tuple(replace(w, start_s=_ms(start_s + w.start_s), end_s=_ms(start_s + w.end_s)) for w in words)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds, 3)

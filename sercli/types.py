@@ -1,10 +1,11 @@
-"""The types that the packages of sercli exchange: frozen dataclasses without logic.
+"""The types that the packages of sercli exchange: frozen dataclasses with little logic.
 
 Legend of shapes, used in every docstring: B batch, T time, F features, E embedding, K classes, N utterances.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -319,6 +320,12 @@ class Prediction:
     unadapted: dict[str, float] | None = None  # the probabilities without it
     row: dict[str, object] = field(default_factory=dict)  # column -> cell of the table row that lists the recording
     remarks: tuple[str, ...] = ()  # what was left out of the recording so far, guessed, or cannot be known
+
+    def labelled(self, probabilities: dict[str, float], min_confidence: float) -> "Prediction":
+        """Return the prediction with probabilities and their likeliest label, "unsure" below a probability."""
+        label, confidence = max(probabilities.items(), key=itemgetter(1))
+        label = label if confidence >= min_confidence else UNSURE
+        return replace(self, label=label, confidence=confidence, probabilities=probabilities)
 
     @property
     def clear_text(self) -> str:

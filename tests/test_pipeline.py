@@ -17,7 +17,7 @@ from sercli.audio.segments import Segment
 from sercli.cli import app
 from sercli.errors import AudioError, SerError
 from sercli.features import whisper_encoder
-from sercli.model import segment_features
+from sercli.dataset import extraction
 from sercli.model.calibration import temper
 from sercli.pipeline import Pipeline
 from sercli.types import ASR_CONFIDENCE, Adapted, Predictions, Recording, Transcript, Word
@@ -42,12 +42,13 @@ class Loudness:
         self.config = plugins.load("feature", "log-mel").Config(sample_rate_hz=rate_hz)
         words = [("words", plugins.load("feature", "words").Config())] if reads_words else []
         self.features = (("log-mel", self.config), *words)
+        self.reads = frozenset({"audio", "text"} if reads_words else {"audio"})
         self.asked, self.members = [], members or {}
         self.lengths = []
 
     def predict(self, utterances, rows):
         self.asked.append(list(utterances))
-        signals = [rows.signal(u.id, self.config.sample_rate_hz) for u in utterances]
+        signals = [rows.speech(u.id, self.config.sample_rate_hz)[0] for u in utterances]
         self.lengths += map(len, signals)
         loud = np.array([np.abs(signal).max() for signal in signals])
         ids = tuple(u.id for u in utterances)
@@ -72,7 +73,7 @@ def speech(monkeypatch):
     monkeypatch.setattr(pipeline.segments, "has_speech", lambda signal: bool(signal.any()))
     monkeypatch.setattr(pipeline.segments, "segments", segments)
     monkeypatch.setattr(pipeline, "without_rumble", lambda signal: signal)
-    monkeypatch.setattr(segment_features, "isolated", lambda signal, sample_rate_hz: (signal, 0.0))
+    monkeypatch.setattr(extraction, "isolated", lambda signal, sample_rate_hz: (signal, 0.0))
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def clip(tiny_corpus):
 def _heard(text, confidence=0.8, no_speech=0.1, language=None):
     """A recogniser that hears the same everywhere, its first word from .1 to .3 s."""
     words = (Word(text.split()[0], 0.1, 0.3, confidence),) if text.strip() else ()
-    return lambda signal: Transcript(text, words, confidence, no_speech, language)
+    return lambda signals: [Transcript(text, words, confidence, no_speech, language)]
 
 
 def _reading(system, *languages):
@@ -390,7 +391,7 @@ def test_a_linguistic_run_that_hears_no_words_has_no_answer_and_says_why(systems
 
 def test_a_linguistic_run_answers_those_utterances_in_which_it_hears_words(systems, blocks):
     said = iter([STOP, "", STOP])
-    answers = _answers(systems.linguistic, blocks([0.5] * 3, 16), transcribe=lambda _: Transcript(next(said)))
+    answers = _answers(systems.linguistic, blocks([0.5] * 3, 16), transcribe=lambda _: [Transcript(next(said))])
     assert [a.label is None for a in answers] == [False, True, False]
     assert answers[0].probabilities == pytest.approx(answers[2].probabilities, abs=1e-6)
 

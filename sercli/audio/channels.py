@@ -4,12 +4,31 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sercli.errors import AudioError
 from sercli.types import Array
 
 _SILENT = 10**-7.5  # power of a channel in which nothing is heard: -75 dBFS
 _CANCELS = 0.1  # of the mean's power if one channel alone sounded: below it the channels cancel each other out
 _AGREES = 0.3  # above it they do so no more
 _MOST_VALUES = 2**20  # in a piece that is mixed at once, whatever rate and channels a header claims
+
+
+def of_array(signal: Array) -> Array:
+    """Return (n_samples, n_channels) float32 for (n_samples,) or (n_samples, n_channels), floats or 16-bit integers.
+
+    Raises:
+        AudioError: another shape or type, or samples that are not finite.
+    """
+    signal = np.asarray(signal)
+    if signal.ndim not in (1, 2) or 0 in signal.shape[1:] or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
+        raise AudioError(
+            f"An array of shape {signal.shape} and type {signal.dtype} is not an audio signal; give (n_samples,) or "
+            "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
+        )
+    scaled: Array = signal.astype(np.float32) / np.float32(2**15 if signal.dtype == np.int16 else 1)
+    if not np.isfinite(scaled).all():
+        raise AudioError("The array holds samples that are not numbers (NaN or infinite); give finite ones.")
+    return scaled[:, None] if scaled.ndim == 1 else scaled
 
 
 def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str]) -> Iterator[Array]:

@@ -1,6 +1,7 @@
 """Features of utterances: audio is read, cut to its speech and levelled, then the extractor gets it in batches."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,15 +9,15 @@ from sercli import plugins
 from sercli._system import limits
 from sercli._system.batching import like_length
 from sercli._system.progress import unseen
-from sercli.audio.condition import prepare_signal
+from sercli.audio.condition import prepare_signal, resample
 from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
+from sercli.audio.segments import Segment
 from sercli.audio.variation import varied
 from sercli.dataset import motion, word_times
-from sercli.dataset.feature_specs import key
 from sercli.errors import SerError
 from sercli.plugins import Extractor
-from sercli.types import MOTION, Array, AudioConfig, Modality, Utterance
+from sercli.types import MOTION, SAMPLE_RATE_HZ, Array, AudioConfig, Modality, Utterance
 
 _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number
 _UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
@@ -38,22 +39,11 @@ def reads_text(feature: str) -> bool:
     return "text" in needs(feature)
 
 
-def kinds(features: Iterable[str]) -> frozenset[str]:
-    """Return the kinds of input, such as "audio", that features are computed from."""
-    return frozenset(kind for feature in features for kind in needs(feature))
-
-
-def shared_kinds(features: Iterable[str]) -> frozenset[str]:
-    """Return the kind of input that all of the features are computed from, if there is one."""
-    found = kinds(features)
-    return found if len(found) == 1 else frozenset()
-
-
 def modality(features: Iterable[str]) -> Modality:
     """Return what a model that reads these features is called."""
     modalities: dict[str, Modality] = {"audio": "acoustic", "text": "linguistic", "motion": "motion"}
-    found = kinds(features)
-    return modalities[next(iter(found))] if len(found) == 1 else "both"
+    kinds = {kind for feature in features for kind in needs(feature)}
+    return modalities[kinds.pop()] if len(kinds) == 1 else "both"
 
 
 def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
@@ -72,18 +62,18 @@ def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
 
 def lacks(utterance: Utterance, feature: str) -> str | None:
     """Return `text`, `audio` or `motion` if the utterance lacks what a feature is computed from."""
-    there = {"text": utterance.text, "audio": utterance.audio, "motion": utterance.attributes.get(MOTION)}
-    return next((kind for kind in needs(feature) if there[kind] is None), None)
+    return next((kind for kind in needs(feature) if kind not in inputs_of(utterance)), None)
 
 
-def extractor(feature: str, feature_config: object, device: str = "cpu") -> Extractor:
-    """Return a feature's extractor; it is kept, since loading a network takes as long as a minute of audio."""
-    return _extractor(key(feature, feature_config), feature, feature_config, device)
+def inputs_of(utterance: Utterance) -> frozenset[str]:
+    """Return the kinds of input that an utterance has."""
+    given = {"text": utterance.text, "audio": utterance.audio, "motion": utterance.attributes.get(MOTION)}
+    return frozenset(kind for kind, value in given.items() if value is not None)
 
 
 @lru_cache(maxsize=4)
-def _extractor(_key: str, feature: str, feature_config: object, device: str) -> Extractor:
-    """Kept by the key too, which changes with the content of files that a feature reads."""
+def extractor(feature: str, feature_config: object, device: str) -> Extractor:
+    """Return a feature's extractor; it is kept, since loading a network takes as long as a minute of audio."""
     return plugins.feature(feature).make(feature_config, device)
 
 
@@ -110,8 +100,7 @@ def extract(
         SerError: an utterance has no audio or text, or its audio cannot be read.
     """
     if not isinstance(feature_config, AudioConfig):
-        text = reads_text(feature)
-        inputs = [_text(u, feature) if text else motion.read(root, u) for u in utterances]
+        inputs = [_text(u, feature) if reads_text(feature) else motion.read(root, u) for u in utterances]
         found = extractor(feature, feature_config, device)(inputs)
         advance(sum(map(length_s, utterances)))
         return found
@@ -143,6 +132,36 @@ def extract_signals(
     if reads_text(feature):
         return compute([word_times.spoken(u, signal) for u, signal in zip(utterances, prepared, strict=True)])
     return compute(prepared)
+
+
+@dataclass(frozen=True)
+class SegmentFeatures:
+    """Computes the features of utterances that are segments of one recording in memory: a `FeatureProvider`."""
+
+    path: Path | None  # of the recording; None: it is not a file
+    segments: Mapping[str, Segment]  # by the utterance's id
+    device: str
+    track: int | None = None
+    _speech: dict[tuple[str, int], tuple[Array, float]] = field(default_factory=dict)
+
+    def __call__(self, utterances: Sequence[Utterance], feature: str, config: object) -> list[Array]:
+        """(T, F) for each."""
+        if not isinstance(config, AudioConfig):
+            return extractor(feature, config, self.device)([u.text for u in utterances])
+        signals = [self.speech(u.id, config.sample_rate_hz)[0] for u in utterances]
+        return extract_signals(signals, feature, config, device=self.device, utterances=utterances)
+
+    def speech(self, utterance_id: str, rate_hz: int) -> tuple[Array, float]:
+        """Return a segment's speech as `isolated`, cached; above 16 kHz it is read from the recording, if a file."""
+        key = (utterance_id, rate_hz)
+        if key not in self._speech:
+            one = self.segments[utterance_id]
+            if rate_hz > SAMPLE_RATE_HZ and self.path is not None:
+                signal = read(self.path, sample_rate_hz=rate_hz, start_s=one.start_s, end_s=one.end_s, track=self.track)
+            else:
+                signal = resample(one.signal, SAMPLE_RATE_HZ, rate_hz)
+            self._speech[key] = isolated(signal, rate_hz)
+        return self._speech[key]
 
 
 def _text(utterance: Utterance, feature: str) -> str:

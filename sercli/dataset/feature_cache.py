@@ -207,6 +207,7 @@ class _Parts:
         self._n_parts = -(-len(self._usable) // PART)
         self.missing = [n for n in range(self._n_parts) if _read_index(self.task(n)) is None]
         if self.missing:
+            extraction.extractor.cache_clear()  # it may have read files that have changed since
             write_json(self.folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
 
     def task(self, n: int, stage: int = 0) -> "_Task":

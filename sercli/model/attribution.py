@@ -16,13 +16,13 @@ from sercli import plugins
 from sercli.audio import condition, reading
 from sercli.audio.segments import Segment
 from sercli.dataset import extraction, word_times
+from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
 from sercli.model.ensemble import Ensemble
 from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Model
-from sercli.model.segment_features import SegmentFeatures
 from sercli.runs.settings import reads
 from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance
 
@@ -61,8 +61,8 @@ def explain(
     utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
     segment = Segment(start_s, end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device), track=track)
-    signal = rows.signal(utterance.id, SAMPLE_RATE_HZ)  # what the networks read: the speech alone
-    start_s += rows.lead_s(utterance.id, SAMPLE_RATE_HZ)
+    signal, lead_s = rows.speech(utterance.id, SAMPLE_RATE_HZ)  # what the networks read: the speech alone
+    start_s += lead_s
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     inputs = _inputs(system, utterance)
@@ -113,8 +113,8 @@ def _inputs(system: Model | Ensemble, utterance: Utterance) -> list[_Input]:
     found: dict[tuple[str, str], _Input] = {}
     members = system.members if isinstance(system, Ensemble) else {system.info.modality: system}
     for name, member in members.items():
-        for place, (feature, _) in enumerate(member.features):
-            if member.missing(utterance, feature) is None and member.lacks(utterance) is None:
+        for place, lacking in enumerate(member.missing(utterance)):
+            if lacking is None and member.lacks(utterance) is None:
                 one = _Input(member, place, name.partition("-")[2])
                 found.setdefault((name, one.kind), one)
     return list(found.values())
@@ -223,7 +223,7 @@ def _falls_in_silence(member: Model, question: _Question, stretches: Sequence[tu
     def features(chosen: Sequence[Utterance], feature: str, config: object) -> list[Array]:
         if not isinstance(config, AudioConfig):
             return question.rows(chosen, feature, config)
-        signal = question.rows.signal(question.utterance.id, config.sample_rate_hz)
+        signal, _ = question.rows.speech(question.utterance.id, config.sample_rate_hz)
         signal = condition.prepare_signal(signal, config)
         rate_hz = config.sample_rate_hz / config.speed  # samples per second of the recording
         silenced = [_without(signal, rate_hz, *stretches[int(u.id)]) for u in chosen]

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sercli import plugins
 from sercli.errors import SerError
@@ -17,13 +15,10 @@ from sercli.model.inference import Model, truth_of
 from sercli.runs import RunInfo
 from sercli.types import Array, Predictions, Utterance
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-
-@dataclass(frozen=True)
+@dataclass
 class Ensemble:
-    """Models and a fusion rule."""
+    """Models and a fusion rule; the attributes are those of a `Model`, of all members together."""
 
     folder: Path
     info: RunInfo
@@ -33,30 +28,15 @@ class Ensemble:
     config: plugins.PluginConfig  # of the rule
     state: dict[str, Array]  # that the rule learned
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """(K,) in the order of the probabilities."""
-        return self.info.labels
-
-    @property
-    def device(self) -> torch.device:
-        """The device that the networks compute on."""
-        return next(iter(self.members.values())).device
-
-    @property
-    def features(self) -> "tuple[tuple[str, DataclassInstance], ...]":
-        """The features that the members read, with their configurations."""
-        return tuple(feature for member in self.members.values() for feature in member.features)
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that a member that reads text learned; empty: any."""
-        return next((member.languages for member in self.members.values() if member.languages), ())
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The kinds of input without which no member can predict."""
-        return frozenset.intersection(*(member.needs for member in self.members.values()))
+    def __post_init__(self) -> None:
+        members = list(self.members.values())
+        self.labels, self.device = self.info.labels, members[0].device
+        self.features = tuple(feature for member in members for feature in member.features)
+        self.reads = frozenset[str]().union(*(member.reads for member in members))
+        self.needs = frozenset.intersection(*(member.needs for member in members))
+        self.languages = next((member.languages for member in members if member.languages), ())
+        networks = isinstance(self.rule, plugins.TrainsNetwork)  # they combine embeddings, not probabilities
+        self.can_adapt = not networks and any(member.can_adapt for member in members)
 
     def lacks(self, utterance: Utterance) -> str | None:
         """Return the first input of a member that an utterance lacks, such as "text"; None: it has all."""
@@ -83,12 +63,6 @@ class Ensemble:
         ids, truth = tuple(u.id for u in utterances), truth_of(utterances, self.labels)
         probs = {name: own.probs for name, own in members.items()}
         return Predictions(ids, self.labels, self._combined(list(combined.values()), probs), truth, members=probs)
-
-    @property
-    def can_adapt(self) -> bool:
-        """Whether `adapted` can be called: a member can, and the rule combines probabilities."""
-        able = any(member.can_adapt for member in self.members.values())
-        return able and not isinstance(self.rule, plugins.TrainsNetwork)
 
     def adapted(self, predictions: Predictions, change: Change) -> Predictions:
         """Return predictions combined anew, with the probabilities of the members that can adapt changed.

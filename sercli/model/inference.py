@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,15 +19,21 @@ from sercli.model.feature_provider import FeatureProvider
 from sercli.runs import RunInfo
 from sercli.types import ASR_CONFIDENCE, LANGUAGE, Array, ModelSpec, Predictions, Utterance
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 _BATCH = 32
 
 
-@dataclass(frozen=True)
+@dataclass
 class Model:
-    """A trained network with everything that it needs to predict."""
+    """A trained network with everything that it needs to predict.
+
+    Attributes:
+        labels: (K,) in the order of the probabilities.
+        features: names of the features that the network reads, with their configurations.
+        reads: the kinds of input, such as "text", that they are computed from.
+        needs: those without which the network cannot predict.
+        languages: codes of those that it learned to read; empty: any, or none.
+        can_adapt: whether `adapted` can be called: it reads audio, and its validation part has all classes.
+    """
 
     folder: Path
     info: RunInfo
@@ -36,42 +42,29 @@ class Model:
     normalisers: tuple[Normaliser, ...]  # one for each feature
     device: torch.device
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """(K,) in the order of the probabilities."""
-        return self.info.labels
-
-    @property
-    def features(self) -> "tuple[tuple[str, DataclassInstance], ...]":
-        """The features that the network reads, with their configurations."""
-        return self.spec.features
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that the network learned to read; empty: any, or none."""
-        return self.info.languages
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The kinds of input, such as "text", without which the network cannot predict."""
+    def __post_init__(self) -> None:
+        self.labels, self.features, self.languages = self.info.labels, self.spec.features, self.info.languages
+        self._kinds = [extraction.needs(name) for name, _ in self.features]
+        self.reads = frozenset(chain.from_iterable(self._kinds))
         plugin = plugins.architecture(self.spec.architecture)
-        if isinstance(plugin, plugins.ReadsSeveral) and plugin.OPTIONAL:
-            return extraction.shared_kinds(name for name, _ in self.features)
-        return extraction.kinds(name for name, _ in self.features)
+        any_alone = isinstance(plugin, plugins.ReadsSeveral) and plugin.OPTIONAL and len(self.reads) > 1
+        self.needs = frozenset[str]() if any_alone else self.reads
+        self.can_adapt = self.info.class_scores is not None
 
-    def lacks(self, utterance: Utterance) -> str | None:
-        """Return the input of the network that an utterance lacks, such as "text"; None: the network can predict.
+    def missing(self, utterance: Utterance) -> list[str | None]:
+        """Return for each feature the input that an utterance lacks, such as "text"; None: it lacks none.
 
         Text in a language that the network never learned is none.
         """
-        missing = [self.missing(utterance, name) for name, _ in self.features]
-        return next((what for what in missing if what and (all(missing) or what in self.needs)), None)
+        there = extraction.inputs_of(utterance)
+        if languages.foreign(utterance.attributes.get(LANGUAGE), self.languages):
+            there -= {"text"}
+        return [next((kind for kind in kinds if kind not in there), None) for kinds in self._kinds]
 
-    def missing(self, utterance: Utterance, feature: str) -> str | None:
-        """Return the input of one feature that an utterance lacks; None: it has it."""
-        if extraction.reads_text(feature) and languages.foreign(utterance.attributes.get(LANGUAGE), self.languages):
-            return "text"
-        return extraction.lacks(utterance, feature)
+    def lacks(self, utterance: Utterance) -> str | None:
+        """Return the input that an utterance lacks, so that the network cannot predict it; None: it can."""
+        missing = self.missing(utterance)
+        return next((what for what in missing if what and (all(missing) or what in self.needs)), None)
 
     def inputs(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> tuple[list[Array], ...]:
         """Return the features of N utterances for each input, (T, F); one that an utterance lacks has no frame.
@@ -80,9 +73,10 @@ class Model:
             SerError: a feature is another than in training.
         """
         found = []
-        for (name, own), normaliser in zip(self.features, self.normalisers, strict=True):
+        missing = [self.missing(u) if len(self.features) > 1 else [None] for u in utterances]
+        for place, ((name, own), normaliser) in enumerate(zip(self.features, self.normalisers, strict=True)):
             n_features = len(normaliser.mean)
-            has = [n for n, u in enumerate(utterances) if len(self.features) == 1 or self.missing(u, name) is None]
+            has = [n for n, lacking in enumerate(missing) if lacking[place] is None]
             arrays = [np.zeros((0, n_features), np.float32)] * len(utterances)
             for n, array in zip(has, provider([utterances[n] for n in has], name, own) if has else (), strict=True):
                 arrays[n] = array
@@ -114,11 +108,6 @@ class Model:
             self.info.modality,
         )
 
-    @property
-    def can_adapt(self) -> bool:
-        """Whether `adapted` can be called: the model reads audio, and its validation part has all classes."""
-        return self.info.class_scores is not None
-
     def adapted(self, predictions: Predictions, change: Change) -> Predictions:
         """Return predictions with the probabilities changed; `change` gets them and the class scores."""
         return replace(predictions, probs=change("", predictions.probs, np.array(self.info.class_scores)))
@@ -126,8 +115,7 @@ class Model:
     def _asr_confidence(self, utterances: Sequence[Utterance]) -> Array | None:
         """Return the ASR confidence of each utterance, (N,) in [0, 1]; None if no transcript is a recogniser's."""
         confidence = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
-        reads_text = any(extraction.reads_text(name) for name, _ in self.features)
-        return confidence if reads_text and (confidence < 1).any() else None
+        return confidence if "text" in self.reads and (confidence < 1).any() else None
 
 
 def truth_of(utterances: Sequence[Utterance], labels: Sequence[str]) -> tuple[str, ...] | None:

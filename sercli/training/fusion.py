@@ -15,7 +15,6 @@ from msgspec import structs
 from sercli import config, plugins, runs
 from sercli._system import arrays, devices
 from sercli._system.files import write_atomic
-from sercli.dataset import extraction
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import soft_targets
 from sercli.errors import ConfigError, MismatchError
@@ -217,7 +216,7 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
             f"{dataset.manifest.sha256[:12]}. Give the --data that the runs were trained on."
         )
     given = structs.asdict(experiment.data_settings(dataset))
-    for reader in (m for m in members if any(extraction.reads_text(feature) for feature, _ in m.features)):
+    for reader in (m for m in members if "text" in m.reads):
         if found := config.differences(structs.asdict(reader.info.settings.data), given, "data."):
             raise MismatchError(
                 f"{reader.folder} was trained on other words than these: {'; '.join(found)}. Give --words "

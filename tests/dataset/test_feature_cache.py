@@ -431,9 +431,9 @@ def devices(monkeypatch):
         return lambda signals: [np.zeros((1, 3), np.float32) for _ in signals]
 
     monkeypatch.setattr(whisper_encoder, "make", make)
-    extraction._extractor.cache_clear()
+    extraction.extractor.cache_clear()
     yield found
-    extraction._extractor.cache_clear()
+    extraction.extractor.cache_clear()
 
 
 def test_a_network_on_a_gpu_is_run_by_this_process_alone(dataset, ensure, devices, no_progress, monkeypatch):

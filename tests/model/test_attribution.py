@@ -240,7 +240,7 @@ def test_times_are_those_of_the_recording(systems, tmp_path):
 
 def test_words_that_were_heard_have_their_times_and_trust(systems, clip):
     transcript = Transcript("stop it", (Word("stop", 0.0, 0.2, 0.9), Word("it", 0.2, 0.4, 0.9)), 0.8)
-    _, found = _explained(systems.average, clip, transcribe=lambda signal: transcript)
+    _, found = _explained(systems.average, clip, transcribe=lambda signals: [transcript])
     assert (found.words, found.spans_s, found.asr_confidence) == (("stop", "it"), ((0.0, 0.2), (0.2, 0.4)), 0.8)
 
 
