@@ -203,7 +203,7 @@ def _nothing(path: Path, start_s: float | None, end_s: float | None, track: int 
     to = "its end" if end_s is None else f"{end_s:g} s"
     return AudioError(
         f"{path} is {whole_s:.2f} s long and holds no samples between {start_s or 0.0:g} s and {to}; "
-        "correct start_s and end_s."
+        "correct start_s and end_s, which are seconds."
     )
 
 

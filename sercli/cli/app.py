@@ -140,6 +140,12 @@ def _subcommand() -> str:
 
 
 def _fail(message: str) -> NoReturn:
+    line = f"ser: {' '.join(message.split())}"
     with suppress(OSError):  # stderr may be a full disk, too
-        print(f"ser: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say this
+        if sys.stderr.isatty():
+            from sercli.cli.render import console
+
+            console.show(console.stderr(), console.plain(line))
+        else:
+            print(line, file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say this
     sys.exit(2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import join, quote
 from typing import Annotated
 
 import typer
@@ -67,7 +68,7 @@ def ensemble(
         if several:
             raise SerError("--rule all needs --data; add it, or give a rule that learns nothing, such as asr-weighted.")
         fusion.join(tuple(load_model(folder, chosen) for folder in members), rules[rule], out)
-        render.note(f"Next: ser predict CLIP --model {out}")
+        render.note(f"Next: ser predict CLIP --model {quote(str(out))}")
         return
     if several:
         _check_out(out, tuple(rules))
@@ -93,8 +94,8 @@ def ensemble(
                 )
     validation.draw_histories(out)
     validation.show(names | {folder: name for name, folder in made.items()}, seeds)
-    which = f"--all {out}" if several else f"{' '.join(map(str, members))} {out}"
-    render.note(f"Next: ser evaluate {which}")
+    which = ["--all", out] if several else [*members, out]
+    render.note(f"Next: ser evaluate {join(map(str, which))}")
 
 
 def _check_out(out: Path, rules: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """`ser export`: a run as ONNX, for other programs."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -37,4 +38,4 @@ def export(
     names = write(chosen, out, int8=int8)
     render.note(f"{out}: {', '.join(names)}")
     if "example.py" in names:
-        render.note(f"Next: python {out / 'example.py'} CLIP.wav")
+        render.note(f"Next: python {quote(str(out / 'example.py'))} CLIP.wav")

@@ -1,6 +1,7 @@
 """`ser prepare`: make a prepared dataset from a corpus on disk."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -200,7 +201,7 @@ def _transcribe(
 
 def _next(asr: str | None, out: Path) -> str:
     model = "PRESET" if asr is None else f"linguistic --words {asr}"
-    return f"Next: ser train -m {model} --data {out} --out RUN"
+    return f"Next: ser train -m {model} --data {quote(str(out))} --out RUN"
 
 
 def _show(summary: "Summary", transcribed: Facts) -> None:

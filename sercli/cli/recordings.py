@@ -137,8 +137,9 @@ class Recordings:
             if report:
                 report.unlink(missing_ok=True)
             return
-        named = ", ".join(name for name, _ in self.failures[:_NAMED])
-        more = f" and {len(self.failures) - _NAMED} more" if len(self.failures) > _NAMED else ""
+        names = list(dict.fromkeys(name for name, _ in self.failures))  # a table has several stretches of one
+        named = ", ".join(names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         listed = self._listed(report) if report else ""
         raise SerError(f"{len(self.failures)} of {len(self.all)} recordings failed: {named}{more}{listed}")
 

@@ -2,6 +2,7 @@
 
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sercli.cli import options
@@ -78,7 +79,7 @@ def train(
         if leak := info.settings.split.leak:
             render.warn(leak)
     if several:
-        render.note(f"Next: ser evaluate --all {out}")
+        render.note(f"Next: ser evaluate --all {quote(str(out))}")
 
 
 def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title: str) -> "RunInfo":
@@ -110,7 +111,8 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title
     validation.draw_histories(out)
     validation.show({out: info.name}, seeds)
     text = ' --text "..."' if info.modality == "linguistic" else ""
-    following = f"Next: ser evaluate {out}"
-    kept = f"Kept epoch {info.best_epoch}. {following}, or ser predict CLIP --model {out}{text}"
+    run = quote(str(out))
+    following = f"Next: ser evaluate {run}"
+    kept = f"Kept epoch {info.best_epoch}. {following}, or ser predict CLIP --model {run}{text}"
     render.note(following if made.crossed else kept)
     return info

@@ -1,5 +1,6 @@
 """`ser tune`: search the hyperparameters of a preset on train and validation part."""
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -80,4 +81,4 @@ def tune(
             render.note(f"importance of each parameter: {shares}")
     best, every = (out, " --fold all") if made.crossed else (out / "best.json", "")
     preset = f"-m {made.name} " if model else ""
-    render.note(f"Next: ser train {preset}--config {best} --data {data}{every} --out RUN")
+    render.note(f"Next: ser train {preset}--config {quote(str(best))} --data {quote(str(data))}{every} --out RUN")

@@ -149,7 +149,8 @@ def _splits(path: Path, content: _File, manifest: Manifest) -> Iterator[Split]:
         try:
             yield check_parts(split, manifest)
         except LackError as error:
-            raise SerError(f"{error}; correct the folds in {path}.") from None
+            told = "; ".join((str(error), *remarks(path, manifest)))
+            raise SerError(f"{told}; correct the folds in {path}.") from None
 
 
 def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[str, str]:

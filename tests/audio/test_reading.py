@@ -124,8 +124,8 @@ def test_a_stretch_outside_of_the_recording_is_refused_with_its_length(tmp_path,
     path = write(tmp_path / "a.wav")
     with pytest.raises(AudioError) as caught:
         reading.read(path, sample_rate_hz=RATE_HZ, start_s=start_s, end_s=end_s)
-    expected = f"{path} is 1.00 s long and holds no samples between {between}; correct start_s and end_s."
-    assert str(caught.value) == expected
+    expected = f"{path} is 1.00 s long and holds no samples between {between}; correct start_s and end_s, which are"
+    assert str(caught.value) == f"{expected} seconds."
 
 
 def nothing(path):

@@ -3,6 +3,7 @@
 import pytest
 
 from sercli.dataset import folds
+from sercli.errors import SerError
 from sercli.types import Manifest, Utterance
 
 MANIFEST = Manifest(tuple(Utterance(f"u{n}", "c", "anger", f"s{n}") for n in range(6)), ("anger",), "0" * 64)
@@ -31,3 +32,16 @@ def test_what_a_file_of_folds_leaves_out_is_counted_and_named(tmp_path):
 
 def test_a_file_that_lists_all_from_1_on_has_no_remark(tmp_path):
     assert told(tmp_path, [(f"u{n}", 1 + n % 3) for n in range(6)]) == []
+
+
+def test_folds_that_cannot_be_used_are_refused_with_what_the_file_leaves_out(tmp_path):
+    rows = [Utterance(f"u{n}", "c", "anger" if n == 5 else "sadness", f"s{n}") for n in range(6)]
+    path = tmp_path / "folds.csv"
+    path.write_text("id,fold\n" + "".join(f"u{n},{n % 3}\n" for n in range(5)))
+    with pytest.raises(SerError) as caught:
+        folds.read(path, Manifest(tuple(rows), ("anger", "sadness"), "0" * 64))
+    assert str(caught.value) == (
+        f"--split file fold 1: the train part has no anger; {path} numbers its folds otherwise: 0 there is 1 here, "
+        f"1 there is 2 here, 2 there is 3 here; {path} leaves out 1 of 6 utterances ('u5'); correct the folds in "
+        f"{path}."
+    )

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import shutil
 import time
 
@@ -98,3 +99,12 @@ def test_a_clock_that_runs_backwards_changes_no_result(ser, tiny_dataset, tmp_pa
         assert ser(*words, "--out", tmp_path / "b").code == 0
     one, other = ((tmp_path / run / "weights.safetensors").read_bytes() for run in "ab")
     assert one == other
+
+
+def test_the_next_command_can_be_copied_where_a_folder_has_a_blank(ser, tiny_corpus, tmp_path):
+    data, run = tmp_path / "my data", tmp_path / "my run"
+    prepared = ser("prepare", "table", tiny_corpus, "--out", data, "--features", "log-mel", "--jobs", 1)
+    words = shlex.split(prepared.err.partition("Next: ser ")[2])
+    assert words == ["train", "-m", "PRESET", "--data", str(data), "--out", "RUN"]
+    trained = ser("train", "-m", "acoustic-log-mel", "--data", data, "--out", run, "--set", "train.epochs=1")
+    assert shlex.split(trained.err.partition("Next: ser ")[2])[:2] == ["evaluate", f"{run},"]

@@ -248,7 +248,9 @@ def test_the_rows_of_a_table_are_predicted_with_their_columns_kept(ser, demo_run
         str(table.parent / "no.ogg"),
         str(table.parent / "a.ogg"),
     ]
-    assert shown.err.splitlines()[1].endswith("holds no samples between 50 s and 60 s; correct start_s and end_s.")
+    assert shown.err.splitlines()[1].endswith(
+        "holds no samples between 50 s and 60 s; correct start_s and end_s, which are seconds."
+    )
 
 
 def test_a_stretch_gives_what_its_own_file_gives(ser, demo_runs, table, tmp_path):

@@ -611,6 +611,24 @@ def test_trials_are_ranked_in_the_given_order_with_value_state_and_parameters():
     assert _row_of(lines, "   2") == ["2", "–", "pruned", "–"]
 
 
+def test_in_a_narrow_terminal_parameters_stand_whole_below_the_trials():
+    params = {"architecture.bidirectional": True, "train.lr": 0.001}
+    lines = _shown(render.trials_table, [_trial(0.5, "COMPLETE", params)], width=40)[1]
+    assert _row_of(lines, "   1") == ["1", "0.500", "complete"]
+    assert "1: architecture.bidirectional=True  train.lr=0.001" in lines
+
+
+@pytest.mark.parametrize("width", [21, 30, 40])
+def test_a_terminals_edge_cuts_no_word_of_a_sentence(width):
+    console, said = _terminal(width), "UA 87.5 % over 12 utterances; don't read: ser evaluate '/my  own folder'"
+    render.note(said, console=console)
+    written = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue()).rstrip("\n")
+    rows = [written[at : at + width] for at in range(0, len(written), width)]
+    for word in ("87.5 %", "utterances;", "evaluate", "'/my  own folder'"):
+        assert any(word in row for row in rows)
+    assert " ".join(written.split()) == " ".join(said.split())
+
+
 def test_many_parameters_are_folded_and_none_is_lost():
     params = {f"parameter{k}": k for k in range(20)}
     text, lines = _shown(render.trials_table, [_trial(0.5, "COMPLETE", params)], width=80)

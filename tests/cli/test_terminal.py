@@ -12,6 +12,8 @@ import numpy as np
 import pyte
 import pytest
 import soundfile
+from rich.console import Console
+from rich.text import Text
 
 from sercli.cli import app
 from sercli.cli.render import console
@@ -20,6 +22,7 @@ from sercli.evaluation import plots
 COLUMNS = (40, 80, 120)
 LINES = 24  # fewer than most commands print, so that bars also stand at the lower end of the screen
 END = b"\x1b]0;end\x07"
+WIDE = Console(width=1000)
 BAR = "━╸╺"
 QUICK = ["--set", "train.epochs=2", "--set", "architecture.hidden_size=8"]
 
@@ -114,9 +117,12 @@ def commands(demo_runs, talk, tmp_path):
 
 
 def _wrapped(text, columns):
-    """The lines of a text as a terminal wraps them."""
+    """The lines of a text, broken between words; JSON is broken anywhere."""
     for line in text.splitlines():
-        yield from (line[at : at + columns].rstrip() for at in range(0, max(len(line), 1), columns))
+        if line.startswith("{"):
+            yield from (line[at : at + columns].rstrip() for at in range(0, len(line), columns))
+        else:
+            yield from (part.plain.rstrip() for part in Text(line.rstrip()).wrap(WIDE, columns))
 
 
 @pytest.mark.parametrize("columns", COLUMNS)

@@ -1,6 +1,7 @@
 """The two streams, notes and warnings on stderr and results on stdout, and the pieces of text that go there."""
 
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from sercli.cli import options
 MISSING = "–"
 """Shown where there is no number."""
 
+_HELD = "\ue000"  # in place of a blank at which a line must not be cut
 _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a stream that is not UTF-8
 
 
@@ -66,9 +68,25 @@ def show(console: Console, *renderables: RenderableType) -> None:
 def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
     """Sentences stay on one line, however long; a table is followed by a blank line."""
     for renderable in renderables:
-        console.print(renderable, soft_wrap=isinstance(renderable, Text))
+        if isinstance(renderable, Text):
+            console.print(_by_words(renderable, console) if console.is_terminal else renderable, soft_wrap=True)
+        else:
+            console.print(renderable)
     if any(isinstance(renderable, Table) for renderable in renderables):
         console.print()
+
+
+def _by_words(text: Text, console: Console) -> Text:
+    """A line with blanks up to the terminal's edge where that would cut a word, so that what is copied is one line.
+
+    What is between quotes gets no blanks, for it may be a path; a number and its % stay together.
+    """
+    held = text.copy()
+    held.plain = re.sub(r"(?<!\w)'[^']*'| %", lambda found: found[0].replace(" ", _HELD), text.plain)
+    joined = Text("").join(held.wrap(console, console.width, justify="left"))
+    joined.rstrip()
+    joined.plain = joined.plain.replace(_HELD, " ")
+    return joined
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -225,7 +225,11 @@ def trials_table(trials: "Trials", *, console: Console | None = None) -> None:
     for rank, trial in enumerate(trials, start=1):
         settings = "  ".join(f"{name}={_setting(value)}" for name, value in trial.params.items())
         table.add_row(str(rank), figure(trial.value), plain(trial.state.name.lower()), plain(settings or MISSING))
-    show(console or stdout(), Text("Best trials", "bold"), table)
+    console, below = console or stdout(), []
+    if Measurement.get(console, console.options.update(max_width=100_000), table).minimum > console.width:
+        cells = table.columns.pop().cells
+        below = [Text(f"{rank}: ") + cell for rank, cell in enumerate(cells, start=1) if isinstance(cell, Text)]
+    show(console, Text("Best trials", "bold"), table, *below)
 
 
 def new_table(*columns: str, sides: str = "l") -> Table:
