@@ -15,9 +15,9 @@ import sercli
 from sercli import pipeline, plugins
 from sercli.audio.segments import Segment
 from sercli.cli import app
+from sercli.dataset import extraction
 from sercli.errors import AudioError, SerError
 from sercli.features import whisper_encoder
-from sercli.dataset import extraction
 from sercli.model.calibration import temper
 from sercli.pipeline import Pipeline
 from sercli.types import ASR_CONFIDENCE, Adapted, Predictions, Recording, Transcript, Word
