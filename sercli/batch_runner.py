@@ -1,7 +1,7 @@
-"""Predicts many recordings, one by one or in several processes, and yields the results in the given order."""
+"""Predicts many recordings in several processes, and yields the results in the given order."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -22,35 +22,19 @@ def run(
     jobs: int,
     heard: Heard,
 ) -> Generator[RecordingResult | AudioError, None, None]:
-    """Yield for each recording, in the given order, its result or the error that says why it cannot be read.
+    """Yield for each recording, in the given order, its complete result or the error that says why it cannot be read.
 
-    In one process the predictions are computed lazily, and damage deep inside a recording raises an AudioError while
-    they are read. With several, a recording is yielded once it is complete. Closing the generator ends the processes.
+    Closing the generator ends the processes.
 
     Args:
         recordings: to predict.
         config: of the pipeline.
         jobs: processes at the same time.
-        heard: called when the models are loaded, and then with what has been predicted.
+        heard: called with what has been predicted.
 
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
     """
-    if jobs > 1:
-        yield from _by_processes(recordings, config, jobs, heard)
-        return
-    pipeline = Pipeline.of(config)
-    heard(0, [])
-    for recording in recordings:
-        try:
-            yield pipeline.open(recording, heard)
-        except AudioError as error:
-            yield error
-
-
-def _by_processes(
-    recordings: Iterable[Recording], config: PipelineConfig, jobs: int, heard: Heard
-) -> Iterator[RecordingResult | AudioError]:
     waiting: deque[tuple[Recording, Future[RecordingResult | AudioError]]] = deque()
     try:
         with processes.pool(jobs) as pool:

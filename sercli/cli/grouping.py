@@ -8,7 +8,7 @@ from typing import Literal
 from sercli import groups
 from sercli.cli import sources
 from sercli.errors import SerError
-from sercli.pipeline import PipelineConfig, RecordingResult, Speakers
+from sercli.pipeline import PipelineConfig, RecordingResult
 from sercli.types import Prediction, Recording, Way
 
 HINT = 8
@@ -28,9 +28,9 @@ class Grouping:
 
 
 def chosen(
-    group: Literal["recording", "folder", "speaker"], way: Way, recordings: Sequence[Recording], *, neutral: bool
-) -> Grouping | None:
-    """Return which recordings are adapted together; None: each long recording by itself.
+    group: Literal["folder", "speaker"], way: Way, recordings: Sequence[Recording], *, neutral: bool
+) -> Grouping:
+    """Return which recordings are adapted together.
 
     Args:
         group: the value of --group.
@@ -41,27 +41,12 @@ def chosen(
     Raises:
         SerError: options that exclude each other, or no speakers for --group speaker.
     """
-    if group == "recording":
-        return None
     if group == "speaker" and not any(one.speaker for one in recordings):
         raise SerError("--group speaker needs --speakers-from, a table with the columns path and speaker; add it.")
     if way == "none" or neutral:
         other = "--neutral" if neutral else "--adapt none"
         raise SerError(f"{other} and --group exclude each other; leave one out.")
     return Grouping(group, way)
-
-
-def n_speakers(given: str) -> Speakers:
-    """Return the value of --speakers.
-
-    Raises:
-        SerError: neither a number from 1 up nor auto or none.
-    """
-    if given in ("auto", "none"):
-        return "auto" if given == "auto" else "none"
-    if not given.isdecimal() or int(given) < 1:
-        raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
-    return int(given)
 
 
 def warn_of_neutral(recordings: Sequence[Recording], neutral: Sequence[Path]) -> None:

@@ -32,8 +32,10 @@ class Shape(StrEnum):
 class Output:
     """The format of predictions, and the file, folder or screen that they go to."""
 
-    shape: Shape
     out: Path | None  # None: the screen
+    form: writers.Format | None  # of text; None: tables for the screen, or a database
+    is_database: bool  # whether all predictions go into a database in audformat
+    is_folder: bool  # whether --out is a folder with a file for each recording, or a database
     summary: bool
     skip_done: bool
 
@@ -58,47 +60,31 @@ class Output:
         names = {*own, *([shape] if shape else [])}
         if len(names) > 1:
             raise SerError(f"{given[0]} and {given[1]} exclude each other; give one.")
-        by_file = writers.single_file(out)
+        by_file = writers.single_file(out) if out else None
         name = next(iter(names), Shape(by_file or ("json" if out else "table")))
         if by_file and name != Shape.table and by_file != name.removesuffix("-raw"):
             raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
-        if name == Shape.audformat and out is None:
-            raise SerError("--format audformat needs --out, the folder for the database; add it.")
         if out and name == Shape.table:
             known = ", ".join((*writers.FORMATS, Shape.audformat))
             raise SerError(f"--format table cannot be used with --out; give one of {known}.")
-        found = cls(name, out, summary, skip_done)
-        found._check()
-        return found
-
-    def _check(self) -> None:
-        if self.is_database and (self.summary or self.skip_done or (self.folder / "db.yaml").exists()):
-            raise SerError(
-                f"--format audformat writes a new database of all utterances to {self.out}; leave out --summary and "
-                "--skip-done, and choose a folder without db.yaml."
-            )
-        if self.summary and self.form and self.form.timed:
+        if name == Shape.audformat:
+            if out is None:
+                raise SerError("--format audformat needs --out, the folder for the database; add it.")
+            if summary or skip_done or (out / "db.yaml").exists():
+                raise SerError(
+                    f"--format audformat writes a new database of all utterances to {out}; leave out --summary and "
+                    "--skip-done, and choose a folder without db.yaml."
+                )
+        form = writers.FORMATS.get(name)
+        if summary and form and form.timed:
             raise SerError("--summary is a table, JSON or CSV; leave out the other format.")
-        if self.out is None:
+        if out is None:
             options.need_stdout("--out")
-        if self.skip_done and not self.is_folder:
+        is_folder = out is not None and not by_file
+        if skip_done and not is_folder:
             raise SerError("--skip-done needs --out, the folder with the files; add it.")
-
-    @property
-    def form(self) -> writers.Format | None:
-        """The format of text; None: tables for the screen, or a database."""
-        form = writers.FORMATS.get(self.shape)
-        return form.summarised() if form and self.summary and not form.timed else form
-
-    @property
-    def is_database(self) -> bool:
-        """Whether all predictions go into a database in audformat."""
-        return self.shape is Shape.audformat
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether --out is a folder with a file for each recording, or a database."""
-        return self.out is not None and not writers.single_file(self.out)
+        form = form.summarised() if form and summary else form
+        return cls(out, form, name == Shape.audformat, is_folder, summary, skip_done)
 
     @property
     def folder(self) -> Path:
@@ -137,21 +123,28 @@ class Output:
         if self.form and self.form.timed and not self.is_folder:
             raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
 
-    def files(self, recordings: "Sequence[Recording]", given: Sequence[Path]) -> dict[str, Path]:
-        """Return the file of each recording, by its name; none where all go to one place."""
-        return writers.targets(recordings, given, self.folder, self.form) if self.form and self.is_folder else {}
+    def left(self, recordings: "list[Recording]", given: Sequence[Path]) -> "tuple[list[Recording], dict[str, Path]]":
+        """Return the recordings that are to be predicted, with --skip-done those without a file, and their files.
 
-    def left(self, recordings: "list[Recording]", files: dict[str, Path]) -> "list[Recording]":
-        """Return the recordings that are to be predicted: with --skip-done those without a file."""
+        Args:
+            recordings: all.
+            given: the paths by which they were found.
+
+        Returns:
+            The recordings, and the file of each by its name; none where all go to one place.
+        """
+        if not self.form or not self.is_folder:
+            return recordings, {}
+        files = writers.targets(recordings, given, self.folder, self.form)
         if not self.skip_done:
-            return recordings
+            return recordings, files
         from sercli.cli import render
 
         # Not by pathlib, which raises for names that are too long.
         left = [recording for recording in recordings if not os.path.exists(files[recording.name])]  # noqa: PTH110
         if len(left) < len(recordings):
             render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings have a file already: skipped.")
-        return left
+        return left, files
 
     def write(self, running: "Recordings", labels: Sequence[str], files: dict[str, Path]) -> None:
         """Predict all recordings and write or show each as soon as it is predicted."""

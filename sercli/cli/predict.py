@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,9 @@ from sercli._system import ctrl_c
 from sercli.cli import options
 from sercli.cli.output import Output, Shape
 from sercli.errors import ConfigError, SerError
+
+if TYPE_CHECKING:
+    from sercli.pipeline import Speakers
 
 Adapt = Literal["none", "auto", "full"]  # `Way` of sercli.types, which would import numpy here
 
@@ -298,31 +301,32 @@ def predict(
             track=track,
         )
         output.check_number(len(recordings), text=text, plot=plot, explain=explain)
-        files = output.files(recordings, paths)
-        recordings = output.left(recordings, files)
+        recordings, files = output.left(recordings, paths)
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
         from sercli.cli import grouping, render
         from sercli.cli.live import Live
-        from sercli.cli.recordings import Recordings, failures_of
+        from sercli.cli.recordings import Recordings
         from sercli.cli.writers import sinks
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
 
         folder = model_folder(model)
         if speakers_from is not None:
             recordings = grouping.with_speakers(recordings, speakers_from)
-        grouping.warn_of_neutral(recordings, neutral or ())
-        together = grouping.chosen(
-            group or ("speaker" if speakers_from else "recording"), adapt, recordings, neutral=bool(neutral)
-        )
+        if neutral:
+            grouping.warn_of_neutral(recordings, neutral)
+        group = group or ("speaker" if speakers_from else "recording")
+        together = None
+        if group != "recording":
+            together = grouping.chosen(group, adapt, recordings, neutral=bool(neutral))
         config = PipelineConfig(
             folder,
             device,
             None if no_asr else recogniser(asr, settings),
             adapt="none" if together else adapt,
-            speakers=grouping.n_speakers(speakers),
+            speakers=_n_speakers(speakers),
             neutral=tuple(neutral or ()),
         )
         info = runs.load_finished(folder)
@@ -345,7 +349,7 @@ def predict(
         running.hints()
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)
-    running.conclude(failures_of(out))
+    running.conclude(out)
 
 
 def _asr_settings(sets: list[str]) -> dict[str, object]:
@@ -360,6 +364,19 @@ def _asr_settings(sets: list[str]) -> dict[str, object]:
     for section in sorted(sections.keys() - {"asr"}):
         raise ConfigError(f"--set {section}.… has no effect in `ser predict`; give only asr.KEY=VALUE.")
     return sections.get("asr", {})
+
+
+def _n_speakers(given: str) -> "Speakers":
+    """Return the value of --speakers.
+
+    Raises:
+        SerError: neither a number from 1 up nor auto or none.
+    """
+    if given in ("auto", "none"):
+        return "auto" if given == "auto" else "none"
+    if not given.isdecimal() or int(given) < 1:
+        raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
+    return int(given)
 
 
 def _n_jobs(jobs: int | None, n_recordings: int, device: str) -> int:

@@ -12,18 +12,11 @@ from sercli.cli import grouping, options, render
 from sercli.cli.grouping import Grouping
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
-from sercli.pipeline import PipelineConfig, RecordingResult
+from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
 from sercli.types import CLEAR, Prediction, Recording
 
 FAILURES = "failures.tsv"
 """Lists, in the folder of --out or beside its file, the recordings that the last run could not read, and why."""
-
-
-def failures_of(out: Path | None) -> Path | None:
-    """Return the path of the list of failures: FOLDER/failures.tsv, or answers.failures.tsv beside answers.csv."""
-    if out is None or not single_file(out):
-        return out and out / FAILURES
-    return out.with_suffix(f".{FAILURES}")
 
 
 def named(error: AudioError, recording: Recording) -> str:
@@ -74,7 +67,10 @@ class Recordings:
             def heard(seconds: float, found: Sequence[Prediction]) -> None:
                 advance(seconds, f"so far: {render.in_short(found[-1])}" if found else "")
 
-            self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, heard=heard)
+            if self.jobs > 1:
+                self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, heard=heard)
+            else:
+                self._running = self._one_by_one(heard)
             for result, recording in zip(self._running, self.all, strict=True):
                 if isinstance(result, AudioError):
                     self.failed(recording, result)
@@ -82,6 +78,16 @@ class Recordings:
                     result = replace(result, recording=recording)
                     yield result
                     self.remark(result)
+
+    def _one_by_one(self, heard: Heard) -> Generator[RecordingResult | AudioError, None, None]:
+        """Yield each result, its predictions computed lazily; damage deep inside is raised while they are read."""
+        pipeline = Pipeline.of(self.config)
+        heard(0, [])
+        for recording in self.all:
+            try:
+                yield pipeline.open(recording, heard)
+            except AudioError as error:
+                yield error
 
     def remark(self, result: RecordingResult) -> None:
         """Say what is left out, guessed or cannot be known of a recording whose predictions were read."""
@@ -113,10 +119,11 @@ class Recordings:
     def hints(self) -> None:
         """Say what doubtful words may be, and what --group would do where many clips were predicted by themselves."""
         recogniser = self.config.recogniser
-        plugin = plugins.recogniser(recogniser.name) if recogniser else None
-        if recogniser and self.n_doubtful and isinstance(plugin, plugins.AdvisesOnDoubt):
-            n = f"{self.n_doubtful} of {self.n_worded} utterances"
-            render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
+        if recogniser and self.n_doubtful:
+            plugin = plugins.recogniser(recogniser.name)
+            if isinstance(plugin, plugins.AdvisesOnDoubt):
+                n = f"{self.n_doubtful} of {self.n_worded} utterances"
+                render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
         alone = self.group is None and self.config.adapt != "none" and not self.config.neutral
         if alone and self.n_clips >= grouping.HINT:
             render.note(
@@ -124,15 +131,16 @@ class Recordings:
                 "folder takes that into account; --speakers-from does so for each speaker."
             )
 
-    def conclude(self, report: Path | None) -> None:
-        """Report the recordings that failed.
+    def conclude(self, out: Path | None) -> None:
+        """Report the recordings that failed, in FOLDER/failures.tsv, or answers.failures.tsv beside answers.csv.
 
         Args:
-            report: the file to list all failures of this run in; removed if there are none.
+            out: the value of --out; a list of failures that an earlier run left there is removed if there are none.
 
         Raises:
             SerError: recordings failed; the message counts and names them.
         """
+        report = out and (out.with_suffix(f".{FAILURES}") if single_file(out) else out / FAILURES)
         if not self.failures:
             if report:
                 report.unlink(missing_ok=True)

@@ -23,9 +23,9 @@ MIC = Path("mic")
 _UNNAMED = {str(STDIN): Path("stdin"), str(MIC): MIC}  # name of the recording -> that of its file
 
 
-def single_file(out: Path | None) -> str | None:
+def single_file(out: Path) -> str | None:
     """Return the format of --out if it is a single file for all recordings; None: a folder."""
-    return _FILES.get(out.suffix.lower()) if out and not out.is_dir() else None
+    return _FILES.get(out.suffix.lower()) if not out.is_dir() else None
 
 
 def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path, form: Format) -> dict[str, Path]:
