@@ -1,13 +1,12 @@
 """Pictures as PNG, or as SVG for a page: without the state of pyplot, written atomically, reproducible."""
 
 from sercli.evaluation.plots.attribution import explanation_picture
-from sercli.evaluation.plots.figure import Draw, as_svg
+from sercli.evaluation.plots.figure import as_svg
 from sercli.evaluation.plots.results import confusion_picture, history_picture, trials_picture
 from sercli.evaluation.plots.systems import intervals_picture, reliability_picture, risk_coverage_picture
 from sercli.evaluation.plots.timeline import timeline_picture
 
 __all__ = [
-    "Draw",
     "as_svg",
     "confusion_picture",
     "explanation_picture",

@@ -43,7 +43,6 @@ class Svg:
 
 
 Target = Path | Svg
-Draw = Callable[[Svg], None]
 
 
 @contextmanager
@@ -73,16 +72,17 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
         write_atomic(target, content.getvalue())
 
 
-def as_svg(draw: Draw, *, label: str, prefix: str = "") -> str:
+def as_svg(draw: Callable[..., None], *shown: object, label: str, prefix: str = "") -> str:
     """A picture as one <svg> element for a page: no background, text and axes in the colour of the text around it.
 
     Args:
-        draw: one of the picture functions, with all but its target: `partial(confusion_picture, report)`.
+        draw: one of the picture functions whose target comes last.
+        shown: its arguments before the target.
         label: what it shows, for screen readers.
         prefix: of its ids, different for each picture on a page.
     """
     target = Svg()
-    draw(target)
+    draw(*shown, target)
     svg = target.text[target.text.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)  # the style would hold for the whole page
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that nothing refers to

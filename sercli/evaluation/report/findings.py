@@ -11,6 +11,7 @@ from sercli.runs.settings import reads
 from sercli.types import Report
 
 _N_NAMED = 3
+_MOST_PAIRS = 10  # differences in one table
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def memorised(evaluation: Evaluation) -> str:
 def difference_of(evaluation: Evaluation, first: str, second: str) -> Difference:
     """The comparison of two systems, of which `first` has the higher UA."""
     return next(d for d in evaluation.differences if (d.first, d.second) == (first, second))
+
+
+def pairs(evaluation: Evaluation) -> list[tuple[str, list[Difference]]]:
+    """The differences with their caption: those of the best system, and the others apart if there are many."""
+    every = list(evaluation.differences)
+    if len(every) <= _MOST_PAIRS:
+        return [("Each pair of systems", every)]
+    of_best = [found for found in every if found.first == evaluation.systems[0].name]
+    return [("The best system and each other", of_best), ("The other pairs", [d for d in every if d not in of_best])]
 
 
 def testable(evaluation: Evaluation) -> bool:
@@ -148,7 +158,7 @@ def commands(evaluation: Evaluation) -> list[str]:
 
 
 def settings_apart(evaluation: Evaluation) -> dict[str, dict[str, str]]:
-    """The settings that systems share, then each system's others; members that are systems themselves by name."""
+    """The settings that systems share, then the others of each; a member that is one of the systems by its name."""
     full = {system.name: system.training.settings for system in evaluation.systems if system.training}
     each = {name: _with_members(settings, full) for name, settings in full.items()}
     values: dict[str, list[str]] = {}
@@ -157,7 +167,7 @@ def settings_apart(evaluation: Evaluation) -> dict[str, dict[str, str]]:
             values.setdefault(key, []).append(value)
     shared = {key: v[0] for key, v in values.items() if len(v) > 1 and len(set(v)) == 1}
     apart = {name: {key: v for key, v in one.items() if key not in shared} for name, one in each.items()}
-    return {"All that have it": shared, **apart}
+    return {name: found for name, found in {"All that have it": shared, **apart}.items() if found}
 
 
 def _with_members(settings: dict[str, str], systems: dict[str, dict[str, str]]) -> dict[str, str]:

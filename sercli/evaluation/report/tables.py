@@ -53,6 +53,17 @@ def metrics_of(evaluation: Evaluation) -> dict[str, str]:
     return {name: title for name, title in TITLES.items() if name != "macro_f1_all" or shown}
 
 
+def each_fold(evaluation: Evaluation, metric: str) -> tuple[list[str], dict[tuple[str, str], list[float | None]]]:
+    """The names of all folds, and a metric on each of them by the name and the seed of a system."""
+    folds = dict.fromkeys(one.fold for system in evaluation.systems for one in system.folds)
+    found: dict[tuple[str, str], dict[int | None, float | None]] = {}
+    for system in evaluation.systems:
+        for one in system.folds:
+            found.setdefault((system.name, one.seed), dict.fromkeys(folds))[one.fold] = getattr(one, metric)
+    names = [f"fold {fold}" if fold else "all" for fold in folds]
+    return names, {seed: [*values.values()] for seed, values in found.items()}
+
+
 def _rows(evaluation: Evaluation) -> Iterator[Row]:
     """All rows of the CSV; columns without a value are left out."""
     for system in evaluation.systems:

@@ -58,7 +58,9 @@ class Seen(HTMLParser):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """For what is said of words and tables: pictures take most of a page's time."""
-    monkeypatch.setattr(plots, "as_svg", lambda draw, *, label, prefix: '<svg xmlns="http://www.w3.org/2000/svg"/>')
+    monkeypatch.setattr(
+        plots, "as_svg", lambda draw, *shown, label, prefix: '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    )
 
 
 @pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES.keys())
@@ -266,6 +268,13 @@ def test_each_fold_and_seed_is_shown_with_mean_and_deviation_over_folds():
     assert '<td class="n">54.3 ± 2.3</td>' in html
     cells = "".join(f'<td class="n">{cell}</td>' for cell in ("53.0", "55.0", "57.0"))
     assert f'<tr><th scope="row">{made.systems[0].name}</th><td>1</td>{cells}</tr>' in html
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_seeds_are_in_the_order_of_their_numbers():
+    made = made_up.with_folds(made_up.evaluation(n_systems=1, n_seeds=11))
+    seeds = re.findall(rf"{made.systems[0].name}</th><td>(\d+)</td>", page(made))
+    assert seeds == [str(seed) for seed in range(11)] * 2  # of UA and of WA
 
 
 @pytest.mark.usefixtures("no_pictures")
