@@ -27,8 +27,7 @@ from sercli.audio.segments import Segment
 from sercli.dataset import word_times
 from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import AudioError, SerError
-from sercli.model.ensemble import Ensemble
-from sercli.model.inference import Model
+from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import load_run
 from sercli.speakers import clustering, embedding
 from sercli.types import (

@@ -349,31 +349,6 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(_providers(kind)))
 
 
-def corpus(name: str) -> Corpus:
-    """Return a corpus by its name; an unknown name raises a SerError that lists all, as for the other kinds."""
-    return cast(Corpus, load("corpus", name))
-
-
-def feature(name: str) -> Feature:
-    """Return a feature by its name."""
-    return cast(Feature, load("feature", name))
-
-
-def architecture(name: str) -> Architecture:
-    """Return an architecture by its name."""
-    return cast(Architecture, load("architecture", name))
-
-
-def fusion_rule(name: str) -> FusionRule:
-    """Return a fusion rule by its name."""
-    return cast(FusionRule, load("ensemble", name))
-
-
-def recogniser(name: str) -> Recogniser:
-    """Return a speech recogniser by its name."""
-    return cast(Recogniser, load("asr", name))
-
-
 def learns(rule: FusionRule) -> bool:
     """Whether a fusion rule has a state, which is learned from data."""
     return isinstance(rule, LearnsFromPredictions | TrainsNetwork)
@@ -413,6 +388,14 @@ def load(kind: str, name: str) -> object:
             f"{contract.__name__} in sercli/plugins.py describes."
         )
     return plugin
+
+
+# Each returns the plug-in of a name; an unknown name raises a SerError that lists all.
+corpus = cast(Callable[[str], Corpus], partial(load, "corpus"))
+feature = cast(Callable[[str], Feature], partial(load, "feature"))
+architecture = cast(Callable[[str], Architecture], partial(load, "architecture"))
+fusion_rule = cast(Callable[[str], FusionRule], partial(load, "ensemble"))
+recogniser = cast(Callable[[str], Recogniser], partial(load, "asr"))
 
 
 @cache

@@ -65,8 +65,9 @@ def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
     provider = feature_provider.cached_features(made.dataset, jobs=1, progress=no_progress)
     for parameters in drawn:
         proposed = tuning.propose(optuna.trial.FixedTrial(parameters), config)
-        context = experiment.Context(made.dataset, provider, SEED, pick_device("auto"))
-        trainer = experiment.make_trainer(proposed, parts.train, parts.valid, context)
+        trainer = experiment.make_trainer(
+            made.dataset, proposed, parts.train, parts.valid, provider, SEED, pick_device("auto")
+        )
         for _ in trainer.epochs():
             pass
         print(trainer.state.best, flush=True)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sercli.cli import options
-from sercli.errors import SerError
+from sercli.errors import ConfigError, SerError
 
 if TYPE_CHECKING:
     from sercli._system.progress import ProgressFactory
-    from sercli.dataset.feature_specs import FeatureSpecs
     from sercli.dataset.fingerprint import Summary
     from sercli.dataset.preparation import Prepared
     from sercli.plugins import PluginConfig
@@ -70,30 +69,34 @@ def prepare(
 
     ser prepare table recordings.csv --asr whisper --out work/mine
     """
+    from sercli import plugins
     from sercli._system import ctrl_c, processes
     from sercli.cli import render
-    from sercli.dataset import feature_specs, fingerprint, label_sets, transcripts
+    from sercli.dataset import feature_specs, fingerprint, label_sets
+    from sercli.model import spec
 
-    labels, sets, where = label_sets.given(labels), sets or [], where or []
+    labels = label_sets.given(labels)
     ctrl_c.keeps(f"What was read, computed and transcribed is kept in {out}; {options.GOES_ON}")
     root = _default_root(corpus) if root is None else root
-    specs = _feature_specs(corpus, features, sets)
-    asr_config = transcripts.engine_config(asr, sets)
-    if asr is not None:
-        transcripts.check_engine(asr, asr_config, device=device)
-    settings = feature_specs.corpus_config(corpus, sets)
+    specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
+    if features is None and not isinstance(plugins.corpus(corpus), plugins.HasMotion):
+        specs = [one for one in specs if plugins.feature(one[0]).INPUT != "motion"]
+    asr_config = _asr_config(asr, sets or [], device)
+    chosen = {name: value for name, _, value in (pair.partition("=") for pair in where or [])}
+    settings = _corpus_config(corpus, sets or [])
     made_from = None
     if asr is None:
-        keys = [*(feature_specs.key(*one) for one in specs), *where]
-        made_from = fingerprint.take(corpus, root, out, label_set=labels, settings=settings, features=keys)
-    if made_from and (summary := fingerprint.load_summary(out, made_from)):
-        _show(summary, {})
-        render.note(_next(asr, out))
-        return
+        keys = [feature_specs.key(*one) for one in specs]
+        made_from = fingerprint.take(
+            corpus, root, out, label_set=labels, settings=settings, features=[*keys, *(where or [])]
+        )
+        if made_from and (summary := fingerprint.load_summary(out, made_from)):
+            _show(summary, {})
+            render.note(_next(asr, out))
+            return
     from sercli.dataset import preparation
 
     n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
-    chosen = {name: value for name, _, value in (pair.partition("=") for pair in where)}
     with processes.shared():
         prepared = preparation.prepare(
             corpus, root, out, label_set=labels, settings=settings, where=chosen, jobs=n_jobs, progress=progress
@@ -122,21 +125,39 @@ def _default_root(corpus: str) -> Path:
     return plugin.default_root()
 
 
-def _feature_specs(corpus: str, names: str | None, sets: list[str]) -> "FeatureSpecs":
-    """Return the features to compute: by default those of all presets, of motion only where the corpus has it.
+def _corpus_config(corpus: str, sets: list[str]) -> "PluginConfig":
+    """Return the corpus' configuration; None without settings, for which the corpus need not be imported.
 
     Raises:
-        SerError: see `feature_configs`.
+        ConfigError: no such setting, or the corpus has none.
     """
-    from sercli import plugins
-    from sercli.dataset.feature_specs import feature_configs
-    from sercli.model import spec
+    from sercli import config, plugins
 
-    if names is not None:
-        return feature_configs(names, sets, [])
-    specs = feature_configs(None, sets, spec.preset_features())
-    has_motion = isinstance(plugins.corpus(corpus), plugins.HasMotion)
-    return [one for one in specs if has_motion or plugins.feature(one[0]).INPUT != "motion"]
+    values = config.parse_sets(sets).get("corpus", {})
+    if not values:
+        return None
+    plugin = plugins.corpus(corpus)
+    if not isinstance(plugin, plugins.HasConfig):
+        raise ConfigError(f"--set corpus.{next(iter(values))}: {corpus} has no settings; leave it out.")
+    return config.build(plugin.Config, values, "corpus")
+
+
+def _asr_config(asr: str | None, sets: list[str], device: str) -> "PluginConfig":
+    """Return the recogniser's configuration, after it has been tried; None without a recogniser.
+
+    Raises:
+        SerError: it is not installed, cannot load its model, or there are settings but no --asr.
+    """
+    from sercli import config
+
+    if asr is None and "asr" not in config.parse_sets(sets):
+        return None
+    from sercli.dataset import transcripts
+
+    asr_config = transcripts.engine_config(asr, sets)
+    if asr is not None:
+        transcripts.check_engine(asr, asr_config, device=device)
+    return asr_config
 
 
 def _transcribe(
@@ -187,22 +208,21 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
     """Show what was found, what was skipped and why, and the classes before and after the choice of labels."""
     from sercli.cli import render
 
-    info, duplicates = summary.info, summary.info.same_sounds or ()
     facts: Facts = {
-        "corpus": f"{info.corpus} ({info.licence})",
-        "utterances": info.n_utterances,
+        "corpus": f"{summary.corpus} ({summary.licence})",
+        "utterances": summary.n_utterances,
         "speakers": summary.n_speakers,
         "sessions": summary.n_sessions,
-        "hours": round(info.hours, 2),
-        "suggested split": info.split,
+        "hours": round(summary.hours, 2),
+        "suggested split": summary.split,
         "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
         **transcribed,
     }
     if not options.quiet:
         render.dataset_summary(facts, summary.remarks)
         render.distribution_table(summary.before, summary.after, summary.mapping)
-    if duplicates:
-        first, n = ", ".join(duplicates[0][:3]), len(duplicates)
+    if summary.duplicates:
+        first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
         render.warn(
             f"The same sound has more than one name, {n} time{'s' * (n > 1)}; the first: {first}. "
             "`ser train` refuses a split that puts them into different parts."

@@ -22,9 +22,8 @@ from sercli import __version__
 from sercli._system.files import walk, write_atomic
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
-from sercli.dataset.manifest import DatasetInfo
 from sercli.errors import SerError
-from sercli.types import NonNegativeInt, PositiveInt, Remark
+from sercli.types import NonNegative, NonNegativeInt, PositiveInt, Remark
 
 _NAME = ".prepared.json"
 _PACKAGE = Path(__file__).parents[1]
@@ -40,13 +39,18 @@ State = tuple[int, int, int]
 class Summary:
     """What `prepare` reports about a dataset and how it was made."""
 
-    info: DatasetInfo  # without the features
+    corpus: str
+    licence: str
+    split: str  # what the corpus suggests
+    n_utterances: NonNegativeInt
     n_speakers: NonNegativeInt
     n_sessions: NonNegativeInt
+    hours: NonNegative
     before: dict[str, PositiveInt]  # class counts in the corpus
     after: dict[str, PositiveInt]  # class counts in the manifest
     mapping: dict[str, str | None]  # native label -> label of the dataset; None: left out
     remarks: tuple[Remark, ...]  # what was skipped or odd, and why
+    duplicates: tuple[tuple[str, ...], ...]  # ids, several for one sound
     similar_speakers: tuple[tuple[str, ...], ...] = ()  # names that differ in case, blanks or zeros alone
     features: dict[str, bool] = field(default_factory=dict)  # requested ones; whether any utterance has their input
 

@@ -50,7 +50,9 @@ def scan(
                 if isinstance(facts, str):
                     broken[name] = facts
                 else:
-                    index[name] = IndexedAudio(name, *signatures[name], **vars(facts))
+                    index[name] = IndexedAudio(
+                        name, *signatures[name], facts.digest, facts.duration_s, facts.sound, facts.remarks
+                    )
     finally:  # after Ctrl-C, too: no recording is inspected twice
         if index and not len(index) == n_unchanged == len(before):
             audio_index.save(out, index.values())

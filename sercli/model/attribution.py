@@ -19,10 +19,9 @@ from sercli.dataset import extraction, word_times
 from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
-from sercli.model.ensemble import Ensemble
 from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
-from sercli.model.inference import Model
+from sercli.model.inference import Ensemble, Model
 from sercli.runs.settings import reads
 from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance
 

@@ -13,8 +13,7 @@ from sercli import config, plugins, runs
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.batches import Normaliser
-from sercli.model.ensemble import Ensemble
-from sercli.model.inference import Model
+from sercli.model.inference import Ensemble, Model
 from sercli.runs import RunInfo
 from sercli.types import Array, ModelSpec
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import typer
+from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -103,6 +104,14 @@ def escaped(text: str) -> str:
 def one_line(message: str) -> str:
     """A message without line breaks."""
     return " ".join(message.splitlines())
+
+
+def new_table(*columns: str, sides: str = "l") -> Table:
+    """A table; `sides` has an l for each column of text, and an r, as all further columns, for numbers."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name, side in zip(columns, sides.ljust(len(columns), "r"), strict=False):
+        table.add_column(plain(name), justify="left" if side == "l" else "right", overflow="fold")
+    return table
 
 
 def figure(value: str | int | float | None, digits: int = 3) -> str:

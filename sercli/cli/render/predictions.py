@@ -17,13 +17,13 @@ from sercli.cli.render.console import (
     escaped,
     figure,
     folder_of,
+    new_table,
     plain,
     short_names,
     shorten,
     show,
     stdout,
 )
-from sercli.cli.render.tables import new_table
 from sercli.runs.settings import reads
 from sercli.types import Prediction
 
@@ -115,11 +115,12 @@ def _classes(p: Prediction, width: int) -> Table:
         for column in table.columns[3:]:
             column.width = len("0.000")  # the head wraps
     best = max(p.probabilities, key=p.probabilities.__getitem__)
-    for label, probability in p.probabilities.items():
+    for (label, probability), *own in zip(
+        p.probabilities.items(), *(m.values() for m in members.values()), strict=True
+    ):
         style = "bold green" if label == best else "blue"
         bar = Text(blocks(probability, n_bar).ljust(n_bar), style)
-        own = (figure(of_member[label]) for of_member in members.values())
-        table.add_row(plain(label), figure(probability), bar, *own)
+        table.add_row(plain(label), figure(probability), bar, *map(figure, own))
     return table
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sercli.cli.render.console import MISSING, blocks, figure, plain, short_names, show, stdout
+from sercli.cli.render.console import MISSING, blocks, figure, new_table, plain, short_names, show, stdout
 from sercli.evaluation.metrics import METRICS, as_count
 from sercli.types import Remark, Report
 
@@ -230,14 +229,6 @@ def trials_table(trials: "Trials", *, console: Console | None = None) -> None:
         cells = table.columns.pop().cells
         below = [Text(f"{rank}: ") + cell for rank, cell in enumerate(cells, start=1) if isinstance(cell, Text)]
     show(console, Text("Best trials", "bold"), table, *below)
-
-
-def new_table(*columns: str, sides: str = "l") -> Table:
-    """A table; `sides` has an l for each column of text, and an r, as all further columns, for numbers."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name, side in zip(columns, sides.ljust(len(columns), "r"), strict=False):
-        table.add_column(plain(name), justify="left" if side == "l" else "right", overflow="fold")
-    return table
 
 
 def _setting(value: object) -> str:
