@@ -43,7 +43,7 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
 
 
 def _instead(manifest: Manifest, refused: str, n_folds: int | None, seed: int) -> str:
-    """Return what to do where a split is refused: the first other one of which all folds can be had, leaky ones last."""
+    """Return what to do where a split is refused: the first other one whose folds can all be had, leaky ones last."""
     leaky = ""
     others = [kind for kind in ("speakers", "loso", "official", "seed") if kind != refused]
     for kind, n in product(others, dict.fromkeys((n_folds, None))):

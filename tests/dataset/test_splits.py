@@ -252,8 +252,7 @@ def test_a_second_fold_of_an_undivided_split_is_refused(kind):
 
 def test_too_few_sessions_are_refused():
     assert refused(utterances(4), "loso") == (
-        "A train, a validation and a test part need at least 3 sessions, and this has 2 (s0, s1); "
-        "use --split speakers."
+        "A train, a validation and a test part need at least 3 sessions, and this has 2 (s0, s1); use --split speakers."
     )
 
 
