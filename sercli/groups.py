@@ -1,6 +1,7 @@
 """Groups of predictions with the same voice or room, which are adapted together."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
@@ -8,7 +9,11 @@ import numpy as np
 
 from sercli.model import adaptation
 from sercli.model.adaptation import Change
+from sercli.speakers import clustering
 from sercli.types import NEUTRAL, Adapted, Array, Prediction, Predictions, Way
+
+LIVE = 100
+"""Utterances of a stream that one is adapted to at most, so that memory and time do not grow."""
 
 
 class Adapts(Protocol):
@@ -42,6 +47,25 @@ def adapted(
         return adaptation.by_group(probs, expected, way=way)
 
     return changed(model, predictions, change, how, min_confidence=min_confidence)
+
+
+def adapted_so_far(
+    model: Adapts, predictions: Iterable[Prediction], way: Way, *, min_confidence: float
+) -> Iterator[Prediction]:
+    """Yield predictions of a stream as they come, each adapted to the last ones up to itself."""
+    group: deque[Prediction] = deque(maxlen=LIVE)
+    for one in predictions:
+        if one.probabilities:
+            group.append(one)
+            *_, one = adapted(model, group, way, "recording", min_confidence=min_confidence)
+        yield one
+
+
+def with_speakers(predictions: Sequence[Prediction], voices: Array, n_speakers: int | None) -> list[Prediction]:
+    """Return the predictions of one recording with the speakers of their voices (N, E); None: how many is found."""
+    lengths_s = [one.end_s - one.start_s for one in predictions]
+    numbers = clustering.assign(voices, lengths_s, n_speakers=n_speakers).tolist()
+    return [replace(one, speaker=clustering.name(n)) for one, n in zip(predictions, numbers, strict=True)]
 
 
 def changed(

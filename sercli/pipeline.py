@@ -9,7 +9,6 @@
 Memory does not grow with the length of a recording.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -29,10 +28,8 @@ from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import AudioError, SerError
 from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import load_run
-from sercli.speakers import clustering, embedding
+from sercli.speakers import embedding
 from sercli.types import (
-    ASR_CONFIDENCE,
-    LANGUAGE,
     NEUTRAL,
     SAMPLE_RATE_HZ,
     Array,
@@ -40,7 +37,6 @@ from sercli.types import (
     Prediction,
     Recording,
     Transcript,
-    Utterance,
     Way,
 )
 
@@ -51,9 +47,6 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 """The run directory of the model that ships, which is used if no other is given."""
 
 Speakers = Literal["auto", "none"] | int
-
-LIVE_GROUP = 100
-"""Utterances of a stream that one is adapted to at most, so that memory and time do not grow."""
 
 Heard = Callable[[float, Sequence[Prediction]], None]
 """Called with seconds of a recording that were predicted since the last call, and what was found, not yet adapted."""
@@ -251,7 +244,7 @@ class Pipeline:
     ) -> Iterator[Prediction]:
         """Return an iterator that predicts each utterance of a stream half a second after its end.
 
-        Where predictions are adapted, each is to the last utterances of the stream up to itself (see `LIVE_GROUP`).
+        Where predictions are adapted, each is to the last utterances of the stream up to itself (see `groups.LIVE`).
         Speakers are not told apart.
 
         Args:
@@ -269,7 +262,7 @@ class Pipeline:
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
         found = self._utterances(recording, resampled, _unheard, live=True)
         if self._adapts:
-            found = self._adapted_so_far(found, min_confidence)
+            found = groups.adapted_so_far(self.predictor, found, self._adapt, min_confidence=min_confidence)
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
 
     def open(self, recording: Recording, heard: Heard | None = None) -> RecordingResult:
@@ -348,7 +341,8 @@ class Pipeline:
         except AudioError as error:
             damage = error
         if voices:
-            found = _with_speakers(found, np.concatenate(voices), self._speakers)
+            n_speakers = self._speakers if isinstance(self._speakers, int) else None
+            found = groups.with_speakers(found, np.concatenate(voices), n_speakers)
         if self._adapts:
             several = len({one.speaker for one in found}) > 1
             group: Literal["speaker", "recording"] = "speaker" if several else "recording"
@@ -359,15 +353,6 @@ class Pipeline:
         yield from found
         if damage:
             raise damage
-
-    def _adapted_so_far(self, found: Iterable[Prediction], min_confidence: float) -> Iterator[Prediction]:
-        """Yield predictions as they come, each adapted to the last ones up to itself."""
-        group: deque[Prediction] = deque(maxlen=LIVE_GROUP)
-        for one in found:
-            if one.probabilities:
-                group.append(one)
-                *_, one = groups.adapted(self.predictor, group, self._adapt, "recording", min_confidence=min_confidence)
-            yield one
 
     def _utterances(
         self,
@@ -382,7 +367,7 @@ class Pipeline:
 
         The first batches are smaller, so that the first prediction doesn't wait; those of a live stream are single.
         """
-        counted = Counted(blocks)
+        counted = segments.Counted(blocks)
         start_s = recording.start_s or 0.0
         cut = segments.segments(counted, live=live)
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in cut)
@@ -405,7 +390,7 @@ class Pipeline:
         found = [self._transcribed(recording, segment) for segment in spoken]
         asked = [n for n, one in enumerate(found) if not (self._needs_text and one.reason)]
         if asked:
-            utterances = [_utterance(f"{recording.path}#{n}", recording, found[n]) for n in asked]
+            utterances = [word_times.utterance(f"{recording.path}#{n}", found[n], recording.path) for n in asked]
             by_id = {utterance.id: spoken[n] for utterance, n in zip(utterances, asked, strict=True)}
             features = SegmentFeatures(recording.path, by_id, str(self.predictor.device), recording.track)
             predicted = self.predictor.predict(utterances, features)
@@ -492,18 +477,6 @@ def _unheard(seconds: float, found: Sequence[Prediction]) -> None:
     """Do nothing: a `Heard`."""
 
 
-class Counted:
-    """An iterable that passes on blocks and counts their samples."""
-
-    def __init__(self, blocks: Iterable[Array]) -> None:
-        self.blocks, self.n_samples = blocks, 0
-
-    def __iter__(self) -> Iterator[Array]:
-        for block in self.blocks:
-            self.n_samples += len(block)
-            yield block
-
-
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:
     """Return the first blocks joined: at least `n_samples` samples, or all that there are."""
     taken: list[Array] = []
@@ -512,16 +485,6 @@ def _head(blocks: Iterator[Array], n_samples: int) -> Array:
     if not any(map(len, taken)):
         raise AudioError("The array holds no samples (length 0 s); give a signal.")
     return np.concatenate(taken)
-
-
-def _with_speakers(predictions: Sequence[Prediction], voices: Array, speakers: Speakers) -> list[Prediction]:
-    """Return the predictions of one recording with the speakers of their voices (N, E)."""
-    lengths_s = [one.end_s - one.start_s for one in predictions]
-    n_speakers = None if isinstance(speakers, str) else speakers
-    numbers = clustering.assign(voices, lengths_s, n_speakers=n_speakers)
-    return [
-        replace(one, speaker=clustering.name(number)) for one, number in zip(predictions, numbers.tolist(), strict=True)
-    ]
 
 
 def _no_speech(recording: Recording, end_s: float) -> Prediction:
@@ -534,14 +497,3 @@ def _no_speech(recording: Recording, end_s: float) -> Prediction:
         reason="no speech",
         row=recording.row,
     )
-
-
-def _utterance(name: str, recording: Recording, prediction: Prediction) -> Utterance:
-    """Return the audio and text of a prediction as the utterance that the model reads."""
-    text = (prediction.text or "").strip()
-    whose = "recognised" if recording.text is None else "given"
-    transcripts = {whose: text} if text else {}
-    known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
-    attributes = word_times.attribute(text, prediction.words)
-    attributes |= {name: value for name, value in known.items() if value is not None}
-    return Utterance(name, "", None, audio=str(recording.path), transcripts=transcripts, attributes=attributes)

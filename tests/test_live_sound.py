@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sercli
-from sercli import groups, pipeline
+from sercli import groups
 from sercli.audio import reading
 from sercli.types import Adapted
 
@@ -52,7 +52,7 @@ def test_an_utterance_is_answered_at_the_cost_of_one_clip_once_the_pause_after_i
 
 
 def test_nothing_of_a_long_stream_is_lost_and_its_memory_does_not_grow(clips, monkeypatch):
-    monkeypatch.setattr(pipeline, "LIVE_GROUP", 8)  # full after the first of three times
+    monkeypatch.setattr(groups, "LIVE", 8)  # full after the first of three times
     spoken, at_s = [], 0.0
     for clip in clips:
         spoken.append(at_s + len(clip) / RATE_HZ / 2)

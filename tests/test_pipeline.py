@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 import sercli
-from sercli import pipeline, plugins
+from sercli import groups, pipeline, plugins
 from sercli.audio.segments import Segment
 from sercli.cli import app
 from sercli.dataset import extraction
@@ -110,7 +110,7 @@ def blocks(monkeypatch):
 def voices(monkeypatch):
     """Two speakers who take turns."""
     monkeypatch.setattr(pipeline.embedding, "embed", lambda signals, device: np.zeros((len(signals), 4), np.float32))
-    monkeypatch.setattr(pipeline.clustering, "assign", lambda found, lengths_s, n_speakers: np.arange(len(found)) % 2)
+    monkeypatch.setattr(groups.clustering, "assign", lambda found, lengths_s, n_speakers: np.arange(len(found)) % 2)
 
 
 @pytest.fixture(scope="session")

@@ -120,17 +120,6 @@ def nothing_on_stdin() -> AudioError:
     return AudioError("Nothing came in on stdin (0 bytes); check the command before the pipe.")
 
 
-def refuse_url(path: Path, what: str) -> None:
-    """Refuse what is an address, and no path.
-
-    Raises:
-        AudioError: asking for the file or folder, as `what` says.
-    """
-    if as_url := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):
-        whole = f"{as_url[1]}://{str(path)[as_url.end() :]}"
-        raise AudioError(f"{whole} is a URL; download it first, then give the {what}.")
-
-
 def _named_by(path: Path) -> list[Path]:
     if path.is_dir():
         if not (found := sorted(_below(path, set()))):
@@ -138,7 +127,8 @@ def _named_by(path: Path) -> list[Path]:
                 f"{path} holds no audio files (.wav, .mp3, .mp4 and the like); give files with other endings by name."
             )
         return found
-    refuse_url(path, "file")
+    if as_url := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):
+        raise AudioError(f"{as_url[1]}://{str(path)[as_url.end() :]} is a URL; download it first, then give the file.")
     if (same := equivalent(path)) is not None:
         return _named_by(same) if same.is_dir() else [same]
     if is_pattern(path):

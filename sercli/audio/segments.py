@@ -106,6 +106,18 @@ def segments(blocks: Iterable[Array], *, live: bool = False) -> Iterator[Segment
         yield tape.cut(start, end, cutter.pending)
 
 
+class Counted:
+    """An iterable that passes on blocks and counts their samples."""
+
+    def __init__(self, blocks: Iterable[Array]) -> None:
+        self.blocks, self.n_samples = blocks, 0
+
+    def __iter__(self) -> Iterator[Array]:
+        for block in self.blocks:
+            self.n_samples += len(block)
+            yield block
+
+
 class _Tape:
     """The samples of a recording that may still belong to an utterance. Places count from the recording's start."""
 

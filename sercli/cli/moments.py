@@ -36,11 +36,11 @@ def utterance_at(recording: Recording, at_s: float | None) -> tuple[float, float
     from sercli.audio import reading, segments
     from sercli.cli import render
     from sercli.cli.recordings import named
-    from sercli.pipeline import CLIP_S, Counted
+    from sercli.pipeline import CLIP_S
 
     assert recording.path is not None
     begin_s = recording.start_s or 0.0
-    blocks = Counted(
+    blocks = segments.Counted(
         reading.stream(
             recording.path,
             sample_rate_hz=SAMPLE_RATE_HZ,

@@ -71,7 +71,6 @@ def prepare(
     """
     from sercli import plugins
     from sercli._system import ctrl_c, processes
-    from sercli.audio import discovery
     from sercli.cli import render
     from sercli.dataset import feature_specs, fingerprint, label_sets
     from sercli.model import spec
@@ -79,8 +78,6 @@ def prepare(
     labels = label_sets.given(labels)
     ctrl_c.keeps(f"What was read, computed and transcribed is kept in {out}; {options.GOES_ON}")
     root = _default_root(corpus) if root is None else root
-    if not root.exists():
-        discovery.refuse_url(root, "folder or table")
     specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
     if features is None and not isinstance(plugins.corpus(corpus), plugins.HasMotion):
         specs = [one for one in specs if plugins.feature(one[0]).INPUT != "motion"]

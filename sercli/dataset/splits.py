@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import product
 
 from sercli.errors import SerError, no_such
 from sercli.types import Manifest, Split, Utterance
@@ -39,22 +38,18 @@ def make_split(manifest: Manifest, kind: str, *, n_folds: int | None = None, fol
     try:
         return _split(manifest, kind, n_folds, fold, seed)
     except LackError as error:
-        raise SerError(f"{error}; {_instead(manifest, kind, n_folds, seed)}.") from None
+        raise SerError(f"{error}; {_instead(manifest, kind, seed)}.") from None
 
 
-def _instead(manifest: Manifest, refused: str, n_folds: int | None, seed: int) -> str:
-    """Return what to do where a split is refused: the first other one whose folds can all be had, leaky ones last."""
+def _instead(manifest: Manifest, refused: str, seed: int) -> str:
+    """Return what to do where a split is refused: the first other one that the utterances can have, leaky ones last."""
     leaky = ""
-    others = [kind for kind in ("speakers", "loso", "official", "seed") if kind != refused]
-    for kind, n in product(others, dict.fromkeys((n_folds, None))):
+    for kind in ("speakers", "loso", "official", "seed"):
         with suppress(SerError):
-            first = _split(manifest, kind, n, 1, seed)
-            every = [first, *(_split(manifest, kind, n, fold, seed) for fold in range(2, first.n_folds + 1))]
-            advice = f"use --split {kind}" + (f" --folds {first.n_folds}" if n != n_folds else "")
-            if not any(split.leaky for split in every):
-                return advice
-            leaky = leaky or advice
-    return f"{leaky} (leaky)" if leaky else "no other split can be had, so prepare more utterances"
+            if kind != refused and not _split(manifest, kind, None, 1, seed).leaky:
+                return f"use --split {kind}"
+            leaky = leaky or (kind if kind != refused else "")
+    return f"use --split {leaky} (leaky)" if leaky else "no other split can be had, so prepare more utterances"
 
 
 def _split(manifest: Manifest, kind: str, n_folds: int | None, fold: int, seed: int) -> Split:
@@ -131,7 +126,7 @@ def _deal(
     names = sorted(sexes, key=_natural)
     if len(names) < 3:
         raise LackError(
-            f"A train, a validation and a test part need at least 3 {group_by}s, and this has {len(names)} "
+            f"A train, a validation and a test part need at least 3 {group_by}s, and there are {len(names)} "
             f"({', '.join(names)})"
         )
     n = len(names) if n_folds is None else n_folds

@@ -1,11 +1,12 @@
-"""The times of an utterance's words, for features that read the sound of each word."""
+"""Utterances with the times of their words, for features that read the sound of each word."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sercli.types import WORD_TIMES, Array, Spoken, Utterance, Word
+from sercli.types import ASR_CONFIDENCE, LANGUAGE, WORD_TIMES, Array, Prediction, Spoken, Utterance, Word
 
 
 def spans(words: Sequence[str], timed: Sequence[Word]) -> tuple[tuple[float, float], ...]:
@@ -33,6 +34,16 @@ def spans(words: Sequence[str], timed: Sequence[Word]) -> tuple[tuple[float, flo
             found[place].append(piece)
         at += len(letters)
     return tuple((min(piece.start_s for piece in of), max(piece.end_s for piece in of)) for of in found)
+
+
+def utterance(name: str, prediction: Prediction, audio: Path | None) -> Utterance:
+    """Return the audio and text of a prediction as the utterance that a model reads."""
+    text = (prediction.text or "").strip()
+    known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
+    attributes = {name: value for name, value in known.items() if value is not None}
+    attributes |= attribute(text, prediction.words)
+    transcripts = {"recognised": text} if text else {}
+    return Utterance(name, "", None, audio=str(audio), transcripts=transcripts, attributes=attributes)
 
 
 def attribute(text: str, timed: Sequence[Word]) -> dict[str, Any]:

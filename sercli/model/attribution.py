@@ -23,7 +23,7 @@ from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Ensemble, Model
 from sercli.runs.settings import reads
-from sercli.types import ASR_CONFIDENCE, LANGUAGE, SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance
+from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, Prediction, Utterance
 
 BLANK_S = 0.25
 """Approximate length of the stretches that are silenced one by one: a syllable or two."""
@@ -52,12 +52,7 @@ def explain(
         raise SerError(f"{prediction.path} has no prediction to explain ({prediction.reason}); give another.")
     start_s, end_s = prediction.start_s, prediction.end_s
     signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s, track=track)
-    text = (prediction.text or "").strip()
-    texts = {"given": text} if text else {}
-    known = {ASR_CONFIDENCE: prediction.asr_confidence, LANGUAGE: prediction.language}
-    attributes = word_times.attribute(text, prediction.words)
-    attributes |= {name: value for name, value in known.items() if value is not None}
-    utterance = Utterance("explained", "", None, audio=str(path), transcripts=texts, attributes=attributes)
+    utterance = word_times.utterance("explained", prediction, path)
     segment = Segment(start_s, end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device), track=track)
     signal, lead_s = rows.speech(utterance.id, SAMPLE_RATE_HZ)  # what the networks read: the speech alone

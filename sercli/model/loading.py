@@ -46,7 +46,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
     info = runs.load_single(folder)
     if info.kind != "model":
         raise SerError(f"{folder} is an {info.kind}; give a single model.")
-    model = _localised(spec.build(info.name, info.settings.sections()).model, folder)
+    model = _localised(spec.model_of(info.settings.sections()), folder)
     weights = folder / "weights.safetensors"
     try:
         normalisers = _normalisers(runs.read_arrays(folder / "normaliser.npz"), len(model.features), info.n_features)

@@ -140,6 +140,18 @@ def build(name: str, sections: Mapping[str, Section]) -> ExperimentConfig:
     Raises:
         ConfigError: as `resolve`.
     """
+    model = model_of(sections)
+    train = config.build(TrainConfig, sections.get("train", {}), "train")
+    _check_copies(model.features, train)
+    return ExperimentConfig(name, model, train)
+
+
+def model_of(sections: Mapping[str, Section]) -> ModelSpec:
+    """The model that sections describe.
+
+    Raises:
+        ConfigError: as `resolve`.
+    """
     chosen = sections.get("model", {})
     for key in chosen:
         if key not in ("feature", "architecture"):
@@ -148,11 +160,9 @@ def build(name: str, sections: Mapping[str, Section]) -> ExperimentConfig:
         raise ConfigError("No model chosen: give a preset with -m, or model.feature and model.architecture.")
     names, architecture = features_of(sections), str(chosen["architecture"])
     _check_inputs(names, architecture)
-    train = config.build(TrainConfig, sections.get("train", {}), "train")
     features = _features(names, sections.get("feature", {}))
-    _check_copies(features, train)
     shape = config.build(plugins.architecture(architecture).Config, sections.get("architecture", {}), "architecture")
-    return ExperimentConfig(name, ModelSpec(features, architecture, shape), train)
+    return ModelSpec(features, architecture, shape)
 
 
 def network(model: ModelSpec, n_features: Sequence[int], n_labels: int) -> "nn.Module":

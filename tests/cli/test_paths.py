@@ -108,11 +108,3 @@ def test_the_next_command_can_be_copied_where_a_folder_has_a_blank(ser, tiny_cor
     assert words == ["train", "-m", "PRESET", "--data", str(data), "--out", "RUN"]
     trained = ser("train", "-m", "acoustic-log-mel", "--data", data, "--out", run, "--set", "train.epochs=1")
     assert shlex.split(trained.err.partition("Next: ser ")[2])[:2] == ["evaluate", f"{run},"]
-
-
-@pytest.mark.parametrize("words", [["prepare", "ravdess"], ["predict"]])
-def test_an_address_in_place_of_a_folder_is_called_one(ser, tmp_path, words):
-    url = "https://example.org/corpus"
-    shown = ser(*words, url, "--out", tmp_path / "data")
-    assert shown.code == 2
-    assert shown.err.startswith(f"ser: {url} is a URL; download it first, then give the f")

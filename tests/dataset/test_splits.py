@@ -252,7 +252,8 @@ def test_a_second_fold_of_an_undivided_split_is_refused(kind):
 
 def test_too_few_sessions_are_refused():
     assert refused(utterances(4), "loso") == (
-        "A train, a validation and a test part need at least 3 sessions, and this has 2 (s0, s1); use --split speakers."
+        "A train, a validation and a test part need at least 3 sessions, and there are 2 (s0, s1); "
+        "use --split speakers."
     )
 
 
@@ -267,7 +268,7 @@ def test_a_corpus_too_small_for_any_split_is_not_sent_to_one():
 
 def test_too_few_speakers_are_refused():
     assert refused(utterances(2), "speakers") == (
-        "A train, a validation and a test part need at least 3 speakers, and this has 2 (sp0, sp1); "
+        "A train, a validation and a test part need at least 3 speakers, and there are 2 (sp0, sp1); "
         "use --split seed (leaky)."
     )
 
@@ -306,19 +307,6 @@ def test_a_missing_session_points_to_speakers_and_a_missing_speaker_to_sessions(
     assert refused(nobody, "speakers").endswith("has none; use --split loso.")
     nobody = [replace(u, speaker=None) for u in utterances(6, sessions=False)]
     assert refused(nobody, "speakers").endswith("has none; use --split seed (leaky).")
-
-
-def test_a_split_is_advised_only_where_all_its_folds_can_be_had():
-    rows = [u for u in utterances(4, sessions=False) if u.label == "neutral" or u.speaker in ("sp2", "sp3")]
-    make_split(manifest_of(rows), "speakers", fold=1)
-    assert refused(rows, "speakers", fold=3).startswith("--split speakers fold 3: the train part has no anger; ")
-    assert refused(rows, "official").endswith("; use --split seed (leaky).")
-
-
-def test_the_advice_names_a_number_of_folds_that_there_are_speakers_for():
-    rows = utterances(4, sessions=False)
-    assert refused(rows, "loso", n_folds=6).endswith("; use --split speakers --folds 4.")
-    make_split(manifest_of(rows), "speakers", n_folds=4)
 
 
 def test_a_part_by_another_name_is_refused():
