@@ -10,6 +10,7 @@ WA of mixes of which 80 % is one class, and of groups of one class alone. In bra
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -60,9 +61,17 @@ def ways(neutral: int) -> Ways:
     return {
         "auto": lambda probs, expected, _: adaptation.by_group(probs, expected, way="auto"),
         "full": lambda probs, expected, _: adaptation.by_group(probs, expected, way="full"),
-        "neutral, 3": lambda p, m, clips: adaptation.at_rest(p, m, resting=clips[:3], neutral=neutral),
-        "neutral, 5": lambda p, m, clips: adaptation.at_rest(p, m, resting=clips[:5], neutral=neutral),
+        **{f"neutral, {n}": partial(_at_rest, neutral=neutral, n=n) for n in (3, 5)},
+        **{f"neutral, {n}, and auto": partial(_at_rest_and_auto, neutral=neutral, n=n) for n in (3, 5)},
     }
+
+
+def _at_rest(probs: Array, expected: Array, clips: Array, *, neutral: int, n: int) -> Array:
+    return adaptation.at_rest(probs, expected, resting=clips[:n], neutral=neutral)
+
+
+def _at_rest_and_auto(probs: Array, expected: Array, clips: Array, *, neutral: int, n: int) -> Array:
+    return adaptation.by_group(_at_rest(probs, expected, clips, neutral=neutral, n=n), expected, way="auto")
 
 
 def mixes(n_labels: int) -> dict[str, Array]:

@@ -32,32 +32,57 @@ def adapted(
     way: Way,
     group: Literal["recording", "folder", "speaker"],
     *,
+    resting: Sequence[Prediction] = (),
     min_confidence: float = 0.0,
 ) -> list[Prediction]:
     """Return the predictions of one group, adapted to what shifts them all.
 
-    A group of fewer than `adaptation.LEAST` utterances, or of a model that cannot adapt, is returned as it is.
+    Args:
+        model: that made the predictions; one that cannot adapt leaves them as they are.
+        predictions: of the group; those without probabilities are left as they are.
+        way: as in `sercli.load`. A group of fewer than `adaptation.LEAST` utterances is not adapted to.
+        group: what the utterances have in common.
+        resting: predictions for clips of the same voice that are known to be neutral: they are adapted to first,
+            however small the group is.
+        min_confidence: below this probability the label is "unsure".
     """
-    n = sum(1 for one in predictions if one.probabilities)
-    if way == "none" or not model.can_adapt or n < adaptation.LEAST:
+    places = [n for n, one in enumerate(predictions) if one.probabilities]
+    together = way != "none" and len(places) >= adaptation.LEAST
+    if not places or not model.can_adapt or not (together or resting):
         return list(predictions)
-    how = Adapted(group, n, way)
+    how = Adapted(group, len(places), way) if together else Adapted("voice", len(resting), "neutral")
+    if together and resting:
+        how = replace(how, how=f"neutral, {way}")
 
-    def change(_: str, probs: Array, expected: Array) -> Array:
-        return adaptation.by_group(probs, expected, way=way)
+    def change(member: str, probs: Array, expected: Array) -> Array:
+        if resting:
+            heard = table([one.members[member] if member else _plain(one) for one in resting], model.labels)
+            probs = adaptation.at_rest(probs, expected, resting=heard, neutral=model.labels.index(NEUTRAL))
+        return adaptation.by_group(probs, expected, way=way) if together else probs
 
-    return changed(model, predictions, change, how, min_confidence=min_confidence)
+    anew = model.adapted(_together(model, [predictions[n] for n in places]), change)
+    found = list(predictions)
+    for row, n in enumerate(places):
+        probabilities = dict(zip(model.labels, anew.probs[row].tolist(), strict=True))
+        labelled = found[n].labelled(probabilities, min_confidence)
+        found[n] = replace(labelled, adapted=how, unadapted=_plain(found[n]))
+    return found
 
 
 def adapted_so_far(
-    model: Adapts, predictions: Iterable[Prediction], way: Way, *, min_confidence: float
+    model: Adapts,
+    predictions: Iterable[Prediction],
+    way: Way,
+    *,
+    resting: Sequence[Prediction] = (),
+    min_confidence: float,
 ) -> Iterator[Prediction]:
     """Yield predictions of a stream as they come, each adapted to the last ones up to itself."""
     group: deque[Prediction] = deque(maxlen=LIVE)
     for one in predictions:
         if one.probabilities:
             group.append(one)
-            *_, one = adapted(model, group, way, "recording", min_confidence=min_confidence)
+            *_, one = adapted(model, group, way, "recording", resting=resting, min_confidence=min_confidence)
         yield one
 
 
@@ -68,42 +93,6 @@ def with_speakers(predictions: Sequence[Prediction], voices: Array, n_speakers: 
     return [replace(one, speaker=clustering.name(n)) for one, n in zip(predictions, numbers, strict=True)]
 
 
-def changed(
-    model: Adapts, predictions: Sequence[Prediction], change: Change, how: Adapted, *, min_confidence: float = 0.0
-) -> list[Prediction]:
-    """Return predictions with the probabilities by audio changed; those without probabilities are left as they are.
-
-    Args:
-        model: that made the predictions, and can adapt.
-        predictions: of any recordings.
-        change: gets the probabilities of all at once.
-        how: describes the change.
-        min_confidence: below this probability the label is "unsure".
-    """
-    places = [n for n, one in enumerate(predictions) if one.probabilities]
-    found = list(predictions)
-    if places:
-        anew = model.adapted(_together(model, [predictions[n] for n in places]), change)
-        for row, n in enumerate(places):
-            probabilities = dict(zip(model.labels, anew.probs[row].tolist(), strict=True))
-            labelled = found[n].labelled(probabilities, min_confidence)
-            found[n] = replace(labelled, adapted=how, unadapted=found[n].probabilities)
-    return found
-
-
-def at_rest(
-    model: Adapts, predictions: Sequence[Prediction], resting: Sequence[Prediction], *, min_confidence: float
-) -> list[Prediction]:
-    """Return predictions adapted to a voice, by those for clips of it that are known to be neutral."""
-
-    def change(member: str, probs: Array, expected: Array) -> Array:
-        heard = table([one.members[member] if member else one.probabilities for one in resting], model.labels)
-        return adaptation.at_rest(probs, expected, resting=heard, neutral=model.labels.index(NEUTRAL))
-
-    how = Adapted("voice", len(resting), "neutral")
-    return changed(model, predictions, change, how, min_confidence=min_confidence)
-
-
 def by_key(
     model: Adapts,
     predictions: Iterable[Prediction],
@@ -111,6 +100,7 @@ def by_key(
     way: Way,
     group: Literal["recording", "folder", "speaker"],
     *,
+    resting: Sequence[Prediction] = (),
     min_confidence: float = 0.0,
 ) -> list[Prediction]:
     """Return predictions in their order, each adapted to the group that its key names; None: it belongs to none."""
@@ -120,7 +110,8 @@ def by_key(
         if (name := key(one)) is not None:
             members.setdefault(name, []).append(n)
     for places in members.values():
-        anew = adapted(model, [found[n] for n in places], way, group, min_confidence=min_confidence)
+        together = [found[n] for n in places]
+        anew = adapted(model, together, way, group, resting=resting, min_confidence=min_confidence)
         for n, one in zip(places, anew, strict=True):
             found[n] = one
     return found
@@ -133,10 +124,15 @@ def _together(model: Adapts, predictions: Sequence[Prediction]) -> Predictions:
     return Predictions(
         tuple(map(str, range(len(predictions)))),
         model.labels,
-        table([one.probabilities for one in predictions], model.labels),
+        table([_plain(one) for one in predictions], model.labels),
         asr_confidence=confidence,
         members={name: table([one.members.get(name) for one in predictions], model.labels) for name in names},
     )
+
+
+def _plain(prediction: Prediction) -> dict[str, float]:
+    """Return the probabilities of a prediction before it was adapted."""
+    return prediction.probabilities if prediction.unadapted is None else prediction.unadapted
 
 
 def table(rows: Sequence[Mapping[str, float] | None], labels: Sequence[str]) -> Array:

@@ -107,7 +107,7 @@ def load(
         adapt: how predictions of a long recording are adapted to each speaker in it: "auto" carefully, "full" where the
             classes are known to be mixed, "none" not at all.
         speakers: their number in each long recording; "auto" finds it, "none" does not tell them apart.
-        neutral: clips of the voice in all recordings, speaking without emotion, to adapt to instead.
+        neutral: clips of the voice in all recordings, speaking without emotion, to adapt to first.
 
     Raises:
         SerError: the model or the recogniser cannot be used; the message says why and what to do.
@@ -160,11 +160,11 @@ class Pipeline:
             transcribe: B signals (n_samples,) at 16 kHz -> B transcripts; None: no speech is recognised.
             adapt: as in `load`.
             speakers: as in `load`.
-            resting: predictions for clips of the voice at rest, to adapt to instead.
+            resting: predictions for clips of the voice at rest, to adapt to first.
         """
         self.predictor, self.labels = predictor, predictor.labels  # (K,) in the order of the probabilities
         self._transcribe, self._adapt, self._speakers, self._resting = transcribe, adapt, speakers, resting
-        self._adapts = adapt != "none" and not resting and predictor.can_adapt
+        self._adapts = adapt != "none" and predictor.can_adapt
         self._reads_text, self._needs_text = "text" in predictor.reads, "text" in predictor.needs
         # What every recording lacks
         self._remarks = ["no motion capture: predicted without it"] * ("motion" in predictor.reads)
@@ -191,7 +191,7 @@ class Pipeline:
         transcribe = None
         if config.recogniser and "text" in predictor.reads:
             transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
-        resting = cls(predictor, transcribe)._at_rest(config.neutral) if config.neutral else ()
+        resting = cls(predictor, transcribe).at_rest(config.neutral) if config.neutral else ()
         return cls(predictor, transcribe, adapt=config.adapt, speakers=config.speakers, resting=resting)
 
     def predict(
@@ -262,7 +262,9 @@ class Pipeline:
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
         found = self._utterances(recording, resampled, _unheard, live=True)
         if self._adapts:
-            found = groups.adapted_so_far(self.predictor, found, self._adapt, min_confidence=min_confidence)
+            found = groups.adapted_so_far(
+                self.predictor, found, self._adapt, resting=self._resting, min_confidence=min_confidence
+            )
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
 
     def open(self, recording: Recording, heard: Heard | None = None) -> RecordingResult:
@@ -348,7 +350,13 @@ class Pipeline:
             group: Literal["speaker", "recording"] = "speaker" if several else "recording"
             least = recording.min_confidence
             found = groups.by_key(
-                self.predictor, found, lambda one: one.speaker or "", self._adapt, group, min_confidence=least
+                self.predictor,
+                found,
+                lambda one: one.speaker or "",
+                self._adapt,
+                group,
+                resting=self._resting,
+                min_confidence=least,
             )
         yield from found
         if damage:
@@ -400,14 +408,13 @@ class Pipeline:
                 members = {name: self._by_label(own) for name, own in probs.items() if not np.isnan(own).any()}
                 labelled = found[n].labelled(self._by_label(predicted.probs[row]), recording.min_confidence)
                 found[n] = replace(labelled, members=members)
-        if self._resting:
-            found = groups.at_rest(self.predictor, found, self._resting, min_confidence=recording.min_confidence)
-        return found
+        least = recording.min_confidence
+        return groups.adapted(self.predictor, found, "none", "recording", resting=self._resting, min_confidence=least)
 
     def _by_label(self, probs: Array) -> dict[str, float]:
         return dict(zip(self.labels, probs.tolist(), strict=True))
 
-    def _at_rest(self, clips: Sequence[Path]) -> list[Prediction]:
+    def at_rest(self, clips: Sequence[Path]) -> list[Prediction]:
         """Return the predictions for clips of a voice that are known to be neutral, to adapt to.
 
         Raises:

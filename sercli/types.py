@@ -294,7 +294,7 @@ class Adapted:
 
     group: str  # "recording", "folder" or "speaker"; "voice" for clips at rest
     n: int  # utterances in the group, or clips at rest
-    how: Literal["auto", "full", "neutral"]
+    how: str  # "auto" or "full"; "neutral" for clips at rest; "neutral, auto" for both
 
 
 @dataclass(frozen=True)

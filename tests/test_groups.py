@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,22 @@ def test_a_group_is_adapted_and_keeps_what_it_was_before():
 def test_below_the_least_confidence_it_is_unsure():
     (one, *_) = groups.adapted(Halving(), [predicted("a")] * 5, "auto", "recording", min_confidence=0.7)
     assert one.label == "unsure"
+
+
+@pytest.mark.parametrize(("n", "how"), [(1, ("voice", 2, "neutral")), (5, ("recording", 5, "neutral, auto"))])
+def test_clips_at_rest_come_first_and_a_group_that_is_large_enough_after_them(n, how, monkeypatch):
+    def at_rest(probs, expected, *, resting, neutral):
+        assert (resting.shape, resting[0, 0], neutral) == ((2, 2), 0.3, 0)  # the clips before they were adapted
+        return np.add(probs, [-0.6, 0.6])
+
+    monkeypatch.setattr(groups.adaptation, "at_rest", at_rest)
+    resting = [replace(predicted("rest", 0.9), unadapted={"neutral": 0.3, "anger": 0.7}), predicted("rest")]
+    alone = groups.adapted(Halving(), [predicted("a")] * n, "none", "recording", resting=resting)
+    assert alone[0].probabilities == pytest.approx({"neutral": 0.2, "anger": 0.8})
+    found = groups.adapted(Halving(), alone, "auto", "recording", resting=resting)
+    assert found[0].probabilities["neutral"] == pytest.approx(0.2 if n == 1 else 0.1)
+    assert found[0].unadapted == pytest.approx({"neutral": 0.8, "anger": 0.2})
+    assert (found[0].adapted.group, found[0].adapted.n, found[0].adapted.how) == how
 
 
 @pytest.mark.parametrize("why", ["few", "none", "model"])

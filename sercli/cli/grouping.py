@@ -8,7 +8,7 @@ from typing import Literal
 from sercli import groups
 from sercli.cli import sources
 from sercli.errors import SerError
-from sercli.pipeline import PipelineConfig, RecordingResult
+from sercli.pipeline import Pipeline, PipelineConfig, RecordingResult
 from sercli.types import Prediction, Recording, Way
 
 HINT = 8
@@ -27,25 +27,21 @@ class Grouping:
         return prediction.speaker if self.kind == "speaker" else str(Path(prediction.path).parent)
 
 
-def chosen(
-    group: Literal["folder", "speaker"], way: Way, recordings: Sequence[Recording], *, neutral: bool
-) -> Grouping:
+def chosen(group: Literal["folder", "speaker"], way: Way, recordings: Sequence[Recording]) -> Grouping:
     """Return which recordings are adapted together.
 
     Args:
         group: the value of --group.
         way: the value of --adapt.
         recordings: with their speakers, where these are known.
-        neutral: whether --neutral is given.
 
     Raises:
         SerError: options that exclude each other, or no speakers for --group speaker.
     """
     if group == "speaker" and not any(one.speaker for one in recordings):
         raise SerError("--group speaker needs --speakers-from, a table with the columns path and speaker; add it.")
-    if way == "none" or neutral:
-        other = "--neutral" if neutral else "--adapt none"
-        raise SerError(f"{other} and --group exclude each other; leave one out.")
+    if way == "none":
+        raise SerError("--adapt none and --group exclude each other; leave one out.")
     return Grouping(group, way)
 
 
@@ -110,6 +106,7 @@ def adapted(
             grouping.key,
             grouping.way,
             grouping.kind,
+            resting=Pipeline(model).at_rest(config.neutral) if config.neutral else (),
             min_confidence=complete[0][0].recording.min_confidence,
         )
     )

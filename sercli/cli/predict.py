@@ -169,7 +169,7 @@ def predict(
         typer.Option(
             "--neutral",
             metavar="CLIP",
-            help="Clip of the voice in all recordings, speaking without emotion; repeat for more. Replaces --adapt.",
+            help="Clip of the voice in all recordings, speaking without emotion; repeat for more.",
             **_VOICE,
         ),
     ] = None,
@@ -320,7 +320,7 @@ def predict(
         group = group or ("speaker" if speakers_from else "recording")
         together = None
         if group != "recording":
-            together = grouping.chosen(group, adapt, recordings, neutral=bool(neutral))
+            together = grouping.chosen(group, adapt, recordings)
         config = PipelineConfig(
             folder,
             device,

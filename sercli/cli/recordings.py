@@ -124,7 +124,7 @@ class Recordings:
             if isinstance(plugin, plugins.AdvisesOnDoubt):
                 n = f"{self.n_doubtful} of {self.n_worded} utterances"
                 render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
-        alone = self.group is None and self.config.adapt != "none" and not self.config.neutral
+        alone = self.group is None and self.config.adapt != "none"
         if alone and self.n_clips >= grouping.HINT:
             render.note(
                 f"{self.n_clips} clips were predicted each by itself. If they are of one voice or one room, --group "

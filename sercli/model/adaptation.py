@@ -6,8 +6,10 @@ model's class scores tell how an utterance of each class scores without such a s
 apart from them is its offset.
 
 A group whose mean lies apart because most of it is of one class must not be shifted. The cautious way takes into
-account which classes the plain model finds, and hardly moves a group that it finds to be of one class (compare
-Busso, Metallinou and Narayanan 2011, "Iterative feature normalization for emotional speech detection").
+account which classes the plain model finds (compare Busso, Metallinou and Narayanan 2011, "Iterative feature
+normalization for emotional speech detection"). The more even they are, the more of the offset it takes away; the less
+even, the more it takes the mix for what it is, and the frequent classes for likelier (Saerens, Latinne and Decaestecker
+2002, "Adjusting the outputs of a classifier to new a priori probabilities").
 """
 
 from collections.abc import Callable
@@ -25,7 +27,8 @@ LEAST = 5
 
 _SHARPER = 0.5  # temperature of the probabilities that tell which classes a group holds
 _PRIOR = 3.0  # utterances by which the offset of a group is drawn towards none
-_CAUTION = 2.0  # exponent of the evenness of the classes found, which weighs the adapted probabilities
+_EVEN = 20.0  # utterances of each class by which the mix of a group is drawn towards an even one
+_ROUNDS = 30  # of estimating the mix
 _UNSEEN = 0.6  # on unseen corpora the class scores lie closer together than on the validation part
 _SMALLEST = 1e-12
 
@@ -74,8 +77,7 @@ def by_group(probs: Array, expected: Array, *, way: Way) -> Array:
     offset = (found - _UNSEEN * classes @ expected).mean(axis=0) * n / (n + _PRIOR)
     mix = classes.mean(axis=0)
     evenness = -(mix * np.log(np.maximum(mix, _SMALLEST))).sum() / np.log(n_labels)
-    weight = evenness**_CAUTION
-    adapted: Array = (1 - weight) * probs + weight * _shifted(found, offset)
+    adapted: Array = evenness * _shifted(found, offset) + (1 - evenness) * _by_mix(probs)
     return adapted
 
 
@@ -89,8 +91,18 @@ def at_rest(probs: Array, expected: Array, *, resting: Array, neutral: int) -> A
         neutral: number of the class neutral.
     """
     n = len(resting)
-    offset = (scores(resting).mean(axis=0) - _UNSEEN * expected[neutral]) * n / (n + 1)
+    offset = (scores(resting).mean(axis=0) - _UNSEEN * expected[neutral]) * n / (n + _PRIOR)
     return _shifted(scores(probs), offset)
+
+
+def _by_mix(probs: Array) -> Array:
+    """Return the probabilities (N, K) of classes as frequent as they are found to be in the group."""
+    n, n_labels = probs.shape
+    weighted = probs
+    for _ in range(_ROUNDS):
+        mix = (weighted.sum(axis=0) + _EVEN) / (n + n_labels * _EVEN)
+        weighted = probs * mix / (probs @ mix)[:, None]
+    return weighted
 
 
 def _shifted(found: Array, offset: Array) -> Array:

@@ -47,6 +47,16 @@ def test_a_group_of_one_class_stays_what_it_is_unless_it_is_said_to_be_mixed():
     assert accuracy(adaptation.by_group(probs, EXPECTED, way="full"), y) < 0.6
 
 
+def test_where_one_class_prevails_it_is_taken_for_likelier():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [320, 80])
+    scores = 0.4 * UNSEEN[y] + rng.normal(0, 0.7, (400, 4))  # hard to tell apart
+    probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    mixed = adaptation._by_mix(probs)
+    np.testing.assert_allclose(mixed.sum(axis=1), 1)
+    assert accuracy(mixed, y) > accuracy(probs, y) + 0.05
+
+
 def test_the_order_of_the_utterances_makes_no_difference():
     probs, _ = drawn([6, 2, 4, 3], np.array([1.0, 0, -1, 0]))
     order = np.random.default_rng(1).permutation(len(probs))
@@ -57,7 +67,7 @@ def test_the_order_of_the_utterances_makes_no_difference():
 
 def test_clips_at_rest_take_the_shift_away_whatever_the_mix():
     shift = np.array([-2.5, 2.0, 0, 0.5])
-    resting, _ = drawn([5, 0, 0, 0], shift, seed=1)
+    resting, _ = drawn([10, 0, 0, 0], shift, seed=1)
     for counts in ([5] * 4, [0, 0, 0, 20]):
         probs, y = drawn(counts, shift)
         adapted = adaptation.at_rest(probs, EXPECTED, resting=resting, neutral=0)
