@@ -16,10 +16,7 @@ def ensemble(
         options.Runs, typer.Argument(metavar="RUN", help="Run directories of any kind, two or more.")
     ] = None,
     *,
-    acoustic: Annotated[
-        options.Runs,
-        typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic; repeat for more."),
-    ] = None,
+    acoustic: options.Acoustic = None,
     linguistic: options.Linguistic = None,
     motion: options.Motion = None,
     data: Annotated[
@@ -74,7 +71,7 @@ def ensemble(
         _check_out(out, tuple(rules))
     dataset, n_jobs = manifest.load(data, words=words), options.n_jobs(jobs)
     cv = cross_validation.common(members, dataset, device=device, jobs=n_jobs)
-    names = dict(zip(members, inputs.names([EvaluatedRun(one, infos[one]) for one in members]), strict=True))
+    names = {one.folder: one.name for one in inputs.named([EvaluatedRun(folder, infos[folder]) for folder in members])}
     seeds = cv.seeds if cv else (seed,)
     validation.read(names, seeds)  # damaged predictions are refused now, not when the table is made
     made = {name: out / name if several else out for name in rules}

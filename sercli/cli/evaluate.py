@@ -1,10 +1,8 @@
 """`ser evaluate`: the metrics of runs on their test part or on another dataset, with intervals, slices and a report."""
 
-import errno
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,18 +13,16 @@ from sercli.cli import options
 from sercli.errors import SerError
 
 if TYPE_CHECKING:
-    from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
     from sercli.evaluation.results import Evaluation
 
-_PAGE = {"rich_help_panel": "The report"}
+_PAGE = "The report"
+_to_file = partial(typer.Option, dir_okay=False, rich_help_panel=_PAGE)
 
 
 def evaluate(
     runs: Annotated[options.Runs, typer.Argument(metavar="RUN", help="Run directories of any kind.")] = None,
     *,
-    acoustic: Annotated[
-        options.Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic.")
-    ] = None,
+    acoustic: options.Acoustic = None,
     linguistic: options.Linguistic = None,
     motion: options.Motion = None,
     ensemble: Annotated[
@@ -53,25 +49,23 @@ def evaluate(
             "Default: those that each run was trained on.",
         ),
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write everything as one HTML page.", dir_okay=False, **_PAGE)
-    ] = None,
-    latex: Annotated[
-        Path | None, typer.Option("--latex", help="Write the tables for a paper.", dir_okay=False, **_PAGE)
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write all values, one per table row.", dir_okay=False, **_PAGE)
-    ] = None,
+    report: Annotated[Path | None, _to_file("--report", help="Write everything as one HTML page.")] = None,
+    latex: Annotated[Path | None, _to_file("--latex", help="Write the tables for a paper.")] = None,
+    csv: Annotated[Path | None, _to_file("--csv", help="Write all values, one per table row.")] = None,
     hide_words: Annotated[
         bool,
-        typer.Option("--hide-words", help="Leave out the transcripts, for a corpus that may not be shared.", **_PAGE),
+        typer.Option(
+            "--hide-words",
+            help="Leave out the transcripts, for a corpus that may not be shared.",
+            rich_help_panel=_PAGE,
+        ),
     ] = False,
     with_audio: Annotated[
         bool,
         typer.Option(
             "--with-audio",
             help="With --report: embed clips of each system's 5 most confident mistakes. Mind the corpus' licence.",
-            **_PAGE,
+            rich_help_panel=_PAGE,
         ),
     ] = False,
     device: options.Device = "auto",
@@ -89,7 +83,8 @@ def evaluate(
     from sercli.cli import render
     from sercli.evaluation import inputs
     from sercli.evaluation.evaluate import evaluate as score
-    from sercli.evaluation.evaluate import to_json
+    from sercli.evaluation.evaluate import keep, to_json
+    from sercli.evaluation.mistakes import clips
 
     ctrl_c.keeps("Features that were computed are kept, no scores; the same command begins again.")
     for name, given in (("--words", words), ("--drop-seen", drop_seen)):
@@ -119,72 +114,31 @@ def evaluate(
         )
         groups = [predicted]
     else:
-        groups = [inputs.stored(group) for group in (_by_division(chosen) if every else [chosen])]
+        groups = [inputs.stored(group) for group in (inputs.by_division(chosen) if every else [chosen])]
     if len(groups) > 1 and (files or json):
         kinds = ", ".join(sorted({group.runs[0].division[-1] for group in groups}))
         raise SerError(
             f"{every}: its runs were tested on {len(groups)} different parts ({kinds}); give runs with one test part."
         )
-    command = shlex.join(["ser", *sys.argv[1:]])
     for group in groups:
-        evaluation = score(group, measure_levels=files, jobs=n_jobs, command=command, progress=render.progress)
-        evaluation = _without_words(evaluation) if hide_words else evaluation
-        _keep(group, evaluation, f"-{data.resolve().name}" if data and group.seen else "")
+        evaluation = score(
+            group,
+            measure_levels=files,
+            hide_words=hide_words,
+            jobs=n_jobs,
+            command=shlex.join(["ser", *sys.argv[1:]]),
+            progress=render.progress,
+        )
+        for folder in keep(evaluation, group):
+            render.warn(f"{folder} cannot be written to: the confusion matrix and the report are not kept there.")
         if evaluation.leak:
             render.warn(evaluation.leak)
-        clips = _clips(evaluation, group) if with_audio else {}
-        _write(
-            evaluation, report, latex, csv, clips
-        )  # before the screen, whose reader may have gone, as in `ser ... | head`
+        # before the screen, whose reader may have gone, as in `ser ... | head`
+        _write(evaluation, report, latex, csv, clips(evaluation, group) if with_audio else {})
         if json:
-            rates = {engine: {**asdict(errors), "rate": errors.rate} for engine, errors in group.errors.items()}
-            typer.echo(dumps({**to_json(evaluation), "word_errors": rates}))
+            typer.echo(dumps(to_json(evaluation)))
         else:
-            _show(evaluation, group, brief=every is not None)
-
-
-def _by_division(runs: "Sequence[EvaluatedRun]") -> "list[list[EvaluatedRun]]":
-    """Groups of runs that were tested on the same part of the same data."""
-    groups: dict[object, list[EvaluatedRun]] = {}
-    for run in runs:
-        groups.setdefault(run.division, []).append(run)
-    return list(groups.values())
-
-
-def _without_words(evaluation: "Evaluation") -> "Evaluation":
-    """The evaluation without transcripts."""
-    systems = (
-        replace(system, mistakes=tuple(replace(mistake, words=None) for mistake in system.mistakes))
-        for system in evaluation.systems
-    )
-    return replace(evaluation, systems=tuple(systems))
-
-
-def _show(evaluation: "Evaluation", inputs: "EvaluationInputs", *, brief: bool) -> None:
-    """Show tables; `brief`: the classes of the best system only."""
-    from sercli.cli import render
-    from sercli.evaluation.report.findings import headline, memorised
-
-    said = memorised(evaluation)
-    remark = f"Could the words be memorised? {said}" if said else ""
-    render.evaluation_table(evaluation, headline(evaluation), remark=remark)
-    if inputs.errors:
-        facts = {f"word error rate of {engine}": str(errors) for engine, errors in inputs.errors.items()}
-        render.dataset_summary(facts, ())
-    for system in evaluation.systems[: 1 if brief else None]:
-        render.class_table(system.report)
-        render.confusion_table(system.report)
-    for warning in evaluation.warnings:
-        render.note(warning)
-
-
-def _clips(evaluation: "Evaluation", inputs: "EvaluationInputs") -> dict[str, bytes]:
-    """The clips of the most confident mistakes by id."""
-    from sercli.evaluation.mistakes import clips
-
-    if inputs.dataset is None:
-        raise SerError("--with-audio needs the runs' dataset, which was not found; give it with --data.")
-    return clips(evaluation.systems, inputs.dataset)
+            _show(evaluation, brief=every is not None)
 
 
 def _write(
@@ -195,26 +149,25 @@ def _write(
     from sercli.cli import render
     from sercli.evaluation import report
 
-    for path, make in ((page, lambda found: report.page(found, clips)), (latex, report.latex), (csv, report.csv_table)):
+    for path, make in ((page, partial(report.page, clips=clips)), (latex, report.latex), (csv, report.csv_table)):
         if path:
             write_atomic(path, make(evaluation))
             render.note(f"Wrote {path}.")
 
 
-def _keep(inputs: "EvaluationInputs", evaluation: "Evaluation", suffix: str) -> None:
-    """Write each system's report and confusion matrix into its run; the suffix names another dataset."""
-    from sercli._system.files import write_json
+def _show(evaluation: "Evaluation", *, brief: bool) -> None:
+    """Show tables; `brief`: the classes of the best system only."""
     from sercli.cli import render
-    from sercli.evaluation.plots import confusion_picture
+    from sercli.evaluation.report.findings import headline, memorised
 
-    reports = {system.name: system.report for system in evaluation.systems}
-    for run, predictions in zip(inputs.runs, inputs.systems, strict=True):
-        end = suffix if run.words in (None, run.info.words) else f"{suffix}-{run.words}"
-        try:
-            confusion_picture(reports[predictions.name], run.folder / f"confusion{end}.png")
-            write_json(run.folder / f"report{end}.json", reports[predictions.name])
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise
-            # another user's run, or a read-only volume; the results are shown all the same
-            render.warn(f"{run.folder} cannot be written to: the confusion matrix and the report are not kept there.")
+    said = memorised(evaluation)
+    remark = f"Could the words be memorised? {said}" if said else ""
+    render.evaluation_table(evaluation, headline(evaluation), remark=remark)
+    if evaluation.word_errors:
+        rates = {f"word error rate of {whose}": str(errors) for whose, errors in evaluation.word_errors.items()}
+        render.dataset_summary(rates, ())
+    for system in evaluation.systems[: 1 if brief else None]:
+        render.class_table(system.report)
+        render.confusion_table(system.report)
+    for warning in evaluation.warnings:
+        render.note(warning)

@@ -85,6 +85,9 @@ RELATED = "related"
 Runs = list[Path] | None
 """Run directories, of any number."""
 
+Acoustic = Annotated[
+    Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic; repeat for more.")
+]
 Linguistic = Annotated[Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")]
 Motion = Annotated[Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")]
 Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset; `ser train --help` lists them.")]

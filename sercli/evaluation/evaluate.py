@@ -1,12 +1,15 @@
 """Evaluating systems on one test set: everything about them put together, and the result as JSON."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from sercli._system.files import write_json
 from sercli._system.progress import ProgressFactory
 from sercli.dataset.levels import speech_levels
 from sercli.errors import MismatchError, SerError
@@ -21,13 +24,20 @@ from sercli.types import Predictions, Report, Utterance
 
 
 def evaluate(
-    inputs: EvaluationInputs, *, measure_levels: bool, jobs: int, command: str, progress: ProgressFactory
+    inputs: EvaluationInputs,
+    *,
+    measure_levels: bool,
+    hide_words: bool,
+    jobs: int,
+    command: str,
+    progress: ProgressFactory,
 ) -> Evaluation:
     """The evaluation of everything in the inputs.
 
     Args:
         inputs: what is scored.
         measure_levels: make slices by speech level as well, for which all recordings are read.
+        hide_words: leave out the transcripts of mistakes.
         jobs: processes that read them.
         command: for the report, to repeat the evaluation.
         progress: reports progress.
@@ -47,15 +57,23 @@ def evaluate(
         levels=levels,
         utterance_errors=inputs.utterance_errors,
     )
-    training = {s.name: facts.training(run) for s, run in zip(inputs.systems, inputs.runs, strict=True)}
+    training = {run.name: facts.training(run) for run in inputs.runs}
+    systems = (
+        replace(
+            system,
+            training=training[system.name],
+            mistakes=tuple(replace(one, words=None if hide_words else one.words) for one in system.mistakes),
+        )
+        for system in scored.systems
+    )
     return replace(
         scored,
-        systems=tuple(replace(system, training=training[system.name]) for system in scored.systems),
+        systems=tuple(systems),
         question=facts.question(inputs),
         data=facts.data(inputs, utterances),
         protocol={**facts.protocol(inputs), **scored.protocol},
         warnings=(*facts.warnings(inputs), *scored.warnings),
-        word_errors={engine: e.rate for engine, e in inputs.errors.items() if e.rate is not None},
+        word_errors=inputs.errors,
         environment=first.versions,
         command=command,
         leak=facts.leak(inputs),
@@ -133,6 +151,29 @@ def compare(
     return reports, metrics.baselines(first.truth, first.labels, train_truth or None)
 
 
+def keep(evaluation: Evaluation, inputs: EvaluationInputs) -> list[Path]:
+    """Write the report and the confusion matrix of each system into its run, with the name of another dataset.
+
+    Returns:
+        the runs that cannot be written to: those of another user, or on a read-only volume.
+    """
+    from sercli.evaluation.plots import confusion_picture
+
+    reports = {system.name: system.report for system in evaluation.systems}
+    elsewhere = f"-{inputs.dataset.folder.resolve().name}" if inputs.dataset and inputs.seen else ""
+    refused = []
+    for run in inputs.runs:
+        end = elsewhere if run.reads == run.info.words else f"{elsewhere}-{run.words}"
+        try:
+            confusion_picture(reports[run.name], run.folder / f"confusion{end}.png")
+            write_json(run.folder / f"report{end}.json", reports[run.name])
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            refused.append(run.folder)
+    return refused
+
+
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation as one JSON object: its dataclasses by their fields, null for what is not a number.
 
@@ -144,6 +185,8 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         system["figures"] = {metric: system.pop(metric) for metric in (*metrics.METRICS, "macro_f1_all")}
         values = {metric: estimate["value"] for metric, estimate in system["figures"].items()}
         system |= {**system.pop("report"), **values}
+    for engine, errors in evaluation.word_errors.items():
+        plain["word_errors"][engine]["rate"] = errors.rate
     return plain
 
 

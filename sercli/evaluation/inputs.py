@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from sercli._system.files import walk
@@ -24,6 +25,12 @@ class EvaluatedRun:
     folder: Path
     info: RunInfo
     words: str | None = None  # whose transcripts; None: those that it was trained on, if any
+    name: str = ""  # see `named`
+
+    @property
+    def reads(self) -> str:
+        """Whose transcripts it reads, if any."""
+        return self.words or self.info.words
 
     def trained_on(self, dataset: Dataset) -> bool:
         """Whether this is the dataset that the run was trained on."""
@@ -69,25 +76,38 @@ def find_runs(folder: Path) -> list[Path]:
     return whole
 
 
+def by_division(runs: Sequence[EvaluatedRun]) -> list[list[EvaluatedRun]]:
+    """Groups of runs that were tested on the same part of the same data."""
+    groups: dict[tuple[str, str, str], list[EvaluatedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.division, []).append(run)
+    return list(groups.values())
+
+
 def stored(runs: Sequence[EvaluatedRun]) -> EvaluationInputs:
     """The predictions that runs wrote for their test parts."""
-    pairs = zip(runs, names(runs), strict=True)
-    systems = tuple(pooling.collect(run.folder, run.info, name) for run, name in pairs)
+    runs = named(runs)
+    systems = tuple(pooling.collect(run.folder, run.info, run.name) for run in runs)
     dataset = _own_dataset(runs)
     if dataset is None:
-        return EvaluationInputs(tuple(runs), systems, None)
+        return EvaluationInputs(runs, systems, None)
     recognised = {}
     for whose in sorted({run.info.words for run in runs} - {HUMAN}):
         with suppress(SerError):  # the transcripts were deleted, which leaves the predictions
             recognised[whose] = texts(manifest.with_words(dataset, whose), systems[0].runs[0].ids)
     systems = with_seen(systems, runs, dataset)
-    return EvaluationInputs(tuple(runs), systems, dataset, *error_rates(dataset, recognised))
+    return EvaluationInputs(runs, systems, dataset, *error_rates(dataset, recognised))
 
 
-def names(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """Each run's preset or rule, with the chosen words, and with its folder's name if two are alike."""
-    every = [(run.info.name, run.words) for run in runs]
-    return [_name(run, alone=every.count((run.info.name, run.words)) == 1) for run in runs]
+def named(runs: Sequence[EvaluatedRun]) -> tuple[EvaluatedRun, ...]:
+    """The runs with different names: the preset or rule, as much of the folder as tells them apart, and the words."""
+    found = []
+    for run in runs:
+        alike = [one.folder for one in runs if (one.info.name, one.words) == (run.info.name, run.words)]
+        n_parts = next(n for n in count() if len({_end(folder, n) for folder in alike}) == len(alike))
+        about = [*([_end(run.folder, n_parts)] if n_parts else []), *([f"{run.words} words"] if run.words else [])]
+        found.append(replace(run, name=f"{run.info.name} ({', '.join(about)})" if about else run.info.name))
+    return tuple(found)
 
 
 def texts(view: Dataset, ids: Sequence[str]) -> dict[str, str]:
@@ -103,7 +123,7 @@ def with_seen(
     for run, system in zip(runs, systems, strict=True):
         view = dataset
         with suppress(SerError):  # the transcripts were deleted; prompts are left to compare
-            view = manifest.with_words(dataset, run.words or run.info.words)
+            view = manifest.with_words(dataset, run.reads)
         utterances, own = view.select(system.runs[0].ids), run.trained_on(dataset)
         seen.append(replace(system, seen=seen_sentences(run.folder, run.info, utterances, own=own)))
     return tuple(seen)
@@ -147,6 +167,6 @@ def _candidates(run: EvaluatedRun) -> Iterator[Path]:
             yield from (above / data for above in run.folder.resolve().parents)
 
 
-def _name(run: EvaluatedRun, *, alone: bool) -> str:
-    about = [*([] if alone else [run.folder.name]), *([f"{run.words} words"] if run.words else [])]
-    return f"{run.info.name} ({', '.join(about)})" if about else run.info.name
+def _end(folder: Path, n: int) -> str:
+    """The last parts of a path, such as "fold-1/seed-0"; all if it has fewer."""
+    return "/".join(folder.parts[max(len(folder.parts) - n, 0) :])

@@ -8,10 +8,10 @@ import numpy as np
 
 from sercli.audio.reading import read
 from sercli.audio.soundfiles import as_mp3
-from sercli.dataset.manifest import Dataset
-from sercli.errors import AudioError
+from sercli.errors import AudioError, SerError
+from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.intervals import truth_index
-from sercli.evaluation.results import Mistake, PooledPredictions, SystemResult
+from sercli.evaluation.results import Evaluation, Mistake, PooledPredictions
 from sercli.types import SAMPLE_RATE_HZ, Array, Predictions, Utterance
 
 _N_CLIPS = 5
@@ -54,13 +54,19 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n:
     )
 
 
-def clips(systems: Sequence[SystemResult], dataset: Dataset) -> dict[str, bytes]:
-    """Id -> MP3 of the first seconds of each system's five most confident mistakes, as far as they can be read."""
+def clips(evaluation: Evaluation, inputs: EvaluationInputs) -> dict[str, bytes]:
+    """Id -> MP3 of the first seconds of each system's five most confident mistakes, as far as they can be read.
+
+    Raises:
+        SerError: the dataset was not found.
+    """
+    if inputs.dataset is None:
+        raise SerError("--with-audio needs the runs' dataset, which was not found; give it with --data.")
     found = {}
-    first = dict.fromkeys(one.id for system in systems for one in system.mistakes[:_N_CLIPS] if one.path is not None)
-    for u in dataset.select(first):
+    wanted = (one for system in evaluation.systems for one in system.mistakes[:_N_CLIPS])
+    for u in inputs.dataset.select(dict.fromkeys(one.id for one in wanted if one.path is not None)):
         with suppress(AudioError):
-            path = Path(dataset.info.root, u.audio or "")
+            path = Path(inputs.dataset.info.root, u.audio or "")
             signal = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
             found[u.id] = as_mp3(signal[: _LONGEST_S * SAMPLE_RATE_HZ], SAMPLE_RATE_HZ)
     return found

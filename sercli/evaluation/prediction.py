@@ -45,13 +45,14 @@ def predict(
     """
     torch_device = devices.pick_device(device)
     dataset = manifest.load(data)
-    each = [
-        replace(run, words=whose)
-        for run in chosen
-        for whose in (dict.fromkeys(words) if words and run.info.modality != "acoustic" else [None])
-    ]
-    names = inputs.names(each)
-    seen, unlisted = _seen(dict(zip(names, each, strict=True)), dataset)
+    each = inputs.named(
+        [
+            replace(run, words=whose)
+            for run in chosen
+            for whose in (dict.fromkeys(words) if words and run.info.modality in ("linguistic", "both") else [None])
+        ]
+    )
+    seen, unlisted = _seen(each, dataset)
     if drop_seen and seen is None:
         raise SerError(
             f"--drop-seen has no effect: the runs were trained on {data} and only their test part is scored."
@@ -62,34 +63,33 @@ def predict(
             f"--drop-seen leaves nothing of {data}: the recording or the speaker of each utterance is in a train part. "
             "Give another dataset, or leave the option out to score what the systems have seen."
         )
-    views = {whose: manifest.with_words(dataset, whose) for whose in sorted({r.words or r.info.words for r in each})}
+    views = {whose: manifest.with_words(dataset, whose) for whose in sorted({run.reads for run in each})}
     features = {whose: cached_features(v, jobs=jobs, device=device, progress=progress) for whose, v in views.items()}
 
-    def predictions_of(run: EvaluatedRun, name: str) -> PooledPredictions:
-        whose, own = run.words or run.info.words, run.trained_on(dataset)
+    def predictions_of(run: EvaluatedRun) -> PooledPredictions:
+        own = run.trained_on(dataset)
 
         def of_single(folder: Path) -> Predictions:
             ids = runs.read_split(folder).test if own else every
-            return load_run(folder, torch_device).predict(views[whose].select(ids), features[whose])
+            return load_run(folder, torch_device).predict(views[run.reads].select(ids), features[run.reads])
 
-        return pooling.collect(run.folder, run.info, name, of_single, pool_folds=own)
+        return pooling.collect(run.folder, run.info, run.name, of_single, pool_folds=own)
 
-    systems = tuple(predictions_of(run, name) for run, name in zip(each, names, strict=True))
+    systems = tuple(predictions_of(run) for run in each)
     recognised = {
-        whose: inputs.texts(views[whose], system.runs[0].ids)
+        run.reads: inputs.texts(views[run.reads], system.runs[0].ids)
         for run, system in zip(each, systems, strict=True)
-        if (whose := run.words or run.info.words) != HUMAN
+        if run.reads != HUMAN
     }
     errors, systems = inputs.error_rates(dataset, recognised), inputs.with_seen(systems, each, dataset)
-    return EvaluationInputs(tuple(each), systems, dataset, *errors, seen, drop_seen, unlisted)
+    return EvaluationInputs(each, systems, dataset, *errors, seen, drop_seen, unlisted)
 
 
-def _seen(named: dict[str, EvaluatedRun], dataset: Dataset) -> tuple[SeenUtterances | None, tuple[str, ...]]:
+def _seen(every: Sequence[EvaluatedRun], dataset: Dataset) -> tuple[SeenUtterances | None, tuple[str, ...]]:
     """The utterances in the train part of a run of other data (None: there is no such run), and runs without a list."""
-    others = {name: run for name, run in named.items() if not run.trained_on(dataset)}
-    if not others:
+    parts = {run.name: overlap.read_train_part(run.folder) for run in every if not run.trained_on(dataset)}
+    if not parts:
         return None, ()
-    parts = {name: overlap.read_train_part(run.folder) for name, run in others.items()}
     listed = [part for part in parts.values() if part is not None]
     unlisted = tuple(name for name, part in parts.items() if part is None or part.prints is None)
     utterances = dataset.manifest.utterances

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from sercli.dataset.transcripts import WordErrors
 from sercli.types import Array, Predictions, Report
 
 
@@ -187,7 +188,7 @@ class Evaluation:
     warnings: tuple[str, ...]  # shared speakers, slices that could not be made, ...
     question: str = ""  # what the evaluation answers, in one sentence
     data: Facts = field(default_factory=dict)  # corpus, licence, utterances, speakers, hours, class counts, hash, ...
-    word_errors: dict[str, float] = field(default_factory=dict)  # recogniser -> word error rate on these utterances
+    word_errors: dict[str, WordErrors] = field(default_factory=dict)  # recogniser -> its errors on these utterances
     environment: dict[str, str] = field(default_factory=dict)  # versions that the first system was trained with
     command: str = ""  # that repeats it
     leak: str = ""  # what parts share and which metrics are too good for it: the page says so before anything else

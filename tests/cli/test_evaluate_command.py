@@ -275,6 +275,18 @@ def test_a_report_can_be_without_what_was_said(ser, made, tmp_path):
     assert not any(text in page for text in said)
 
 
+def test_runs_in_folders_of_one_name_have_names_of_their_own_and_keep_their_own_reports(ser, made, tmp_path):
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for seed, folder in enumerate(folders):
+        shutil.copytree(made.acoustic / "fold-1" / f"seed-{seed}", folder)
+    systems = json.loads(ser("evaluate", *folders, "--json").out)["systems"]
+    confusions = {system["name"]: system["confusion"] for system in systems}
+    kept = [json.loads((folder / "report.json").read_bytes()) for folder in folders]
+    assert [one["name"] for one in kept] == ["acoustic-lld (a/run)", "acoustic-lld (b/run)"]
+    assert [one["confusion"] for one in kept] == [confusions[one["name"]] for one in kept]
+    assert kept[0]["confusion"] != kept[1]["confusion"]
+
+
 def test_a_run_whose_dataset_is_gone_is_scored_over_utterances(ser, made, tmp_path):
     shutil.copytree(made.acoustic, tmp_path / "run")
     info = json.loads((tmp_path / "run" / "run.json").read_bytes())

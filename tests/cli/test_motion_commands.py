@@ -55,6 +55,12 @@ def test_motion_is_scored_beside_the_others_and_sliced_by_who_wears_the_markers(
     assert "<td>audio, text and motion</td>" in page
 
 
+def test_chosen_words_name_only_those_systems_that_read_words(ser, made):
+    shown = ser("evaluate", made / "motion", made / "linguistic", "--data", made / "data", "--words", "human", "--json")
+    names = {system["name"] for system in json.loads(shown.out)["systems"]}
+    assert names == {"motion", "linguistic (human words)"}
+
+
 def test_a_recording_has_no_motion_and_is_predicted_by_the_others_which_is_said(ser, made):
     clip = made / "release/Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F003.wav"
     shown = ser("predict", clip, "--model", made / "all", "--text", "leave me alone", "--json")

@@ -74,8 +74,8 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
         yield from _class_rows(report.name, report)
     for found in evaluation.differences:
         yield from _difference_rows(found)
-    for engine, rate in evaluation.word_errors.items():
-        yield {"system": engine, "figure": "word_error_rate", "value": rate}
+    for engine, errors in evaluation.word_errors.items():
+        yield {"system": engine, "figure": "word_error_rate", "value": errors.rate}
 
 
 def _system_rows(system: SystemResult) -> Iterator[Row]:

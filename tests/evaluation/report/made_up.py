@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sercli.dataset.transcripts import WordErrors
 from sercli.evaluation import metrics
 from sercli.evaluation.results import (
     Bin,
@@ -53,7 +54,7 @@ def evaluation(n_systems=5, labels=EIGHT, n_seeds=3, absent=(), n=480, **changed
         baselines=tuple(metrics.baselines(truth, labels)),
         differences=tuple(_difference(systems[a], systems[b], len(pairs)) for a, b in pairs),
         groups=Groups("speaker", 24),
-        word_errors={"whisper": 0.0834, "moonshine": 0.127},
+        word_errors={"whisper": WordErrors(834, 10_000), "moonshine": WordErrors(127, 1_000)},
         warnings=("No slice by session: the corpus names none.",),
         environment={"ser": "0.3.0", "python": "3.11.2", "torch": "2.13.0", "machine": "x86_64, 2 cores"},
         command="ser evaluate -a runs/acoustic-whisper -a runs/acoustic-lld --report report.html",

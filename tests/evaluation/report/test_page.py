@@ -8,6 +8,7 @@ from itertools import pairwise
 import made_up
 import pytest
 
+from sercli.dataset.transcripts import WordErrors
 from sercli.evaluation import plots
 from sercli.evaluation.report import findings, latex, page
 
@@ -163,7 +164,7 @@ def test_what_comes_from_a_corpus_is_only_text():
         data=facts,
         protocol=facts,
         environment=facts,
-        word_errors={HOSTILE: 0.1},
+        word_errors={HOSTILE: WordErrors(1, 10)},
     )
     seen = Seen(page(made))
     tags = [tag for tag, _ in seen.tags]
