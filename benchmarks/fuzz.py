@@ -404,19 +404,17 @@ def make_runs(root: Path) -> Target:
     split = make_split(dataset.manifest, "speakers", n_folds=3)
     rows = feature_provider.cached_features(dataset, jobs=1, progress=no_progress)
     runs_made = []
+    context = experiment.Context(dataset, rows, 0, device)
     for preset in ("acoustic-lld", "linguistic"):
         small = {"train": {"epochs": 2}, "architecture": {"hidden_size": 4}}
         plan = spec.resolve(preset, None, small)
         out = root / preset
-        experiment.train(
-            dataset, plan, split, out, provider=rows, seed=0, device=device, on_epoch=lambda result, best: None
-        )
+        experiment.train(plan, split, out, context)
         runs_made.append(load_model(out, device))
-    context = fusion.FusionContext(dataset, rows, 0, device, lambda result, best: None)
     rule = fusion.rule_configs(["feature"], ["train.epochs=2"])["feature"]
     fusion.fuse(tuple(runs_made), rule, root / "both", context)
     utterances = dataset.select(split.test[:2])
-    trainer = experiment.make_trainer(dataset, plan, split.train, split.valid, rows, 0, device)
+    trainer = experiment.make_trainer(plan, split.train, split.valid, context)
     next(trainer.epochs())
     trainer.save(root / "linguistic" / "resume.safetensors")
 

@@ -25,6 +25,7 @@ from sercli.dataset.splits import make_split
 from sercli.model import feature_provider, spec
 from sercli.model.loading import load_model, load_run
 from sercli.training import experiment, fusion
+from sercli.training.experiment import Context
 
 # No deadline: the time of an example depends on the machine and on what else runs. The examples are the same each time,
 # so that a test that passed yesterday passes today; `pytest --hypothesis-profile search` draws others.
@@ -170,17 +171,10 @@ def train(tiny_dataset, split, rows):
     """train(plan, out) -> RunInfo: `experiment.train` with arguments that tests rarely change, on one thread."""
 
     def call(plan, out, **changed):
-        usual = {
-            "dataset": tiny_dataset,
-            "split": split,
-            "provider": rows,
-            "seed": 0,
-            "on_epoch": lambda result, best: None,
-        }
-        given = {**usual, **changed}
         torch.set_num_threads(1)  # session fixtures run before `one_thread`
-        dataset, parts = given.pop("dataset"), given.pop("split")
-        return experiment.train(dataset, plan, parts, out, device=CPU, **given)
+        parts = changed.pop("split", split)
+        usual = {"dataset": tiny_dataset, "provider": rows, "seed": 0, "device": CPU}
+        return experiment.train(plan, parts, out, Context(**{**usual, **changed}))
 
     return call
 
@@ -211,6 +205,6 @@ def systems(runs_made, tiny_dataset, rows, tmp_path_factory):
     """The two runs of `runs_made` and their `average`, loaded. Tests must not change them."""
     out = tmp_path_factory.mktemp("systems") / "average"
     acoustic, linguistic = (load_run(f, CPU) for f in (runs_made.acoustic, runs_made.linguistic))
-    context = fusion.FusionContext(tiny_dataset, rows, 0, CPU, lambda result, best: None)
+    context = Context(tiny_dataset, rows, 0, CPU)
     fusion.fuse((acoustic, linguistic), fusion.rule_configs(["average"], [])["average"], out, context)
     return SimpleNamespace(acoustic=acoustic, linguistic=linguistic, average=load_run(out, CPU))

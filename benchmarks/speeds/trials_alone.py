@@ -65,9 +65,8 @@ def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
     provider = feature_provider.cached_features(made.dataset, jobs=1, progress=no_progress)
     for parameters in drawn:
         proposed = tuning.propose(optuna.trial.FixedTrial(parameters), config)
-        trainer = experiment.make_trainer(
-            made.dataset, proposed, parts.train, parts.valid, provider, SEED, pick_device("auto")
-        )
+        context = experiment.Context(made.dataset, provider, SEED, pick_device("auto"))
+        trainer = experiment.make_trainer(proposed, parts.train, parts.valid, context)
         for _ in trainer.epochs():
             pass
         print(trainer.state.best, flush=True)

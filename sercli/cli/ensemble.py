@@ -50,7 +50,7 @@ def ensemble(
     from sercli.evaluation.inputs import EvaluatedRun
     from sercli.model import feature_provider
     from sercli.model.loading import load_model
-    from sercli.training import cross_validation, fusion
+    from sercli.training import cross_validation, experiment, fusion
 
     ctrl_c.keeps(f"Finished ensembles are kept in {out}; {options.GOES_ON}")
     several = rule == options.ALL
@@ -86,9 +86,8 @@ def ensemble(
         provider = feature_provider.cached_features(dataset, jobs=n_jobs, device=device, progress=render.progress)
         for name, folder in made.items():
             with render.training_progress(titles[name], rules[name].train.epochs) as on_epoch:
-                fusion.fuse(
-                    loaded, rules[name], folder, fusion.FusionContext(dataset, provider, seed, chosen, on_epoch)
-                )
+                context = experiment.Context(dataset, provider, seed, chosen, on_epoch)
+                fusion.fuse(loaded, rules[name], folder, context)
     validation.draw_histories(out)
     validation.show(names | {folder: name for name, folder in made.items()}, seeds)
     which = ["--all", out] if several else [*members, out]

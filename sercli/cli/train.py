@@ -105,9 +105,8 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title
     else:
         (config,), (split,) = made.configs, made.folds
         with render.training_progress(title, config.train.epochs) as on_epoch:
-            info = experiment.train(
-                made.dataset, config, split, out, provider=provider, seed=seeds[0], device=chosen, on_epoch=on_epoch
-            )
+            context = experiment.Context(made.dataset, provider, seeds[0], chosen, on_epoch)
+            info = experiment.train(config, split, out, context)
     validation.draw_histories(out)
     validation.show({out: info.name}, seeds)
     text = ' --text "..."' if info.modality == "linguistic" else ""

@@ -16,21 +16,24 @@ from sercli import runs
 from sercli._system import processes
 from sercli._system.devices import pick_device
 from sercli._system.progress import no_progress
-from sercli.dataset import extraction, folds, same_sounds
+from sercli.dataset import extraction, folds
 from sercli.dataset.manifest import Dataset
-from sercli.dataset.splits import folds_hash
 from sercli.errors import MismatchError, SerError
 from sercli.model import feature_provider
 from sercli.model.loading import load_model
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import CROSS_VALIDATION, FoldRun, RunInfo
-from sercli.runs.settings import ExperimentSettings, RunSettings, SplitSettings
+from sercli.runs.settings import ExperimentSettings, RunSettings
 from sercli.training import experiment, fusion
+from sercli.training.experiment import Context
 from sercli.training.fusion import RuleConfig
-from sercli.types import EpochResult, Split, Utterance
+from sercli.types import Split, Utterance
 
 OnRun = Callable[[FoldRun, RunInfo], None]
 """Called with each finished run, also with those of an earlier command."""
+
+Work = Callable[[FoldRun, Context], RunInfo]
+"""What is done for one fold and seed."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,7 @@ class CrossValidation:
 
     def provenance(self) -> RunSettings:
         """The settings that say on what the runs are trained."""
-        leaks = [split for split in self.folds if split.leaky]
-        split = SplitSettings(
-            kind=self.folds[0].kind,
-            leaky=bool(leaks),
-            test_apart=bool(leaks) and all(split.test_apart for split in leaks),
-            n_folds=len(self.folds),
-            hash=folds_hash(self.folds),
-            same_sounds=same_sounds.named(sorted({pair for split in self.folds for pair in split.same_sounds})),
-        )
-        return experiment.provenance(self.dataset, split, self.seeds)
+        return experiment.provenance(self.dataset, self.folds, self.seeds, crossed=True)
 
 
 def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *, on_run: OnRun) -> RunInfo:
@@ -78,11 +72,11 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
     for config in configs:
         extraction.check_inputs(cv.utterances(), *(name for name, _ in config.model.features))
     info = experiment.initial_run_info(CROSS_VALIDATION, configs[0], cv.dataset, cv.provenance(), cv.folds)
-    by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}
-    if any(settings != by_fold["1"] for settings in by_fold.values()):
+    if any(config != configs[0] for config in configs):
+        by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}
         settings = structs.replace(info.settings, feature={}, architecture={}, train={}, by_fold=by_fold)
         info = replace(info, settings=settings)
-    return _run(info, cv, out, partial(_train_one, cv, tuple(configs)), on_run)
+    return _run(info, cv, out, partial(_train_one, configs, cv.folds), on_run)
 
 
 def fuse(members: tuple[Path, ...], rule: RuleConfig, cv: CrossValidation, out: Path, *, on_run: OnRun) -> RunInfo:
@@ -93,7 +87,7 @@ def fuse(members: tuple[Path, ...], rule: RuleConfig, cv: CrossValidation, out: 
     """
     infos = [runs.load_finished(folder) for folder in members]
     info = fusion.initial_run_info(infos, rule, cv.provenance(), data=str(cv.dataset.folder))
-    return _run(replace(info, kind=CROSS_VALIDATION), cv, out, partial(_fuse_one, cv, members, rule), on_run)
+    return _run(replace(info, kind=CROSS_VALIDATION), cv, out, partial(_fuse_one, members, rule), on_run)
 
 
 def common(members: tuple[Path, ...], dataset: Dataset, *, device: str, jobs: int) -> CrossValidation | None:
@@ -128,7 +122,7 @@ def common(members: tuple[Path, ...], dataset: Dataset, *, device: str, jobs: in
     )
 
 
-def _run(info: RunInfo, cv: CrossValidation, out: Path, work: Callable[[FoldRun], RunInfo], on_run: OnRun) -> RunInfo:
+def _run(info: RunInfo, cv: CrossValidation, out: Path, work: Work, on_run: OnRun) -> RunInfo:
     """Start or resume a cross-validation, do what is left to do, and mark it as finished."""
     started = runs.start(out, info)
     if started.status == "finished":
@@ -140,8 +134,8 @@ def _run(info: RunInfo, cv: CrossValidation, out: Path, work: Callable[[FoldRun]
             on_run(fold_run, one)
         else:
             left.append(fold_run)
-    jobs = min(cv.jobs, len(left))
-    with _one_thread(), closing(processes.mapped(work, left, jobs, killed=experiment.KILLED)) as finished:
+    do, jobs = partial(_one, cv, work), min(cv.jobs, len(left))
+    with _one_thread(), closing(processes.mapped(do, left, jobs, killed=experiment.KILLED)) as finished:
         for fold_run, one in zip(left, finished, strict=True):
             on_run(fold_run, one)
     info = replace(info, status="finished")
@@ -149,37 +143,26 @@ def _run(info: RunInfo, cv: CrossValidation, out: Path, work: Callable[[FoldRun]
     return info
 
 
-def _train_one(cv: CrossValidation, configs: tuple[ExperimentConfig, ...], fold_run: FoldRun) -> RunInfo:
-    with _named(fold_run):
-        return experiment.train(
-            cv.dataset,
-            configs[fold_run.fold - 1],
-            cv.folds[fold_run.fold - 1],
-            fold_run.folder,
-            provider=feature_provider.cached_features(cv.dataset, jobs=1, device=cv.device, progress=no_progress),
-            seed=fold_run.seed,
-            device=pick_device(cv.device),
-            on_epoch=_show_nothing,
-        )
-
-
-def _fuse_one(cv: CrossValidation, members: tuple[Path, ...], rule: RuleConfig, fold_run: FoldRun) -> RunInfo:
-    device = pick_device(cv.device)
+def _one(cv: CrossValidation, work: Work, fold_run: FoldRun) -> RunInfo:
+    """Do the work of a fold and a seed; an error names them."""
     provider = feature_provider.cached_features(cv.dataset, jobs=1, device=cv.device, progress=no_progress)
-    context = fusion.FusionContext(cv.dataset, provider, fold_run.seed, device, _show_nothing)
-    place = Path(*fold_run.folder.parts[-2:])
-    with _named(fold_run):
-        loaded = tuple(load_model(folder / place, device) for folder in members)
-        return fusion.fuse(loaded, rule, fold_run.folder, context)
-
-
-@contextmanager
-def _named(fold_run: FoldRun) -> Iterator[None]:
-    """Name the run that an error came from."""
     try:
-        yield
+        return work(fold_run, Context(cv.dataset, provider, fold_run.seed, pick_device(cv.device)))
     except SerError as error:
         raise type(error)(f"Fold {fold_run.fold}, seed {fold_run.seed}: {error}") from None
+
+
+def _train_one(
+    configs: Sequence[ExperimentConfig], splits: Sequence[Split], fold_run: FoldRun, context: Context
+) -> RunInfo:
+    place = fold_run.fold - 1
+    return experiment.train(configs[place], splits[place], fold_run.folder, context)
+
+
+def _fuse_one(members: Sequence[Path], rule: RuleConfig, fold_run: FoldRun, context: Context) -> RunInfo:
+    place = Path(*fold_run.folder.parts[-2:])
+    loaded = tuple(load_model(folder / place, context.device) for folder in members)
+    return fusion.fuse(loaded, rule, fold_run.folder, context)
 
 
 @contextmanager
@@ -190,7 +173,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _show_nothing(result: EpochResult, best: bool) -> None:
-    """Several trainings at a time do not show their epochs."""

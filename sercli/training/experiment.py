@@ -1,24 +1,22 @@
 """One training run, from a prepared dataset to a run directory with its predictions."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from msgspec import structs
-from safetensors.torch import save
 
 from sercli import plugins, runs
 from sercli._system import arrays, devices, limits
-from sercli._system.files import write_atomic
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import dimensions_of, soft_targets
-from sercli.dataset.splits import split_hash
+from sercli.dataset.splits import folds_hash, split_hash
 from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
 from sercli.model import adaptation, spec
@@ -30,8 +28,13 @@ from sercli.model.loading import normaliser_arrays
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
-from sercli.training.trainer import Trainer
+from sercli.training.trainer import Trainer, write_tensors
 from sercli.types import HUMAN, Array, EpochResult, Split, Utterance
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+WEIGHTS = "weights.safetensors"
 
 KILLED = (
     "A process was killed, perhaps because memory ran out; give fewer --jobs. The same command continues from here."
@@ -42,17 +45,22 @@ OnEpoch = Callable[[EpochResult, bool], None]
 """Called after each epoch with its result and whether its weights are the ones to keep so far."""
 
 
-def train(
-    dataset: Dataset,
-    config: ExperimentConfig,
-    split: Split,
-    out: Path,
-    *,
-    provider: FeatureProvider,
-    seed: int,
-    device: torch.device,
-    on_epoch: OnEpoch,
-) -> RunInfo:
+def show_nothing(result: EpochResult, best: bool) -> None:
+    """An `OnEpoch` for several trainings at a time."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a model or an ensemble is trained with."""
+
+    dataset: Dataset
+    provider: FeatureProvider
+    seed: int
+    device: torch.device
+    on_epoch: OnEpoch = show_nothing
+
+
+def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -> RunInfo:
     """Train a model into a run directory, or resume a training that was killed.
 
     The test part is read once, after training, to write its predictions.
@@ -61,28 +69,29 @@ def train(
         MismatchError: the directory holds a run with other settings.
         SerError: utterances lack the input of the feature, or training diverged.
     """
+    dataset, device = context.dataset, context.device
     # All three parts now: missing input in the test part must not be found after an hour of training.
     extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), *_names(config))
-    settings = provenance(dataset, split_settings(split), (seed,))
+    settings = provenance(dataset, [split], [context.seed])
     initial_info = initial_run_info("model", config, dataset, settings, [split])
     with runs.started(out, initial_info) as info:
         if info.status == "finished":
             return info
         runs.write_split(out, split)
         write_train_part(out, dataset.select(split.train), dataset.folder)
-        trainer = make_trainer(dataset, config, split.train, split.valid, provider, seed, device)
-        best = fit(trainer, out, on_epoch)
+        trainer = make_trainer(config, split.train, split.valid, context)
+        best = fit(trainer, out, context.on_epoch)
         normalisers = trainer.train.normalisers
         for name, own in config.model.features:
             plugin = plugins.feature(name)
             if isinstance(plugin, plugins.ReadsFiles):
                 plugin.export(own, out)
         arrays.write(out / "normaliser.npz", normaliser_arrays(normalisers))
-        write_weights(out, trainer.module)
+        write_tensors(out / WEIGHTS, trainer.module.state_dict())
         n_features, hardware = sum(len(own.mean) for own in normalisers), devices.hardware(device)
         info = replace(initial_info, n_features=n_features, best_epoch=best.epoch, hardware=hardware)
         model = Model(out, info, config.model, trainer.module, normalisers, device)
-        return finish(model, dataset, split, provider, temperature=config.train.temperature)
+        return finish(model, split, context, temperature=config.train.temperature)
 
 
 def initial_run_info(
@@ -107,46 +116,49 @@ def initial_run_info(
     )
 
 
-def finish(
-    predictor: Model | Ensemble,
-    dataset: Dataset,
-    split: Split,
-    provider: FeatureProvider,
-    *,
-    temperature: float | None,
-) -> RunInfo:
+def finish(predictor: Model | Ensemble, split: Split, context: Context, *, temperature: float | None) -> RunInfo:
     """Write the predictions on the validation part and, this once, on the test part; then mark the run as finished.
 
     Args:
         predictor: the trained model or ensemble, in its run directory.
-        dataset: that it was trained on.
         split: of the dataset.
-        provider: of the features.
+        context: that it was trained with.
         temperature: of the probabilities; None: fitted on the validation part.
     """
     runs.check_there(predictor.folder)
+    valid = context.dataset.select(split.valid)
+    y = classes(context.dataset, valid)
     if temperature is None:
-        valid = dataset.select(split.valid)
-        temperature = fit_temperature(predictor.predict(valid, provider).probs, classes(dataset, valid))
+        temperature = fit_temperature(predictor.predict(valid, context.provider).probs, y)
     predictor = replace(predictor, info=replace(predictor.info, temperature=temperature))
-    class_scores = None
-    for part, ids in (("valid", split.valid), ("test", split.test)):
-        predictions = predictor.predict(dataset.select(ids), provider)
-        if part == "valid" and isinstance(predictor, Model) and predictor.info.modality == "acoustic":
-            class_scores = adaptation.class_scores(predictions.probs, classes(dataset, dataset.select(ids)))
+    info = replace(predictor.info, status="finished")
+    for part, utterances in (("valid", valid), ("test", context.dataset.select(split.test))):
+        predictions = predictor.predict(utterances, context.provider)
+        if part == "valid" and isinstance(predictor, Model) and info.modality == "acoustic":
+            scores = adaptation.class_scores(predictions.probs, y)
+            info = replace(info, class_scores=None if scores is None else tuple(map(tuple, scores.round(4).tolist())))
         runs.write_predictions(predictor.folder, part, predictions)
         for name, probs in predictions.members.items():
             runs.write_predictions(predictor.folder, f"{part}-{name}", replace(predictions, probs=probs))
-    rounded = None if class_scores is None else tuple(tuple(row) for row in class_scores.round(4).tolist())
-    info = replace(predictor.info, status="finished", class_scores=rounded)
     runs.check_there(predictor.folder)
     runs.write_info(predictor.folder, info)
     (predictor.folder / "resume.safetensors").unlink(missing_ok=True)
     return info
 
 
-def provenance(dataset: Dataset, split: SplitSettings, seeds: Sequence[int]) -> RunSettings:
-    """The settings that say on what a run was trained."""
+def provenance(dataset: Dataset, folds: Sequence[Split], seeds: Sequence[int], *, crossed: bool = False) -> RunSettings:
+    """The settings that say on what a run was trained: one fold, or a cross-validation's folds."""
+    leaks = [split for split in folds if split.leaky]
+    first = folds[0]
+    split = SplitSettings(
+        kind=first.kind,
+        leaky=bool(leaks),
+        test_apart=bool(leaks) and all(split.test_apart for split in leaks),
+        fold=None if crossed else first.fold,
+        n_folds=len(folds) if crossed else first.n_folds,
+        hash=folds_hash(folds) if crossed else split_hash(first),
+        same_sounds=same_sounds.named(sorted({pair for split in folds for pair in split.same_sounds})),
+    )
     return RunSettings(data=data_settings(dataset), split=split, seeds=tuple(seeds))
 
 
@@ -161,32 +173,13 @@ def data_settings(dataset: Dataset) -> DataSettings:
     )
 
 
-def split_settings(split: Split) -> SplitSettings:
-    """One fold, as run.json keeps it."""
-    return SplitSettings(
-        kind=split.kind,
-        leaky=split.leaky,
-        test_apart=split.test_apart,
-        fold=split.fold,
-        n_folds=split.n_folds,
-        hash=split_hash(split),
-        same_sounds=same_sounds.named(split.same_sounds),
-    )
-
-
 def classes(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
     """(N,) int64: the class of each utterance as its position among the labels of the dataset."""
     return class_numbers([u.true_label for u in utterances], dataset.info.labels)
 
 
 def make_trainer(
-    dataset: Dataset,
-    config: ExperimentConfig,
-    train_ids: Sequence[str],
-    valid_ids: Sequence[str],
-    provider: FeatureProvider,
-    seed: int,
-    device: torch.device,
+    config: ExperimentConfig, train_ids: Sequence[str], valid_ids: Sequence[str], context: Context
 ) -> Trainer:
     """A trainer of a new network on the train and validation part; it never gets the test part.
 
@@ -194,25 +187,23 @@ def make_trainer(
         SerError: utterances lack the input of the feature.
     """
     limits.keep_freed()
-    model, labels = config.model, dataset.info.labels
+    dataset, provider, model = context.dataset, context.provider, config.model
     train, valid = dataset.select(train_ids), dataset.select(valid_ids)
     copies = [[provider(train, *feature) for feature in features] for features in config.copies]
     inputs = tuple([x for part in parts for x in part] for parts in zip(*copies, strict=True))
     normalisers = tuple(Normaliser.of(one, config.train.scale) for one in inputs)
-    y = np.tile(classes(dataset, train), len(copies))
     targets = soft_targets(dataset, train) if config.train.targets == "soft" else None
-    targets = None if targets is None else np.tile(targets, (len(copies), 1))
     second = dimensions_of(train) if config.train.dimensions else None
-    second = None if second is None else np.tile(second, (len(copies), 1))
-    train_part = Examples(inputs, normalisers, y, targets, second)
+    tiled = [None if one is None else np.tile(one, (len(copies), 1)) for one in (targets, second)]
+    train_part = Examples(inputs, normalisers, np.tile(classes(dataset, train), len(copies)), *tiled)
     valid_inputs = tuple(provider(valid, *feature) for feature in model.features)
     valid_part = Examples(valid_inputs, normalisers, classes(dataset, valid))
-    torch.manual_seed(seed)
+    torch.manual_seed(context.seed)
     architecture = plugins.architecture(model.architecture)
-    module = spec.network(model, [len(normaliser.mean) for normaliser in normalisers], len(labels))
+    module = spec.network(model, [len(normaliser.mean) for normaliser in normalisers], len(dataset.info.labels))
     if isinstance(architecture, plugins.Starts):
         architecture.start(module, train_part.scaled(), train_part.y)
-    return Trainer(module, train_part, valid_part, config.train, seed=seed, device=device)
+    return Trainer(module, train_part, valid_part, config.train, seed=context.seed, device=context.device)
 
 
 def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
@@ -224,12 +215,14 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
     resume = out / "resume.safetensors"
     if resume.exists():
         trainer.resume(resume)
-    with _event_log(out) as log:
+    with _event_log(out) as events:
         for result in trainer.epochs():
             runs.check_there(out)
             trainer.save(resume)
             runs.write_history(out, trainer.state.history)
-            log(result)
+            if events is not None:
+                for name in ("train_loss", "valid_loss", "valid_uar"):
+                    events.add_scalar(name, getattr(result, name), result.epoch)
             on_epoch(result, trainer.state.best is result)
     runs.check_there(out)
     assert trainer.state.best is not None
@@ -240,24 +233,10 @@ def _names(config: ExperimentConfig) -> list[str]:
     return [name for name, _ in config.model.features]
 
 
-def write_weights(out: Path, module: torch.nn.Module) -> None:
-    """Write weights.safetensors."""
-    weights = {name: t.detach().cpu().contiguous().clone() for name, t in module.state_dict().items()}
-    write_atomic(out / "weights.safetensors", save(weights))
-
-
-@contextmanager
-def _event_log(out: Path) -> Iterator[Callable[[EpochResult], None]]:
-    """TensorBoard events where tensorboard is installed; otherwise nothing."""
+def _event_log(out: Path) -> "AbstractContextManager[SummaryWriter | None]":
+    """TensorBoard's events where tensorboard is installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        yield lambda result: None
-        return
-
-    def log(result: EpochResult) -> None:
-        for name in ("train_loss", "valid_loss", "valid_uar"):
-            writer.add_scalar(name, getattr(result, name), result.epoch)
-
-    with SummaryWriter(str(out / "tensorboard")) as writer:
-        yield log
+        return nullcontext()
+    return SummaryWriter(str(out / "tensorboard"))

@@ -19,13 +19,13 @@ from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import soft_targets
 from sercli.errors import ConfigError, MismatchError
 from sercli.model.batches import Examples, Normaliser
-from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import files_of
 from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training import experiment
-from sercli.training.trainer import Trainer
+from sercli.training.experiment import Context
+from sercli.training.trainer import Trainer, write_tensors
 from sercli.types import HUMAN, Array, Split, TrainConfig, Utterance
 
 
@@ -82,18 +82,7 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleCon
     return configs
 
 
-@dataclass(frozen=True)
-class FusionContext:
-    """The data and the device that an ensemble is made with."""
-
-    dataset: Dataset
-    provider: FeatureProvider
-    seed: int
-    device: torch.device
-    on_epoch: experiment.OnEpoch
-
-
-def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: FusionContext) -> RunInfo:
+def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Context) -> RunInfo:
     """Make an ensemble of models into a run directory of its own.
 
     A rule learns from the validation part (decision level) or from train and validation part (feature level).
@@ -101,9 +90,9 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Fusio
     Raises:
         MismatchError: the members differ in labels, split or data, or the directory holds another ensemble.
     """
-    dataset, provider = context.dataset, context.provider
+    dataset = context.dataset
     split = check_members(members, dataset)
-    settings = experiment.provenance(dataset, experiment.split_settings(split), (context.seed,))
+    settings = experiment.provenance(dataset, [split], [context.seed])
     new = initial_run_info([m.info for m in members], rule, settings, data=str(dataset.folder))
     with runs.started(out, new) as info:
         if info.status == "finished":
@@ -118,13 +107,13 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Fusio
             new = replace(new, best_epoch=epoch, hardware=devices.hardware(context.device))
         elif isinstance(plugin, plugins.LearnsFromPredictions):
             valid = dataset.select(split.valid)
-            predictions = [m.predict(valid, provider) for m in members]
+            predictions = [m.predict(valid, context.provider) for m in members]
             state = plugin.fit(predictions, experiment.classes(dataset, valid), rule.config)
         if plugins.learns(rule.plugin):
             arrays.write(out / "state.npz", state)
         ensemble = Ensemble(out, new, named, encoders, rule.plugin, rule.config, state)
         temperature = rule.train.temperature if rule.trains else None
-        return experiment.finish(ensemble, dataset, split, provider, temperature=temperature)
+        return experiment.finish(ensemble, split, context, temperature=temperature)
 
 
 def join(members: tuple[Model, ...], rule: RuleConfig, out: Path) -> RunInfo:
@@ -244,7 +233,7 @@ def _train_rule(
     rule: RuleConfig,
     split: Split,
     out: Path,
-    context: FusionContext,
+    context: Context,
 ) -> tuple[dict[str, Array], Mapping[str, Model], int]:
     """Train the network of a rule: its state, the models whose embeddings it reads, and the epoch that was kept."""
     members = list(named.values())
@@ -269,20 +258,20 @@ def _train_rule(
     return plugin.state_of(trainer.module), encoders, best.epoch
 
 
-def _embeddings(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> list[Array]:
+def _embeddings(members: Sequence[Model], part: Sequence[Utterance], context: Context) -> list[Array]:
     """(N, E) of each member."""
     found = [m.predict(part, context.provider).embeddings for m in members]
     return [embeddings for embeddings in found if embeddings is not None]
 
 
-def _as_examples(embeddings: Sequence[Array], part: Sequence[Utterance], context: FusionContext) -> Examples:
+def _as_examples(embeddings: Sequence[Array], part: Sequence[Utterance], context: Context) -> Examples:
     """The input of a network on frozen encoders: embeddings (N, E), each as a sequence of one frame."""
     inputs = tuple(list(array[:, None]) for array in embeddings)
     normalisers = tuple(Normaliser.of(arrays, "none") for arrays in inputs)
     return Examples(inputs, normalisers, experiment.classes(context.dataset, part))
 
 
-def _features(members: Sequence[Model], part: Sequence[Utterance], context: FusionContext) -> Examples:
+def _features(members: Sequence[Model], part: Sequence[Utterance], context: Context) -> Examples:
     """The input of encoders that are trained further: the members' features, scaled as for the members."""
     inputs = tuple(one for m in members for one in m.inputs(part, context.provider))
     return Examples(
@@ -298,4 +287,4 @@ def _copy_models(models: Mapping[str, Model], folder: Path) -> None:
         for name in files_of(model.spec):
             if (model.folder / name).is_file():
                 write_atomic(target / name, partial(shutil.copyfile, model.folder / name))
-        experiment.write_weights(target, model.module)
+        write_tensors(target / experiment.WEIGHTS, model.module.state_dict())

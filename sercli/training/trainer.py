@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,9 +171,7 @@ class Trainer:
             tensors |= {f"head.{name}": t for name, t in self.head.state_dict().items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-        history = msgspec.json.encode(self.state.history).decode()
-        write_atomic(path, save(plain, metadata={"history": history}))
+        write_tensors(path, tensors, {"history": msgspec.json.encode(self.state.history).decode()})
 
     def resume(self, path: Path) -> None:
         """Go on from the file that `save` wrote.
@@ -203,6 +201,12 @@ class Trainer:
         if {n: t.shape for n, t in best_weights.items()} != {n: t.shape for n, t in self.module.state_dict().items()}:
             raise ValueError("the best weights are incomplete")
         self.state = TrainingState(history, best, best_weights)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors by their names, wherever they are, as a .safetensors file."""
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    write_atomic(path, save(plain, metadata))
 
 
 def _best(history: Sequence[EpochResult], keep: str) -> EpochResult:

@@ -25,6 +25,7 @@ from sercli.model import feature_provider, spec
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment, studies
+from sercli.training.experiment import Context
 from sercli.training.studies import Place
 from sercli.training.trainer import Trainer
 from sercli.types import Split
@@ -87,7 +88,7 @@ def search_of(
     """
     for name in sorted(set(given) & search_space(config).keys()):
         raise ConfigError(f"--set {name} does nothing in `ser tune`, which searches that setting itself; leave it out.")
-    provenance = experiment.provenance(dataset, experiment.split_settings(split), (seed,))
+    provenance = experiment.provenance(dataset, [split], [seed])
     settings = {**provenance.to_dict(), **config.to_dict()}
     name = f"{config.name}-fold-{split.fold}" if nested else config.name
     return Search(dataset, config, split.train, split.valid, name, settings, seed, device)
@@ -205,10 +206,8 @@ def _run_trial(
 def _objective(trial: Trial, search: Search, provider: FeatureProvider) -> float:
     """Validation UA of the epoch whose weights a training would keep."""
     proposed = propose(trial, search.config)
-    device = pick_device(search.device)
-    trainer = experiment.make_trainer(
-        search.dataset, proposed, search.train_ids, search.valid_ids, provider, search.seed, device
-    )
+    context = Context(search.dataset, provider, search.seed, pick_device(search.device))
+    trainer = experiment.make_trainer(proposed, search.train_ids, search.valid_ids, context)
     try:
         for result in trainer.epochs():
             trial.report(_best_ua(trainer), result.epoch)

@@ -63,9 +63,7 @@ def test_each_fold_and_seed_is_an_ordinary_run(made, cv):
 
 def test_a_fold_is_what_it_is_when_trained_alone(made, cv, tiny_dataset, rows, tmp_path, plans):
     plan = plans.small("acoustic-log-mel", epochs=2)
-    experiment.train(
-        tiny_dataset, plan, cv.folds[1], tmp_path / "run", provider=rows, seed=1, device=CPU, on_epoch=lambda *_: None
-    )
+    experiment.train(plan, cv.folds[1], tmp_path / "run", experiment.Context(tiny_dataset, rows, 1, CPU))
     for name in ("weights.safetensors", "predictions/test.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (made[0] / "fold-2" / "seed-1" / name).read_bytes()
 
@@ -90,7 +88,7 @@ def test_the_same_command_goes_on_with_what_is_left(made, cv, tmp_path, monkeypa
     trained = []
     train = experiment.train
     monkeypatch.setattr(
-        experiment, "train", lambda *args, **kw: trained.append(args[3].parent.name) or train(*args, **kw)
+        experiment, "train", lambda *args, **kw: trained.append(args[2].parent.name) or train(*args, **kw)
     )
     told = []
     plan = plans.small("acoustic-log-mel", epochs=2)

@@ -206,8 +206,8 @@ def test_training_has_no_way_in_for_the_test_part():
 @pytest.fixture
 def make_trainer(plans, tiny_dataset, split, rows):
     def call(seed):
-        cpu = torch.device("cpu")
-        return experiment.make_trainer(tiny_dataset, plans.linguistic, split.train, split.valid, rows, seed, cpu)
+        context = experiment.Context(tiny_dataset, rows, seed, torch.device("cpu"))
+        return experiment.make_trainer(plans.linguistic, split.train, split.valid, context)
 
     return call
 
@@ -219,7 +219,8 @@ def test_the_validation_part_is_scaled_by_the_train_part(make_trainer):
 
 def test_speeds_give_the_train_part_further_copies_and_nothing_else(plans, tiny_dataset, split, rows):
     plan = plans.small("acoustic-log-mel", speeds=(0.9, 1.1))
-    trainer = experiment.make_trainer(tiny_dataset, plan, split.train, split.valid, rows, 0, torch.device("cpu"))
+    context = experiment.Context(tiny_dataset, rows, 0, torch.device("cpu"))
+    trainer = experiment.make_trainer(plan, split.train, split.valid, context)
     utterances, n = tiny_dataset.select(split.train), len(split.train)
     (heard,) = trainer.train.inputs
     assert len(heard) == 3 * n

@@ -14,7 +14,7 @@ from sercli.ensembles import average
 from sercli.errors import ConfigError, MismatchError, SerError
 from sercli.model.calibration import temper
 from sercli.model.loading import load_model, load_run
-from sercli.training import fusion
+from sercli.training import experiment, fusion
 from sercli.types import TrainConfig
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def fuse(members, tiny_dataset, rows):
     """fuse(rule, out) -> RunInfo, with all that a test does not change as usual."""
 
     def call(rule, out, *, on_epoch=lambda result, best: None, given=members, data=tiny_dataset, rows=rows, **values):
-        context = fusion.FusionContext(data, rows, 0, CPU, on_epoch)
+        context = experiment.Context(data, rows, 0, CPU, on_epoch)
         rule_config = config.build(plugins.load("ensemble", rule).Config, values, "ensemble")
         return fusion.fuse(given, fusion.RuleConfig(rule, rule_config, TRAIN), out, context)
 

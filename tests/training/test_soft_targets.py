@@ -92,7 +92,8 @@ def trainer_of(dataset, config, split):
         assert extraction.reads_text(feature)
         return [rng.standard_normal((3, 5)).astype(np.float32) for _ in utterances]
 
-    return experiment.make_trainer(dataset, config, split.train, split.valid, provider, 0, torch.device("cpu"))
+    context = experiment.Context(dataset, provider, 0, torch.device("cpu"))
+    return experiment.make_trainer(config, split.train, split.valid, context)
 
 
 def test_a_corpus_without_votes_is_refused(tiny_dataset):

@@ -84,9 +84,8 @@ def test_a_study_ends_with_its_trials_best_first(studied):
 def test_a_trials_value_is_the_validation_recall_of_its_best_epoch(studied, search, rows):
     _, outcome = studied
     plan = tuning.propose(FixedTrial(outcome.best.params), search.config)
-    trainer = experiment.make_trainer(
-        search.dataset, plan, search.train_ids, search.valid_ids, rows, 0, torch.device("cpu")
-    )
+    context = experiment.Context(search.dataset, rows, 0, torch.device("cpu"))
+    trainer = experiment.make_trainer(plan, search.train_ids, search.valid_ids, context)
     list(trainer.epochs())
     assert trainer.state.best.valid_uar == outcome.best.value
 
