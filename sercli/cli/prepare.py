@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sercli.cli import options
-from sercli.errors import ConfigError, SerError
+from sercli.errors import SerError
 
 if TYPE_CHECKING:
     from sercli._system.progress import ProgressFactory
+    from sercli.dataset.feature_specs import FeatureSpecs
     from sercli.dataset.fingerprint import Summary
     from sercli.dataset.preparation import Prepared
     from sercli.plugins import PluginConfig
@@ -69,34 +70,30 @@ def prepare(
 
     ser prepare table recordings.csv --asr whisper --out work/mine
     """
-    from sercli import plugins
     from sercli._system import ctrl_c, processes
     from sercli.cli import render
-    from sercli.dataset import feature_specs, fingerprint, label_sets
-    from sercli.model import spec
+    from sercli.dataset import feature_specs, fingerprint, label_sets, transcripts
 
-    labels = label_sets.given(labels)
+    labels, sets, where = label_sets.given(labels), sets or [], where or []
     ctrl_c.keeps(f"What was read, computed and transcribed is kept in {out}; {options.GOES_ON}")
     root = _default_root(corpus) if root is None else root
-    specs = feature_specs.feature_configs(features, sets or [], spec.preset_features() if features is None else [])
-    if features is None and not isinstance(plugins.corpus(corpus), plugins.HasMotion):
-        specs = [one for one in specs if plugins.feature(one[0]).INPUT != "motion"]
-    asr_config = _asr_config(asr, sets or [], device)
-    chosen = {name: value for name, _, value in (pair.partition("=") for pair in where or [])}
-    settings = _corpus_config(corpus, sets or [])
+    specs = _feature_specs(corpus, features, sets)
+    asr_config = transcripts.engine_config(asr, sets)
+    if asr is not None:
+        transcripts.check_engine(asr, asr_config, device=device)
+    settings = feature_specs.corpus_config(corpus, sets)
     made_from = None
     if asr is None:
-        keys = [feature_specs.key(*one) for one in specs]
-        made_from = fingerprint.take(
-            corpus, root, out, label_set=labels, settings=settings, features=[*keys, *(where or [])]
-        )
-        if made_from and (summary := fingerprint.load_summary(out, made_from)):
-            _show(summary, {})
-            render.note(_next(asr, out))
-            return
+        keys = [*(feature_specs.key(*one) for one in specs), *where]
+        made_from = fingerprint.take(corpus, root, out, label_set=labels, settings=settings, features=keys)
+    if made_from and (summary := fingerprint.load_summary(out, made_from)):
+        _show(summary, {})
+        render.note(_next(asr, out))
+        return
     from sercli.dataset import preparation
 
     n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
+    chosen = {name: value for name, _, value in (pair.partition("=") for pair in where)}
     with processes.shared():
         prepared = preparation.prepare(
             corpus, root, out, label_set=labels, settings=settings, where=chosen, jobs=n_jobs, progress=progress
@@ -125,39 +122,21 @@ def _default_root(corpus: str) -> Path:
     return plugin.default_root()
 
 
-def _corpus_config(corpus: str, sets: list[str]) -> "PluginConfig":
-    """Return the corpus' configuration; None without settings, for which the corpus need not be imported.
+def _feature_specs(corpus: str, names: str | None, sets: list[str]) -> "FeatureSpecs":
+    """Return the features to compute: by default those of all presets, of motion only where the corpus has it.
 
     Raises:
-        ConfigError: no such setting, or the corpus has none.
+        SerError: see `feature_configs`.
     """
-    from sercli import config, plugins
+    from sercli import plugins
+    from sercli.dataset.feature_specs import feature_configs
+    from sercli.model import spec
 
-    values = config.parse_sets(sets).get("corpus", {})
-    if not values:
-        return None
-    plugin = plugins.corpus(corpus)
-    if not isinstance(plugin, plugins.HasConfig):
-        raise ConfigError(f"--set corpus.{next(iter(values))}: {corpus} has no settings; leave it out.")
-    return config.build(plugin.Config, values, "corpus")
-
-
-def _asr_config(asr: str | None, sets: list[str], device: str) -> "PluginConfig":
-    """Return the recogniser's configuration, after it has been tried; None without a recogniser.
-
-    Raises:
-        SerError: it is not installed, cannot load its model, or there are settings but no --asr.
-    """
-    from sercli import config
-
-    if asr is None and "asr" not in config.parse_sets(sets):
-        return None
-    from sercli.dataset import transcripts
-
-    asr_config = transcripts.engine_config(asr, sets)
-    if asr is not None:
-        transcripts.check_engine(asr, asr_config, device=device)
-    return asr_config
+    if names is not None:
+        return feature_configs(names, sets, [])
+    specs = feature_configs(None, sets, spec.preset_features())
+    has_motion = isinstance(plugins.corpus(corpus), plugins.HasMotion)
+    return [one for one in specs if has_motion or plugins.feature(one[0]).INPUT != "motion"]
 
 
 def _transcribe(
@@ -208,21 +187,22 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
     """Show what was found, what was skipped and why, and the classes before and after the choice of labels."""
     from sercli.cli import render
 
+    info, duplicates = summary.info, summary.info.same_sounds or ()
     facts: Facts = {
-        "corpus": f"{summary.corpus} ({summary.licence})",
-        "utterances": summary.n_utterances,
+        "corpus": f"{info.corpus} ({info.licence})",
+        "utterances": info.n_utterances,
         "speakers": summary.n_speakers,
         "sessions": summary.n_sessions,
-        "hours": round(summary.hours, 2),
-        "suggested split": summary.split,
+        "hours": round(info.hours, 2),
+        "suggested split": info.split,
         "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
         **transcribed,
     }
     if not options.quiet:
         render.dataset_summary(facts, summary.remarks)
         render.distribution_table(summary.before, summary.after, summary.mapping)
-    if summary.duplicates:
-        first, n = ", ".join(summary.duplicates[0][:3]), len(summary.duplicates)
+    if duplicates:
+        first, n = ", ".join(duplicates[0][:3]), len(duplicates)
         render.warn(
             f"The same sound has more than one name, {n} time{'s' * (n > 1)}; the first: {first}. "
             "`ser train` refuses a split that puts them into different parts."

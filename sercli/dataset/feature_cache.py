@@ -8,11 +8,10 @@ shared folder, divide the parts between them by a lock on each.
 """
 
 import hashlib
-import tokenize
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,12 +28,6 @@ from sercli.dataset.feature_specs import FeatureSpecs, key, title
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.types import HUMAN, MOTION, WORD_TIMES, Array, Utterance
-
-# What reading a missing or damaged part can raise; numpy evaluates the header of its files as Python literals.
-_DAMAGED = (
-    *(OSError, ValueError, EOFError, TypeError, SyntaxError, RuntimeError, MemoryError, OverflowError),
-    *(tokenize.TokenError, msgspec.DecodeError),
-)
 
 _STAGES = 16  # features whose progress is told apart at the same time
 _AHEAD = 4  # parts that wait for each process, with their utterances
@@ -116,18 +109,14 @@ def _fill(dataset: Dataset, wanted: FeatureSpecs, jobs: int, device: str, progre
     features = [_Parts(dataset, name, feature_config) for name, feature_config in wanted]
     missing = [feature for feature in features if feature.missing]
     networks = [f for f in missing if isinstance(plugins.feature(f.feature), plugins.UsesDevice)]
-    device = _resolved(device) if networks or device not in ("auto", "cpu") else "cpu"
+    if networks or device not in ("auto", "cpu"):
+        from sercli._system.devices import pick_device  # imports torch, which features without a network do not need
+
+        device = str(pick_device(device))
     alone = [] if device.startswith("cpu") else networks
     _compute([feature for feature in features if feature not in alone], jobs, device, progress)
     _compute(alone, 1, device, progress)
     return features
-
-
-def _resolved(device: str) -> str:
-    """The device that `auto` stands for, or the one that is named."""
-    from sercli._system.devices import pick_device  # imports torch, which features without a network do not need
-
-    return str(pick_device(device))
 
 
 def _compute(features: Sequence["_Parts"], jobs: int, device: str, progress: ProgressFactory) -> None:
@@ -169,18 +158,8 @@ class _Reports:
 
 def _bare(utterance: Utterance) -> Utterance:
     """What a feature is computed from; raters' votes would take most of the way to a process."""
-    return Utterance(
-        utterance.id,
-        utterance.corpus,
-        utterance.label,
-        audio=utterance.audio,
-        start_s=utterance.start_s,
-        end_s=utterance.end_s,
-        transcripts=utterance.transcripts,
-        digest=utterance.digest,
-        duration_s=utterance.duration_s,
-        attributes={name: value for name, value in utterance.attributes.items() if name in (MOTION, WORD_TIMES)},
-    )
+    read = {name: value for name, value in utterance.attributes.items() if name in (MOTION, WORD_TIMES)}
+    return replace(utterance, attributes=read)
 
 
 class _Parts:
@@ -212,18 +191,15 @@ class _Parts:
 
     def task(self, n: int, stage: int = 0) -> "_Task":
         """Return what part n is computed from."""
-        utterances = tuple(_bare(self._dataset.manifest.utterances[place]) for place in self._places(n))
         path, root = self.folder / f"part-{n:05d}.npy", Path(self._dataset.info.root)
-        return _Task(path, utterances, root, self.feature, self._config, stage)
+        return _Task(path, tuple(map(_bare, self._utterances(n))), root, self.feature, self._config, stage)
 
-    def _places(self, n: int) -> list[int]:
-        places: list[int] = self._usable[n * PART : (n + 1) * PART].tolist()
-        return places
+    def _utterances(self, n: int) -> list[Utterance]:
+        return [self._dataset.manifest.utterances[place] for place in self._usable[n * PART : (n + 1) * PART]]
 
     def missing_s(self) -> float:
         """Return how much audio the feature must be computed of."""
-        utterances = self._dataset.manifest.utterances
-        return sum(extraction.length_s(utterances[place]) for n in self.missing for place in self._places(n))
+        return sum(extraction.length_s(u) for n in self.missing for u in self._utterances(n))
 
     def store(self) -> FeatureStore:
         """Open all parts.
@@ -231,8 +207,10 @@ class _Parts:
         Raises:
             SerError: a part was removed or replaced since it was found or computed.
         """
-        tasks = (self.task(n) for n in range(self._n_parts))
-        return FeatureStore(self.folder, ((task.path, _there(task)) for task in tasks))
+        found = [(task.path, _read_index(task)) for task in map(self.task, range(self._n_parts))]
+        if lost := [path for path, index in found if index is None]:
+            raise SerError(f"{lost[0]} was changed or removed meanwhile; repeat the command.")
+        return FeatureStore(self.folder, [(path, index) for path, index in found if index])
 
 
 @dataclass(frozen=True)
@@ -245,8 +223,8 @@ class _Task:
     stage: int  # for reports on progress
 
     def digests(self) -> list[str]:
-        of = {"text": _text_digest, "audio": _audio_digest, "motion": _motion_digest}
-        return ["|".join(of[kind](u) for kind in extraction.needs(self.feature)) for u in self.utterances]
+        kinds = extraction.needs(self.feature)
+        return ["|".join(_digest(u, kind) for kind in kinds) for u in self.utterances]
 
 
 def _make_part(task: _Task, device: str) -> None:
@@ -283,7 +261,7 @@ def _read_index(task: _Task) -> _Index | None:
     try:
         index = msgspec.json.decode(task.path.with_suffix(".json").read_bytes(), type=_Index)
         rows = np.load(task.path, mmap_mode="r", allow_pickle=False)
-    except _DAMAGED:
+    except Exception:  # numpy evaluates the header of its files as Python literals, which can raise nearly anything
         return None
     same = index.ids == [u.id for u in task.utterances] and index.digests == task.digests()
     form = rows.ndim == 2 and rows.dtype == plugins.feature(task.feature).DTYPE
@@ -291,21 +269,10 @@ def _read_index(task: _Task) -> _Index | None:
     return index if same and whole and len(index.lengths) == len(index.ids) else None
 
 
-def _there(task: _Task) -> _Index:
-    index = _read_index(task)
-    if index is None:
-        raise SerError(f"{task.path} was changed or removed meanwhile; repeat the command.")
-    return index
-
-
-def _audio_digest(utterance: Utterance) -> str:
-    return f"{utterance.digest}:{utterance.start_s}:{utterance.end_s}"
-
-
-def _motion_digest(utterance: Utterance) -> str:
-    return hashlib.sha256(msgspec.json.encode(utterance.attributes[MOTION])).hexdigest()[:16]
-
-
-def _text_digest(utterance: Utterance) -> str:
-    times = utterance.attributes.get(WORD_TIMES, "")
-    return hashlib.sha256(f"{utterance.text or ''}{times}".encode()).hexdigest()[:16]
+def _digest(utterance: Utterance, kind: str) -> str:
+    """Return by what an utterance's audio, text or motion capture is recognised again."""
+    if kind == "audio":
+        return f"{utterance.digest}:{utterance.start_s}:{utterance.end_s}"
+    read = f"{utterance.text or ''}{utterance.attributes.get(WORD_TIMES, '')}".encode()
+    content = msgspec.json.encode(utterance.attributes[MOTION]) if kind == "motion" else read
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -50,6 +50,21 @@ def feature_configs(
     return specs
 
 
+def corpus_config(corpus: str, sets: Sequence[str]) -> plugins.PluginConfig:
+    """Return a corpus' configuration; None without settings, for which the corpus need not be imported.
+
+    Raises:
+        ConfigError: no such setting, or the corpus has none.
+    """
+    values = config.parse_sets(sets).get("corpus", {})
+    if not values:
+        return None
+    plugin = plugins.corpus(corpus)
+    if not isinstance(plugin, plugins.HasConfig):
+        raise ConfigError(f"--set corpus.{next(iter(values))}: {corpus} has no settings; leave it out.")
+    return config.build(plugin.Config, values, "corpus")
+
+
 def title(feature: str, feature_config: plugins.PluginConfig) -> str:
     """Return the name of a feature with those of its settings that are not the default.
 

@@ -22,8 +22,9 @@ from sercli import __version__
 from sercli._system.files import walk, write_atomic
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
+from sercli.dataset.manifest import DatasetInfo
 from sercli.errors import SerError
-from sercli.types import NonNegative, NonNegativeInt, PositiveInt, Remark
+from sercli.types import NonNegativeInt, PositiveInt, Remark
 
 _NAME = ".prepared.json"
 _PACKAGE = Path(__file__).parents[1]
@@ -39,18 +40,13 @@ State = tuple[int, int, int]
 class Summary:
     """What `prepare` reports about a dataset and how it was made."""
 
-    corpus: str
-    licence: str
-    split: str  # what the corpus suggests
-    n_utterances: NonNegativeInt
+    info: DatasetInfo  # without the features
     n_speakers: NonNegativeInt
     n_sessions: NonNegativeInt
-    hours: NonNegative
     before: dict[str, PositiveInt]  # class counts in the corpus
     after: dict[str, PositiveInt]  # class counts in the manifest
     mapping: dict[str, str | None]  # native label -> label of the dataset; None: left out
     remarks: tuple[Remark, ...]  # what was skipped or odd, and why
-    duplicates: tuple[tuple[str, ...], ...]  # ids, several for one sound
     similar_speakers: tuple[tuple[str, ...], ...] = ()  # names that differ in case, blanks or zeros alone
     features: dict[str, bool] = field(default_factory=dict)  # requested ones; whether any utterance has their input
 

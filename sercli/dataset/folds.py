@@ -4,13 +4,13 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from sercli._system.files import write_atomic
-from sercli.dataset.splits import LackError, check_parts, folds_hash, ids_by_part, shares_speakers, tests_unseen
+from sercli.dataset.splits import LackError, divided, folds_hash
 from sercli.errors import SerError
 from sercli.types import Manifest, Split
 
@@ -39,6 +39,11 @@ class _File:
     kind: str = ""
     hash: str = ""
     numbers: tuple[int, ...] = ()  # of the folds in a table; empty: from 1 on
+
+    @property
+    def listed(self) -> set[str]:
+        """The ids of all utterances in any part of any fold."""
+        return {i for fold in self.folds for ids in (fold.train, fold.valid, fold.test) for i in ids or ()}
 
 
 def write(path: Path, folds: Sequence[Split], corpus: str) -> None:
@@ -73,15 +78,14 @@ def read(path: Path, manifest: Manifest) -> tuple[Split, ...]:
 def remarks(path: Path, manifest: Manifest) -> tuple[str, ...]:
     """Return what `read` leaves out of a file, and where its folds have other numbers than in the file."""
     content = _read(path)
-    listed = {i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()}
+    listed = content.listed
     left_out = [u.id for u in manifest.utterances if u.id not in listed]
     found = []
     if content.numbers and content.numbers != tuple(range(1, len(content.numbers) + 1)):
         pairs = ", ".join(f"{number} there is {n} here" for n, number in enumerate(content.numbers, start=1))
         found.append(f"{path} numbers its folds otherwise: {pairs}")
     if left_out:
-        few = ", ".join(f"'{i}'" for i in left_out[:_SHOWN]) + ", …" * (len(left_out) > _SHOWN)
-        found.append(f"{path} leaves out {len(left_out)} of {len(manifest.utterances)} utterances ({few})")
+        found.append(f"{path} leaves out {len(left_out)} of {len(manifest.utterances)} utterances ({_few(left_out)})")
     return tuple(found)
 
 
@@ -111,13 +115,10 @@ def _table(text: str) -> _File:
 
 
 def _check_ids(path: Path, content: _File, known: Set[str]) -> None:
-    named = [i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()]
-    unknown = sorted(set(named) - known)
-    if unknown:
-        few = ", ".join(f"'{i}'" for i in unknown[:_SHOWN]) + ", …" * (len(unknown) > _SHOWN)
+    if unknown := sorted(content.listed - known):
         raise SerError(
-            f"{path} lists {len(unknown)} utterances that are not in this dataset ({few}); ids are those of the "
-            "manifest, and --labels decides which utterances are kept."
+            f"{path} lists {len(unknown)} utterances that are not in this dataset ({_few(unknown)}); ids are those of "
+            "the manifest, and --labels decides which utterances are kept."
         )
     tested = Counter(i for parts in content.folds for i in set(parts.test))
     for name, times in tested.items():
@@ -125,32 +126,23 @@ def _check_ids(path: Path, content: _File, known: Set[str]) -> None:
             raise SerError(f"{path}: '{name}' is in the test part of {times} folds; list each utterance once.")
 
 
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(f"'{i}'" for i in ids[:_SHOWN]) + ", …" * (len(ids) > _SHOWN)
+
+
 def _splits(path: Path, content: _File, manifest: Manifest) -> Iterator[Split]:
-    every = {i for parts in content.folds for ids in (parts.train, parts.valid, parts.test) for i in ids or ()}
+    n = len(content.folds)
+    anonymous = {u.id for u in manifest.utterances if not u.speaker}
     for number, parts in enumerate(content.folds, start=1):
-        following = content.folds[number % len(content.folds)]
-        valid = following.test if parts.valid is None else parts.valid
-        train = tuple(every - {*parts.test, *valid}) if parts.train is None else parts.train
+        valid = content.folds[number % n].test if parts.valid is None else parts.valid
+        train = content.listed - {*parts.test, *valid} if parts.train is None else parts.train
         where = _where(path, number, {"train": train, "valid": valid, "test": parts.test})
-        utterances = [u for u in manifest.utterances if u.id in where]
-        leaky = shares_speakers(utterances, where)
-        group_by = "none" if leaky or any(not u.speaker for u in utterances) else "speaker"
-        ids, n = ids_by_part(utterances, where), len(content.folds)
-        split = Split(
-            **ids,
-            kind="file",
-            group_by=group_by,
-            fold=number,
-            n_folds=n,
-            seed=0,
-            leaky=leaky,
-            test_apart=leaky and tests_unseen(utterances, where),
-        )
         try:
-            yield check_parts(split, manifest)
+            split = divided(manifest, where, "file", "speaker", number, n)
         except LackError as error:
             told = "; ".join((str(error), *remarks(path, manifest)))
             raise SerError(f"{told}; correct the folds in {path}.") from None
+        yield replace(split, group_by="none") if split.leaky or where.keys() & anonymous else split
 
 
 def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[str, str]:
@@ -160,14 +152,13 @@ def _where(path: Path, number: int, ids: Mapping[str, Iterable[str]]) -> dict[st
         SerError: one is listed twice.
     """
     where: dict[str, str] = {}
-    for part, names in ids.items():
-        for name in names:
-            if name in where:
-                raise SerError(
-                    f"{path}, fold {number}: '{name}' is in both the {where[name]} and the {part} part; a file without "
-                    "validation parts needs 3 folds or more."
-                    if where[name] != part
-                    else f"{path}, fold {number}: '{name}' is listed twice in the {part} part; remove one."
-                )
-            where[name] = part
+    for part, name in ((part, name) for part, names in ids.items() for name in names):
+        if where.get(name) == part:
+            raise SerError(f"{path}, fold {number}: '{name}' is listed twice in the {part} part; remove one.")
+        if name in where:
+            raise SerError(
+                f"{path}, fold {number}: '{name}' is in both the {where[name]} and the {part} part; a file without "
+                "validation parts needs 3 folds or more."
+            )
+        where[name] = part
     return where

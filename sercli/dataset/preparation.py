@@ -100,18 +100,13 @@ def prepare(
         language=plugin.LANGUAGE if isinstance(plugin, HasLanguage) else None,
     )
     summary = Summary(
-        corpus=corpus,
-        licence=info.licence,
-        split=info.split,
-        n_utterances=len(kept),
+        info,
         n_speakers=len({u.speaker for u in kept if u.speaker}),
         n_sessions=len({u.session for u in kept if u.session}),
-        hours=info.hours,
         before=before,
         after=_counts(kept, labels),
         mapping=label_sets.classes(label_set, before, plugin.LABELS),
         remarks=tuple(remarks),
-        duplicates=duplicates,
         similar_speakers=_similar_speakers(kept),
     )
     return Prepared(Dataset(out, info, made), summary)

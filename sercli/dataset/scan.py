@@ -50,9 +50,7 @@ def scan(
                 if isinstance(facts, str):
                     broken[name] = facts
                 else:
-                    index[name] = IndexedAudio(
-                        name, *signatures[name], facts.digest, facts.duration_s, facts.sound, facts.remarks
-                    )
+                    index[name] = IndexedAudio(name, *signatures[name], **vars(facts))
     finally:  # after Ctrl-C, too: no recording is inspected twice
         if index and not len(index) == n_unchanged == len(before):
             audio_index.save(out, index.values())

@@ -3,7 +3,6 @@
 import hashlib
 import random
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -55,25 +54,56 @@ def _instead(manifest: Manifest, refused: str, seed: int) -> str:
 def _split(manifest: Manifest, kind: str, n_folds: int | None, fold: int, seed: int) -> Split:
     utterances = manifest.utterances
     if kind in ("seed", "official"):
-        group_by, n = ("none", 1) if kind == "seed" else ("part", 1)
-        check_fold(fold, n, kind)
+        check_fold(fold, 1, kind)
         parts = _seed_parts(utterances, seed) if kind == "seed" else {u.id: _official_part(u) for u in utterances}
-        leaky = kind == "seed" or shares_speakers(utterances, parts)
-    else:
-        by_session = kind == "loso" or (kind == "prompts" and all(u.session for u in utterances))
-        group_by = "session" if by_session else "speaker"
-        groups = {u.id: _group(u, group_by, kind) for u in utterances}
-        folds = _deal(utterances, groups, n_folds, group_by)
-        n = len(folds)
-        check_fold(fold, n, kind)
-        test, valid = folds[fold - 1], folds[fold % n]
-        parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
-        if kind == "prompts":
-            parts = _without_test_prompts(utterances, parts)
-        leaky = shares_speakers(utterances, parts)
-    ids, apart = ids_by_part(utterances, parts), leaky and tests_unseen(utterances, parts)
-    split = Split(**ids, kind=kind, group_by=group_by, fold=fold, n_folds=n, seed=seed, leaky=leaky, test_apart=apart)
-    return check_parts(split, manifest)
+        return divided(manifest, parts, kind, "none" if kind == "seed" else "part", fold, 1, seed)
+    by_session = kind == "loso" or (kind == "prompts" and all(u.session for u in utterances))
+    group_by = "session" if by_session else "speaker"
+    groups = {u.id: _group(u, group_by, kind) for u in utterances}
+    folds = _deal(utterances, groups, n_folds, group_by)
+    check_fold(fold, len(folds), kind)
+    test, valid = folds[fold - 1], folds[fold % len(folds)]
+    parts = {i: "test" if g in test else "valid" if g in valid else "train" for i, g in groups.items()}
+    if kind == "prompts":
+        parts = _without_test_prompts(utterances, parts)
+    return divided(manifest, parts, kind, group_by, fold, len(folds), seed)
+
+
+def divided(
+    manifest: Manifest, parts: Mapping[str, str], kind: str, group_by: str, fold: int, n_folds: int, seed: int = 0
+) -> Split:
+    """Return the split with these parts.
+
+    Args:
+        manifest: the utterances.
+        parts: the part of each by id; those without one, or with another such as "dropped", are left out.
+        kind: see `Split`, as for the other arguments.
+        group_by: what never spans two parts.
+        fold: counted from 1.
+        n_folds: how many there are.
+        seed: that the parts depend on.
+
+    Raises:
+        LackError: a part has no utterance, or the train part lacks a class.
+    """
+    members = {part: [u for u in manifest.utterances if parts.get(u.id) == part] for part in PARTS}
+    where = f"--split {kind} fold {fold}"
+    for part, utterances in members.items():
+        if not utterances:
+            shared = kind == "prompts" and part == "train"
+            why = "every utterance shares its prompt with the test part" if shared else "nothing falls into it"
+            raise LackError(f"{where}: the {part} part is empty ({why})")
+    present = {u.label for u in members["train"]}
+    if missing := [label for label in manifest.labels if label not in present]:
+        raise LackError(f"{where}: the train part has no {', '.join(missing)}")
+    train, valid, test = ({u.speaker for u in utterances} for utterances in members.values())
+    # One speaker in two parts: so it is with sessions that are days and not pairs of people.
+    leaky = kind == "seed" or bool((train & valid | (train | valid) & test) - {None})
+    apart = leaky and None not in test and test.isdisjoint(train | valid)
+    ids = {part: tuple(u.id for u in utterances) for part, utterances in members.items()}
+    return Split(
+        **ids, kind=kind, group_by=group_by, fold=fold, n_folds=n_folds, seed=seed, leaky=leaky, test_apart=apart
+    )
 
 
 def make_folds(manifest: Manifest, kind: str, *, n_folds: int | None = None, seed: int = 0) -> tuple[Split, ...]:
@@ -145,19 +175,6 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"(\d+)", name))], name
 
 
-def shares_speakers(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
-    """Return whether one speaker is in two parts, as with sessions that are days and not pairs of people."""
-    seen = {(u.speaker, parts[u.id]) for u in utterances if u.speaker and parts[u.id] in PARTS}
-    return len(seen) > len({speaker for speaker, _ in seen})
-
-
-def tests_unseen(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> bool:
-    """Return whether all speakers are known and those of the test part are in no other part."""
-    spoken = [(u.speaker, parts[u.id] == "test") for u in utterances if parts[u.id] in PARTS]
-    tested = {speaker for speaker, test in spoken if test}
-    return None not in tested and tested.isdisjoint(speaker for speaker, test in spoken if not test)
-
-
 def _seed_parts(utterances: Sequence[Utterance], seed: int) -> dict[str, str]:
     """Return the original study's division: the last session is the test part, every 10th of the rest validation."""
     sessions = {u.session or "" for u in utterances}
@@ -188,31 +205,3 @@ def _without_test_prompts(utterances: Sequence[Utterance], parts: Mapping[str, s
         raise LackError("--split prompts needs prompts, and no utterance has one")
     tested = {u.prompt for u in utterances if parts[u.id] == "test" and u.prompt}
     return {u.id: "dropped" if parts[u.id] == "train" and u.prompt in tested else parts[u.id] for u in utterances}
-
-
-def ids_by_part(utterances: Sequence[Utterance], parts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the ids of each part in the utterances' order; ids of other parts, such as "dropped", are left out."""
-    return {part: tuple(u.id for u in utterances if parts[u.id] == part) for part in PARTS}
-
-
-def check_parts(split: Split, manifest: Manifest) -> Split:
-    """Refuse a split without an utterance in some part, or without some class in the train part.
-
-    Returns:
-        the split itself.
-
-    Raises:
-        LackError: naming the part or the classes.
-    """
-    where = f"--split {split.kind} fold {split.fold}"
-    for part in PARTS:
-        if not getattr(split, part):
-            shared = split.kind == "prompts" and part == "train"
-            why = "every utterance shares its prompt with the test part" if shared else "nothing falls into it"
-            raise LackError(f"{where}: the {part} part is empty ({why})")
-    labels = {u.id: u.label for u in manifest.utterances}
-    counts = Counter(labels[i] for i in split.train)
-    missing = [label for label in manifest.labels if not counts[label]]
-    if missing:
-        raise LackError(f"{where}: the train part has no {', '.join(missing)}")
-    return split

@@ -20,7 +20,6 @@ from sercli import config, plugins
 from sercli._system import locks, processes
 from sercli._system.files import refuse_links, write_json
 from sercli._system.progress import ProgressFactory
-from sercli.audio.reading import read
 from sercli.errors import AudioError, ConfigError, SerError
 from sercli.plugins import PluginConfig
 from sercli.types import HUMAN, SAMPLE_RATE_HZ, Array, Transcript, Utterance
@@ -241,6 +240,8 @@ def _append(
 
 def _transcribe(root: Path, engine: str, engine_config: PluginConfig, device: str, u: Utterance) -> Transcript | str:
     """Return the transcript of an utterance, or why its recording cannot be read."""
+    from sercli.audio.reading import read  # which what was transcribed before needs no more
+
     try:
         signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
     except AudioError as error:

@@ -334,9 +334,10 @@ def deep(note):
     return b'{"summary": ' + b"[" * 100_000
 
 
-def changed(**values):
+def changed(info=(), **values):
     def change(note):
         note["summary"].update(values)
+        note["summary"]["info"].update(info)
         return json.dumps(note).encode()
 
     return change
@@ -350,12 +351,12 @@ def changed(**values):
         lambda note: b"\xff" * 1000,
         lambda note: json.dumps(note).replace("}", "").encode(),
         lambda note: json.dumps({**note, "made_from": 1}).encode(),
-        changed(n_utterances="many"),
-        changed(n_utterances=-1),
+        changed({"n_utterances": "many"}),
+        changed(n_speakers=-1),
         changed(before={"anger": 0}),
-        changed(hours=None),
+        changed({"hours": None}),
         changed(remarks=[{"kind": "joke", "source": "", "reason": ""}]),
-        changed(duplicates=[1]),
+        changed({"same_sounds": [1]}),
         changed(features={"lld": "perhaps"}),
     ],
 )

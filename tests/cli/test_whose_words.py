@@ -14,7 +14,7 @@ import pytest
 from sercli.asr import whisper
 from sercli.audio import reading
 from sercli.cli import app
-from sercli.dataset import manifest, transcripts
+from sercli.dataset import manifest
 from sercli.errors import AudioError
 from sercli.types import Transcript
 
@@ -101,14 +101,14 @@ def test_transcripts_with_other_settings_are_made_anew_and_it_is_said(ser, made,
 
 
 def test_a_recording_that_cannot_be_heard_is_named_and_the_others_are_done(ser, made, tmp_path, monkeypatch):
-    read = transcripts.read
+    read = reading.read
 
     def broken(path, **stretch):
         if path.name == "f2-anger-free.wav":
             raise AudioError(f"{path} is broken")
         return read(path, **stretch)
 
-    monkeypatch.setattr(transcripts, "read", broken)
+    monkeypatch.setattr("sercli.audio.reading.read", broken)
     shown = ser(*prepare(made, tmp_path / "data"), "--asr", "whisper")
     assert shown.code == 2
     assert "47 by whisper, 47 of them new" in shown.out

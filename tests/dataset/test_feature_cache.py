@@ -438,7 +438,7 @@ def devices(monkeypatch):
 
 def test_a_network_on_a_gpu_is_run_by_this_process_alone(dataset, ensure, devices, no_progress, monkeypatch):
     """Torch's `meta` device stands for a GPU; other processes would not see this one's stub."""
-    monkeypatch.setattr(feature_cache, "_resolved", lambda device: "meta")
+    monkeypatch.setattr("sercli._system.devices.pick_device", lambda device: "meta")
     wanted = [("whisper-encoder", whisper_encoder.Config()), ("log-mel", SMALL)]
     feature_cache.fill(dataset, wanted, jobs=2, device="cuda", progress=no_progress)
     assert devices == ["meta"]

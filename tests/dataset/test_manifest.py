@@ -161,7 +161,7 @@ def _always(text, confidence):
 def heard(tmp_path, monkeypatch, no_progress):
     """A dataset of three utterances, two with sound, as `ser prepare --asr whisper` leaves it; Whisper hears "oh"."""
     monkeypatch.setattr(whisper, "make", _always("oh", 0.25))
-    monkeypatch.setattr(transcripts, "read", lambda *_, **__: None)
+    monkeypatch.setattr("sercli.audio.reading.read", lambda *_, **__: None)
     rows = (ROWS[0], ROWS[1], replace(ROWS[1], id="c", digest="11", transcripts={"human": "ah"}))
     dataset = make_dataset(tmp_path, rows)
     manifest.save(dataset)

@@ -349,7 +349,7 @@ def test_the_same_recording_under_two_names_is_told(corpus, prepare):
     for name in ("copy.wav", "other.wav"):
         (root / name).write_bytes((root / "1.wav").read_bytes())
     rows = [{"path": name, "label": "sad"} for name in ("1.wav", "2.wav", "copy.wav", "other.wav")]
-    assert prepare(corpus(*rows)).summary.duplicates == (("1.wav", "copy.wav", "other.wav"),)
+    assert prepare(corpus(*rows)).summary.info.same_sounds == (("1.wav", "copy.wav", "other.wav"),)
 
 
 def test_speakers_that_differ_in_case_blanks_or_zeros_alone_are_named(corpus, prepare):
@@ -363,7 +363,7 @@ def test_two_stretches_of_one_recording_are_no_duplicates(corpus, prepare):
     root = corpus(
         {"path": "1.wav", "label": "sad", "end_s": "0.05"}, {"path": "1.wav", "label": "sad", "start_s": "0.05"}
     )
-    assert prepare(root).summary.duplicates == ()
+    assert prepare(root).summary.info.same_sounds == ()
 
 
 def test_a_corpus_without_a_usable_label_is_refused_with_those_found(corpus, prepare):

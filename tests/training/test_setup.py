@@ -19,7 +19,7 @@ def copied(tiny_corpus, tmp_path, no_progress):
     (tmp_path / "corpus.csv").write_text("\n".join([lines[0], *rows, f"{tmp_path}/copy.flac,anger,m2,s2,,,m\n"]))
     prepared = preparation.prepare("table", tmp_path, tmp_path / "data", label_set="four", progress=no_progress)
     preparation.finish(prepared, [], jobs=1, progress=no_progress)
-    (ids,) = prepared.summary.duplicates
+    (ids,) = prepared.dataset.info.same_sounds
     return SimpleNamespace(data=tmp_path / "data", names=f"{ids[0]} = {ids[1]}")
 
 
