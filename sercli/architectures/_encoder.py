@@ -9,7 +9,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Recurrent, SelfAttention, spread, time_mask, weighted_mean
+from sercli.architectures._layers import (
+    Recurrent,
+    SelfAttention,
+    frame_weights,
+    last_states,
+    masked_softmax,
+    spread,
+    time_mask,
+    weighted_mean,
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,8 @@ class Encoder(nn.Module):
         states, short = self.states(x, kept)
         there = (lengths > 0)[:, None]
         if self.sizes.pooling == "last":
-            return self._last(states, short) * there, None
+            size = self.sizes.hidden_size if self.recurrence else states.shape[2]
+            return self.dropout(last_states(states, short, size)) * there, None
         if self.sizes.pooling == "max":
             real = time_mask(short, states.shape[1])[:, :, None]
             return states.masked_fill(~real, float("-inf")).amax(dim=1) * there, None
@@ -84,24 +94,13 @@ class Encoder(nn.Module):
 
     def _weights(self, states: Tensor, lengths: Tensor, query: Tensor | None) -> Tensor:
         """(B, T, H), (B,), (B, Q) -> (B, T)."""
-        mask = time_mask(lengths, states.shape[1])
-        if self.attention is not None:
-            weights: Tensor = self.attention(states, mask)
-            return weights
         if self.query is not None:
             scores = self.query(states).squeeze(-1)
         elif self.projection is not None:
             scores = torch.einsum("bth,bh->bt", states, self.projection(query))
         else:
-            return mask / lengths[:, None]
-        return torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=1)
-
-    def _last(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, H), (B,) -> (B, H): the last state of each direction; the backward one ends at the first frame."""
-        size = self.sizes.hidden_size if self.recurrence else states.shape[2]
-        last = states[torch.arange(len(states), device=states.device), lengths - 1, :size]
-        embedding: Tensor = self.dropout(torch.cat([last, states[:, 0, size:]], dim=1))
-        return embedding
+            return frame_weights(self.attention, states, lengths)
+        return masked_softmax(scores, time_mask(lengths, states.shape[1]))
 
 
 class _Convolutions(nn.Module):

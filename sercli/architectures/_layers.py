@@ -25,6 +25,13 @@ class Classifier(nn.Module):
         scores: Tensor = self.classifier(self.encode(*inputs))
         return scores
 
+    def fix_classifier(self, weight: Tensor) -> None:
+        """Make the scores a fixed product of the embedding and a weight (K, E), which is not trained."""
+        with torch.no_grad():
+            self.classifier.weight.copy_(weight)
+            self.classifier.bias.zero_()
+        self.classifier.requires_grad_(False)
+
 
 def time_mask(lengths: Tensor, n_frames: int) -> Tensor:
     """(B,) -> (B, T) bool, True on real frames."""
@@ -60,8 +67,12 @@ class SelfAttention(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """(B, T, H), (B, T) -> (B, T) weights that sum to 1."""
-        scores = self.score(states).squeeze(-1).masked_fill(~mask, float("-inf"))
-        return torch.softmax(scores, dim=1)
+        return masked_softmax(self.score(states).squeeze(-1), mask)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """(B, T), (B, T) True on real frames -> (B, T) weights that sum to 1, zero on padding."""
+    return torch.softmax(scores.masked_fill(~mask, float("-inf")), dim=1)
 
 
 def frame_weights(attention: nn.Module | None, states: Tensor, lengths: Tensor) -> Tensor:
@@ -93,6 +104,15 @@ def weighted_std(states: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
     """Deviation over time around a weighted mean: (B, T, H), (B, T), (B, H) -> (B, H)."""
     variance = torch.einsum("bth,bt->bh", (states - mean[:, None]).square(), weights)
     return (variance + 1e-5).sqrt()
+
+
+def last_states(states: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """(B, T, H), (B,) -> (B, H): the last state of each direction; the first `size` numbers are the forward one's.
+
+    The backward direction ends at the first frame.
+    """
+    last = states[torch.arange(len(states), device=states.device), lengths - 1, :size]
+    return torch.cat([last, states[:, 0, size:]], dim=1)
 
 
 class Recurrent(nn.Module):

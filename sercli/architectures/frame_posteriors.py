@@ -55,10 +55,7 @@ class FramePosteriors(Classifier):
         self.max_frames = config.max_frames
         self.encoder = Encoder(sizes, n_features)
         self.frame_classifier = nn.Linear(size, n_labels)
-        with torch.no_grad():
-            self.classifier.weight.copy_(torch.eye(n_labels))
-            self.classifier.bias.zero_()
-        self.classifier.requires_grad_(False)
+        self.fix_classifier(torch.eye(n_labels))
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F), (B,) -> (B, K) logarithms of the mean probabilities."""

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, frame_weights, weighted_mean
+from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, frame_weights, last_states, weighted_mean
 from sercli.plugins import SearchSpace, Trial
 from sercli.types import Depth, Dropout, NonNegativeInt, PositiveInt
 
@@ -65,7 +64,7 @@ class Lstm(Classifier):
         for number, layer in enumerate(self.layers):
             states = layer(self.dropout(states) if number else states, lengths)
         if self.config.pooling == "last":
-            weights, pooled = None, self._last(states, lengths)
+            weights, pooled = None, last_states(states, lengths, self.config.hidden_size)
         else:
             weights = frame_weights(self.attention, states, lengths)
             pooled = weighted_mean(states, weights)
@@ -73,10 +72,3 @@ class Lstm(Classifier):
         if self.attention is None or weights is None:
             return embedding, None
         return embedding, nn.functional.pad(weights, (0, x.shape[1] - weights.shape[1]))
-
-    def _last(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, H), (B,) -> (B, H): the last state of each direction."""
-        size = self.config.hidden_size
-        last = states[torch.arange(len(states), device=states.device), lengths - 1, :size]
-        # The backward direction ends at the first frame.
-        return torch.cat([last, states[:, 0, size:]], dim=1)

@@ -82,13 +82,10 @@ class OneVsOne(Classifier):
         self.lines = nn.Linear(n_features, len(pairs))
         # The score of a class is the sum of its log-odds against the others, divided by K. Where the pairs agree with
         # one another this is the score of a softmax, for the log-odds of a against b are then score a - score b.
-        with torch.no_grad():
-            signs = torch.zeros(n_labels, len(pairs))
-            for pair, (a, b) in enumerate(pairs):
-                signs[a, pair], signs[b, pair] = 1 / n_labels, -1 / n_labels
-            self.classifier.weight.copy_(signs)
-            self.classifier.bias.zero_()
-        self.classifier.requires_grad_(False)
+        signs = torch.zeros(n_labels, len(pairs))
+        for pair, (a, b) in enumerate(pairs):
+            signs[a, pair], signs[b, pair] = 1 / n_labels, -1 / n_labels
+        self.fix_classifier(signs)
 
     def encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F), (B,) -> (B, K (K - 1) / 2): log-odds of each pair, for its first class."""

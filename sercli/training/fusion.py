@@ -2,7 +2,6 @@
 
 import copy
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -154,19 +153,17 @@ def initial_run_info(members: Sequence[RunInfo], rule: RuleConfig, settings: Run
         settings: on what it is made.
         data: folder of the dataset.
     """
-    modalities = Counter(info.modality for info in members)
-    numbers: Counter[str] = Counter()
+    modalities = [info.modality for info in members]
     named = {}
-    for info in members:
-        numbers[info.modality] += 1
-        number = f"-{numbers[info.modality]}" if modalities[info.modality] > 1 else ""
+    for place, info in enumerate(members):
+        number = f"-{1 + modalities[:place].count(info.modality)}" if modalities.count(info.modality) > 1 else ""
         named[f"{info.modality}{number}"] = info.settings
     return RunInfo(
         kind="ensemble",
         name=rule.rule,
         status="training",
         labels=members[0].labels,
-        modality=members[0].modality if len(modalities) == 1 else "both",
+        modality=modalities[0] if len({*modalities}) == 1 else "both",
         settings=structs.replace(
             settings,
             rule=rule.rule,
@@ -238,15 +235,11 @@ def _train_rule(
     """Train the network of a rule: its state, the models whose embeddings it reads, and the epoch that was kept."""
     members = list(named.values())
     train, valid = context.dataset.select(split.train), context.dataset.select(split.valid)
-    embeddings = _embeddings(members, train, context)
-    further = rule.config.train_encoders
+    embeddings, further = _embeddings(members, train, context), rule.config.train_encoders
     encoders = {n: replace(m, module=copy.deepcopy(m.module)) for n, m in named.items()} if further else named
     modules = [m.module if further else _Frozen() for m in encoders.values()]
-    if further:
-        train_part, valid_part = (_features(members, part, context) for part in (train, valid))
-    else:
-        train_part = _as_examples(embeddings, train, context)
-        valid_part = _as_examples(_embeddings(members, valid, context), valid, context)
+    train_part = _examples(members, train, None if further else embeddings, context)
+    valid_part = _examples(members, valid, None if further else _embeddings(members, valid, context), context)
     if rule.train.targets == "soft":
         train_part = replace(train_part, targets=soft_targets(context.dataset, train))
     torch.manual_seed(context.seed)
@@ -264,19 +257,21 @@ def _embeddings(members: Sequence[Model], part: Sequence[Utterance], context: Co
     return [embeddings for embeddings in found if embeddings is not None]
 
 
-def _as_examples(embeddings: Sequence[Array], part: Sequence[Utterance], context: Context) -> Examples:
-    """The input of a network on frozen encoders: embeddings (N, E), each as a sequence of one frame."""
-    inputs = tuple(list(array[:, None]) for array in embeddings)
-    normalisers = tuple(Normaliser.of(arrays, "none") for arrays in inputs)
-    return Examples(inputs, normalisers, experiment.classes(context.dataset, part))
+def _examples(
+    members: Sequence[Model], part: Sequence[Utterance], embeddings: Sequence[Array] | None, context: Context
+) -> Examples:
+    """The input of a rule's network.
 
-
-def _features(members: Sequence[Model], part: Sequence[Utterance], context: Context) -> Examples:
-    """The input of encoders that are trained further: the members' features, scaled as for the members."""
-    inputs = tuple(one for m in members for one in m.inputs(part, context.provider))
-    return Examples(
-        inputs, tuple(one for m in members for one in m.normalisers), experiment.classes(context.dataset, part)
-    )
+    On frozen encoders it is their embeddings (N, E), each as a sequence of one frame. Encoders that are trained further
+    get the members' features, scaled as for the members.
+    """
+    if embeddings is None:
+        inputs = [one for m in members for one in m.inputs(part, context.provider)]
+        normalisers = [one for m in members for one in m.normalisers]
+    else:
+        inputs = [list(array[:, None]) for array in embeddings]
+        normalisers = [Normaliser.of(arrays, "none") for arrays in inputs]
+    return Examples(tuple(inputs), tuple(normalisers), experiment.classes(context.dataset, part))
 
 
 def _copy_models(models: Mapping[str, Model], folder: Path) -> None:
