@@ -40,6 +40,11 @@ def set_threads() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def n_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def keep_freed() -> None:
     """Let glibc's malloc keep the memory of freed arrays for the next ones.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from sercli._system import limits
 from sercli.errors import ConfigError, SerError, no_such
 from sercli.types import SAMPLE_RATE_HZ, Array, Fraction, Positive, PositiveInt, Transcript, Word
 from sercli.whisper import checks, weights
@@ -212,9 +213,7 @@ def _language(model: "WhisperModel", signal: Array, config: Config) -> tuple[str
 def _n_threads() -> int:
     """Return the number of threads: OMP_NUM_THREADS, or the number of cores that this process may use."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(given) if given.isdecimal() and int(given) else limits.n_cores()
 
 
 def _in_memory(model: weights.Model) -> dict[str, bytes] | None:

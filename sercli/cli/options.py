@@ -1,6 +1,5 @@
 """Options that several subcommands share; the defaults are in the signature of each command."""
 
-import os
 import re
 from collections.abc import Sequence
 from itertools import chain
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from sercli._system import streams
+from sercli._system import limits, streams
 from sercli.errors import SerError
 
 if TYPE_CHECKING:
@@ -186,6 +185,4 @@ def fold_number(fold: str) -> int | None:
 
 def n_jobs(jobs: int | None) -> int:
     """The number of processes given, or one for each core that this process may use."""
-    if jobs is not None:
-        return jobs
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return limits.n_cores() if jobs is None else jobs

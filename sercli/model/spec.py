@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     Features = tuple[tuple[str, DataclassInstance], ...]
 
 _PRESETS = Path(str(files("sercli") / "presets"))
+# Sections that no model has, with the commands that read them.
+_ELSEWHERE = {
+    "ensemble": "`ser ensemble`, not of a model",
+    "corpus": "`ser prepare`",
+    "asr": "`ser prepare --asr` and `ser predict`",
+}
 
 
 @dataclass(frozen=True)
@@ -124,12 +130,9 @@ def resolve(preset: str | None, file: Path | None, sets: Sections) -> Experiment
         _check_file(preset, file, changes)
     for layer in (own, changes, sets):
         _merge(merged, layer)
-    for key in merged["ensemble"]:
-        raise ConfigError(f"ensemble.{key} is a setting of `ser ensemble`, not of a model; leave it out.")
-    for key in merged["corpus"]:
-        raise ConfigError(f"corpus.{key} is a setting of `ser prepare`; leave it out.")
-    for key in merged["asr"]:
-        raise ConfigError(f"asr.{key} is a setting of `ser prepare --asr` and `ser predict`; leave it out.")
+    for section, command in _ELSEWHERE.items():
+        for key in merged[section]:
+            raise ConfigError(f"{section}.{key} is a setting of {command}; leave it out.")
     kept = preset and merged["model"] == own["model"]
     return build(preset if preset and kept else "custom", merged)
 

@@ -18,7 +18,7 @@ from sercli._system import processes
 from sercli._system.devices import pick_device
 from sercli._system.files import write_json
 from sercli._system.progress import no_progress
-from sercli.config import Section, Sections
+from sercli.config import Section
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, DivergedError, SerError
 from sercli.model import feature_provider, spec
@@ -141,21 +141,12 @@ def tune(
             on_trial(trial)
     with studies.storage_errors(place):
         outcome = summarise(study)
-    write_json(out / "best.json", best_sections(search.config, outcome.best))
+    write_json(out / "best.json", propose(outcome.best, search.config).to_dict())
     return outcome
 
 
 def _counted(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=_COUNTED)
-
-
-def best_sections(config: ExperimentConfig, trial: FrozenTrial) -> Sections:
-    """The best trial as a configuration file for `ser train --config`."""
-    sections = config.to_dict()
-    for name, value in trial.params.items():
-        section, _, key = name.partition(".")
-        sections[section][key] = value
-    return sections
 
 
 def summarise(study: optuna.Study) -> Outcome:

@@ -9,7 +9,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sercli.types import Array
 from sercli.whisper import weights
 
 MAX_FRAMES = 3000
@@ -125,20 +124,17 @@ def load(model: str | None, n_layers: int | None = None) -> Encoder:
     Raises:
         SerError: the model is missing or damaged.
     """
-    return _filled(weights.read_encoder(weights.find(model, n_layers=n_layers)))
-
-
-def _filled(arrays: dict[str, Array]) -> Encoder:
+    arrays = weights.read_encoder(weights.find(model, n_layers=n_layers))
     n_states, n_mels, _ = arrays["conv1/weight"].shape
-    n_layers = len({name.split("/")[0] for name in arrays if name.startswith("layer_") and name[6].isdigit()})
+    n_there = len({name.split("/")[0] for name in arrays if name.startswith("layer_") and name[6].isdigit()})
     # On "meta" weights have a shape and no content: they need not be initialised before they are replaced.
-    encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_layers, device="meta")
+    encoder = Encoder(n_mels, n_states, int(arrays["num_heads"]), n_there, device="meta")
     names = {"conv1": "conv1", "conv2": "conv2"}
     if "layer_norm/gamma" in arrays:
         names["norm"] = "layer_norm"
     else:  # the last of these layers isn't the last of the network
         encoder.norm = nn.Identity()
-    for layer in range(n_layers):
+    for layer in range(n_there):
         names |= {
             f"layers.{layer}.attention_norm": f"layer_{layer}/self_attention/layer_norm",
             f"layers.{layer}.qkv": f"layer_{layer}/self_attention/linear_0",

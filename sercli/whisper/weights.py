@@ -5,11 +5,9 @@
 
 import json
 import struct
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from math import prod
 from pathlib import Path
 
@@ -187,25 +185,11 @@ def _download(name: str) -> Path:
         ) from None
 
 
-class _Joined:
-    """Several files as one, memory-mapped, so that only what is needed is read."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._files = [memoryview(np.memmap(path, np.uint8, "r")) for path in paths]  # type: ignore[arg-type]
-        self._ends = list(accumulate(map(len, self._files)))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def read(self, at: int, n_bytes: int) -> memoryview | bytes:
-        """Return n_bytes, or fewer at the end of the files."""
-        pieces = []
-        for which in range(bisect_right(self._ends, at), len(self._files)):
-            first = self._ends[which] - len(self._files[which])
-            pieces.append(self._files[which][max(0, at - first) : max(0, at + n_bytes - first)])
-            if at + n_bytes <= self._ends[which]:
-                break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+def _content(paths: Sequence[Path]) -> memoryview:
+    """Return the bytes of a file, memory-mapped so that only what is used is read, or of several as one."""
+    if len(paths) > 1:
+        return memoryview(b"".join(path.read_bytes() for path in paths))
+    return memoryview(np.memmap(paths[0], np.uint8, "r"))  # type: ignore[arg-type]
 
 
 def _read_ct2(paths: Sequence[Path]) -> dict[str, Array]:
@@ -231,13 +215,13 @@ def variables(paths: Sequence[Path]) -> Iterator[tuple[str, Array]]:
         ValueError: the file is damaged, or of another type.
         struct.error: the file ends too early.
     """
-    content, found = _Joined(paths), {}
+    content, found = _content(paths), {}
     at = 0
 
-    def take(n_bytes: int) -> memoryview | bytes:
+    def take(n_bytes: int) -> memoryview:
         nonlocal at
         at += n_bytes
-        return content.read(at - n_bytes, n_bytes)
+        return content[at - n_bytes : at]
 
     def number(kind: str) -> int:
         (value,) = struct.unpack("<" + kind, take(struct.calcsize("<" + kind)))
