@@ -321,8 +321,8 @@ class Pipeline:
     def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
         end_s = start_s + len(signal) / SAMPLE_RATE_HZ
-        signal = without_rumble(signal)  # before `has_speech`, which then finds what the features ask for, too
-        if segments.has_speech(signal):
+        signal = without_rumble(signal)  # as the features get it: what is found in it is kept for them
+        if segments.speech_share(signal):
             found = self._predict(recording, [Segment(start_s, end_s, signal)])
         else:
             found = [_no_speech(recording, end_s)]
@@ -403,16 +403,17 @@ class Pipeline:
             features = SegmentFeatures(recording.path, by_id, str(self.predictor.device), recording.track)
             predicted = self.predictor.predict(utterances, features)
             for row, n in enumerate(asked):
-                probs = {name: of_member[row] for name, of_member in predicted.members.items()}
-                # NaN: the member had no input
-                members = {name: self._by_label(own) for name, own in probs.items() if not np.isnan(own).any()}
-                labelled = found[n].labelled(self._by_label(predicted.probs[row]), recording.min_confidence)
-                found[n] = replace(labelled, members=members)
+                every = {"": predicted.probs, **predicted.members}
+                by_label = {
+                    name: dict(zip(self.labels, probs[row].tolist(), strict=True))
+                    for name, probs in every.items()
+                    if not np.isnan(probs[row]).any()  # NaN: the member had no input
+                }
+                found[n] = replace(found[n].labelled(by_label.pop(""), recording.min_confidence), members=by_label)
+        if not self._resting:
+            return found
         least = recording.min_confidence
         return groups.adapted(self.predictor, found, "none", "recording", resting=self._resting, min_confidence=least)
-
-    def _by_label(self, probs: Array) -> dict[str, float]:
-        return dict(zip(self.labels, probs.tolist(), strict=True))
 
     def at_rest(self, clips: Sequence[Path]) -> list[Prediction]:
         """Return the predictions for clips of a voice that are known to be neutral, to adapt to.

@@ -89,6 +89,12 @@ class Utterance:
         """The transcript that models read: the only one, whoever it is from; None without one."""
         return next(iter(self.transcripts.values()), None)
 
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The kinds of input that the utterance has, of "text", "audio" and "motion"."""
+        given = {"text": self.text, "audio": self.audio, "motion": self.attributes.get(MOTION)}
+        return frozenset(kind for kind, value in given.items() if value is not None)
+
 
 @dataclass(frozen=True)
 class Word:

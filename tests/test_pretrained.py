@@ -64,4 +64,4 @@ def test_a_sound_without_speech_gets_no_emotion(shipped, tmp_path):
 
 
 def test_its_clip_is_speech():
-    assert segments.has_speech(reading.read(CLIP, sample_rate_hz=16_000))
+    assert segments.speech_share(reading.read(CLIP, sample_rate_hz=16_000))

@@ -86,7 +86,7 @@ class LayerMix(Classifier):
         members = states.chunk(self.config.n_members, dim=2)  # each (B, T, H)
         attentions = [*self.attentions] if self.attentions else [None] * len(members)
         weights = [frame_weights(a, m, lengths) for a, m in zip(attentions, members, strict=True)]
-        pooled = torch.cat([self._statistics(m, w) for m, w in zip(members, weights, strict=True)], dim=1)
+        pooled = torch.cat(self._statistics(torch.cat(members), torch.cat(weights)).chunk(len(members)), dim=1)
         # Divided by the number of heads, so that the classifier's output is the mean of their scores.
         embedding = self.dropout(pooled) / len(members)
         return embedding, torch.stack(weights).mean(dim=0) if self.attentions else None

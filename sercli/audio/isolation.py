@@ -48,9 +48,13 @@ def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array
         (n,) float32, and the time of its first sample in the given signal in seconds, which may be below 0.
     """
     signal = without_rumble(signal, sample_rate_hz)
-    span = _speech_span(resample(signal, sample_rate_hz, SAMPLE_RATE_HZ))
-    if span is None:
+    usual = resample(signal, sample_rate_hz, SAMPLE_RATE_HZ)
+    speaking = np.flatnonzero(speech_probabilities(usual) > SPEECH_PROBABILITY)
+    if not len(speaking):
         return signal, 0.0
+    first, last = widened(usual, int(speaking[0]), int(speaking[-1]) + 1, len(usual))
+    margin = round(MARGIN_S * SAMPLE_RATE_HZ)
+    span = max(0, first * FRAME_SAMPLES - margin), min(len(usual), last * FRAME_SAMPLES + margin)
     start, stop = (round(at * sample_rate_hz / SAMPLE_RATE_HZ) for at in span)
     kept = signal[start:stop].copy()
     n_fade = min(round(FADE_S * sample_rate_hz), len(kept) // 2)
@@ -97,13 +101,3 @@ def widened(signal: Array, first: int, last: int, n_most: int) -> tuple[int, int
     while len(near := np.flatnonzero(loud[last : min(highest, last + GAP_FRAMES)])):
         last += int(near[-1]) + 1
     return first, last
-
-
-def _speech_span(signal: Array) -> tuple[int, int] | None:
-    """Return the first sample of the speech in a 16 kHz signal and the one after the last, margins included."""
-    speaking = np.flatnonzero(speech_probabilities(signal) > SPEECH_PROBABILITY)
-    if not len(speaking):
-        return None
-    first, last = widened(signal, int(speaking[0]), int(speaking[-1]) + 1, len(signal))
-    margin = round(MARGIN_S * SAMPLE_RATE_HZ)
-    return max(0, first * FRAME_SAMPLES - margin), min(len(signal), last * FRAME_SAMPLES + margin)

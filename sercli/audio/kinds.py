@@ -48,15 +48,10 @@ def ffmpeg_alone(path: Path, head: bytes) -> str | None:
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
         return "its MPEG frames are damaged"
     magic = {b"OggS": _OGG_BEGINS, b"fLaC": _FLAC_BEGINS}.get(head[:4])
-    if magic and _occurs_again(path, magic):
-        return JOINED
+    if magic:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return JOINED if content.find(magic, 1) > 0 else None
     return None
-
-
-def _occurs_again(path: Path, magic: bytes) -> bool:
-    """Return whether some bytes occur after the first of a file."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(magic, 1) > 0
 
 
 def n_bytes_after_end(path: Path, head: bytes) -> int:

@@ -53,15 +53,6 @@ class Segment:
     signal: Array  # (n,) float32 at 16 kHz, without offset and rumble
 
 
-def has_speech(signal: Array) -> bool:
-    """Return whether somebody speaks in a clip.
-
-    Args:
-        signal: (n_samples,) float32 at 16 kHz, of any level.
-    """
-    return speech_share(signal) > 0
-
-
 def speech_share(signal: Array) -> float:
     """Return the share of a clip's 32 ms frames that hold speech; 0 if they are too few (see `LEAST_SPEECH_S`).
 

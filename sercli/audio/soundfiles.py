@@ -1,7 +1,6 @@
 """Recordings that libsndfile decodes: WAV, FLAC, Ogg, MP3, AIFF and others, quickly and exactly."""
 
 import io
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +81,8 @@ class SoundFile:
             raise AudioError(
                 f"{self._path} is damaged or truncated ({_reason(error)}); copy or export it again."
             ) from None
-        if n_frames is None and left > _tolerance(self._file):
+        # In other formats the header gives an estimate.
+        if n_frames is None and left > 0 and self._file.format in ("FLAC", "WAV", "WAVEX", "AIFF"):
             raise truncated(self._path, self.n_frames / self.rate_hz, (self.n_frames - left) / self.rate_hz)
 
     def _read(self, n_frames: int) -> Array:
@@ -136,8 +136,3 @@ def _reason(error: Exception) -> str:
     """Return libsndfile's message without the punctuation around it."""
     text = str(getattr(error, "error_string", error))
     return text.strip().removeprefix("Error : ").rstrip(".")
-
-
-def _tolerance(file: soundfile.SoundFile) -> float:
-    """Return how many frames may be missing without truncation: any number where the header gives an estimate."""
-    return 0 if file.format in {"FLAC", "WAV", "WAVEX", "AIFF"} else math.inf

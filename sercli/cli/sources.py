@@ -29,7 +29,7 @@ def recordings(
 
     Args:
         paths: as given; a table stands alone.
-        until_the_end: keeps the temporary file with stdin.
+        until_the_end: keeps the temporary file that stdin is saved to.
         sound: what comes in, in place of the paths.
         text: the value of --text.
         min_confidence: of each recording.
@@ -43,8 +43,13 @@ def recordings(
         return [Recording(sound.name, min_confidence=min_confidence)]
     tables = [path for path in paths if path.suffix.lower() in _table().ENDINGS and path.is_file()]
     if not tables:
-        found = _found(paths, until_the_end)
-        return [replace(one, text=text, min_confidence=min_confidence, track=track) for one in found]
+        from sercli.audio import discovery
+
+        found = [(str(path), path) for path in discovery.find([path for path in paths if path != writers.STDIN])]
+        if writers.STDIN in paths:
+            place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
+            found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
+        return [Recording(name, path, text, min_confidence, track=track) for name, path in found]
     if len(paths) > 1:
         raise SerError(f"{tables[0]} is a table of recordings; give it alone.")
     if text is not None:
@@ -83,17 +88,6 @@ def sound(
     from sercli.audio import live
 
     return live.microphone(device) if raw_hz is None else live.raw(raw_hz)
-
-
-def _found(paths: list[Path], until_the_end: ExitStack) -> list[Recording]:
-    """Return the recordings at the given paths; stdin is saved to a temporary file."""
-    from sercli.audio import discovery
-
-    found = [(str(path), path) for path in discovery.find([path for path in paths if path != writers.STDIN])]
-    if writers.STDIN in paths:
-        place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
-        found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
-    return [Recording(name, path) for name, path in found]
 
 
 def listed(table: Path) -> list[Recording]:

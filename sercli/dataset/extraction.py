@@ -17,7 +17,7 @@ from sercli.audio.variation import varied
 from sercli.dataset import motion, word_times
 from sercli.errors import SerError
 from sercli.plugins import Extractor
-from sercli.types import MOTION, SAMPLE_RATE_HZ, Array, AudioConfig, Modality, Utterance
+from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, Modality, Utterance
 
 _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number
 _UNKNOWN_S = 30.0  # assumed length of an utterance whose duration nobody measured
@@ -62,13 +62,7 @@ def check_inputs(utterances: Sequence[Utterance], *features: str) -> None:
 
 def lacks(utterance: Utterance, feature: str) -> str | None:
     """Return `text`, `audio` or `motion` if the utterance lacks what a feature is computed from."""
-    return next((kind for kind in needs(feature) if kind not in inputs_of(utterance)), None)
-
-
-def inputs_of(utterance: Utterance) -> frozenset[str]:
-    """Return the kinds of input that an utterance has."""
-    given = {"text": utterance.text, "audio": utterance.audio, "motion": utterance.attributes.get(MOTION)}
-    return frozenset(kind for kind, value in given.items() if value is not None)
+    return next((kind for kind in needs(feature) if kind not in utterance.inputs), None)
 
 
 @lru_cache(maxsize=4)
@@ -129,7 +123,7 @@ def extract_signals(
     limits.keep_freed()
     prepared = [prepare_signal(signal, feature_config) for signal in signals]
     compute = extractor(feature, feature_config, device)
-    if reads_text(feature):
+    if plugins.feature(feature).INPUT == "aligned":
         return compute([word_times.spoken(u, signal) for u, signal in zip(utterances, prepared, strict=True)])
     return compute(prepared)
 

@@ -3,13 +3,16 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sercli.types import Array
+
+with warnings.catch_warnings():  # uses up torch's one warning about read-only arrays; nothing writes to the features
+    warnings.simplefilter("ignore")
+    torch.from_numpy(np.frombuffer(b"0", np.uint8))
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,6 @@ def make_batch(
 
 def pad(features: Sequence[Array], normaliser: Normaliser) -> tuple[Array, Array]:
     """B arrays (T, F) scaled as (B, T, F) float32 with zeros behind each, and their lengths (B,), 0: no input."""
-    _silence_torch()
     lengths = np.array([len(utterance) for utterance in features], np.int64)
     x = np.zeros((len(features), max(1, int(lengths.max())), features[0].shape[1]), np.float32)
     for row, utterance in zip(x, features, strict=True):
@@ -104,11 +106,3 @@ def pad(features: Sequence[Array], normaliser: Normaliser) -> tuple[Array, Array
         target -= normaliser.mean
     x *= normaliser.scale
     return x, lengths
-
-
-@cache
-def _silence_torch() -> None:
-    """Use up torch's warning about read-only arrays, given once per process; nothing writes to the features."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.from_numpy(np.frombuffer(b"0", np.uint8))

@@ -56,7 +56,7 @@ class Model:
 
         Text in a language that the network never learned is none.
         """
-        there = extraction.inputs_of(utterance)
+        there = utterance.inputs
         if languages.foreign(utterance.attributes.get(LANGUAGE), self.languages):
             there -= {"text"}
         return [next((kind for kind in kinds if kind not in there), None) for kinds in self._kinds]
