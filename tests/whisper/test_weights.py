@@ -152,7 +152,7 @@ def test_a_place_without_a_model_is_named(name, said, tmp_path, monkeypatch):
 def packaged(monkeypatch, module, *, name=weights.TINY):
     """Let the weights that ship come from another package."""
     parts = [replace(part, module=module) for part in weights._PACKAGED[name]]
-    monkeypatch.setitem(weights._PACKAGED, name, tuple(parts))
+    monkeypatch.setitem(weights._PACKAGED, name, parts)
 
 
 def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
