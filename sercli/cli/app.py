@@ -145,7 +145,7 @@ def _fail(message: str) -> NoReturn:
         if sys.stderr.isatty():
             from sercli.cli.render import console
 
-            console.show(console.stderr(), console.plain(line))
+            console.show(console.plain(line), on=console.stderr())
         else:
             print(line, file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say this
     sys.exit(2)

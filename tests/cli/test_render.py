@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -35,10 +36,19 @@ def _terminal(width=80):
     return _console(width, force_terminal=True, color_system="truecolor", _environ={})
 
 
+@contextmanager
+def _on(console):
+    """Both streams are this console."""
+    with pytest.MonkeyPatch.context() as patch:
+        for stream in ("stdout", "stderr"):
+            patch.setattr(measures, stream, lambda: console)
+        yield console
+
+
 def _shown(show, *args, width=100, **options):
     """What a function prints, as a text and as lines without trailing blanks."""
-    console = _console(width)
-    show(*args, console=console, **options)
+    with _on(_console(width)) as console:
+        show(*args, **options)
     text = console.file.getvalue()
     return text, [line.rstrip() for line in text.splitlines()]
 
@@ -88,7 +98,8 @@ def test_control_characters_in_a_name_cannot_reach_the_terminal():
 
 def test_a_stream_that_is_not_unicode_gets_plain_characters_and_escapes():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
-    render.prediction_rows([_predicted("höhe.wav"), SILENCE], console=Console(file=stream, width=80))
+    with _on(Console(file=stream, width=80)):
+        render.prediction_rows([_predicted("höhe.wav"), SILENCE])
     text = stream.buffer.getvalue().decode("ascii")
     assert "h\\xf6he.wav" in text
     assert "##" in text
@@ -104,7 +115,7 @@ def clock(monkeypatch):
 
 def test_progress_without_a_terminal_is_a_line_every_30_s(clock):
     console = _console()
-    with render.progress("2 of 4: lld", 3600.0, console=console) as advance:
+    with _on(console), render.progress("2 of 4: lld", 3600.0) as advance:
         for _ in range(7):
             clock.now_s += 10
             advance(60.0, "[b]x.wav")
@@ -169,7 +180,7 @@ def test_progress_without_a_known_total_has_neither_share_nor_time_left(clock):
 
 def test_a_bar_disappears_at_the_end():
     console = _terminal(100)
-    with render.progress("lld", 20, console=console) as advance:
+    with _on(console), render.progress("lld", 20) as advance:
         advance(4)
     assert console.file.getvalue().endswith("\x1b[1A\x1b[2K")  # one line up, erased
 
@@ -189,7 +200,7 @@ def test_stages_are_numbered_also_those_without_work_and_keep_their_number(capsy
 
 def test_results_that_are_printed_while_a_bar_runs_still_go_to_a_piped_stdout(capsys):
     console = _terminal()
-    with render.progress("Listening", 2, console=console) as advance:
+    with _on(console), render.progress("Listening", 2) as advance:
         print('{"path": "a.wav"}')
         advance(1)
     assert capsys.readouterr().out == '{"path": "a.wav"}\n'
@@ -198,7 +209,7 @@ def test_results_that_are_printed_while_a_bar_runs_still_go_to_a_piped_stdout(ca
 
 def test_training_shows_the_loss_that_its_epoch_is_kept_by(clock):
     console = _console(200)
-    with render.training_progress("lld [x]", 200, console=console) as update:
+    with _on(console), render.training_progress("lld [x]", 200) as update:
         for epoch in range(11, 21):  # the first ten by an earlier command
             clock.now_s += 3
             update(EpochResult(epoch, 1.5 - epoch / 100, 1.6, 0.3 + epoch / 100, 3.0), epoch <= 18)
@@ -210,7 +221,7 @@ def test_training_shows_the_loss_that_its_epoch_is_kept_by(clock):
 
 def test_a_cross_validation_shows_its_last_run(clock):
     console = _console(200)
-    with render.repetition_progress("lld", 2, console=console) as update:
+    with _on(console), render.repetition_progress("lld", 2) as update:
         clock.now_s = 30
         update(FoldRun(1, 3, Path("fold-1")), SimpleNamespace(best_epoch=7))
     assert console.file.getvalue() == "lld: 50%, 0:30 left, run 1 of 2: fold 1, seed 3, kept epoch 7\n"
@@ -278,7 +289,8 @@ def test_the_systems_table_has_every_system_and_both_baselines_with_three_decima
 def test_the_best_of_several_systems_is_bold_on_a_terminal():
     worse = report("worse", TRUTH, ["anger"] * len(TRUTH), REPORT.labels)
     console = _terminal(100)
-    render.systems_table([REPORT, worse], [], title="validation", console=console)
+    with _on(console):
+        render.systems_table([REPORT, worse], [], title="validation")
     assert "\x1b[1m0.562\x1b[0m" in console.file.getvalue()
     assert "\x1b[1m0.250\x1b[0m" not in console.file.getvalue()
 
@@ -286,13 +298,14 @@ def test_the_best_of_several_systems_is_bold_on_a_terminal():
 @pytest.mark.parametrize(
     "show",
     [
-        lambda console: render.systems_table([REPORT], [], title="validation", console=console),
-        lambda console: render.class_table(REPORT, console=console),
+        lambda: render.systems_table([REPORT], [], title="validation"),
+        lambda: render.class_table(REPORT),
     ],
 )
 def test_a_class_that_never_occurs_is_said_to_be_left_out_of_the_averages(show):
     console = _console()
-    show(console)
+    with _on(console):
+        show()
     assert "UA and macro-F1 leave out calm: no utterance here has this label." in console.file.getvalue()
 
 
@@ -340,7 +353,8 @@ def test_a_narrow_terminal_has_fewer_figures_but_whole_ones():
 
 def test_the_confusion_table_is_heat_coloured_with_a_bold_diagonal_on_a_terminal():
     console = _terminal()
-    render.confusion_table(REPORT, console=console)
+    with _on(console):
+        render.confusion_table(REPORT)
     text = console.file.getvalue()
     assert re.search(r"\x1b\[1;38;2;255;255;255;48;2;31;116;173m *7  70%", text)  # the diagonal: bold
     assert re.search(r"\x1b\[38;2;255;255;255;48;2;63;111;148m *3  30%", text)
@@ -445,7 +459,8 @@ def test_the_card_has_no_members_where_one_alone_predicted_and_no_confidence_of_
 
 def test_the_card_of_an_unsure_answer_marks_the_likeliest_class():
     console = _terminal()
-    render.prediction_card(_predicted("x.wav", FOUR, label="unsure", reason="no words"), console=console)
+    with _on(console):
+        render.prediction_card(_predicted("x.wav", FOUR, label="unsure", reason="no words"))
     text = console.file.getvalue()
     assert "unsure" in text
     assert "no words" in text
@@ -462,7 +477,7 @@ def _spoken(start_s, end_s, label, text=None, reason=None, adapted=None):
 
 
 def _timeline(*rows, width=80):
-    return _shown(lambda rows, console: render.timeline_rows("a.wav", rows, FOUR, console=console), rows, width=width)
+    return _shown(lambda rows: render.timeline_rows("a.wav", rows, FOUR), rows, width=width)
 
 
 def test_a_timeline_has_times_emotion_confidence_and_words_and_ends_with_the_share_of_time():
@@ -542,7 +557,8 @@ def test_a_timeline_shows_each_row_as_soon_as_it_is_there():
             assert console.file.getvalue().count("anger") == k
             yield _spoken(k, k + 1, "anger")
 
-    render.timeline_rows("a.wav", rows(), FOUR, console=console)
+    with _on(console):
+        render.timeline_rows("a.wav", rows(), FOUR)
 
 
 def test_no_name_and_no_word_is_read_as_markup_in_a_timeline():
@@ -621,7 +637,8 @@ def test_in_a_narrow_terminal_parameters_stand_whole_below_the_trials():
 @pytest.mark.parametrize("width", [21, 30, 40])
 def test_a_terminals_edge_cuts_no_word_of_a_sentence(width):
     console, said = _terminal(width), "UA 87.5 % over 12 utterances; don't read: ser evaluate '/my  own folder'"
-    render.note(said, console=console)
+    with _on(console):
+        render.note(said)
     written = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue()).rstrip("\n")
     rows = [written[at : at + width] for at in range(0, len(written), width)]
     for word in ("87.5 %", "utterances;", "evaluate", "'/my  own folder'"):
@@ -648,7 +665,8 @@ def test_a_narrow_terminal_breaks_no_label_and_no_bar(width):
     members = {"acoustic": probabilities, "linguistic": probabilities}
     console = _console(width)
     prediction = Prediction("a.wav", 0.0, 1.0, "anger", 0.848, probabilities, members=members)
-    render.prediction_card(prediction, console=console)
+    with _on(console):
+        render.prediction_card(prediction)
     lines = console.file.getvalue().splitlines()
     for label, probability in probabilities.items():
         assert any(line.startswith(f"{label} ") and line.count(f"{probability:.3f}") == 3 for line in lines)

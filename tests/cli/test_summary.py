@@ -10,6 +10,7 @@ import soundfile
 from rich.console import Console
 
 from sercli.cli import render
+from sercli.cli.render import console as streams
 from sercli.cli.summaries import summaries
 from sercli.cli.writers import FORMATS
 from sercli.types import Prediction
@@ -95,9 +96,10 @@ def test_a_recording_is_summed_up_as_soon_as_the_next_begins():
     assert [next(found)[0].path, len(read)] == ["a.wav", 4]
 
 
-def test_the_screen_shows_shares_probabilities_and_moments_with_their_words():
+def test_the_screen_shows_shares_probabilities_and_moments_with_their_words(monkeypatch):
     console = Console(file=io.StringIO(), width=80)
-    render.summary_rows(TALK, console=console)
+    monkeypatch.setattr(streams, "stdout", lambda: console)
+    render.summary_rows(TALK)
     assert console.file.getvalue().splitlines()[:4] == [
         "in a.wav",
         "0:05.0 of speech: anger 60%, neutral 20%, no emotion 20%",

@@ -17,22 +17,21 @@ from rich.text import Text
 from sercli._system.files import UTF_8
 from sercli.cli import options
 
-MISSING = "–"
-"""Shown where there is no number."""
+MISSING = "–"  # where there is no number
 
 _HELD = "\ue000"  # in place of a blank at which a line must not be cut
 _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a stream that is not UTF-8
 
 
-def note(message: str, *, console: Console | None = None) -> None:
+def note(message: str) -> None:
     """Print one line on stderr, not with --quiet."""
     if not options.quiet:
-        show(console or stderr(), plain(one_line(message)))
+        show(plain(" ".join(message.splitlines())), on=stderr())
 
 
-def warn(message: str, *, console: Console | None = None) -> None:
+def warn(message: str) -> None:
     """Print one line on stderr that begins with "warning:"."""
-    show(console or stderr(), Text.assemble(("warning: ", "bold yellow"), plain(one_line(message))))
+    show(Text.assemble(("warning: ", "bold yellow"), plain(" ".join(message.splitlines()))), on=stderr())
 
 
 @cache
@@ -55,8 +54,9 @@ def write(piece: str) -> None:
         typer.echo(piece.encode(*UTF_8), nl=False)
 
 
-def show(console: Console, *renderables: RenderableType) -> None:
-    """Print; if the stream is not UTF-8, replace symbols by ASCII and escape characters that it cannot encode."""
+def show(*renderables: RenderableType, on: Console | None = None) -> None:
+    """Print, on stdout by default; where it is not UTF-8, with ASCII symbols and escapes of what cannot be encoded."""
+    console = on or stdout()
     if console.options.ascii_only:
         with console.capture() as captured:
             _print(console, renderables)
@@ -99,11 +99,6 @@ def escaped(text: str) -> str:
     """Show control characters and lone surrogates (from odd file names) as escapes."""
     odd = {"Cc", "Cs", "Zl", "Zp"}
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in odd else c for c in text)
-
-
-def one_line(message: str) -> str:
-    """A message without line breaks."""
-    return " ".join(message.splitlines())
 
 
 def new_table(*columns: str, sides: str = "l") -> Table:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from sercli._system.clock import clock
 from sercli.cli import options
-from sercli.cli.render.console import blocks, figure, note, plain, stderr
+from sercli.cli.render import console as streams
+from sercli.cli.render.console import blocks, figure, note, plain
 from sercli.cli.render.predictions import in_short
 from sercli.cli.render.timeline import shares
 from sercli.cli.summaries import Summary
@@ -23,21 +24,20 @@ _CTRL_C = len("^C")  # columns left free, as those of a progress bar
 
 
 @contextmanager
-def live_view(about: str, *, console: Console | None = None) -> Iterator["LiveView"]:
+def live_view(about: str) -> Iterator["LiveView"]:
     """Show what comes in on stderr until the end, or one line where stderr is not a terminal; nothing with --quiet.
 
     Args:
         about: what sound comes in from.
-        console: instead of stderr.
     """
-    console = console or stderr()
+    console = streams.stderr()
     view = LiveView(f"Listening to {about}. Ctrl-C ends.")
     if console.is_interactive and not options.quiet:
         redirect = sys.stdout.isatty()  # as for a progress bar
         with Live(view, console=console, transient=True, refresh_per_second=10, redirect_stdout=redirect):
             yield view
     else:
-        note(view.head, console=console)
+        note(view.head)
         yield view
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from sercli._system.clock import clock
+from sercli.cli.render import console as streams
 from sercli.cli.render.console import (
     MISSING,
     blocks,
@@ -22,7 +23,6 @@ from sercli.cli.render.console import (
     short_names,
     shorten,
     show,
-    stdout,
 )
 from sercli.runs.settings import reads
 from sercli.types import Prediction
@@ -30,7 +30,7 @@ from sercli.types import Prediction
 _BAR = 24  # characters of the bar of a probability of 1
 
 
-def prediction_rows(predictions: Sequence[Prediction], *, console: Console | None = None) -> None:
+def prediction_rows(predictions: Sequence[Prediction]) -> None:
     """Show a row for each clip: path, emotion, confidence and a bar for each class.
 
     If bars do not fit the terminal's width, the three next likeliest classes are listed. Reasons of predictions are
@@ -38,9 +38,8 @@ def prediction_rows(predictions: Sequence[Prediction], *, console: Console | Non
 
     Args:
         predictions: of clips, in the order to show them.
-        console: instead of stdout.
     """
-    console = console or stdout()
+    console = streams.stdout()
     reasons = Counter(p.reason for p in predictions if p.label and p.reason)
     labels = list(dict.fromkeys(label for p in predictions for label in p.probabilities))
     paths = [escaped(p.path) for p in predictions]
@@ -52,26 +51,25 @@ def prediction_rows(predictions: Sequence[Prediction], *, console: Console | Non
     for p, path in zip(predictions, shown, strict=True):
         found = _bars(p, labels, layout.bar) if layout.bar else _likeliest(p)
         table.add_row(Text(path), plain(p.label or MISSING), figure(p.confidence), found)
-    show(console, *([Text(f"in {layout.folder}")] if layout.folder else []), table, *counted(reasons, len(predictions)))
+    show(*([Text(f"in {layout.folder}")] if layout.folder else []), table, *counted(reasons, len(predictions)))
 
 
-def prediction_card(prediction: Prediction, *, console: Console | None = None) -> None:
+def prediction_card(prediction: Prediction) -> None:
     """Show one clip: the emotion, a bar for each class, the words, and the probabilities from audio and text alone.
 
     Args:
         prediction: of the clip.
-        console: instead of stdout.
     """
     p = prediction
     label = plain(p.label, "bold green") if p.label else plain(p.reason or MISSING)
     about: list[RenderableType] = [Text(": ").join([plain(p.path), label])]
     if p.probabilities:
-        about += [Text(), _classes(p, (console or stdout()).width), Text()]
+        about += [Text(), _classes(p, streams.stdout().width), Text()]
     if p.text:
         about += [Text("words: ") + transcript(p), *legend(bool(p.doubt))]
     if p.label and p.reason:
         about.append(plain(p.reason, "dim"))
-    show(console or stdout(), *about)
+    show(*about)
 
 
 def in_short(prediction: Prediction) -> str:

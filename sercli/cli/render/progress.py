@@ -15,7 +15,8 @@ from rich.table import Column, Table
 from sercli._system.clock import clock
 from sercli._system.progress import Advance, ProgressFactory
 from sercli.cli import options
-from sercli.cli.render.console import figure, note, plain, stderr
+from sercli.cli.render import console as streams
+from sercli.cli.render.console import figure, note, plain
 from sercli.runs import FoldRun, RunInfo
 from sercli.types import EpochResult
 
@@ -27,9 +28,7 @@ _NARROWEST = 10  # characters of a bar beside its name; else it has a line of it
 
 
 @contextmanager
-def progress(
-    description: str, total: float | None, *, at_most: bool = False, console: Console | None = None
-) -> Iterator[Advance]:
+def progress(description: str, total: float | None, *, at_most: bool = False) -> Iterator[Advance]:
     """Show a bar on stderr that disappears at the end, or a line every 30 s where stderr is not a terminal.
 
     With --quiet nothing is shown.
@@ -38,9 +37,8 @@ def progress(
         description: of the work.
         total: of the work, in any unit in which equal work takes equal time; None if it is not known.
         at_most: the work may end sooner.
-        console: instead of stderr.
     """
-    console = console or stderr()
+    console = streams.stderr()
     bar = _Bar(description, total, at_most=at_most)
     if options.quiet or total == 0:
         yield bar.advance
@@ -56,7 +54,7 @@ def progress(
             bar.advance(done, shown)
             if time.monotonic() - said_s >= _EVERY_S:
                 said_s = time.monotonic()
-                note(bar.line(), console=console)
+                note(bar.line())
 
         yield advance
 
@@ -73,20 +71,17 @@ def stages(total: int) -> ProgressFactory:
 
 
 @contextmanager
-def repetition_progress(
-    name: str, total: int, *, console: Console | None = None
-) -> Iterator[Callable[[FoldRun, RunInfo], None]]:
+def repetition_progress(name: str, total: int) -> Iterator[Callable[[FoldRun, RunInfo], None]]:
     """Show the progress of a cross-validation.
 
     Args:
         name: of the model.
         total: number of runs.
-        console: instead of stderr.
 
     Yields:
         `update(fold_run, info)`: reports a run as finished.
     """
-    with progress(name, total, console=console) as advance:
+    with progress(name, total) as advance:
         numbers = count(1)
 
         def update(fold_run: FoldRun, info: RunInfo) -> None:
@@ -97,20 +92,17 @@ def repetition_progress(
 
 
 @contextmanager
-def training_progress(
-    name: str, epochs: int, *, console: Console | None = None
-) -> Iterator[Callable[[EpochResult, bool], None]]:
+def training_progress(name: str, epochs: int) -> Iterator[Callable[[EpochResult, bool], None]]:
     """Show the losses and the validation UA of a training.
 
     Args:
         name: of the model.
         epochs: upper bound; early stopping may end sooner.
-        console: instead of stderr.
 
     Yields:
         `update(result, kept)`: reports an epoch, and whether its weights are the ones to keep so far.
     """
-    with progress(name, epochs, at_most=True, console=console) as advance:
+    with progress(name, epochs, at_most=True) as advance:
         n_done, keeping = 0, ""
 
         def update(result: EpochResult, kept: bool) -> None:

@@ -1,14 +1,16 @@
 """Results as tables on stdout: datasets, metrics, confusion matrices, trials."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from sercli.cli.render.console import MISSING, blocks, figure, new_table, plain, short_names, show, stdout
+from sercli.cli.render import console as streams
+from sercli.cli.render.console import MISSING, blocks, figure, new_table, plain, short_names, show
 from sercli.evaluation.metrics import METRICS, as_count
 from sercli.types import Remark, Report
 
@@ -16,38 +18,29 @@ if TYPE_CHECKING:
     from sercli.evaluation.results import Evaluation, SystemResult
     from sercli.training.tuning import Trials
 
-_SPARED = {name: n for n, name in enumerate(("ECE", "weighted F1", "macro-F1", "n", "± seeds"))}
-"""Columns that a table of systems leaves out on a narrow terminal, in this order."""
-
+_METRIC_OF = {"WA": "wa", "UA": "ua", "macro-F1": "macro_f1", "weighted F1": "weighted_f1"}  # of the columns
+_SPARED = ("ECE", "weighted F1", "macro-F1", "n", "± seeds")  # columns left out on a narrow terminal, in this order
 _BAR = 3  # the column of the bar in a table of classes, left out on a narrow terminal
 _SHORT_NAME = 12  # characters that the name of a system gets at least
-_INTERVAL = 3  # the column of the interval among those after the name
+_INTERVAL = "95 % of UA"
 
+# Minimum share of a row for each colour; medium lightness, readable on dark and light terminals.
 _HEAT = (
     (0.75, "#ffffff on #0068b8"),
     (0.5, "#ffffff on #1f74ad"),
     (0.25, "#ffffff on #3f6f94"),
     (0.1, "#ffffff on #5b6b7a"),
 )
-"""Minimum share of a row for each colour; medium lightness, readable on dark and light terminals."""
 
 
-def distribution_table(
-    before: Mapping[str, int],
-    after: Mapping[str, int],
-    mapping: Mapping[str, str | None],
-    *,
-    console: Console | None = None,
-) -> None:
+def distribution_table(before: Mapping[str, int], after: Mapping[str, int], mapping: Mapping[str, str | None]) -> None:
     """Show the class counts of a corpus before and after labels were mapped.
 
     Args:
         before: count of each native label.
         after: count of each label of the dataset, in its order.
         mapping: native label -> label of the dataset; None or missing: left out.
-        console: instead of stdout.
     """
-    console = console or stdout()
     native = new_table("label", "n", "share", "", "becomes", sides="lrrll")
     for label, n in sorted(before.items(), key=lambda item: (-item[1], item[0])):
         native.add_row(plain(label), *_counted(n, before), plain(mapping.get(label) or MISSING))
@@ -57,25 +50,22 @@ def distribution_table(
     for title, table, counts in (("Labels of the corpus", native, before), ("Labels of the dataset", chosen, after)):
         table.add_section()
         table.add_row("all", str(sum(counts.values())))
-        if not _fits(table, console):
+        if not _fits(table):
             table.columns.pop(_BAR)
-        show(console, Text(title, "bold"), table)
+        show(Text(title, "bold"), table)
 
 
-def dataset_summary(
-    facts: Mapping[str, str | int | float | None], remarks: Iterable[Remark], *, console: Console | None = None
-) -> None:
+def dataset_summary(facts: Mapping[str, str | int | float | None], remarks: Iterable[Remark]) -> None:
     """Show the facts of a prepared dataset, and its remarks counted by reason with the first example.
 
     Args:
         facts: name and value, such as {"corpus": "emodb", "utterances": 535, "speakers": 10, "hours": 0.41}.
         remarks: of the corpus reader.
-        console: instead of stdout.
     """
     about = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         about.add_row(plain(name, "bold"), plain(figure(value, digits=2)))
-    show(console or stdout(), about)
+    show(about)
     sources: dict[tuple[str, str], list[str]] = {}
     for remark in remarks:
         sources.setdefault((remark.kind, remark.reason), []).append(remark.source)
@@ -83,58 +73,34 @@ def dataset_summary(
         table = new_table("n", "", "why", "first", sides="rlll")
         for (kind, reason), where in sources.items():
             table.add_row(str(len(where)), kind, plain(reason), plain(where[0]))
-        show(console or stdout(), Text("Remarks", "bold"), table)
+        show(Text("Remarks", "bold"), table)
 
 
-def systems_table(
-    reports: Sequence[Report], baselines: Sequence[Report], *, title: str, console: Console | None = None
-) -> None:
+def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, title: str) -> None:
     """Show one row per system, then one per baseline; the best of several systems is bold."""
-    best = {name: max(getattr(report, name) for report in reports) for name in METRICS} if len(reports) > 1 else {}
-    table = new_table("system", "n", "WA", "UA", "macro-F1", "weighted F1")
-    for report in reports:
-        table.add_row(plain(report.name), str(report.n), *_metrics(report, best))
-    table.add_section()
-    for report in baselines:
-        table.add_row(plain(report.name), str(report.n), *_metrics(report), style="dim")
-    console = console or stdout()
-    left_out = _left_out(table, console)
-    notes = [*left_out, *_absent([*reports, *baselines]), *_all_classes(reports)]
-    show(console, Text(title, "bold"), table, *notes)
+    table = _scores(_METRIC_OF, [reports], baselines)
+    show(Text(title, "bold"), table, *_notes(table, reports, baselines))
 
 
-def evaluation_table(
-    evaluation: "Evaluation", headline: str, *, remark: str = "", console: Console | None = None
-) -> None:
+def evaluation_table(evaluation: "Evaluation", headline: str, *, remark: str = "") -> None:
     """Show one row per system with the interval of its UA, then one per baseline, a remark, and the headline.
 
     Systems of one modality are together, in falling order of UA. The deviation over seeds has a column only where there
     are some.
     """
-    systems = evaluation.systems
-    seeds = any(s.report.n_seeds > 1 for s in systems)
-    extra = ["± seeds"] * seeds
-    table = new_table("system", "n", "WA", "UA", "95 % of UA", "macro-F1", "weighted F1", "ECE", *extra)
-    best = {name: max(getattr(s, name).value for s in systems) for name in METRICS} if len(systems) > 1 else {}
-    for modality in sorted({s.modality for s in systems}, key=lambda name: (name == "both", name)):
-        for s in systems:
-            if s.modality == modality:
-                table.add_row(*_system_cells(s, best), *[figure(s.ua.deviation)] * seeds)
-        table.add_section()
-    for report in evaluation.baselines:
-        wa, ua, *f1 = _metrics(report)
-        table.add_row(plain(report.name), str(report.n), wa, ua, "", *f1, style="dim")
-    console = console or stdout()
+    reports = [system.report for system in evaluation.systems]
+    modalities = sorted({s.modality for s in evaluation.systems}, key=lambda name: (name == "both", name))
+    groups = [[s for s in evaluation.systems if s.modality == modality] for modality in modalities]
+    seeds = ["± seeds"] if any(report.n_seeds > 1 for report in reports) else []
+    columns = ("WA", "UA", _INTERVAL, "macro-F1", "weighted F1", "ECE", *seeds)
+    table = _scores(columns, groups, evaluation.baselines)
     for whole_words in (True, False):
-        if not _fits(table, console):
+        if not _fits(table):
             _narrow(table, whole_words=whole_words)
-    left_out = _left_out(table, console)
-    reports = [s.report for s in systems]
-    notes = [*left_out, *_absent([*reports, *evaluation.baselines]), *_all_classes(reports)]
-    notes += [plain(remark)] if remark else []
     where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
-    show(console, where, table, *notes, plain(headline, "bold"))
-    compared = [(s.name, s.published) for s in systems if s.published]
+    notes = [*_notes(table, reports, evaluation.baselines), *([plain(remark)] if remark else [])]
+    show(where, table, *notes, plain(headline, "bold"))
+    compared = [(s.name, s.published) for s in evaluation.systems if s.published]
     if compared:
         from sercli.evaluation.published import SOURCE
 
@@ -142,41 +108,62 @@ def evaluation_table(
         for name, found in compared:
             beside.add_row(plain(name), str(found.ours.n), figure(found.ours.wa), figure(found.wa))
         title = "Session 5 alone, beside the original study, whose validation part shares speakers with its train part"
-        show(console, plain(title, "bold"), beside, plain(SOURCE, "dim"))
+        show(plain(title, "bold"), beside, plain(SOURCE, "dim"))
+
+
+def _scores(
+    columns: Iterable[str], groups: Sequence[Sequence["Report | SystemResult"]], baselines: Iterable[Report]
+) -> Table:
+    """A row for each system, the groups apart, then one for each baseline; the best of several systems is bold."""
+    columns, systems = tuple(columns), list(chain(*groups))
+    best = {name: max(_value(one, name) for one in systems) for name in METRICS} if len(systems) > 1 else {}
+    table = new_table("system", "n", *columns)
+    for group in groups:
+        for one in group:
+            n = one.n if isinstance(one, Report) else one.report.n
+            table.add_row(plain(one.name), str(n), *(_cell(one, column, best) for column in columns))
+        table.add_section()
+    for report in baselines:
+        cells = (_cell(report, column, {}) for column in columns)
+        table.add_row(plain(report.name), str(report.n), *cells, style="dim")
+    return table
+
+
+def _cell(of: "Report | SystemResult", column: str, best: Mapping[str, float]) -> Text:
+    """A cell of a table of systems; empty where a report alone does not tell."""
+    if name := _METRIC_OF.get(column):
+        value = _value(of, name)
+        return Text(figure(value), "bold" if value == best.get(name) else "")
+    if isinstance(of, Report):
+        return Text()
+    if column == _INTERVAL:
+        return Text(f"{of.ua.low:.3f}–{of.ua.high:.3f}")
+    return Text(figure(of.after.ece if column == "ECE" else of.ua.deviation))
+
+
+def _value(of: "Report | SystemResult", name: str) -> float:
+    metric = getattr(of, name)  # a number, or an estimate
+    return float(getattr(metric, "value", metric))
 
 
 def _narrow(table: Table, *, whole_words: bool) -> None:
     """Fold the heads of a table of systems, and names if that is not enough, but never numbers."""
     table.padding = (0, 0, 0, 0)
-    for place, column in enumerate(table.columns[1:]):
+    for column in table.columns[1:]:
         head = str(column.header).split() if whole_words else []
-        column.width = max(len("0.000–0.000" if place == _INTERVAL else "0.000"), *map(len, head), 0)
+        column.width = max(len("0.000–0.000" if str(column.header) == _INTERVAL else "0.000"), *map(len, head), 0)
 
 
-def _left_out(table: Table, console: Console) -> list[RenderableType]:
-    """Leave out columns that the terminal is too narrow for beside short names; return a remark that names them."""
+def _notes(table: Table, reports: Sequence[Report], baselines: Sequence[Report]) -> list[RenderableType]:
+    """Sentences below a table of systems, without those columns that the terminal is too narrow for."""
     left_out = []
-    for column in sorted(table.columns, key=lambda column: _SPARED.get(str(column.header), 0)):
-        if str(column.header) in _SPARED and not _fits(table, console, short_names=True):
-            table.columns.remove(column)
-            left_out.append(str(column.header))
-    return [plain(f"Left out on a narrow terminal: {', '.join(left_out)}.", "dim")] if left_out else []
-
-
-def _system_cells(system: "SystemResult", best: Mapping[str, float]) -> list[RenderableType]:
-    wa, ua, *f1 = _metrics(system, best)
-    interval = f"{system.ua.low:.3f}–{system.ua.high:.3f}"
-    return [plain(system.name), str(system.report.n), wa, ua, interval, *f1, figure(system.after.ece)]
-
-
-def _metrics(of: "Report | SystemResult", best: Mapping[str, float] | None = None) -> list[Text]:
-    """The cells of the metrics; the best values are bold."""
-    cells = []
-    for name in METRICS:
-        metric = getattr(of, name)  # a number, or an estimate
-        value = getattr(metric, "value", metric)
-        cells.append(Text(figure(value), "bold" if value == (best or {}).get(name) else ""))
-    return cells
+    columns = {str(column.header): column for column in table.columns}
+    for name in _SPARED:
+        if name in columns and not _fits(table, short_names=True):
+            table.columns.remove(columns[name])
+            left_out.append(name)
+    narrow = [plain(f"Left out on a narrow terminal: {', '.join(left_out)}.", "dim")] if left_out else []
+    return [*narrow, *_absent([*reports, *baselines]), *_all_classes(reports)]
 
 
 def _division(evaluation: "Evaluation") -> str:
@@ -186,49 +173,48 @@ def _division(evaluation: "Evaluation") -> str:
     return ", ".join(found) or str(protocol.get("test part", ""))
 
 
-def class_table(report: Report, *, console: Console | None = None) -> None:
+def class_table(report: Report) -> None:
     """Show count, recall, precision and F1 of each class."""
     table = new_table("class", "n", "recall", "precision", "F1")
     for label, counts in zip(report.labels, report.confusion, strict=True):
         values = (figure(of_class[label]) for of_class in (report.recall, report.precision, report.f1))
         table.add_row(plain(label), as_count(sum(counts)), *values)
-    show(console or stdout(), plain(f"Classes of {report.name}{_seeds(report)}", "bold"), table, *_absent([report]))
+    show(plain(f"Classes of {report.name}{_seeds(report)}", "bold"), table, *_absent([report]))
 
 
-def confusion_table(report: Report, *, console: Console | None = None) -> None:
+def confusion_table(report: Report) -> None:
     """Show the confusion matrix: rows truth, columns prediction, in each cell a count and its share of the row.
 
     On a narrow terminal column names get shorter, then shares go below counts, then the columns into several tables.
     """
-    console = console or stdout()
     every = range(len(report.labels))
     short = short_names(report.labels)
     title = plain(f"{report.name}: rows truth, columns prediction{_seeds(report)}", "bold")
     for names, between in ((report.labels, " "), (short, " "), (short, "\n")):
         table = _confusion(report, every, names, between)
-        if _fits(table, console):
-            show(console, title, table)
+        if _fits(table):
+            show(title, table)
             return
-    for columns in _parts(every, lambda part: _fits(_confusion(report, part, short, " "), console)):
+    for columns in _parts(every, lambda part: _fits(_confusion(report, part, short, " "))):
         which = plain(f", {report.labels[columns[0]]} to {report.labels[columns[-1]]}")
-        show(console, title + which, _confusion(report, columns, short, " "))
+        show(title + which, _confusion(report, columns, short, " "))
 
 
 def _seeds(report: Report) -> str:
     return f", mean over {report.n_seeds} seeds" if report.n_seeds > 1 else ""
 
 
-def trials_table(trials: "Trials", *, console: Console | None = None) -> None:
+def trials_table(trials: "Trials") -> None:
     """Show the trials of a search in their order, best first."""
     table = new_table("rank", "valid UA", "state", "parameters", sides="rrll")
     for rank, trial in enumerate(trials, start=1):
         settings = "  ".join(f"{name}={_setting(value)}" for name, value in trial.params.items())
         table.add_row(str(rank), figure(trial.value), plain(trial.state.name.lower()), plain(settings or MISSING))
-    console, below = console or stdout(), []
+    console, below = streams.stdout(), []
     if Measurement.get(console, console.options.update(max_width=100_000), table).minimum > console.width:
         cells = table.columns.pop().cells
         below = [Text(f"{rank}: ") + cell for rank, cell in enumerate(cells, start=1) if isinstance(cell, Text)]
-    show(console, Text("Best trials", "bold"), table, *below)
+    show(Text("Best trials", "bold"), table, *below)
 
 
 def _setting(value: object) -> str:
@@ -277,7 +263,8 @@ def _heat(count: float, total: float, between: str, *, diagonal: bool) -> Text:
     return Text(f"{as_count(count)}{between}{percent:>4}", f"bold {colour}" if diagonal else colour, justify="right")
 
 
-def _fits(table: Table, console: Console, *, short_names: bool = False) -> bool:
+def _fits(table: Table, *, short_names: bool = False) -> bool:
+    console = streams.stdout()
     unbounded = console.options.update(max_width=100_000)
     names = Measurement.get(console, unbounded, Group(*table.columns[0].cells)).maximum if short_names else 0
     return Measurement.get(console, unbounded, table).maximum - max(names - _SHORT_NAME, 0) <= console.width

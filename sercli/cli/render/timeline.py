@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from sercli._system.clock import clock
-from sercli.cli.render.console import MISSING, figure, plain, show, stdout
+from sercli.cli.render import console as streams
+from sercli.cli.render.console import MISSING, figure, plain, show
 from sercli.cli.render.predictions import counted, legend, transcript
 from sercli.cli.summaries import Summary, summaries
 from sercli.types import UNSURE, Prediction
@@ -20,9 +21,7 @@ _NARROWEST = 20  # minimum width of the words beside the other columns
 _INDENT = 4  # of the words on a narrower terminal
 
 
-def timeline_rows(
-    path: str, predictions: Iterable[Prediction], labels: Sequence[str], *, console: Console | None = None
-) -> None:
+def timeline_rows(path: str, predictions: Iterable[Prediction], labels: Sequence[str]) -> None:
     """Show each utterance as it comes: times, emotion, confidence and words; then the share of time of each emotion.
 
     Where speakers are told apart, each row names its own, and the shares of each speaker follow. Reasons of the
@@ -32,9 +31,8 @@ def timeline_rows(
         path: of the recording.
         predictions: in order of time; they are not stored.
         labels: all that a prediction can have.
-        console: instead of stdout.
     """
-    console = console or stdout()
+    console = streams.stdout()
     widest = max(map(len, ("emotion", UNSURE, *labels)))
     predictions = iter(predictions)
     first = list(islice(predictions, 1))
@@ -44,8 +42,8 @@ def timeline_rows(
     to = "" if narrow else f"{'to':>{_TIME}}  "
     head = f"{'from':>{_TIME}}  {to}{_WHO if who else '':{who}}{'emotion':{widest}}  conf."
     words_at = _INDENT if narrow else words_at
-    show(console, plain(f"in {path}"), Text(head if narrow else f"{head}  words", "bold"))
-    show(console, Text("─" * console.width, "dim"))
+    show(plain(f"in {path}"), Text(head if narrow else f"{head}  words", "bold"))
+    show(Text("─" * console.width, "dim"))
     remarks: Counter[str] = Counter()
     doubts: set[str] = set()
 
@@ -66,33 +64,32 @@ def timeline_rows(
         )
         words = transcript(p) if p.label or p.text else plain(p.reason or "", "dim")
         gap = "\n" + " " * words_at if narrow and words else "  "
-        show(console, cells + gap + _folded(words, console.width - words_at, words_at, console))
+        show(cells + gap + _folded(words, console.width - words_at, words_at, console))
 
     found = next(summaries(shown()), [Summary(path)])
     below = [*counted(remarks, found[0].n), *legend(any(doubts))]
-    show(console, *(plain(shares(one)) for one in found), *below, Text())
+    show(*(plain(shares(one)) for one in found), *below, Text())
 
 
-def summary_rows(predictions: Iterable[Prediction], *, console: Console | None = None) -> None:
+def summary_rows(predictions: Iterable[Prediction]) -> None:
     """Show for each recording, and each speaker in it, shares of time, mean probabilities and the strongest moments.
 
     Args:
         predictions: of recordings, one after the other.
-        console: instead of stdout.
     """
-    console = console or stdout()
+    console = streams.stdout()
     for found in summaries(predictions):
-        show(console, plain(f"in {found[0].path}", "bold"))
+        show(plain(f"in {found[0].path}", "bold"))
         for one in found:
-            show(console, plain(shares(one)))
+            show(plain(shares(one)))
             if one.mean:
                 ranked = sorted(one.mean.items(), key=lambda item: -item[1])
-                show(console, plain(f"  mean probability: {', '.join(f'{name} {figure(p)}' for name, p in ranked)}"))
+                show(plain(f"  mean probability: {', '.join(f'{name} {figure(p)}' for name, p in ranked)}"))
             for p in one.moments:
                 when = f"  {clock(p.start_s, 1):>{_TIME}}  {p.label} {figure(p.confidence)}  "
                 room = max(console.width - len(when), _NARROWEST)
-                show(console, plain(when) + _folded(plain(p.clear_text), room, len(when), console))
-        show(console, Text())
+                show(plain(when) + _folded(plain(p.clear_text), room, len(when), console))
+        show(Text())
 
 
 def _folded(words: Text, width: int, indent: int, console: Console) -> Text:
