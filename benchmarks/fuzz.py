@@ -92,7 +92,7 @@ def random_edits(source: random.Random) -> list[Edit]:
 
     def place() -> float:
         near = source.random() ** source.choice((1, 3, 6))
-        return source.choice((near, near, 1 - near))
+        return min(source.choice((near, near, 1 - near)), 1 - 1e-9)  # below 1, which would be beyond the last line
 
     return [
         (source.choice(KINDS), place(), source.random(), int(2 ** source.uniform(0, 9)), source.randrange(1000))

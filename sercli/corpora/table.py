@@ -10,9 +10,11 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
+from sercli._system import names
 from sercli.audio.discovery import equivalent
 from sercli.corpora._columns import LABELS_AS_WRITTEN, NAMES, missing, own_names, resembled
 from sercli.corpora._files import lines_of, list_folder, read_text
@@ -46,7 +48,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     path = _find_table(root)
     rows = yield from _rows(path)
     lines: dict[str, int] = {}
-    spellings: dict[str, str] = {}  # label in lower case -> as it was first written
+    spellings: dict[str, str] = {}  # plain label -> as it was first written, or as ser knows it
     odd: set[str] = set()  # unknown columns that were named
     for line, row in rows:
         source = f"{path}:{line}"
@@ -59,9 +61,11 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
                 break
             yield Remark("warning", source, f"its {name} is missing ({word})")
         else:
-            label = spellings.setdefault(cells.get("label", "").lower(), cells.get("label", ""))
-            if label != cells.get("label", ""):
-                yield Remark("warning", source, f"its label is '{shown(label)}' in other letter case, and taken for it")
+            given = cells.get("label", "")
+            word = names.plain(given) or given
+            label = spellings.setdefault(word, word if word in LABELS and given not in LABELS else given)
+            if label != given:
+                yield Remark("warning", source, f"its label is '{shown(label)}' written otherwise, and taken for it")
                 cells["label"] = label
             yield _unique(cells, attributes, line, path, lines)
     if not lines:
@@ -157,9 +161,8 @@ def _find_table(root: Path) -> Path:
 
 
 def _read_delimited(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    first = text.partition("\n")[0]
-    semicolons = ";" in first and "," not in first  # written by spreadsheets where the comma is the decimal sign
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if semicolons else ","
+    first = text.partition("\n")[0]  # semicolons: written by spreadsheets where the comma is the decimal sign
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else next((sign for sign in ",;\t" if sign in first), ",")
     yield from read_rows(text, str(path), delimiter=delimiter)
 
 
@@ -168,13 +171,20 @@ def _read_jsonl(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, objec
         if not content.strip():
             continue
         try:
-            row = json.loads(content, parse_constant=_refuse_constant)
+            row = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_with_each_key_once)
             json.dumps(row, ensure_ascii=False, allow_nan=False).encode()  # raises if it cannot be written again
         except (ValueError, RecursionError) as error:
             raise SerError(f"{path}:{line}: not valid JSON ({error}); write one object per line.") from None
         if not isinstance(row, dict):
             raise SerError(f'{path}:{line}: each line must be an object like {{"path": ..., "label": ...}}.')
         yield line, row
+
+
+def _with_each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    for name, n in Counter(name for name, _ in pairs).items():
+        if n > 1:
+            raise ValueError(f"'{shown(name)}' is there {n} times")
+    return dict(pairs)
 
 
 def _refuse_constant(name: str) -> None:
@@ -192,8 +202,8 @@ def _divide(
         header: file and line that name the columns, for errors.
         need: the columns that the table must have; None: those of a corpus.
     """
-    names = own_names(row, header)
-    named = {names[name.strip()]: value for name, value in row.items()}
+    known = own_names(row, header)
+    named = {known[name.strip()]: value for name, value in row.items()}
     if len(named) < len(row):
         raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
     need_columns(named, need or (("label",) if "text" in named else ("label", "path")), header)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from sercli import config, plugins
-from sercli._system import locks, processes
+from sercli._system import locks, names, processes
 from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
 from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, label_sets, manifest, same_sounds, scan
@@ -180,12 +180,12 @@ def _counts(utterances: Iterable[Utterance], order: tuple[str, ...]) -> dict[str
 
 
 def _similar_speakers(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
-    """Return the names of speakers that differ in case, blanks, leading zeros or a decimal zero alone."""
-    names: dict[str, set[str]] = {}
+    """Return the names of speakers that look alike, or differ in blanks, leading zeros or a decimal zero alone."""
+    alike: dict[str, set[str]] = {}
     for speaker in {u.speaker for u in utterances if u.speaker}:
-        plain = re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"\s+", "", speaker).casefold())
-        names.setdefault(re.sub(r"^(\d+)\.0+$", r"\1", plain), set()).add(speaker)
-    return tuple(sorted(tuple(sorted(several)) for several in names.values() if len(several) > 1))
+        plain = re.sub(r"(?<![\d.])0+(?=\d)", "", names.plain(speaker).replace(" ", ""))
+        alike.setdefault(re.sub(r"^(\d+)\.0+$", r"\1", plain), set()).add(speaker)
+    return tuple(sorted(tuple(sorted(several)) for several in alike.values() if len(several) > 1))
 
 
 def _hint(label_set: str, broken: list[Remark]) -> str:

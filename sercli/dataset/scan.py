@@ -62,7 +62,7 @@ def _with_facts(
 ) -> tuple[list[Utterance], list[Remark]]:
     good = []
     used = sorted({u.audio for u in utterances if u.audio is not None and u.audio in index})
-    _check_milliseconds(utterances, index)
+    _check_unit(utterances, index)
     remarks = [Remark("warning", name, remark) for name in used for remark in index[name].remarks]
     for utterance in utterances:
         if utterance.audio is None:
@@ -86,17 +86,17 @@ def _with_facts(
     return good, remarks
 
 
-def _check_milliseconds(utterances: Sequence[Utterance], index: Mapping[str, IndexedAudio]) -> None:
-    """Refuse stretches that all lie outside of their recordings, and of which a thousandth never does.
+def _check_unit(utterances: Sequence[Utterance], index: Mapping[str, IndexedAudio]) -> None:
+    """Refuse stretches of which most lie outside of their recordings.
 
     Raises:
         SerError: asking whether the times are milliseconds.
     """
-    late = [(u.start_s, index[u.audio].duration_s) for u in utterances if u.start_s and u.audio in index and u.audio]
-    if len(late) > 1 and all(length <= start_s and start_s / 1000 < length for start_s, length in late):
+    late = [u.start_s >= index[u.audio].duration_s for u in utterances if u.start_s and u.audio in index and u.audio]
+    if len(late) > 1 and sum(late) > len(late) / 2:
         raise SerError(
-            f"start_s reaches past the end of the recording in all of {len(late)} rows that do not begin at 0; are "
-            "these milliseconds? Give seconds."
+            f"start_s reaches past the end of the recording in {sum(late)} of {len(late)} rows that do not begin at 0; "
+            "are these milliseconds, or samples? Give seconds."
         )
 
 

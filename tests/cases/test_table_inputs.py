@@ -107,16 +107,58 @@ def test_somebody_may_say_none(make):
     assert (utterance.text, remarks) == ("None", [])
 
 
-def test_labels_that_differ_in_case_alone_are_one_class(make):
-    rows = [["long.wav", label, n, n + 1] for n, label in enumerate(("Boredom", "boredom", "BOREDOM", "anger"))]
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        ("Boredom", ["boredom", "BOREDOM"]),
+        ("no emotion", ["no_emotion", "No  Emotion", "no-emotion", "no\u00a0emotion"]),
+        ("\u00c4rger", ["A\u0308rger"]),
+        ("anger", ["an\u200bger", "\u2060anger"]),
+        ("+", ["\uff0b"]),
+    ],
+)
+def test_labels_that_look_alike_are_one_class(make, first, others):
+    rows = [["long.wav", label, n, n + 1] for n, label in enumerate([first, *others, "sadness"])]
     utterances, remarks = read(make(["path", "label", "start_s", "end_s"], rows))
-    assert [u.label for u in utterances] == ["Boredom", "Boredom", "Boredom", "anger"]
-    assert [one.reason for one in remarks] == ["its label is 'Boredom' in other letter case, and taken for it"] * 2
+    assert [u.label for u in utterances] == [first] * (1 + len(others)) + ["sadness"]
+    told = f"its label is '{first}' written otherwise, and taken for it"
+    assert [one.reason for one in remarks] == [told] * len(others)
 
 
-def test_times_in_milliseconds_stop_the_preparation(make, tmp_path, no_progress):
-    path = make(["path", "label", "speaker", "start_s", "end_s"], stretches(1000))
-    with pytest.raises(SerError, match="in all of 11 rows that do not begin at 0; are these milliseconds"):
+def test_a_label_of_the_four_is_written_as_ser_knows_it(make):
+    rows = [["long.wav", label, n, n + 1] for n, label in enumerate(("hAppy", "happy", "Sad", "-", "+"))]
+    utterances, _ = read(make(["path", "label", "start_s", "end_s"], rows))
+    assert [u.label for u in utterances] == ["happy", "happy", "Sad", "-", "+"]
+
+
+def test_speakers_that_look_alike_are_named(make, tmp_path, no_progress):
+    names = ("Jos\u00e9", "Jose\u0301", "a\u200bb", "ab", "Bob")
+    path = make(
+        ["path", "label", "speaker", "start_s", "end_s"],
+        [["long.wav", "sad", s, n, n + 1] for n, s in enumerate(names)],
+    )
+    found = preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
+    assert found.summary.similar_speakers == (("Jose\u0301", "Jos\u00e9"), ("ab", "a\u200bb"))
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_table_may_have_other_signs_between_its_cells(tmp_path, make, sign):
+    make(["path"], [])
+    (tmp_path / "t.csv").write_text(sign.join(["path", "label"]) + "\n" + sign.join(["long.wav", "anger"]))
+    assert [u.label for u in read(tmp_path / "t.csv")[0]] == ["anger"]
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"path": "a.wav", "label": "anger", "label": "sad"}\n')
+    with pytest.raises(SerError, match=r"t\.jsonl:1: not valid JSON \('label' is there 2 times\); write one object"):
+        read(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize(("scale", "n"), [(1000, 11), (8000, 11), (2.5, 7)])
+def test_times_in_other_units_than_seconds_stop_the_preparation(make, tmp_path, no_progress, scale, n):
+    path = make(["path", "label", "speaker", "start_s", "end_s"], stretches(scale))
+    expected = f"in {n} of 11 rows that do not begin at 0; are these milliseconds, or samples"
+    with pytest.raises(SerError, match=expected):
         preparation.prepare("table", path, tmp_path / "out", label_set="four", progress=no_progress)
 
 
