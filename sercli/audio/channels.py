@@ -1,9 +1,11 @@
 """Several channels as one: their mean, or a single channel where they cancel each other out."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
+from sercli.audio.blocks import regrouped
 from sercli.errors import AudioError
 from sercli.types import Array
 
@@ -43,23 +45,17 @@ def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str]) -> Iterator
         rate_hz: frames per second.
         remarks: gets a phrase for channels that cancel and, at the end, for those that are silent.
     """
-    mixer: _Mixer | None = None
-    rest: Array | None = None
-    for block in blocks:
-        if block.shape[1] == 1:
-            yield block[:, 0]
-            continue
-        mixer = mixer or _Mixer(block.shape[1], remarks)
-        held = block if rest is None else np.concatenate([rest, block])
-        step = max(1, min(rate_hz, _MOST_VALUES // block.shape[1]))
-        n_whole = len(held) - len(held) % step
-        rest = held[n_whole:]
-        if n_whole:
-            yield np.concatenate([mixer.mix(held[at : at + step]) for at in range(0, n_whole, step)])
-    if mixer and rest is not None:
-        if len(rest):
-            yield mixer.mix(rest)
-        mixer.finish()
+    first = next(blocks, None)
+    if first is None:
+        return
+    n_channels, blocks = first.shape[1], chain(iter([first]), blocks)
+    del first  # so that nothing holds it in memory until the end
+    if n_channels == 1:
+        yield from (block[:, 0] for block in blocks)
+        return
+    mixer = _Mixer(n_channels, remarks)
+    yield from map(mixer.mix, regrouped(blocks, max(1, min(rate_hz, _MOST_VALUES // n_channels))))
+    mixer.finish()
 
 
 class _Mixer:

@@ -14,9 +14,9 @@ from av.container import InputContainer
 
 from sercli._system.clock import clock, parse_clock
 from sercli.audio import tracks
+from sercli.audio.blocks import regrouped
 from sercli.audio.kinds import JOINED, n_mpeg_frames
-from sercli.audio.soundfiles import NO_LENGTH
-from sercli.audio.sources import no_samples, truncated
+from sercli.audio.soundfiles import NO_LENGTH, no_samples, truncated
 from sercli.errors import AudioError
 from sercli.types import Array
 
@@ -50,11 +50,13 @@ def open_container(
         AudioError: the file is damaged, has no such track, or is in a format that FFmpeg does not know.
     """
     with _opened(path, reason) as container:
+        _check_streams(path, container, reason)
         n_tracks = len(container.streams.audio)
         chosen = 1 if n_tracks == 1 and track is None else track
         if chosen is None:
-            flagged = tuple(map(_is_default, container.streams.audio))
-            chosen, why = tracks.choose(path, _identity(path), flagged, listen)
+            default, stat = av.stream.Disposition.default, path.stat()
+            flagged = tuple(bool(stream.disposition & default) for stream in container.streams.audio)
+            chosen, why = tracks.choose(path, (stat.st_size, stat.st_mtime_ns), flagged, listen)
             remarks.append(f"{n_tracks} sound tracks: track {chosen}, {why}, is used; --track N takes another")
         elif not 1 <= chosen <= n_tracks:
             tell = "1 sound track" if n_tracks == 1 else f"{n_tracks} sound tracks"
@@ -63,23 +65,22 @@ def open_container(
         yield Container(path, container, container.streams.audio[chosen - 1], remarks, counted=counted)
 
 
-@contextmanager
-def _opened(path: Path, reason: str) -> Iterator[InputContainer]:
+def _opened(path: Path, reason: str) -> InputContainer:
     try:
         # The absolute path, because FFmpeg takes text before a colon for a protocol. Nothing is fetched from a network.
         options = {"protocol_whitelist": "file"}
-        container = av.open(str(path.absolute()), "r", options=options, **_LENIENT)
+        container: InputContainer = av.open(str(path.absolute()), "r", options=options, **_LENIENT)
+        return container
     except (av.FFmpegError, OSError, ValueError) as error:
-        if _looks_known(path):
+        with path.open("rb") as file:
+            head = file.read(16)
+        if any(head[at:].startswith(magic) for at, magic in _MAGIC):  # damaged, and not another format
             raise _damaged(path, error) from None
         raise _no_audio(path, reason) from None
-    with container:
-        _check_streams(path, container, reason)
-        yield container
 
 
 class Container:
-    """A `Source` (see sources.py): a sound track of a container, by the container's own clock."""
+    """A sound track of a container, by the container's own clock; it is read like a `SoundFile`."""
 
     def __init__(
         self, path: Path, container: InputContainer, stream: AudioStream, remarks: list[str], *, counted: bool
@@ -106,22 +107,15 @@ class Container:
         self.n_frames = None if promised_s is None else round(promised_s * self.rate_hz)
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
-        """See `Source`. In Matroska the start is exact to 1 ms, the resolution of its time stamps."""
-        held: list[Array] = []
-        n_held, left = 0, n_frames
-        for piece in self._pieces(first, to_end=n_frames is None):
-            part = piece[:left]
-            held.append(part)
-            n_held += len(part)
-            if left is not None:
-                left -= len(part)
-            if n_held >= block or left == 0:
-                yield np.concatenate(held)
-                held, n_held = [], 0
-            if left == 0:
+        """As `SoundFile.blocks`. In Matroska the start is exact to 1 ms, the resolution of its time stamps."""
+        return regrouped(self._first(self._pieces(first, to_end=n_frames is None), n_frames), block)
+
+    def _first(self, pieces: Iterator[Array], n_frames: int | None) -> Iterator[Array]:
+        """Yield pieces until there are enough frames; None: all of them."""
+        for piece in pieces:
+            yield piece[:n_frames]
+            if n_frames is not None and (n_frames := max(0, n_frames - len(piece))) == 0:
                 return
-        if held:
-            yield np.concatenate(held)
 
     def _pieces(self, first: int, *, to_end: bool) -> Iterator[Array]:
         """Yield consecutive (n, n_channels) float32 from frame `first` on, with silence where nothing was recorded."""
@@ -193,16 +187,6 @@ def _check_streams(path: Path, container: InputContainer, reason: str) -> None:
         raise AudioError(f"{path} has no audio, only {' and '.join(kinds)}; give a recording with audio.")
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """Return what tells whether a file is still the same."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
-def _is_default(stream: AudioStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.default)
-
-
 def _begin(container: InputContainer, stream: AudioStream, head: AudioFrame) -> tuple[int, float]:
     """Return the time stamp of the container's first moment, and how many seconds later the track begins.
 
@@ -244,13 +228,6 @@ def _samples(frame: AudioFrame, n_channels: int) -> Array:
         samples = (samples - half * (samples.dtype.kind == "u")) / half
     samples = samples.astype(np.float32, copy=False)
     return samples if samples.shape[1] == n_channels else samples.mean(axis=1, keepdims=True).repeat(n_channels, axis=1)
-
-
-def _looks_known(path: Path) -> bool:
-    """Return whether a file begins like a known container, so that it is damaged rather than another format."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    return any(head[at:].startswith(magic) for at, magic in _MAGIC)
 
 
 def _damaged(path: Path, error: Exception) -> AudioError:

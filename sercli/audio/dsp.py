@@ -138,17 +138,26 @@ def power(framed: Array, taper: Array) -> Array:
     return level
 
 
-def multiply(values: Array, matrix: Array, *, out: Array) -> None:
-    """Compute `np.matmul(values, matrix, out=out)` in pieces small enough for one thread.
+def means(values: Array, n: int) -> Array:
+    """Return the mean of every n rows of (T, F) float32, the last one of those that are left: (ceil(T / n), F)."""
+    starts = np.arange(0, len(values), n)
+    sums: Array = np.add.reduceat(values, starts, axis=0)
+    return sums / np.diff([*starts, len(values)])[:, None].astype(np.float32)
+
+
+def multiply(values: Array, matrix: Array, *, out: Array | None = None) -> Array:
+    """Return `values @ matrix`, computed in pieces small enough for one thread.
 
     Args:
         values: (T, n)
         matrix: (n, m)
-        out: (T, m), overwritten.
+        out: (T, m) float32, overwritten and returned; None: a new one.
     """
+    out = np.empty((len(values), matrix.shape[1]), np.float32) if out is None else out
     n_rows = max(1, _ONE_THREAD_PRODUCT // matrix.size)
     for start in range(0, len(values), n_rows):
         np.matmul(values[start : start + n_rows], matrix, out=out[start : start + n_rows])
+    return out
 
 
 @cache

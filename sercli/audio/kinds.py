@@ -12,6 +12,14 @@ JOINED = "its joined streams are damaged"
 _OGG_BEGINS = b"OggS\x00\x02"  # the first page of a stream
 _FLAC_BEGINS = b"fLaC\x00\x00\x00\x22"  # magic and the header of the first block of metadata
 _JOINED_SHARE = 1.5  # an MP3 this much longer than its header says is followed by another one
+# By a format's first bytes: form and place of the numbers whose sum is the file's length, and what they do not count.
+_ENDS = {
+    b"RIFF": ("<I", 4, 8),
+    b"RF64": ("<Q", 20, 8),
+    b"riff": ("<Q", 16, 0),  # W64
+    b"FORM": (">I", 4, 8),
+    b".snd": (">II", 4, 0),
+}
 _LEAST_AFTER = 1024  # bytes after the end that the header gives; fewer are padding or a tag
 
 
@@ -43,30 +51,55 @@ def stand_in(head: bytes) -> str | None:
 def ffmpeg_alone(path: Path, head: bytes) -> str | None:
     """Return why libsndfile must not read a file, though it would try; None: it may.
 
-    It takes other formats for MP3, its decoder of MP3 writes on stderr, and of joined streams it reads the first.
+    It takes other formats for MP3, its decoder of MP3 writes on stderr, of joined streams it reads the first, and it
+    reads what follows a W64 as samples.
     """
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
         return "its MPEG frames are damaged"
-    magic = {b"OggS": _OGG_BEGINS, b"fLaC": _FLAC_BEGINS}.get(head[:4])
-    if magic:
+    if head[:4] == b"riff" and n_bytes_after_end(path, head):
+        return JOINED
+    if magic := {b"OggS": _OGG_BEGINS, b"fLaC": _FLAC_BEGINS}.get(head[:4]):
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return JOINED if content.find(magic, 1) > 0 else None
     return None
 
 
 def n_bytes_after_end(path: Path, head: bytes) -> int:
-    """Return how many bytes follow the end that the header of a WAV, AIFF or AU file gives; 0 if few or it gives none.
+    """Return how many bytes follow the end of a recording by its header; 0 if few, or if its format does not say.
 
     They are there where recordings were joined, or the recorder stopped before it wrote the final length.
     """
-    if head[:4] in (b"RIFF", b"FORM") and len(head) >= 12:
-        end = 8 + struct.unpack_from("<I" if head[:1] == b"R" else ">I", head, 4)[0]
-    elif head[:4] == b".snd" and len(head) >= 12 and head[8:12] != b"\xff" * 4:
-        end = sum(struct.unpack_from(">II", head, 4))
+    n_file = path.stat().st_size
+    if head[:4] in _ENDS:
+        form, at, n_before = _ENDS[head[:4]]
+        end = sum(struct.unpack_from(form, head.ljust(HEAD_BYTES, b"\0"), at)) + n_before
+    elif head[:4] == b"caff" or head[4:8] == b"ftyp":
+        end = _next_begins(path, n_file, is_caf=head[:4] == b"caff")
     else:
         return 0
-    n_after = path.stat().st_size - end
+    n_after = n_file - end
     return n_after if end > HEAD_BYTES // 16 and n_after >= _LEAST_AFTER else 0
+
+
+def _next_begins(path: Path, n_file: int, *, is_caf: bool) -> int:
+    """Return where another recording begins in a CAF or MP4, which consist of parts with sizes; else the file's end."""
+    begins = (b"caff", 0) if is_caf else (b"ftyp", 4)
+    at = 0
+    with path.open("rb") as file:
+        while at < n_file:
+            file.seek(at)
+            part = file.read(16).ljust(16, b"\0")
+            if at and part[begins[1] :].startswith(begins[0]):
+                return at
+            if is_caf:
+                n_part = 12 + struct.unpack_from(">q", part, 4)[0] if at else 8
+            else:
+                short, long = struct.unpack(">I4xQ", part)
+                n_part = long if short == 1 else short
+            if n_part < 8:  # it reaches to the end of the file
+                break
+            at += n_part
+    return n_file
 
 
 def n_mpeg_frames(path: Path) -> int | None:

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sercli.audio import channels, kinds
 from sercli.audio.sound_print import Printer, SoundPrint
-from sercli.audio.soundfiles import NO_LENGTH, SoundFile, open_sound_file
-from sercli.audio.sources import Source, no_samples
+from sercli.audio.soundfiles import NO_LENGTH, SoundFile, no_samples, open_sound_file
 from sercli.errors import AudioError
 from sercli.types import SAMPLE_RATE_HZ, Array
+
+if TYPE_CHECKING:
+    from sercli.audio.containers import Container
 
 BLOCK_S = 20.0
 """Files are read in blocks of this length, so that a wrong length in the header cannot exhaust memory."""
@@ -42,9 +45,9 @@ def inspect(path: Path) -> AudioFacts:
             file and what to do.
     """
     remarks: list[str] = []
-    with _open(path, remarks=remarks) as source:
+    with _open(path, None, remarks) as source:
         n_samples, rate_hz, printer = 0, source.rate_hz, Printer(source.rate_hz)
-        for block in _blocks(source, path, remarks=remarks):
+        for block in _blocks(source, path, remarks):
             n_samples += len(block)
             printer.add(block)
     if n_samples == 0:
@@ -64,10 +67,10 @@ def duration_s(path: Path, *, track: int | None = None) -> float:
     Raises:
         AudioError: as `inspect`, but only for the part that is read.
     """
-    with _open(path, track) as source:
+    with _open(path, track, []) as source:
         n_frames = source.n_frames
         if n_frames is None:
-            n_frames = sum(len(block) for block in _blocks(source, path))
+            n_frames = sum(len(block) for block in _blocks(source, path, []))
         return float(n_frames / source.rate_hz)
 
 
@@ -94,11 +97,8 @@ def read(
     Raises:
         AudioError: missing, empty, truncated, not audio, or the stretch is outside of the file.
     """
-    with _open(path, track) as source:
-        blocks = list(resampled(_blocks(source, path, start_s, end_s), source.rate_hz, sample_rate_hz))
-    if blocks:
-        return np.concatenate(blocks)
-    raise _nothing(path, start_s, end_s, track)
+    pieces = stream(path, sample_rate_hz=sample_rate_hz, start_s=start_s, end_s=end_s, track=track)
+    return np.concatenate(list(pieces))
 
 
 def stream(
@@ -131,7 +131,7 @@ def stream(
     n_samples = 0
     remarks = [] if remarks is None else remarks
     with _open(path, track, remarks) as source:
-        blocks = _blocks(source, path, start_s, end_s, block_s=block_s, remarks=remarks)
+        blocks = _blocks(source, path, remarks, start_s, end_s, block_s)
         for block in resampled(blocks, source.rate_hz, sample_rate_hz):
             n_samples += len(block)
             yield block
@@ -143,14 +143,13 @@ def stream(
 
 
 @contextmanager
-def _open(path: Path, track: int | None = None, remarks: list[str] | None = None) -> Iterator[Source]:
+def _open(path: Path, track: int | None, remarks: list[str]) -> Iterator["SoundFile | Container"]:
     """Yield a file opened with libsndfile, which is fast and exact, or with PyAV if libsndfile cannot read it.
 
     Raises:
         AudioError: missing, empty, truncated as far as its header tells, or not audio.
     """
     head = _check_file(path)
-    remarks = [] if remarks is None else remarks
     if n_after := kinds.n_bytes_after_end(path, head):
         remarks.append(f"{n_after} bytes after the end that its header gives are left out (joined, or unfinished)")
     found = kinds.ffmpeg_alone(path, head) or open_sound_file(path, remarks)
@@ -215,13 +214,12 @@ def _check_rate(path: Path, rate_hz: int, remarks: list[str]) -> None:
 
 
 def _blocks(
-    source: Source,
+    source: "SoundFile | Container",
     path: Path,
+    remarks: list[str],
     start_s: float | None = None,
     end_s: float | None = None,
-    *,
     block_s: float = BLOCK_S,
-    remarks: list[str] | None = None,
 ) -> Iterator[Array]:
     """Yield blocks (n,) float32 of a part of the recording; nothing if the part is outside of it.
 
@@ -233,8 +231,7 @@ def _blocks(
     if first < 0 or (n_frames is not None and n_frames <= 0):
         return
     block_frames = max(1, min(int(block_s * source.rate_hz), _BLOCK_VALUES // max(1, source.n_channels)))
-    finite = _finite(source.blocks(first, n_frames, block_frames), path)
-    yield from channels.mixed(finite, source.rate_hz, [] if remarks is None else remarks)
+    yield from channels.mixed(_finite(source.blocks(first, n_frames, block_frames), path), source.rate_hz, remarks)
 
 
 def _finite(blocks: Iterator[Array], path: Path) -> Iterator[Array]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sercli.audio.blocks import regrouped
 from sercli.audio.condition import NO_SPEECH_DBFS, frame_power, gain, is_active, speech_level_dbfs, without_rumble
 from sercli.audio.isolation import LEVEL_DBFS, MARGIN_S, SPEECH_PROBABILITY, speech_probabilities, widened
 from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector
@@ -88,7 +89,7 @@ def segments(blocks: Iterable[Array], *, live: bool = False) -> Iterator[Segment
     """
     n_piece = _LIVE_SAMPLES if live else _PIECE_SAMPLES
     detector, cutter, tape = _LevelledDetector(_PIECE_SAMPLES - n_piece), _Cutter(), _Tape()
-    for piece in _pieces(blocks, n_piece):
+    for piece in regrouped((np.asarray(block, np.float32) for block in blocks), n_piece):
         tape.append(piece)
         for start, end in cutter.push(detector.probabilities(piece)):
             yield tape.cut(start, end, cutter.pending)
@@ -137,22 +138,6 @@ class _Tape:
         self._cut = end
         signal = without_rumble(self._samples[start - self._begins : end - self._begins])
         return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, signal)
-
-
-def _pieces(blocks: Iterable[Array], n_piece: int) -> Iterator[Array]:
-    """Yield the same signal in pieces of one size; the last may be shorter."""
-    held: list[Array] = []
-    n_held = 0
-    for block in blocks:
-        held.append(np.asarray(block, np.float32))
-        n_held += len(block)
-        if n_held >= n_piece:
-            whole = np.concatenate(held)
-            n_whole = n_held - n_held % n_piece
-            yield from np.split(whole[:n_whole], n_whole // n_piece)
-            held, n_held = [whole[n_whole:]], n_held - n_whole
-    if n_held:
-        yield np.concatenate(held)
 
 
 class _LevelledDetector:

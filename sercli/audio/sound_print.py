@@ -24,6 +24,7 @@ _BANDS_HZ = (300.0, 3400.0)  # what a telephone transmits
 _N_BITS = 32
 _QUIET = 1e-4  # of the highest energy; below, bits are those of noise, and the word is 0
 _MOST_SAMPLES = 2**21  # at odd sample rates, less than LONGEST_S is covered
+_WILD = 1e12  # the energy of higher samples may be too large for a number
 _BLOCK = 128  # windows that are transformed at once
 
 
@@ -58,7 +59,9 @@ class Printer:
 
 
 def _words(signal: Array, rate_hz: int) -> Array:
-    """(W,) uint32 of a signal (n,)."""
+    """(W,) uint32 of a signal (n,), whatever its level."""
+    if (peak := np.abs(signal).max(initial=0)) > _WILD:
+        signal = signal / peak
     energy = _energy(signal, rate_hz)
     if len(energy) <= _SMOOTH + _APART:
         return np.zeros(0, "<u4")

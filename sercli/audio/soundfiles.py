@@ -9,13 +9,13 @@ import numpy as np
 import soundfile
 
 from sercli._system.files import odd_name
-from sercli.audio.sources import truncated
 from sercli.errors import AudioError
 from sercli.types import Array
 
 _N_FRAMES_MAX = 2**40  # no recording is longer; a file that claims more was written to a pipe or is damaged
 _LEAST_BYTES = 1024  # a file of 0 samples and more bytes was never finished
 _COUNTED = frozenset({"WAV", "WAVEX", "RF64"})
+_EXACT = frozenset({"FLAC", "WAV", "WAVEX", "AIFF"})  # formats whose header gives the length, and not an estimate
 _STEP_16_BITS = np.float32(2**-15)
 # Messages of libsndfile's log, one per format, that a file is shorter than its header says.
 _CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
@@ -54,7 +54,7 @@ def open_sound_file(path: Path, remarks: list[str]) -> "SoundFile | str":
 
 
 class SoundFile:
-    """A `Source` (see sources.py)."""
+    """An open recording. A frame is one sample of each channel."""
 
     def __init__(self, file: soundfile.SoundFile, path: Path) -> None:
         self._file, self._path = file, path
@@ -64,7 +64,16 @@ class SoundFile:
         self.close = file.close
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
-        """See `Source`; a short read is an error in formats whose headers give the exact length."""
+        """Yield blocks (n, n_channels) float32 with n about `block`. It can be called only once.
+
+        Args:
+            first: the frame to begin with, 0 or more.
+            n_frames: how many frames; None: up to the end.
+            block: frames to read at a time.
+
+        Raises:
+            AudioError: damaged, or truncated in a format whose header gives the exact length.
+        """
         left = self.n_frames - first if n_frames is None else n_frames
         if first >= self.n_frames:
             return
@@ -81,8 +90,7 @@ class SoundFile:
             raise AudioError(
                 f"{self._path} is damaged or truncated ({_reason(error)}); copy or export it again."
             ) from None
-        # In other formats the header gives an estimate.
-        if n_frames is None and left > 0 and self._file.format in ("FLAC", "WAV", "WAVEX", "AIFF"):
+        if n_frames is None and left > 0 and self._file.format in _EXACT:
             raise truncated(self._path, self.n_frames / self.rate_hz, (self.n_frames - left) / self.rate_hz)
 
     def _read(self, n_frames: int) -> Array:
@@ -107,8 +115,9 @@ def _check_header(file: soundfile.SoundFile, path: Path, remarks: list[str]) -> 
     Libsndfile silently shortens a file whose header claims more samples than it holds; only its log says so.
     """
     for claimed, present in _CUT.findall(file.extra_info):
+        unfinished = f"{NO_LENGTH}: read to the end of the file, which may be unfinished"
         if _is_unknown_size(int(claimed)):
-            _add(remarks, f"{NO_LENGTH}: read to the end of the file, which may be unfinished")
+            remarks += [] if unfinished in remarks else [unfinished]
         elif int(claimed) > int(present):
             raise AudioError(
                 f"{path} is truncated: its header promises {claimed} bytes, the file holds {present}; "
@@ -116,11 +125,6 @@ def _check_header(file: soundfile.SoundFile, path: Path, remarks: list[str]) -> 
             )
     if "Junk after the last page" in file.extra_info:
         raise AudioError(f"{path} is truncated: it ends in the middle of a page; copy or export it again.")
-
-
-def _add(remarks: list[str], remark: str) -> None:
-    if remark not in remarks:
-        remarks.append(remark)
 
 
 def _is_unknown_size(n_bytes: int) -> bool:
@@ -136,3 +140,15 @@ def _reason(error: Exception) -> str:
     """Return libsndfile's message without the punctuation around it."""
     text = str(getattr(error, "error_string", error))
     return text.strip().removeprefix("Error : ").rstrip(".")
+
+
+def truncated(path: Path, promised_s: float, found_s: float) -> AudioError:
+    """Return the error for a recording that ends earlier than its header says."""
+    return AudioError(
+        f"{path} is truncated: {promised_s:.2f} s promised, {found_s:.2f} s found; copy or export it again."
+    )
+
+
+def no_samples(path: Path) -> AudioError:
+    """Return the error for a recording of length 0."""
+    return AudioError(f"{path} holds no samples (length 0 s); record or export it again.")

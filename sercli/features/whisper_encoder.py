@@ -172,9 +172,7 @@ class _Extractor:
             return mean[None]
         if self.config.stride == 1:
             return frames
-        starts = np.arange(0, len(frames), self.config.stride)
-        means: Array = np.add.reduceat(frames, starts, axis=0)
-        return means / np.diff([*starts, len(frames)])[:, None].astype(np.float32)
+        return dsp.means(frames, self.config.stride)
 
 
 def log_mel(signal: Array, n_mels: int) -> Array:

@@ -52,3 +52,12 @@ def test_words_cover_the_first_ten_seconds_and_the_digest_all():
 @pytest.mark.parametrize("signal", [np.zeros(RATE_HZ), NOISE[: RATE_HZ // 4], NOISE[:1]])
 def test_silence_and_very_short_sounds_have_no_words(tmp_path, signal):
     assert not any(written(tmp_path, "a.wav", signal).sound.words)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sound_beyond_all_levels_has_the_words_of_its_softer_copy(tmp_path):
+    loud, soft = (
+        written(tmp_path, "a.wav", NOISE * 2.0**100, subtype="FLOAT"),
+        written(tmp_path, "b.wav", NOISE, subtype="FLOAT"),
+    )
+    assert loud.sound.words == soft.sound.words

@@ -216,13 +216,19 @@ def test_recordings_joined_byte_by_byte_are_read_to_the_end(tmp_path, capfd, suf
     assert (remarks, capfd.readouterr().err) == ([], "")
 
 
-@pytest.mark.parametrize("suffix", ["wav", "aiff", "au"])
-def test_what_follows_the_end_of_a_recording_is_counted(tmp_path, suffix):
-    content = write(tmp_path / f"a.{suffix}", noise(1)).read_bytes()
-    (tmp_path / f"a.{suffix}").write_bytes(content * 2)
-    assert read(tmp_path / f"a.{suffix}")[1] == [
-        f"{len(content)} bytes after the end that its header gives are left out (joined, or unfinished)"
-    ]
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "m4a"])
+def test_what_follows_the_end_of_a_recording_is_counted_and_not_read(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "m4a":
+        encode(path, noise(1), codec="aac")
+    else:
+        write(path, noise(1))
+    content, (alone, remarks) = path.read_bytes(), read(path)
+    assert remarks == []
+    path.write_bytes(content * 2)
+    found, remarks = read(path)
+    assert remarks == [f"{len(content)} bytes after the end that its header gives are left out (joined, or unfinished)"]
+    np.testing.assert_array_equal(found, alone)
 
 
 @pytest.mark.parametrize("seconds", [0.04, 3.01])
