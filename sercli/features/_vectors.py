@@ -8,7 +8,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -31,7 +31,8 @@ _MAX_LINE_BYTES = 1 << 22  # a longer line is not a word with its vector
 _MAX_DIM = 1 << 16
 _LARGEST = float(np.finfo(np.float16).max)
 
-_Block = tuple[list[str], Array]  # n words, (n, D) float32
+_Block = tuple[Sequence[str], Array, Callable[[int], str]]
+"""n words, (n, D) their vectors, and for messages the place of a row in the file."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ def load(path: Path | None, max_words: int) -> WordVectors:
             raw.seek(0)
             if magic == b"PK\x03\x04":
                 return _load_npz(raw, file, max_words)
-            if magic[:2] == b"\x1f\x8b":
-                return _collect(_blocks(io.BufferedReader(gzip.GzipFile(fileobj=raw)), file, size=None), max_words)
-            return _collect(_blocks(raw, file, size=file.stat().st_size), max_words)
+            packed = magic[:2] == b"\x1f\x8b"
+            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if packed else raw
+            return _collect(_blocks(stream, file, size=None if packed else file.stat().st_size), max_words)
     except (OSError, EOFError, zlib.error) as error:
         raise SerError(f"{file}: cannot be read as word vectors: {error}.") from None
 
@@ -97,16 +98,22 @@ def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
         _refuse(file, f"a damaged archive ({error})")
     if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.shape[0] != len(words) or matrix.shape[1] == 0:
         _refuse(file, f"{len(words)} words, but vectors of shape {matrix.shape} and type {matrix.dtype}")
-    _check_values(matrix, partial(_word_place, file, 0))
-    vectors = _collect([(words, matrix)], max_words)
+    vectors = _collect([(words, matrix, partial(_word_place, file, 0))], max_words)
     return WordVectors(vectors.index, vectors.matrix, **about)
 
 
 def _collect(blocks: Iterable[_Block], max_words: int) -> WordVectors:
-    """Return the first `max_words` distinct words of the blocks; of equal words the first is kept."""
+    """Return the first `max_words` distinct words of the blocks; of equal words the first is kept.
+
+    Raises:
+        SerError: a block has a number that float16 cannot hold.
+    """
     index: dict[str, int] = {}
     kept = []
-    for words, values in blocks:
+    for words, values, place in blocks:
+        good = (np.abs(values) <= _LARGEST).all(axis=1)  # false for NaN too
+        if not good.all():
+            _refuse(place(int(np.argmin(good))), f"a number that is not finite or beyond {_LARGEST:.0f}")
         rows = []
         for row, word in enumerate(words):
             if word not in index and len(index) < max_words:
@@ -155,19 +162,12 @@ def _looks_binary(sample: bytes) -> bool:
 def _text_blocks(stream: BinaryIO, file: Path, dim: int, promised: int | None) -> Iterator[_Block]:
     """Yield rows `word v1 ... vD`, split from the right, as a word may hold spaces; `promised`: words in the header."""
     lines = enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES), b""), start=1 if promised is None else 2)
+    rows = ((number, *_cut(line.rstrip(), dim, f"{file}:{number}")) for number, line in lines if line.strip())
     found = 0
-    while batch := list(islice(lines, _BLOCK_ROWS)):
-        words, tails, numbers = [], [], []
-        for number, line in batch:
-            stripped = line.rstrip()
-            if stripped:
-                word, tail = _cut(stripped, dim, f"{file}:{number}")
-                words.append(word)
-                tails.append(tail)
-                numbers.append(number)
-        if words:
-            found += len(words)
-            yield words, _parse(tails, dim, file, numbers)
+    while batch := list(islice(rows, _BLOCK_ROWS)):
+        numbers, words, tails = zip(*batch, strict=True)
+        found += len(words)
+        yield words, _parse(tails, dim, file, numbers), partial(_line_place, file, numbers)
     if promised is not None and found != promised:
         _refuse(f"{file}:1", f"the header promises {promised} words, the file holds {found}")
 
@@ -188,7 +188,7 @@ def _cut(line: bytes, dim: int, place: str) -> tuple[str, bytes]:
     return word.decode(errors="replace"), tail
 
 
-def _parse(tails: list[bytes], dim: int, file: Path, numbers: list[int]) -> Array:
+def _parse(tails: Sequence[bytes], dim: int, file: Path, numbers: Sequence[int]) -> Array:
     """Return the numbers of n lines as (n, D) float32; lines are checked one by one only after an error."""
     try:
         values = np.loadtxt(tails, np.float32, comments=None, ndmin=2, encoding="utf-8")
@@ -200,7 +200,6 @@ def _parse(tails: list[bytes], dim: int, file: Path, numbers: list[int]) -> Arra
         _refuse(f"{file}:{numbers[0]}", f"unreadable rows from here ({error})")
     if values.shape != (len(tails), dim):
         _refuse(f"{file}:{numbers[0]}", f"rows of {values.shape[1]} numbers from here where line 1 has {dim}")
-    _check_values(values, lambda row: f"{file}:{numbers[row]}")
     return values
 
 
@@ -214,17 +213,12 @@ def _is_number(part: bytes) -> bool:
 
 def _binary_blocks(stream: BinaryIO, file: Path, dim: int, promised: int) -> Iterator[_Block]:
     """Yield rows of a word, a blank and D little-endian floats, with or without a line break after each."""
-    words: list[str] = []
-    values = bytearray()
-    first = 0  # row that the block begins with
-    for row, (word, vector) in enumerate(_binary_rows(stream, file, dim, promised)):
-        words.append(word)
-        values += vector
-        if len(words) == _BLOCK_ROWS or row == promised - 1:
-            block = np.frombuffer(bytes(values), "<f4").reshape(-1, dim)
-            _check_values(block, partial(_word_place, file, first))
-            yield words, block
-            words, values, first = [], bytearray(), row + 1
+    rows = _binary_rows(stream, file, dim, promised)
+    first = 0  # words before the block
+    while batch := list(islice(rows, _BLOCK_ROWS)):
+        words, vectors = zip(*batch, strict=True)
+        yield words, np.frombuffer(b"".join(vectors), "<f4").reshape(-1, dim), partial(_word_place, file, first)
+        first += len(words)
 
 
 def _binary_rows(stream: BinaryIO, file: Path, dim: int, promised: int) -> Iterator[tuple[str, bytes]]:
@@ -243,17 +237,13 @@ def _binary_rows(stream: BinaryIO, file: Path, dim: int, promised: int) -> Itera
         _refuse(file, f"more data after the {promised} words that its header promises")
 
 
-def _check_values(values: Array, place: Callable[[int], str]) -> None:
-    """Refuse numbers that float16 cannot hold; the comparison is false for NaN too."""
-    good = (np.abs(values) <= _LARGEST).all(axis=1)
-    if not good.all():
-        row = int(np.argmin(good))
-        _refuse(place(row), f"a number that is not finite or beyond {_LARGEST:.0f}")
-
-
 def _word_place(file: Path, first: int, row: int) -> str:
     """Return a word's place in the file for messages, counted from 1; `first`: words before its block."""
     return f"{file}: word {first + row + 1}"
+
+
+def _line_place(file: Path, numbers: Sequence[int], row: int) -> str:
+    return f"{file}:{numbers[row]}"
 
 
 def _refuse(place: Path | str, reason: str) -> NoReturn:

@@ -66,16 +66,7 @@ class _Tables(NamedTuple):
     hop: int  # samples
     frequencies: Array  # (n_bins,) fractions of half the sample rate
     moments: Array  # (n_bins, 3): the magnitudes' sum, first and second moment
-    bands: Array  # (n_bins, N_MELS + PITCH_CLASSES + PARTS + 1): power in mel bands, pitch classes, equal parts, total
-
-
-class _Sums(NamedTuple):
-    """Sums over frames and spectra, T rows each; all columns but zcr, energy and rolloff are computed from them."""
-
-    parts: Array  # (T, PARTS) energy of the frame's pieces
-    moments: Array  # (T, 3) as in `_Tables`
-    bands: Array  # (T, N_MELS + PITCH_CLASSES + PARTS + 1) as in `_Tables`
-    overlap: Array  # (T, 1) scalar product of the magnitudes with those of the frame before; 0 in the first
+    bands: Array  # (n_bins, N_MELS + PITCH_CLASSES + PARTS): power in mel bands, pitch classes, equal parts
 
 
 @cache
@@ -87,7 +78,7 @@ def _tables(config: Config) -> _Tables:
     n_bins = len(mel)
     frequencies = np.arange(n_bins) * (2 / window)
     moments = frequencies[:, None] ** np.arange(3)
-    bands = [mel, _pitch_classes(frequencies * rate / 2), _equal_parts(n_bins), np.ones((n_bins, 1))]
+    bands = [mel, _pitch_classes(frequencies * rate / 2), _equal_parts(n_bins)]
     return _Tables(window, hop, *(dsp.table(array) for array in (frequencies, moments, np.hstack(bands))))
 
 
@@ -126,28 +117,24 @@ def extract(signal: Array, config: Config) -> Array:
     n_frames = dsp.count_frames(signal.size, table.window, table.hop)
     features = np.zeros((n_frames, len(NAMES) * (2 if config.deltas else 1)), np.float32)
     described = features[:, : len(NAMES)]
-    widths = (PARTS, table.moments.shape[1], table.bands.shape[1], 1)
-    sums = _Sums(*(np.empty((n_frames, width), np.float32) for width in widths))
     mean = signal.mean()
-    before = np.zeros((1, table.frequencies.size), np.float32)
+    before: Array | None = None
     for rows in dsp.blocks(n_frames, table.window):
         samples = signal[dsp.stretch(rows, table.window, table.hop)] - mean
-        before = _analyse(samples, table, before, out=described[rows], sums=_Sums(*(array[rows] for array in sums)))
-    _summarise(sums, out=described)
+        before = _describe(samples, table, before, out=described[rows])
     if config.deltas:
         np.subtract(described[1:], described[:-1], out=features[1:, len(NAMES) :])
     return features
 
 
-def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums: _Sums) -> Array:
-    """Write one block's sums and the columns that sums do not give; return the last frame's magnitudes.
+def _describe(samples: Array, table: _Tables, before: Array | None, *, out: Array) -> Array:
+    """Write the descriptors of one block, and return the last frame's magnitudes.
 
     Args:
         samples: of the block's T frames, with the clip's mean subtracted.
         table: the constants of the configuration.
-        before: (1, n_bins) magnitudes of the frame before the block.
-        out: (T, 34), columns zcr, energy and spectral_rolloff are written.
-        sums: T rows, written.
+        before: (1, n_bins) magnitudes of the frame before the block; None: there is none.
+        out: (T, 34), overwritten.
 
     Returns:
         (1, n_bins) magnitudes of the block's last frame.
@@ -155,28 +142,19 @@ def _analyse(samples: Array, table: _Tables, before: Array, *, out: Array, sums:
     framed = dsp.frames(samples, table.window, table.hop)
     magnitude = np.abs(dsp.spectrum(framed, dsp.hann(table.window)))
     power = magnitude * magnitude
-    _part_energies(framed, out=sums.parts)
-    dsp.multiply(magnitude, table.moments, out=sums.moments)
-    dsp.multiply(power, table.bands, out=sums.bands)
-    np.einsum("tk,tk->t", before, magnitude[:1], out=sums.overlap[:1, 0])
-    np.einsum("tk,tk->t", magnitude[:-1], magnitude[1:], out=sums.overlap[1:, 0])
+    bands = dsp.multiply(power, table.bands)
+    mel, chroma, parts = np.split(bands, np.cumsum((N_MELS, PITCH_CLASSES)), axis=1)
     out[:, 0] = _zero_crossing_rate(samples, table.window, table.hop)
     out[:, 1] = np.einsum("tn,tn->t", framed, framed) / table.window
-    out[:, 7] = _rolloff(power, table.frequencies)
-    return magnitude[-1:]
-
-
-def _summarise(sums: _Sums, *, out: Array) -> None:
-    """Write the columns that are computed from sums, for all frames of the clip at once."""
-    mel, chroma, parts, total = np.split(sums.bands, np.cumsum((N_MELS, PITCH_CLASSES, PARTS)), axis=1)
-    out[:, 2] = _entropy(sums.parts)
-    out[:, 3], out[:, 4] = _centroid_and_spread(sums.moments)
+    out[:, 2] = _entropy(_part_energies(framed))
+    out[:, 3], out[:, 4] = _centroid_and_spread(dsp.multiply(magnitude, table.moments))
     out[:, 5] = _entropy(parts)
-    out[:, 6] = _flux(sums.moments[:, 0], total[:, 0], sums.overlap[:, 0])
-    np.maximum(mel, dsp.SILENCE, out=mel)
-    out[:, 8:21] = np.log10(mel, out=mel) @ dsp.dct(N_MELS, N_MFCC)
+    out[:, 6] = _flux(np.concatenate([magnitude[:1] if before is None else before, magnitude]))
+    out[:, 7] = _rolloff(power, table.frequencies)
+    out[:, 8:21] = np.log10(np.maximum(mel, dsp.SILENCE)) @ dsp.dct(N_MELS, N_MFCC)
     out[:, 21:33] = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), dsp.SILENCE)
     out[:, 33] = out[:, 21:33].std(axis=1)
+    return magnitude[-1:]
 
 
 def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
@@ -190,11 +168,12 @@ def _zero_crossing_rate(samples: Array, window: int, hop: int) -> Array:
     return count / np.float32(window - 1)
 
 
-def _part_energies(framed: Array, *, out: Array) -> None:
+def _part_energies(framed: Array) -> Array:
     """Energy of ten equal pieces of each frame, (T, PARTS); a remainder at the end belongs to none."""
     width = framed.shape[1] // PARTS
     parts = framed[:, : PARTS * width].reshape(len(framed), PARTS, width)
-    np.einsum("tpn,tpn->tp", parts, parts, out=out)
+    energies: Array = np.einsum("tpn,tpn->tp", parts, parts)
+    return energies
 
 
 def _entropy(energies: Array) -> Array:
@@ -211,16 +190,16 @@ def _centroid_and_spread(moments: Array) -> tuple[Array, Array]:
     return centroid, np.sqrt(np.maximum(square - centroid * centroid, 0))
 
 
-def _flux(total: Array, energy: Array, overlap: Array) -> Array:
-    """Return the squared distance of each magnitude spectrum from the one before, both with sum 1, (T,); first: 0.
+def _flux(magnitude: Array) -> Array:
+    """Squared distance of each magnitude spectrum (1 + T, n_bins) but the first from the one before, both with sum 1.
 
-    |a - b|^2 is |a|^2 + |b|^2 - 2 ab, of which all three are known.
+    Returns:
+        (T,)
     """
-    total = np.maximum(total, _FAINT)
-    length = energy / (total * total)
-    distance = np.zeros_like(total)
-    distance[1:] = length[1:] + length[:-1] - 2 * overlap[1:] / (total[1:] * total[:-1])
-    return np.maximum(distance, 0)
+    shares = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), _FAINT)
+    change = shares[1:] - shares[:-1]
+    distance: Array = np.einsum("tk,tk->t", change, change)
+    return distance
 
 
 def _rolloff(power: Array, frequencies: Array) -> Array:

@@ -64,8 +64,5 @@ def extract(signal: Array, config: Config) -> Array:
     """
     window, hop, filterbank = _tables(config)
     framed = dsp.frames(signal, window, hop)
-    taper = dsp.hann(window)
-    bands = np.empty((len(framed), config.n_mels), np.float32)
-    for rows in dsp.blocks(len(framed), window):
-        dsp.multiply(dsp.power(framed[rows], taper), filterbank, out=bands[rows])
-    return dsp.decibels(bands)
+    blocks = (dsp.power(framed[rows], dsp.hann(window)) for rows in dsp.blocks(len(framed), window))
+    return dsp.decibels(np.concatenate([dsp.multiply(power, filterbank) for power in blocks]))

@@ -72,17 +72,12 @@ def extract(signal: Array, config: Config) -> Array:
     """
     window, hop = _frame_samples(config)
     signal = dsp.pad(signal, window)
-    n_frames = dsp.count_frames(signal.size, window, hop)
+    rows = dsp.blocks(dsp.count_frames(signal.size, window, hop), window, n_samples=_BLOCK_FRAMES * window)
+    blocks = [_coefficients(signal[dsp.stretch(block, window, hop)], config) for block in rows]
+    coefficients = np.concatenate(blocks, axis=1)
     orders = [1] * config.deltas + [2] * config.accelerations
-    features = np.empty((n_frames, config.n_mfcc * (1 + len(orders))), np.float32)
-    coefficients = features[:, : config.n_mfcc]
-    for start in range(0, n_frames, _BLOCK_FRAMES):
-        rows = slice(start, min(start + _BLOCK_FRAMES, n_frames))
-        coefficients[rows] = _coefficients(signal[dsp.stretch(rows, window, hop)], config).T
-    for place, order in enumerate(orders, start=1):
-        slopes = librosa.feature.delta(coefficients.T, width=DELTA_FRAMES, order=order, mode="nearest")
-        features[:, place * config.n_mfcc : (place + 1) * config.n_mfcc] = slopes.T
-    return features
+    slopes = [librosa.feature.delta(coefficients, width=DELTA_FRAMES, order=n, mode="nearest") for n in orders]
+    return np.ascontiguousarray(np.concatenate([coefficients, *slopes]).T)
 
 
 def _coefficients(samples: Array, config: Config) -> Any:

@@ -65,13 +65,9 @@ def extract(signal: Array, config: Config) -> Array:
         (n_frames, n_bins) float32 in [0, 1]; 128 x 128 by default for a clip of any length.
     """
     picture = np.zeros((config.n_frames, config.n_bins), np.float32)
-    levels = _pooled_power(signal[: config.n_samples], config)
-    loudest = max(float(levels.max()), dsp.SILENCE)
-    levels /= loudest
-    np.maximum(levels, 10 ** (config.floor_db / 10), out=levels)
-    np.log10(levels, out=levels)
-    levels *= 10 / -config.floor_db
-    levels += 1
+    power = _pooled_power(signal[: config.n_samples], config)
+    relative = power / max(float(power.max()), dsp.SILENCE)
+    levels = 1 + np.log10(np.maximum(relative, 10 ** (config.floor_db / 10))) * (10 / -config.floor_db)
     picture[: len(levels)] = np.maximum(levels, 0)
     return picture
 
@@ -84,22 +80,6 @@ def frame_step_s(config: Config) -> float:
 def _pooled_power(signal: Array, config: Config) -> Array:
     """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of those that remain."""
     window, pool = config.n_fft_samples, config.pool_frames
-    framed = dsp.frames(signal, window, config.hop_samples)
-    taper = dsp.hann(window)
-    pooled = []
-    for rows in dsp.blocks(len(framed), window, multiple_of=pool):
-        parts = dsp.spectrum(framed[rows], taper)[:, 1:].view(np.float32)  # (t, 2 n_bins): real, imaginary, real, ...
-        n_rows, n_left = divmod(len(parts), pool)
-        if n_rows:
-            pooled.append(_mean_power(parts[: n_rows * pool].reshape(n_rows, pool, -1)))
-        if n_left:
-            pooled.append(_mean_power(parts[None, n_rows * pool :]))
-    return np.concatenate(pooled)
-
-
-def _mean_power(parts: Array) -> Array:
-    """(rows, frames, 2 n_bins) real and imaginary parts to (rows, n_bins), squared and summed in one pass."""
-    squares = np.einsum("rfk,rfk->rk", parts, parts)
-    power: Array = squares[:, ::2] + squares[:, 1::2]
-    power /= parts.shape[1]
-    return power
+    framed, taper = dsp.frames(signal, window, config.hop_samples), dsp.hann(window)
+    blocks = (framed[rows] for rows in dsp.blocks(len(framed), window, multiple_of=pool))
+    return np.concatenate([dsp.means(dsp.power(block, taper)[:, 1:], pool) for block in blocks])
