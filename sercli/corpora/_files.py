@@ -4,11 +4,14 @@ import codecs
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from sercli._system.files import visible_names, walk
 from sercli.audio.discovery import rank, suffix
 from sercli.errors import SerError
 from sercli.types import FOUR, Remark
+
+Key = TypeVar("Key", str, tuple[str, int, int])
 
 
 def of_four(*labels: str) -> dict[str, str | None]:
@@ -80,7 +83,7 @@ def without_suffix(path: str) -> str:
     return path[: len(path) - len(suffix(path))]
 
 
-def one_each(paths: Iterable[str], key: Callable[[str], str]) -> Generator[Remark, None, dict[str, str]]:
+def one_each(paths: Iterable[str], key: Callable[[str], Key]) -> Generator[Remark, None, dict[Key, str]]:
     """Return one recording for each key: the best format of `discovery.SUFFIXES`, then the first path.
 
     Yields:
@@ -89,7 +92,7 @@ def one_each(paths: Iterable[str], key: Callable[[str], str]) -> Generator[Remar
     Returns:
         The chosen path for each key, sorted by key.
     """
-    chosen: dict[str, str] = {}
+    chosen: dict[Key, str] = {}
     ranked = sorted(paths, key=lambda path: (rank(path), path))
     for path in ranked:
         chosen.setdefault(key(path), path)

@@ -5,7 +5,7 @@ itself: gratitude, love and optimism are not happiness, disapproval is not anger
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._files import corpus_files, find_files, lines_of, not_this_corpus, of_four, read_text
@@ -29,7 +29,6 @@ SPLIT = "official"
 FOLDS: int | None = None
 
 _TABLES = {"train": "train.tsv", "valid": "dev.tsv", "test": "test.tsv"}
-_NAMES = "emotions.txt"
 _NUMBER = re.compile(r"\d{1,3}", re.ASCII)
 
 
@@ -41,25 +40,21 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     """
     paths = corpus_files(root, "GoEmotions", "emotions.txt, train.tsv, dev.tsv and test.tsv")
     tables = {part: find_files(paths, name) for part, name in _TABLES.items()}
-    names = find_files(paths, _NAMES)
+    names = find_files(paths, "emotions.txt")
     if not names or not any(tables.values()):
         raise not_this_corpus(root, "GoEmotions", "emotions.txt with train.tsv, dev.tsv and test.tsv")
-    emotions = yield from _read_names(root / names[0])
+    text = yield from read_text(root / names[0])
+    emotions = [line.strip() for _, line in lines_of(text) if line.strip()]
+    if unknown := [name for name in emotions if name not in LABELS]:
+        raise SerError(
+            f"{root / names[0]}: '{unknown[0]}' is not one of the 28 emotions of GoEmotions; use the released file."
+        )
     seen: set[str] = set()
     for part, found in tables.items():
         if found:
             yield from _read_part(root / found[0], part, emotions, seen)
         else:
             yield Remark("warning", _TABLES[part], f"file is missing, so there is no {part} part")
-
-
-def _read_names(path: Path) -> Generator[Remark, None, list[str]]:
-    text = yield from read_text(path)
-    emotions = [line.strip() for _, line in lines_of(text) if line.strip()]
-    unknown = [name for name in emotions if name not in LABELS]
-    if unknown:
-        raise SerError(f"{path}: '{unknown[0]}' is not one of the 28 emotions of GoEmotions; use the released file.")
-    return emotions
 
 
 def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> Iterator[Utterance | Remark]:
@@ -79,13 +74,12 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
         if not words:
             yield Remark("skipped", source, "comment without words")
             continue
-        label = _agreed(_names(numbers, emotions, f"{path}:{line}"))
-        if label is None:
+        names = _names(numbers, emotions, f"{path}:{line}")
+        four = {LABELS[name] for name in names}
+        if len(names) > 1 and (len(four) > 1 or None in four):
             yield Remark("skipped", source, "several emotions that do not all map to the same class")
         else:
-            yield Utterance(
-                id=id_, corpus="goemotions", label=label, transcripts={"human": words}, attributes={"part": part}
-            )
+            yield Utterance(id_, "goemotions", names[0], transcripts={"human": words}, attributes={"part": part})
 
 
 def _names(numbers: str, emotions: list[str], source: str) -> list[str]:
@@ -95,9 +89,3 @@ def _names(numbers: str, emotions: list[str], source: str) -> list[str]:
             raise SerError(f"{source}: emotion number '{number}' is not between 0 and {len(emotions) - 1}.")
         found.append(emotions[int(number)])
     return found
-
-
-def _agreed(names: list[str]) -> str | None:
-    """Return the only emotion, or the first of several that all map to the same class; else None."""
-    four = {LABELS[name] for name in names}
-    return names[0] if len(names) == 1 or (len(four) == 1 and None not in four) else None

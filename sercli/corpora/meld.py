@@ -4,7 +4,7 @@ The text is read from the release's CSV files, the audio from its videos or from
 """
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sercli.audio.discovery import is_audio
@@ -43,7 +43,8 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     tables = {part: _files.find_files(paths, name) for part, name in _TABLES.items()}
     if not any(tables.values()):
         raise _files.not_this_corpus(root, "MELD", "train_sent_emo.csv, dev_sent_emo.csv or test_sent_emo.csv")
-    clips = yield from _find_clips(paths)
+    keys = {path: key for path in paths if is_audio(path) and (key := _key(path))}
+    clips = yield from _files.one_each(keys, key=keys.__getitem__)
     n_silent = 0
     for part, found in tables.items():
         if not found:
@@ -54,12 +55,6 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
             yield item
     if clips and n_silent:
         yield Remark("warning", str(root), f"{n_silent} utterances have no clip: only their text is used")
-
-
-def _find_clips(paths: list[str]) -> Generator[Remark, None, dict[_Key, str]]:
-    named = (path for path in paths if is_audio(path) and _key(path))
-    chosen = yield from _files.one_each(named, key=lambda path: str(_key(path)))
-    return {key: path for path in chosen.values() if (key := _key(path))}
 
 
 def _key(path: str) -> _Key | None:
@@ -89,18 +84,13 @@ def _read_part(path: Path, part: str, clips: dict[_Key, str]) -> Iterator[Uttera
 
 def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
     part, dialogue, number = key
-    attributes = {"part": part, "dialogue": f"{part}_dia{dialogue}", "turn": number}
     optional = {name.lower(): row[name] for name in ("Sentiment", "Season", "Episode") if row.get(name)}
     return Utterance(
         id=f"{part}_dia{dialogue}_utt{number}",  # each part numbers its dialogues from 0
         corpus="meld",
         label=_SPELLINGS.get(row["Emotion"], row["Emotion"]),
-        speaker=_repair(row["Speaker"]) or None,
+        speaker=row["Speaker"].translate(_QUOTES).strip() or None,
         audio=audio,
-        transcripts={"human": _repair(row["Utterance"])},
-        attributes=attributes | optional,
+        transcripts={"human": row["Utterance"].translate(_QUOTES).strip()},
+        attributes={"part": part, "dialogue": f"{part}_dia{dialogue}", "turn": number} | optional,
     )
-
-
-def _repair(text: str) -> str:
-    return text.translate(_QUOTES).strip()

@@ -33,11 +33,8 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     if not tables:
         raise _files.not_this_corpus(root, "nEMO", "data.tsv")
     clips = yield from _files.one_each(filter(is_audio, paths), key=_stem)
-    text = yield from _files.read_text(root / tables[0])
-    yield from _join(text, tables[0], clips)
-
-
-def _join(text: str, source: str, clips: dict[str, str]) -> Iterator[Utterance | Remark]:
+    source = tables[0]
+    text = yield from _files.read_text(root / source)
     rows: dict[str, dict[str, str]] = {}
     for line, row in read_rows(text, source, delimiter="\t", columns=_COLUMNS):
         if rows.setdefault(_stem(row["file_id"]), row) is not row:
@@ -46,8 +43,7 @@ def _join(text: str, source: str, clips: dict[str, str]) -> Iterator[Utterance |
     if rows and not there:
         raise SerError(f"{source} lists {len(rows)} clips, but none of them exists; put samples/ beside it.")
     if len(there) < len(rows):
-        missing = f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are missing"
-        yield Remark("warning", source, missing)
+        yield Remark("warning", source, f"{len(rows) - len(there)} of the {len(rows)} clips that it lists are missing")
     for name in sorted(clips.keys() - rows.keys()):
         yield Remark("skipped", clips[name], "not listed in data.tsv")
     for name in there:

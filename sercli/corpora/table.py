@@ -11,7 +11,8 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sercli._system import names
@@ -36,6 +37,17 @@ _PARTS = {"train": "train", "valid": "valid", "validation": "valid", "val": "val
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table."""
+
+    line: int
+    source: str  # file and line, for errors
+    given: Mapping[str, object]  # its cells by column
+    cells: dict[str, str]  # the filled ones of known columns, as text
+    others: dict[str, object]  # the filled ones of other columns, as they are
+
+
 def read(root: Path) -> Iterator[Utterance | Remark]:
     """Yield the rows of a table, in their order.
 
@@ -49,39 +61,29 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     rows = yield from _rows(path)
     lines: dict[str, int] = {}
     spellings: dict[str, str] = {}  # plain label -> as it was first written, or as ser knows it
-    odd: set[str] = set()  # unknown columns that were named
-    for line, row in rows:
-        source = f"{path}:{line}"
-        cells, attributes = _divide(row, source, _header(path, line))
-        yield from _odd_columns(cells, attributes, _header(path, line), odd)
-        for name in missing(cells):
-            word = cells.pop(name)
-            if name == "label":
-                yield Remark("skipped", source, f"its label is missing ({word})")
-                break
-            yield Remark("warning", source, f"its {name} is missing ({word})")
-        else:
-            given = cells.get("label", "")
-            word = names.plain(given) or given
-            label = spellings.setdefault(word, word if word in LABELS and given not in LABELS else given)
-            if label != given:
-                yield Remark("warning", source, f"its label is '{shown(label)}' written otherwise, and taken for it")
-                cells["label"] = label
-            yield _unique(cells, attributes, line, path, lines)
+    for row in _divided(rows, path):
+        if isinstance(row, Remark):
+            yield row
+            continue
+        absent = {name: row.cells.pop(name) for name in missing(row.cells)}
+        if "label" in absent:
+            yield Remark("skipped", row.source, f"its label is missing ({absent['label']})")
+            continue
+        yield from (Remark("warning", row.source, f"its {name} is missing ({word})") for name, word in absent.items())
+        given = row.cells.get("label", "")
+        word = names.plain(given) or given
+        row.cells["label"] = spellings.setdefault(word, word if word in LABELS and given not in LABELS else given)
+        if row.cells["label"] != given:
+            spelling = shown(row.cells["label"])
+            yield Remark("warning", row.source, f"its label is '{spelling}' written otherwise, and taken for it")
+        utterance = _utterance(row, path.parent)
+        if utterance.id in lines:
+            used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
+            raise SerError(f"{row.source}: {used}, too; give each row its own id.")
+        lines[utterance.id] = row.line
+        yield utterance
     if not lines:
         raise SerError(f"{path} has no rows with a label; add one for each utterance, with path and label.")
-
-
-def _unique(
-    cells: dict[str, str], attributes: dict[str, object], line: int, path: Path, lines: dict[str, int]
-) -> Utterance:
-    """Return the utterance of a row, whose id is noted with its line."""
-    utterance = _utterance(cells, attributes, line, path)
-    if utterance.id in lines:
-        used = f"id '{shown(utterance.id)}' is used in line {lines[utterance.id]}"
-        raise SerError(f"{path}:{line}: {used}, too; give each row its own id.")
-    lines[utterance.id] = line
-    return utterance
 
 
 def listed(table: Path) -> Iterator[Recording | Remark]:
@@ -94,38 +96,23 @@ def listed(table: Path) -> Iterator[Recording | Remark]:
     """
     path = _find_table(table)
     rows = list((yield from _rows(path)))
-    columns = dict.fromkeys(name for _, row in rows for name in row)
-    odd: set[str] = set()  # unknown columns that were named
-    for line, row in rows:
-        source = f"{path}:{line}"
-        cells, others = _divide(row, source, _header(path, line), need=("path",))
-        yield from _odd_columns(cells, others, _header(path, line), odd)
-        for name in missing(cells):
-            del cells[name]
+    columns = dict.fromkeys(name for _, given in rows for name in given)
+    for row in _divided(rows, path, need=("path",)):
+        if isinstance(row, Remark):
+            yield row
+            continue
+        cells = {name: cell for name, cell in row.cells.items() if name not in missing(row.cells)}
         if not cells.get("path"):
-            raise SerError(f"{source}: no path; every row needs that of a recording.")
-        start_s, end_s = _stretch(cells, source)
+            raise SerError(f"{row.source}: no path; every row needs that of a recording.")
+        start_s, end_s = _stretch(cells, row.source)
         audio = path.parent / cells["path"]
         audio = equivalent(audio) or audio
-        kept = {name: row.get(name) for name in columns}
+        kept = {name: row.given.get(name) for name in columns}
         yield Recording(
             str(audio), audio, cells.get("text"), 0.0, start_s, end_s, speaker=cells.get("speaker"), row=kept
         )
     if not rows:
         raise SerError(f"{path} has no rows; add one for each recording, with path.")
-
-
-def _odd_columns(
-    cells: Mapping[str, str], others: Mapping[str, object], header: str, named: set[str]
-) -> Iterator[Remark]:
-    """Yield a remark on each unknown column that may be meant for a known one, once."""
-    for name in sorted(others.keys() - named):
-        if known := resembled(name):
-            reason = f"column '{shown(name)}' is kept as an attribute; rename it if it is {known}"
-            yield Remark("warning", header, reason)
-        elif name.lower() in _LENGTHS and "start_s" in cells and "end_s" not in cells:
-            yield Remark("warning", header, f"column '{shown(name)}' is not read; give end_s in its place")
-    named.update(others)
 
 
 def _rows(path: Path) -> Generator[Remark, None, Iterator[tuple[int, Mapping[str, object]]]]:
@@ -140,9 +127,35 @@ def _is_json(path: Path) -> bool:
     return path.suffix.lower() in (".jsonl", ".ndjson")
 
 
-def _header(path: Path, line: int) -> str:
-    """Return where the columns of a row are named, for errors."""
-    return f"{path}:{line if _is_json(path) else 1}"
+def _divided(
+    rows: Iterable[tuple[int, Mapping[str, object]]], path: Path, *, need: tuple[str, ...] | None = None
+) -> Iterator[_Row | Remark]:
+    """Yield the rows of a table, and a remark on each unknown column that may be meant for a known one, once.
+
+    Args:
+        rows: each with its line.
+        path: of the table, for errors.
+        need: the columns that it must have; None: those of a corpus.
+    """
+    remarked: set[str] = set()
+    for line, given in rows:
+        source, header = f"{path}:{line}", f"{path}:{line if _is_json(path) else 1}"
+        known = own_names(given, header)
+        named = {known[name.strip()]: value for name, value in given.items()}
+        if len(named) < len(given):
+            raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
+        need_columns(named, need or (("label",) if "text" in named else ("label", "path")), header)
+        filled = {name: value for name, value in named.items() if value not in (None, "")}
+        cells = {name: _cell(name, value, source) for name, value in filled.items() if name in NAMES}
+        others = {name: value for name, value in filled.items() if name and name not in NAMES}
+        for name in sorted(others.keys() - remarked):
+            if meant := resembled(name):
+                reason = f"column '{shown(name)}' is kept as an attribute; rename it if it is {meant}"
+                yield Remark("warning", header, reason)
+            elif name.lower() in _LENGTHS and "start_s" in cells and "end_s" not in cells:
+                yield Remark("warning", header, f"column '{shown(name)}' is not read; give end_s in its place")
+        remarked.update(others)
+        yield _Row(line, source, given, cells, others)
 
 
 def _find_table(root: Path) -> Path:
@@ -191,27 +204,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def _divide(
-    row: Mapping[str, object], source: str, header: str, *, need: tuple[str, ...] | None = None
-) -> tuple[dict[str, str], dict[str, object]]:
-    """Return the filled cells of the columns as text, and those of other columns, the attributes, as they are.
-
-    Args:
-        row: its cells by column.
-        source: file and line of the row, for errors.
-        header: file and line that name the columns, for errors.
-        need: the columns that the table must have; None: those of a corpus.
-    """
-    known = own_names(row, header)
-    named = {known[name.strip()]: value for name, value in row.items()}
-    if len(named) < len(row):
-        raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
-    need_columns(named, need or (("label",) if "text" in named else ("label", "path")), header)
-    filled = {name: value for name, value in named.items() if value not in (None, "")}
-    cells = {name: _cell(name, value, source) for name, value in filled.items() if name in NAMES}
-    return cells, {name: value for name, value in filled.items() if name and name not in NAMES}
-
-
 def _cell(name: str, value: object, source: str) -> str:
     """Return a JSON value as the text of a CSV cell."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -219,26 +211,26 @@ def _cell(name: str, value: object, source: str) -> str:
     return str(value).strip()
 
 
-def _utterance(row: dict[str, str], others: dict[str, object], line: int, path: Path) -> Utterance:
-    source = f"{path}:{line}"
-    if not row.get("label"):
-        raise SerError(f"{source}: no label; every row needs one.")
-    if not row.get("path") and not row.get("text"):
-        raise SerError(f"{source}: neither path nor text; every row needs one of them.")
-    start_s, end_s = _stretch(row, source)
-    audio = _audio(row["path"], path.parent, source) if row.get("path") else None
+def _utterance(row: _Row, folder: Path) -> Utterance:
+    cells = row.cells
+    if not cells["label"]:
+        raise SerError(f"{row.source}: no label; every row needs one.")
+    if not cells.get("path") and not cells.get("text"):
+        raise SerError(f"{row.source}: neither path nor text; every row needs one of them.")
+    start_s, end_s = _stretch(cells, row.source)
+    audio = _audio(cells["path"], folder, row.source) if cells.get("path") else None
     return Utterance(
-        id=row.get("id") or _default_id(audio, start_s, end_s, line),
+        id=cells.get("id") or _default_id(audio, start_s, end_s, row.line),
         corpus="table",
-        label=row["label"],
-        speaker=row.get("speaker"),
-        session=row.get("session"),
-        prompt=row.get("prompt"),
+        label=cells["label"],
+        speaker=cells.get("speaker"),
+        session=cells.get("session"),
+        prompt=cells.get("prompt"),
         audio=audio,
         start_s=start_s,
         end_s=end_s,
-        transcripts={"human": row["text"]} if row.get("text") else {},
-        attributes=others | _attributes(row, source),
+        transcripts={"human": cells["text"]} if cells.get("text") else {},
+        attributes=row.others | _attributes(cells, row.source),
     )
 
 
@@ -251,23 +243,19 @@ def _stretch(row: dict[str, str], source: str) -> tuple[float | None, float | No
 
 
 def _seconds(row: dict[str, str], name: str, source: str) -> float | None:
+    """Return a time in seconds, which may also be written as pandas and audformat do, "0 days 00:00:01.5"."""
     if not row.get(name):
         return None
     given = f"{source}: {name} is '{shown(row[name])}'; it must be"
     try:
-        seconds = _parsed(row[name])
+        days = _DAYS.fullmatch(row[name])
+        parts = zip(days.groups() if days else [row[name]], (86_400, 3600, 60, 1) if days else [1], strict=True)
+        seconds = sum(float(number) * unit_s for number, unit_s in parts)
     except ValueError:
         raise SerError(f"{given} a number of seconds such as 1.5.") from None
     if not math.isfinite(seconds) or seconds < 0:
         raise SerError(f"{given} zero or more seconds.")
     return seconds
-
-
-def _parsed(cell: str) -> float:
-    """Return seconds; raises ValueError for text that is no time."""
-    if days := _DAYS.fullmatch(cell):
-        return sum(float(n) * unit_s for n, unit_s in zip(days.groups(), (86_400, 3600, 60, 1), strict=True))
-    return float(cell)
 
 
 def _audio(given: str, folder: Path, source: str) -> str:
