@@ -20,7 +20,7 @@ import numpy as np
 
 from sercli import config, groups, plugins
 from sercli._system import devices, languages
-from sercli.audio import channels, discovery, reading, segments
+from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
 from sercli.dataset import word_times
@@ -322,7 +322,7 @@ class Pipeline:
         start_s = recording.start_s or 0.0
         end_s = start_s + len(signal) / SAMPLE_RATE_HZ
         signal = without_rumble(signal)  # as the features get it: what is found in it is kept for them
-        if segments.speech_share(signal):
+        if isolation.speech_share(signal):
             found = self._predict(recording, [Segment(start_s, end_s, signal)])
         else:
             found = [_no_speech(recording, end_s)]

@@ -70,7 +70,7 @@ def speech(monkeypatch):
                 yield Segment(at / RATE_HZ, (at + len(block)) / RATE_HZ, block)
             at += len(block)
 
-    monkeypatch.setattr(pipeline.segments, "speech_share", lambda signal: float(signal.any()))
+    monkeypatch.setattr(pipeline.isolation, "speech_share", lambda signal: float(signal.any()))
     monkeypatch.setattr(pipeline.segments, "segments", segments)
     monkeypatch.setattr(pipeline, "without_rumble", lambda signal: signal)
     monkeypatch.setattr(extraction, "isolated", lambda signal, sample_rate_hz: (signal, 0.0))

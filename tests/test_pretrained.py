@@ -7,7 +7,7 @@ import pytest
 
 import sercli
 from sercli import pipeline
-from sercli.audio import reading, segments
+from sercli.audio import isolation, reading
 from sercli.corpora import demo
 from sercli.types import FOUR
 
@@ -64,4 +64,4 @@ def test_a_sound_without_speech_gets_no_emotion(shipped, tmp_path):
 
 
 def test_its_clip_is_speech():
-    assert segments.speech_share(reading.read(CLIP, sample_rate_hz=16_000))
+    assert isolation.speech_share(reading.read(CLIP, sample_rate_hz=16_000))

@@ -1,4 +1,4 @@
-"""The speech of an utterance on its own, so that nothing around it changes a prediction.
+"""Speech in an utterance: whether there is any, and the speech on its own, so that nothing around it matters.
 
 Silence before and after speech, its length and its kind differ from corpus to corpus and from microphone to microphone.
 An utterance is cut to its speech, between two short stretches of digital silence, wherever it stood: in a clip or in a
@@ -9,8 +9,16 @@ from hashlib import blake2b
 
 import numpy as np
 
-from sercli.audio.condition import frame_power, gain, resample, speech_level_dbfs, without_rumble
-from sercli.audio.silero import FRAME_SAMPLES, SpeechDetector
+from sercli.audio.condition import (
+    NO_SPEECH_DBFS,
+    frame_power,
+    gain,
+    is_active,
+    resample,
+    speech_level_dbfs,
+    without_rumble,
+)
+from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector
 from sercli.types import SAMPLE_RATE_HZ, Array
 
 VERSION = 1
@@ -18,6 +26,13 @@ VERSION = 1
 
 SPEECH_PROBABILITY = 0.5
 """A frame with a higher probability holds speech."""
+
+LEAST_SPEECH_S = 0.2
+LEAST_SPEECH_SHARE = 0.08
+"""A clip has speech if its speech frames last at least this long and are at least this share of its active frames.
+
+The length rules out beeps and clicks; the share rules out music, in which a few frames may resemble a voice.
+"""
 
 LEVEL_DBFS = -26.0
 """The level of the detector's input; its output hardly differs between -40 and -10."""
@@ -35,6 +50,25 @@ GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
 
 _MOST_KEPT = 10_000  # about 1 kB each
 _kept: dict[bytes, Array] = {}  # of `speech_probabilities`, by the signal's content
+
+
+def speech_share(signal: Array) -> float:
+    """Return the share of a clip's 32 ms frames that hold speech; 0 if they are too few (see `LEAST_SPEECH_S`).
+
+    Args:
+        signal: (n_samples,) float32 at 16 kHz, of any level.
+    """
+    if not len(signal):
+        return 0.0
+    signal = without_rumble(signal)
+    if speech_level_dbfs(signal) < NO_SPEECH_DBFS:
+        return 0.0
+    speaking = speech_probabilities(signal) > SPEECH_PROBABILITY
+    n_speech = int(np.count_nonzero(speaking))
+    n_active = np.count_nonzero(is_active(frame_power(signal, FRAME_SAMPLES)))
+    if n_speech * FRAME_S < LEAST_SPEECH_S or n_speech < LEAST_SPEECH_SHARE * n_active:
+        return 0.0
+    return n_speech / len(speaking)
 
 
 def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array, float]:

@@ -1,4 +1,4 @@
-"""Finding speech: whether a clip holds any, and the utterances in a long recording."""
+"""Finding the utterances in a long recording."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,17 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercli.audio.blocks import regrouped
-from sercli.audio.condition import NO_SPEECH_DBFS, frame_power, gain, is_active, speech_level_dbfs, without_rumble
-from sercli.audio.isolation import LEVEL_DBFS, MARGIN_S, SPEECH_PROBABILITY, speech_probabilities, widened
+from sercli.audio.condition import gain, speech_level_dbfs, without_rumble
+from sercli.audio.isolation import LEVEL_DBFS, MARGIN_S, SPEECH_PROBABILITY, widened
 from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector
 from sercli.types import SAMPLE_RATE_HZ, Array
-
-LEAST_SPEECH_S = 0.2
-LEAST_SPEECH_SHARE = 0.08
-"""A clip has speech if its speech frames last at least this long and are at least this share of its active frames.
-
-The length rules out beeps and clicks; the share rules out music, in which a few frames may resemble a voice.
-"""
 
 FAINTEST_DBFS = -75.0
 """A long recording below this level, as far as it is read, has no utterance.
@@ -52,25 +45,6 @@ class Segment:
     start_s: float
     end_s: float
     signal: Array  # (n,) float32 at 16 kHz, without offset and rumble
-
-
-def speech_share(signal: Array) -> float:
-    """Return the share of a clip's 32 ms frames that hold speech; 0 if they are too few (see `LEAST_SPEECH_S`).
-
-    Args:
-        signal: (n_samples,) float32 at 16 kHz, of any level.
-    """
-    if not len(signal):
-        return 0.0
-    signal = without_rumble(signal)
-    if speech_level_dbfs(signal) < NO_SPEECH_DBFS:
-        return 0.0
-    speaking = speech_probabilities(signal) > SPEECH_PROBABILITY
-    n_speech = int(np.count_nonzero(speaking))
-    n_active = np.count_nonzero(is_active(frame_power(signal, FRAME_SAMPLES)))
-    if n_speech * FRAME_S < LEAST_SPEECH_S or n_speech < LEAST_SPEECH_SHARE * n_active:
-        return 0.0
-    return n_speech / len(speaking)
 
 
 def segments(blocks: Iterable[Array], *, live: bool = False) -> Iterator[Segment]:

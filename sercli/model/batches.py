@@ -1,4 +1,4 @@
-"""Features of any length as padded, scaled batches."""
+"""Features of any length as padded, scaled batches, and what a network makes of them."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from sercli.types import Array
+
+_BATCH = 32
 
 with warnings.catch_warnings():  # uses up torch's one warning about read-only arrays; nothing writes to the features
     warnings.simplefilter("ignore")
@@ -75,6 +77,23 @@ class Batch:
     inputs: tuple[Tensor, ...]  # x (B, T, F) and lengths (B,), for each input in turn
     indices: Array  # (B,) positions among the examples
     y: Tensor | None  # (B,)
+
+
+@torch.inference_mode()
+def run(module: torch.nn.Module, examples: Examples, device: torch.device) -> tuple[Array, Array]:
+    """Probabilities (N, K) float64 and embeddings (N, E) float32, in the order of the examples."""
+    module.eval()
+    probs: list[Array] = []
+    embeddings: list[Array] = []
+    order: list[Array] = []
+    for batch in evaluation_batches(examples, _BATCH, device):
+        embedding = module.encode(*batch.inputs)  # type: ignore[operator]
+        scores = module.classifier(embedding).double()  # type: ignore[operator]
+        probs.append(torch.softmax(scores, dim=1).cpu().numpy())
+        embeddings.append(embedding.float().cpu().numpy())
+        order.append(batch.indices)
+    back = np.argsort(np.concatenate(order))
+    return np.concatenate(probs)[back], np.concatenate(embeddings)[back]
 
 
 def evaluation_batches(examples: Examples, batch_size: int, device: torch.device) -> Iterator[Batch]:

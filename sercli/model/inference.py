@@ -12,14 +12,13 @@ from sercli import plugins
 from sercli._system import languages
 from sercli.dataset import extraction
 from sercli.errors import SerError
+from sercli.model import batches
 from sercli.model.adaptation import Change
-from sercli.model.batches import Examples, Normaliser, evaluation_batches
+from sercli.model.batches import Examples, Normaliser
 from sercli.model.calibration import temper
 from sercli.model.feature_provider import FeatureProvider
 from sercli.runs import RunInfo
 from sercli.types import ASR_CONFIDENCE, LANGUAGE, Array, ModelSpec, Predictions, Utterance
-
-_BATCH = 32
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Model:
         Text in a language that the network never learned is none.
         """
         there = utterance.inputs
-        if languages.foreign(utterance.attributes.get(LANGUAGE), self.languages):
+        if self.languages and languages.foreign(utterance.attributes.get(LANGUAGE), self.languages):
             there -= {"text"}
         return [next((kind for kind in kinds if kind not in there), None) for kinds in self._kinds]
 
@@ -95,7 +94,7 @@ class Model:
             SerError: a feature is another than in training, or a probability is NaN or infinite.
         """
         examples = Examples(self.inputs(utterances, provider), self.normalisers)
-        probs, embeddings = _run(self.module, examples, self.device)
+        probs, embeddings = batches.run(self.module, examples, self.device)
         if not np.isfinite(probs).all():
             raise SerError(f"{self.folder} predicts NaN or infinity: its weights are damaged; copy it again.")
         confidence = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
@@ -209,20 +208,3 @@ def _truth_of(utterances: Sequence[Utterance], labels: Sequence[str]) -> tuple[s
     """Return the N labels, or None if the model does not know one of them."""
     truth = tuple(u.label for u in utterances if u.label is not None and u.label in labels)
     return truth if len(truth) == len(utterances) else None
-
-
-@torch.inference_mode()
-def _run(module: torch.nn.Module, examples: Examples, device: torch.device) -> tuple[Array, Array]:
-    """Probabilities (N, K) float64 and embeddings (N, E) float32, in the order of the examples."""
-    module.eval()
-    probs: list[Array] = []
-    embeddings: list[Array] = []
-    order: list[Array] = []
-    for batch in evaluation_batches(examples, _BATCH, device):
-        embedding = module.encode(*batch.inputs)  # type: ignore[operator]
-        scores = module.classifier(embedding).double()  # type: ignore[operator]
-        probs.append(torch.softmax(scores, dim=1).cpu().numpy())
-        embeddings.append(embedding.float().cpu().numpy())
-        order.append(batch.indices)
-    back = np.argsort(np.concatenate(order))
-    return np.concatenate(probs)[back], np.concatenate(embeddings)[back]

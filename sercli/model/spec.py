@@ -196,11 +196,11 @@ def _check_inputs(features: Sequence[str], architecture: str) -> None:
 
 def _features(names: Sequence[str], section: Section) -> "Features":
     """Return features with their configurations."""
-    sections = _by_feature(names, section)
-    prefixes = {name: f"feature.{name}" if len(names) > 1 else "feature" for name in names}
-    return tuple(
-        (name, config.build(plugins.feature(name).Config, sections[name], prefix)) for name, prefix in prefixes.items()
-    )
+    found = []
+    for name, own in _by_feature(names, section).items():
+        prefix = f"feature.{name}" if len(names) > 1 else "feature"
+        found.append((name, config.build(plugins.feature(name).Config, own, prefix)))
+    return tuple(found)
 
 
 def _to_section(features: "Features") -> Section:

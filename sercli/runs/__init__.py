@@ -66,6 +66,9 @@ class RunInfo:
         return self.settings.data.words
 
 
+_FIELDS = {f.name for f in fields(RunInfo)}
+
+
 @dataclass(frozen=True)
 class FoldRun:
     """One run of a cross-validation."""
@@ -106,7 +109,7 @@ def load_info(folder: Path) -> RunInfo:
                 f"{folder} was made by {age} version of ser (schema {schema}, this one reads {SCHEMA}); {advice}."
             )
         info = msgspec.convert(content, RunInfo)
-    for name in sorted(content.keys() - {f.name for f in fields(RunInfo)}):
+    for name in sorted(content.keys() - _FIELDS):
         raise SerError(f"{path} has an unknown field `{name}`; upgrade ser, or train the run again.")
     return info
 

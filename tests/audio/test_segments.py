@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sounds import DEMO, RATE_HZ, clip, silence
 
-from sercli.audio import condition, reading, segments, silero
+from sercli.audio import condition, isolation, reading, segments, silero
 from sercli.errors import SerError
 
 FRAME = 512  # samples
@@ -114,7 +114,7 @@ def at_peak(signal, peak):
 @pytest.mark.parametrize("name", NO_SPEECH)
 def test_silence_noise_and_music_are_no_speech(name, peak):
     signal = at_peak(NO_SPEECH[name], peak)
-    assert segments.speech_share(signal) == 0.0
+    assert isolation.speech_share(signal) == 0.0
 
 
 @pytest.mark.parametrize("name", [name for name in NO_SPEECH if name not in {"one sample", "nothing"}])
@@ -124,7 +124,7 @@ def test_silence_noise_and_music_hold_no_utterances(name):
 
 def test_clips_of_the_demo_are_speech():
     clips = sorted(DEMO.glob("*.ogg"))[::4]
-    shares = [segments.speech_share(reading.read(path, sample_rate_hz=RATE_HZ)) for path in clips]
+    shares = [isolation.speech_share(reading.read(path, sample_rate_hz=RATE_HZ)) for path in clips]
     assert len(shares) == 48
     assert min(shares) > 0.4
     assert max(shares) <= 1
@@ -132,22 +132,22 @@ def test_clips_of_the_demo_are_speech():
 
 def test_speech_is_found_at_every_level_and_with_an_offset():
     signal = clip("f1-neutral-1")
-    share = segments.speech_share(signal)
+    share = isolation.speech_share(signal)
     for gain in (0.01, 0.1, 3.0):
-        assert segments.speech_share(np.clip(signal * np.float32(gain), -1, 1)) == pytest.approx(share, abs=0.05)
-    assert segments.speech_share(signal + np.float32(0.2)) == pytest.approx(share, abs=0.02)
+        assert isolation.speech_share(np.clip(signal * np.float32(gain), -1, 1)) == pytest.approx(share, abs=0.05)
+    assert isolation.speech_share(signal + np.float32(0.2)) == pytest.approx(share, abs=0.02)
 
 
 def test_the_share_is_that_of_the_clip():
     signal = clip("f1-neutral-1")
-    alone = segments.speech_share(signal)
-    among = segments.speech_share(np.concatenate([silence(2), signal, silence(4)]))
+    alone = isolation.speech_share(signal)
+    among = isolation.speech_share(np.concatenate([silence(2), signal, silence(4)]))
     assert among == pytest.approx(alone * len(signal) / (len(signal) + 6 * RATE_HZ), abs=0.03)
 
 
 def test_a_word_is_enough():
     word = clip("m1-neutral-1")[round(0.5 * RATE_HZ) : round(0.95 * RATE_HZ)]
-    assert segments.speech_share(word)
+    assert isolation.speech_share(word)
 
 
 @pytest.mark.parametrize(
@@ -158,15 +158,15 @@ def test_a_fifth_of_a_second_is_speech_if_it_is_a_twelfth_of_the_sound(monkeypat
     monkeypatch.setattr("sercli.audio.isolation._kept", {})
     monkeypatch.setattr(silero.SpeechDetector, "probabilities", lambda self, signal: probs)
     sound = np.resize(np.array([0.1, -0.1], np.float32), n_frames * FRAME)
-    assert (segments.speech_share(sound) > 0) is is_speech
+    assert (isolation.speech_share(sound) > 0) is is_speech
     probs = np.concatenate([probs, np.zeros(200)])  # silence around it counts for nothing
-    assert (segments.speech_share(np.concatenate([sound, np.zeros(200 * FRAME, np.float32)])) > 0) is is_speech
+    assert (isolation.speech_share(np.concatenate([sound, np.zeros(200 * FRAME, np.float32)])) > 0) is is_speech
 
 
 def test_a_voice_over_music_is_speech():
     music = at_peak(NO_SPEECH["piano chords"], 0.02)
     voice = clip("f2-neutral-2")
-    assert segments.speech_share(music[: len(voice)] + voice)
+    assert isolation.speech_share(music[: len(voice)] + voice)
 
 
 # The network.
@@ -217,8 +217,8 @@ def test_hours_are_heard_as_minutes_are():
 
 def test_speech_is_detected_without_torch():
     code = (
-        "import sys, numpy; from sercli.audio import segments; "
-        "segments.speech_share(numpy.random.default_rng(0).standard_normal(16000).astype('f')); "
+        "import sys, numpy; from sercli.audio import isolation; "
+        "isolation.speech_share(numpy.random.default_rng(0).standard_normal(16000).astype('f')); "
         "print([n for n in ('torch', 'silero_vad', 'av', 'safetensors', 'faster_whisper') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -253,7 +253,7 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     silero._session.cache_clear()
     with pytest.raises(SerError) as caught:
-        segments.speech_share(np.ones(RATE_HZ, np.float32) * np.resize([1, -1], RATE_HZ).astype(np.float32))
+        isolation.speech_share(np.ones(RATE_HZ, np.float32) * np.resize([1, -1], RATE_HZ).astype(np.float32))
     assert str(caught.value) == "The speech detector is not installed; run: pip install silero-vad==6.2.3"
 
 

@@ -70,7 +70,7 @@ def clip(tiny_corpus):
 @pytest.fixture(autouse=True)
 def speech(monkeypatch):
     """All sound is speech."""
-    monkeypatch.setattr(pipeline.segments, "speech_share", lambda signal: float(signal.any()))
+    monkeypatch.setattr(pipeline.isolation, "speech_share", lambda signal: float(signal.any()))
 
 
 def _answer(system, path, **options):

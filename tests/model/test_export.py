@@ -16,7 +16,7 @@ from sounds import RATE_HZ, clip, silence
 
 import sercli
 from sercli import plugins
-from sercli.audio import isolation, segments
+from sercli.audio import isolation
 from sercli.audio.condition import prepare_signal, without_rumble
 from sercli.audio.silero import SpeechDetector
 from sercli.model.export import export
@@ -70,7 +70,7 @@ def test_the_modules_condition_a_clip_as_the_pipeline_does(change):
     assert int(length) == len(expected)
     np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-5)
     assert not found[len(expected) :].any()
-    assert float(share) == pytest.approx(segments.speech_share(signal), abs=0.02)
+    assert float(share) == pytest.approx(isolation.speech_share(signal), abs=0.02)
 
 
 def test_the_detector_gets_the_frames_that_it_would_make_itself():

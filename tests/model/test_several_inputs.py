@@ -65,7 +65,7 @@ def test_it_predicts_with_both_inputs_or_one_and_says_what_is_missing(model, tin
 
 
 def test_a_recording_without_words_is_predicted_from_audio_alone(model, tiny_corpus, monkeypatch):
-    monkeypatch.setattr("sercli.pipeline.segments.speech_share", lambda signal: 1.0)
+    monkeypatch.setattr("sercli.pipeline.isolation.speech_share", lambda signal: 1.0)
     clip = tiny_corpus / "audio" / "f1-anger-script.wav"
     pipeline = Pipeline(model)
     ((alone,), (read,)) = pipeline.predict(clip), pipeline.predict(clip, text="stop it now")

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sercli.audio import condition, isolation, segments
+from sercli.audio import condition, isolation
 from sercli.audio.silero import CONTEXT_SAMPLES, FRAME_S, FRAME_SAMPLES
 from sercli.types import SAMPLE_RATE_HZ
 
@@ -158,13 +158,13 @@ def _floor(power: Tensor) -> Tensor:
 
 
 def _speech_share(signal: Tensor, power: Tensor, speaking: Tensor) -> Tensor:
-    """() share of the frames with speech; 0 where a clip has none, as `segments.speech_share`."""
+    """() share of the frames with speech; 0 where a clip has none, as `isolation.speech_share`."""
     n_speech = speaking.sum()
     n_active = _active(power, torch.tensor(signal.shape[0] // FRAME_SAMPLES)).sum()
     level = speech_level_dbfs(signal, torch.tensor(signal.shape[0]), _LEVEL_FRAME)
     spoken = (
-        (n_speech * FRAME_S >= segments.LEAST_SPEECH_S)
-        & (n_speech >= segments.LEAST_SPEECH_SHARE * n_active)
+        (n_speech * FRAME_S >= isolation.LEAST_SPEECH_S)
+        & (n_speech >= isolation.LEAST_SPEECH_SHARE * n_active)
         & (level >= condition.NO_SPEECH_DBFS)
     )
     return torch.where(spoken, n_speech / speaking.shape[0], 0.0)
