@@ -33,11 +33,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Build the network for (B, T, n_features) input and n_labels classes."""
-    return Cnn(config, n_features, n_labels)
-
-
 class Cnn(Classifier):
     """(B, T, F) -> picture (B, 1, n_frames, F) -> blocks -> flatten -> linear."""
 
@@ -62,6 +57,9 @@ class Cnn(Classifier):
         x = nn.functional.pad(x, (0, 0, 0, short)) if short > 0 else x[:, : self.n_frames]
         embedding: Tensor = self.fc(self.blocks(x[:, None]))
         return torch.flatten(embedding, 1)
+
+
+build = Cnn
 
 
 def _halved(size: int, kernel: int) -> int:

@@ -45,11 +45,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Build the network for (B, T, n_features) input and n_labels classes."""
-    return ConvAttention(config, n_features, n_labels)
-
-
 class ConvAttention(Classifier):
     """(B, T, F) -> blocks (B, C, T', F') -> mean over F' -> attentive mean and deviation over T' -> linear."""
 
@@ -77,6 +72,9 @@ class ConvAttention(Classifier):
         mean = weighted_mean(states, weights)
         embedding = torch.cat([self.dropout(mean), self.dropout(weighted_std(states, weights, mean))], dim=1)
         return embedding, spread(weights, kept, n_frames, 2**self.config.n_blocks)
+
+
+build = ConvAttention
 
 
 class _Block(nn.Module):

@@ -34,11 +34,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Build the network for (B, T, n_features) input and n_labels classes."""
-    return FramePosteriors(config, n_features, n_labels)
-
-
 class FramePosteriors(Classifier):
     """(B, T, F) -> convolutions and layers on each frame -> probabilities (B, T', K) -> mean (B, K).
 
@@ -72,3 +67,6 @@ class FramePosteriors(Classifier):
         """(B, T, F), (B,) -> (B, T', K) scores of frames, and their weights (B, T')."""
         states, lengths = self.encoder.states(x, lengths.clamp(max=self.max_frames))
         return self.frame_classifier(states), frame_weights(None, states, lengths)
+
+
+build = FramePosteriors

@@ -40,11 +40,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: tuple[int, ...], n_labels: int) -> Classifier:
-    """Build the network for inputs (B, T, F), F as in `n_features`, and n_labels classes."""
-    return Functionals(config, n_features, n_labels)
-
-
 class Functionals(Classifier):
     """(B, T, F) for each input -> functionals (B, 9 F), standardised, side by side -> hidden layer -> linear."""
 
@@ -64,6 +59,9 @@ class Functionals(Classifier):
         values = self.norm(torch.cat([functionals(x, lengths) for x, lengths in pairs], dim=1)).clamp(-_MOST, _MOST)
         embedding: Tensor = self.dropout(torch.relu(self.hidden_norm(self.hidden(self.input_dropout(values)))))
         return embedding
+
+
+build = Functionals
 
 
 def functionals(x: Tensor, lengths: Tensor) -> Tensor:

@@ -35,11 +35,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: tuple[int, ...], n_labels: int) -> Classifier:
-    """Build the network for the sound (B, W, F) and the vectors (B, W, F) of W words, and n_labels classes."""
-    return HybridAttention(config, n_features, n_labels)
-
-
 class HybridAttention(Classifier):
     """(B, W, F) of both -> states (B, W, 2 H) each -> weighted by word and modality -> sum (B, 2 H) -> (B, E)."""
 
@@ -74,3 +69,6 @@ class HybridAttention(Classifier):
         both = torch.stack(each, dim=2)  # (B, W, 2, 2 H)
         shares = torch.softmax(self.modality(both), dim=2)
         return self.fc((shares * both).sum(dim=(1, 2))), tuple(weights)
+
+
+build = HybridAttention

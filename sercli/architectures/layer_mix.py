@@ -46,20 +46,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Build the network for (B, T, n_features) input and n_labels classes.
-
-    Raises:
-        ConfigError: the softmax cannot divide the features into `n_layers` layers.
-    """
-    if config.mixing == "softmax" and n_features % config.n_layers:
-        raise ConfigError(
-            f"architecture.n_layers={config.n_layers}: the {n_features} columns of the feature cannot be divided into "
-            "that many layers; set it to the number of feature.layers."
-        )
-    return LayerMix(config, n_features, n_labels)
-
-
 class LayerMix(Classifier):
     """(B, T, L * D) -> mixture (B, T, D) or all -> hidden (B, T, H) -> mean and deviation (B, 2 H) -> linear.
 
@@ -68,10 +54,20 @@ class LayerMix(Classifier):
     """
 
     def __init__(self, config: Config, n_features: int, n_labels: int) -> None:
+        """Build the network.
+
+        Raises:
+            ConfigError: the softmax cannot divide the features into `n_layers` layers.
+        """
+        softmax = config.mixing == "softmax"
+        if softmax and n_features % config.n_layers:
+            raise ConfigError(
+                f"architecture.n_layers={config.n_layers}: the {n_features} columns of the feature cannot be divided "
+                "into that many layers; set it to the number of feature.layers."
+            )
         n_pooled = config.n_hidden * (2 if config.deviation else 1)
         super().__init__(config.n_members * n_pooled, n_labels)
         self.config = config
-        softmax = config.mixing == "softmax"
         self.mixture = nn.Parameter(torch.zeros(config.n_layers)) if softmax else None
         self.input_dropout = nn.Dropout(config.input_dropout)
         n_mixed = n_features // config.n_layers if softmax else n_features
@@ -110,3 +106,6 @@ class LayerMix(Classifier):
             return x
         layers = x.view(len(x), x.shape[1], self.config.n_layers, -1)  # (B, T, L, D)
         return torch.einsum("btld,l->btd", layers, torch.softmax(self.mixture, dim=0))
+
+
+build = LayerMix

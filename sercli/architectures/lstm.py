@@ -36,11 +36,6 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: int, n_labels: int) -> Classifier:
-    """Build the network for (B, T, n_features) input and n_labels classes."""
-    return Lstm(config, n_features, n_labels)
-
-
 class Lstm(Classifier):
     """(B, T, F) -> LSTM layers (B, T, H) -> pooled (B, H) -> fully connected -> linear."""
 
@@ -72,3 +67,6 @@ class Lstm(Classifier):
         if self.attention is None or weights is None:
             return embedding, None
         return embedding, nn.functional.pad(weights, (0, x.shape[1] - weights.shape[1]))
+
+
+build = Lstm

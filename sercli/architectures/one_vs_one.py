@@ -38,11 +38,6 @@ def search_space(trial: Trial) -> SearchSpace:
     return {"input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5)}
 
 
-def build(config: Config, n_features: int, n_labels: int) -> "OneVsOne":
-    """Build the network for (B, T, n_features) input and n_labels classes."""
-    return OneVsOne(config, n_features, n_labels)
-
-
 def start(module: nn.Module, features: Iterable[Array], y: Array) -> None:
     """Compute the centre and scale of the train part's mean frames, and the directions to remove.
 
@@ -101,3 +96,6 @@ class OneVsOne(Classifier):
         for_first = targets[:, self.first] * nn.functional.logsigmoid(odds)
         for_second = targets[:, self.second] * nn.functional.logsigmoid(-odds)
         return -(for_first + for_second).sum(dim=1).mean() / max(1, targets.shape[1] - 1)
+
+
+build = OneVsOne

@@ -55,19 +55,15 @@ def search_space(trial: Trial) -> SearchSpace:
     }
 
 
-def build(config: Config, n_features: tuple[int, ...], n_labels: int) -> Classifier:
-    """Build the network for inputs (B, T, F), F as in `n_features`, and n_labels classes.
-
-    Raises:
-        ConfigError: a list has another number of entries than inputs, or a kernel is even.
-    """
-    return Streams(config, n_features, n_labels)
-
-
 class Streams(Classifier):
     """(B, T, F) for each input -> encoders (B, E) each -> side by side -> fully connected -> linear."""
 
     def __init__(self, config: Config, n_features: tuple[int, ...], n_labels: int) -> None:
+        """Build the network.
+
+        Raises:
+            ConfigError: a list has another number of entries than inputs, or a kernel is even.
+        """
         sizes = _sizes(config, len(n_features))
         encoders: list[Encoder] = []
         for own, n in zip(sizes, n_features, strict=True):
@@ -104,6 +100,9 @@ class Streams(Classifier):
         dropped = torch.rand(lengths.shape, device=lengths.device) < self.drop_inputs
         left = lengths * ~dropped
         return torch.where(left.any(dim=0), left, lengths)
+
+
+build = Streams
 
 
 def _sizes(config: Config, n_inputs: int) -> list[Sizes]:

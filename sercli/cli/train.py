@@ -59,10 +59,12 @@ def train(
         raise SerError("--config has the settings of one model; give one -m.")
     for group in (options.ALL, options.RELATED):
         if group in names:
-            found, left_out = setup.trainable(data, words, related=group == options.RELATED)
-            names = [*dict.fromkeys([*(name for name in names if name != group), *found])]
-            for reason in left_out:
-                render.note(reason)
+            found = setup.presets(data, words, related=group == options.RELATED)
+            can = (preset for preset, reason in found.items() if not reason)
+            names = [*dict.fromkeys([*(name for name in names if name != group), *can])]
+            for preset, reason in found.items():
+                if reason:
+                    render.note(f"{preset} is left out: {reason}.")
     one_fold = options.fold_number(fold)
     setups = []  # all of them first: a wrong setting must not be found after hours of training other models
     for name in names:

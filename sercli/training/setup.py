@@ -84,8 +84,8 @@ def make_setup(
     return Setup(configs, dataset, parts, crossed=fold is None, remarks=told)
 
 
-def trainable(data: Path, words: str, *, related: bool = False) -> tuple[list[str], list[str]]:
-    """The presets that a dataset can train without an extra, and for each other preset why it is left out.
+def presets(data: Path, words: str, *, related: bool = False) -> dict[str, str | None]:
+    """For each preset why a dataset cannot train it, or not without an extra; None: it can.
 
     Args:
         data: folder of the dataset.
@@ -96,18 +96,10 @@ def trainable(data: Path, words: str, *, related: bool = False) -> tuple[list[st
         SerError: not a prepared dataset.
     """
     utterances = manifest.load(data, words=words).manifest.utterances
-    found, left_out = [], []
-    for name in (name for name in spec.presets() if (name in PAPERS) == related):
-        reason = _why_not(name, utterances)
-        if reason:
-            left_out.append(f"{name} is left out: {reason}.")
-        else:
-            found.append(name)
-    return found, left_out
+    return {name: _why_not(name, utterances) for name in spec.presets() if (name in PAPERS) == related}
 
 
 def _why_not(preset: str, utterances: Sequence[Utterance]) -> str | None:
-    """Return why a preset cannot be trained on utterances; None: it can."""
     for feature in spec.features_of(spec.preset_sections(preset)):
         plugin = plugins.feature(feature)
         if isinstance(plugin, plugins.NeedsExtra):
@@ -153,10 +145,8 @@ def _divide(dataset: Dataset, kind: str, n_folds: int | None, fold: int | None, 
         raise SerError(f"--folds does nothing with --split {kind}, which {has}; leave it out.")
     if kind.startswith(folds.FILE):
         every = folds.read(Path(kind.removeprefix(folds.FILE)), dataset.manifest)
-        if fold is None:
-            return every
-        splits.check_fold(fold, len(every), kind)
-        return (every[fold - 1],)
+        splits.check_fold(fold or 1, len(every), kind)
+        return every[fold - 1 : fold] if fold else every
     n_folds = n_folds or dataset.info.folds
     if fold is None:
         return splits.make_folds(dataset.manifest, kind, n_folds=n_folds, seed=seed)

@@ -48,7 +48,7 @@ sound = torch.zeros(1, 80, 1000)
 with torch.inference_mode():
     convolution(sound)
     before = resident_mb()
-    for n in range(400, 800):
+    for n in range(400, 600):
         convolution(sound[:, :, :n])
 print(resident_mb() - before)
 """

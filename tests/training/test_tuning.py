@@ -148,18 +148,8 @@ def test_another_fold_is_refused_with_the_difference(studied, search, tiny_datas
         run(tuning.search_of(tiny_dataset, search.config, split, seed=0, device="cpu"), out, rows)
 
 
-def test_two_processes_share_one_study(search, rows, tmp_path):
-    told = []
-    outcome = run(search, tmp_path, rows, n_trials=3, jobs=2, on_trial=lambda trial: told.append(trial.number))
-    assert len(outcome.trials) in (3, 4), "each process ends at most the trial that it is at"
-    assert sorted(told) == [t.number for t in sorted(outcome.trials, key=lambda t: t.number)]
-    assert {t.state for t in outcome.trials} == {TrialState.COMPLETE}
-    assert len({json.dumps(t.params, sort_keys=True) for t in outcome.trials}) == len(outcome.trials)
-    assert spec.resolve("linguistic", tmp_path / "best.json", {}).train.lr == outcome.best.params["train.lr"]
-
-
-def test_no_more_processes_start_than_trials_are_left(search, rows, tmp_path, monkeypatch):
-    started, pool = [], processes.pool
+def test_as_many_processes_as_trials_are_left_share_one_study(search, rows, tmp_path, monkeypatch):
+    started, told, pool = [], [], processes.pool
 
     @contextmanager
     def watched(jobs):
@@ -171,14 +161,13 @@ def test_no_more_processes_start_than_trials_are_left(search, rows, tmp_path, mo
     monkeypatch.setattr(processes, "pool", watched)
     run(search, tmp_path, rows, n_trials=1, jobs=4)
     assert started == [], "the study is done"
-    run(search, tmp_path, rows, n_trials=3, jobs=4)
+    outcome = run(search, tmp_path, rows, n_trials=3, jobs=4, on_trial=lambda trial: told.append(trial.number))
     assert started == [2]
-
-
-def test_an_error_in_a_process_is_that_of_the_command(search, rows, tmp_path):
-    odd = replace(search, device="nonsense")
-    with pytest.raises(SerError, match="--device nonsense cannot be used here"):
-        run(odd, tmp_path, rows, n_trials=2, jobs=2)
+    assert len(outcome.trials) in (3, 4), "each process ends at most the trial that it is at"
+    assert sorted([0, *told]) == sorted(t.number for t in outcome.trials)
+    assert {t.state for t in outcome.trials} == {TrialState.COMPLETE}
+    assert len({json.dumps(t.params, sort_keys=True) for t in outcome.trials}) == len(outcome.trials)
+    assert spec.resolve("linguistic", tmp_path / "best.json", {}).train.lr == outcome.best.params["train.lr"]
 
 
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
