@@ -298,8 +298,8 @@ class Pipeline:
         heard: Heard,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
-        remarks += self._remarks
         self._check_text(recording)
+        remarks += [*self._remarks, *self._unread(text or "")]
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
@@ -317,6 +317,15 @@ class Pipeline:
                 f"{self.predictor.folder} needs text, and there is none for {recording.name or 'the array'}; "
                 "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
             )
+
+    def _unread(self, text: str) -> Iterator[str]:
+        """Yield a remark on the words of a given text if the model knows less than half of them."""
+        for name, own in self.predictor.features:
+            plugin = plugins.feature(name)
+            if isinstance(plugin, plugins.HasVocabulary):
+                n_unknown, n = plugin.unknown(text, own)
+                if 2 * n_unknown > n:
+                    yield f"the model knows {n - n_unknown} of its {n} words, which may be in another language"
 
     def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
@@ -440,13 +449,14 @@ class Pipeline:
         elif self._transcribe:
             (transcript,) = self._transcribe([segment.signal])
         text = transcript.text.strip() if transcript else ""
+        text = text if any(map(str.isalnum, text)) else ""  # "..." are no words
         heard, start_s = transcript if text else None, segment.start_s
         words = heard.words if heard else ()
         return Prediction(
             recording.name,
             round(start_s, 3),
             round(segment.end_s, 3),
-            text=text or recording.text,
+            text=text or None,
             words=tuple(
                 replace(word, start_s=round(start_s + word.start_s, 3), end_s=round(start_s + word.end_s, 3))
                 for word in words

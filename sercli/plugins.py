@@ -327,6 +327,14 @@ class Recogniser(Protocol):
 
 
 @runtime_checkable
+class HasVocabulary(Protocol):
+    """A feature of text that does not know every word."""
+
+    def unknown(self, text: str, config: PluginConfig, /) -> tuple[int, int]:
+        """Return how many words of a text are not known, and how many it has."""
+
+
+@runtime_checkable
 class AdvisesOnDoubt(Protocol):
     """A recogniser that can tell why its words are doubtful."""
 

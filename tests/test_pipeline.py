@@ -330,6 +330,7 @@ def test_an_ensemble_hears_and_reads(words, systems, clip):
     [
         ({}, "no words: predicted from audio alone"),
         ({"text": "  \n"}, "no words: predicted from audio alone"),
+        ({"text": "?! ..."}, "no words: predicted from audio alone"),
         ({"transcribe": _heard("", no_speech=0.9)}, "no words recognised: predicted from audio alone"),
     ],
     ids=["none", "blank", "not heard"],

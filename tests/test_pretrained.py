@@ -55,6 +55,13 @@ def test_emotional_words_move_the_answer_and_neutral_ones_do_not(shipped):
     assert max(abs(plain.probabilities[label] - audio[label]) for label in FOUR) < 0.25
 
 
+@pytest.mark.parametrize(("text", "n_known", "n"), [("Jestem bardzo zły.", 0, 3), ("Go away, Müller-Thurgau!", 2, 3)])
+def test_a_text_of_which_most_words_are_unknown_is_told(shipped, text, n_known, n):
+    told = f"the model knows {n_known} of its {n} words, which may be in another language"
+    (found,) = shipped.predict(CLIP, text=text)
+    assert found.remarks == ((told,) if 2 * n_known < n else ())
+
+
 def test_a_sound_without_speech_gets_no_emotion(shipped, tmp_path):
     import soundfile
 

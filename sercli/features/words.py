@@ -90,6 +90,17 @@ def tokens(text: str, config: Config) -> list[str]:
     return [{"``": '"', "''": '"'}.get(token, token) for token in cut[: config.max_tokens]]
 
 
+def unknown(text: str, config: Config) -> tuple[int, int]:
+    """Return how many words of a text have no vector, and how many it has.
+
+    >>> unknown("Bardzo mi milo, so nice!", Config())
+    (3, 5)
+    """
+    known = _load(config)
+    said = [token for token in tokens(text, config) if any(map(str.isalpha, token))]
+    return sum(_look_up(token, known) is None for token in said), len(said)
+
+
 def word_places(text: str, config: Config) -> Array:
     """Return, for each frame of `extract`, the index of its word in `text.split()`; -1: none.
 
