@@ -27,17 +27,13 @@ def choose(path: Path, identity: tuple[int, int], flagged: tuple[bool, ...], lis
         flagged: for each track whether it is flagged default.
         listen: reads a track.
     """
-    if sum(flagged) == 1 and _sounds(islice(listen(path, flagged.index(True) + 1), _N_BLOCKS)):
-        return flagged.index(True) + 1, "flagged default"
+    if sum(flagged) == 1:
+        default = flagged.index(True) + 1
+        if any(
+            speech_level_dbfs(block) >= segments.FAINTEST_DBFS for block in islice(listen(path, default), _N_BLOCKS)
+        ):
+            return default, "flagged default"
     for track in range(1, len(flagged) + 1):
-        if _speaks(islice(listen(path, track), _N_BLOCKS)):
+        if any(segments.segments(islice(listen(path, track), _N_BLOCKS))):
             return track, "the first with speech"
     return 1, "as none has speech in its first ten minutes"
-
-
-def _sounds(blocks: Iterator[Array]) -> bool:
-    return any(speech_level_dbfs(block) >= segments.FAINTEST_DBFS for block in blocks)
-
-
-def _speaks(blocks: Iterator[Array]) -> bool:
-    return next(segments.segments(blocks), None) is not None

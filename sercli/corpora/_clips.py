@@ -2,21 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from sercli.audio.discovery import is_audio
 from sercli.corpora._files import corpus_files, not_this_corpus, one_each, without_suffix
 from sercli.types import Remark, Utterance
 
-
-@dataclass(frozen=True)
-class Clip:
-    """A recording whose name fits the corpus."""
-
-    id: str
-    path: str  # below the root
-    part: dict[str, str]  # what each group of the corpus' pattern matches
+Make = Callable[[str, str, re.Match[str]], Utterance | Remark]
+"""Makes an utterance from the id of a clip, its path below the root, and the match of its path with the pattern; or a
+remark for a clip that is left out."""
 
 
 def own_name(match: re.Match[str]) -> str:
@@ -27,7 +21,7 @@ def own_name(match: re.Match[str]) -> str:
 def find_clips(
     root: Path,
     pattern: re.Pattern[str],
-    make: Callable[[Clip], Utterance | Remark],
+    make: Make,
     *,
     corpus: str,
     example: str,
@@ -38,7 +32,7 @@ def find_clips(
     Args:
         root: the corpus' folder.
         pattern: searched in the path without suffix; begins with `(?:^|/)` and ends with `$`.
-        make: makes the utterance from a clip, or a remark for a clip that is left out.
+        make: see `Make`.
         corpus: the corpus' name, for errors.
         example: one or two names that fit, for errors.
         identify: makes the id from the match; if several clips have the same id, the best format is used.
@@ -59,4 +53,4 @@ def find_clips(
         raise not_this_corpus(root, corpus, f"clips with names like {example}")
     chosen = yield from one_each(fits, key=lambda path: identify(fits[path]))
     for id_, path in chosen.items():
-        yield make(Clip(id_, path, fits[path].groupdict()))
+        yield make(id_, path, fits[path])

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 
-from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._clips import find_clips
 from sercli.corpora._files import of_four, read_text
 from sercli.corpora._rows import read_rows
 from sercli.types import Remark, Utterance
@@ -63,15 +63,15 @@ def _read_sexes(root: Path) -> Generator[Remark, None, dict[str, str]]:
     return {}
 
 
-def _utterance(sexes: dict[str, str], clip: Clip) -> Utterance:
-    attributes = {"sex": sexes.get(clip.part["actor"]), "level": _LEVELS.get(clip.part["level"])}
+def _utterance(sexes: dict[str, str], id_: str, audio: str, clip: re.Match[str]) -> Utterance:
+    attributes = {"sex": sexes.get(clip["actor"]), "level": _LEVELS.get(clip["level"])}
     return Utterance(
-        id=clip.id,
+        id=id_,
         corpus="cremad",
-        label=_EMOTIONS[clip.part["emotion"]],
-        speaker=clip.part["actor"],
-        prompt=clip.part["sentence"],
-        audio=clip.path,
-        transcripts={"human": _SENTENCES[clip.part["sentence"]]},
+        label=_EMOTIONS[clip["emotion"]],
+        speaker=clip["actor"],
+        prompt=clip["sentence"],
+        audio=audio,
+        transcripts={"human": _SENTENCES[clip["sentence"]]},
         attributes={name: value for name, value in attributes.items() if value},
     )

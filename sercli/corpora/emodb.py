@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._clips import find_clips
 from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
@@ -43,15 +43,15 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     return find_clips(root, _NAME, _utterance, corpus="EmoDB", example="wav/03a01Fa.wav")
 
 
-def _utterance(clip: Clip) -> Utterance:
-    sentence = _SENTENCES.get(clip.part["text"])
+def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance:
+    sentence = _SENTENCES.get(clip["text"])
     return Utterance(
-        id=clip.id,
+        id=id_,
         corpus="emodb",
-        label=_EMOTIONS[clip.part["emotion"]],
-        speaker=clip.part["speaker"],
-        prompt=clip.part["text"],
-        audio=clip.path,
+        label=_EMOTIONS[clip["emotion"]],
+        speaker=clip["speaker"],
+        prompt=clip["text"],
+        audio=audio,
         transcripts={"human": sentence} if sentence else {},
-        attributes={"sex": "female" if clip.part["speaker"] in _WOMEN else "male", "version": clip.part["version"]},
+        attributes={"sex": "female" if clip["speaker"] in _WOMEN else "male", "version": clip["version"]},
     )

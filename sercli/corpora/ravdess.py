@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._clips import find_clips
 from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
@@ -41,22 +41,22 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
         yield item
 
 
-def _utterance(clip: Clip) -> Utterance | Remark:
-    if clip.part["channel"] != "01":
-        return Remark("skipped", clip.path, "sung, not spoken")
-    if clip.part["modality"] == "02":
-        return Remark("skipped", clip.path, "video without audio")
+def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance | Remark:
+    if clip["channel"] != "01":
+        return Remark("skipped", audio, "sung, not spoken")
+    if clip["modality"] == "02":
+        return Remark("skipped", audio, "video without audio")
     return Utterance(
-        id=clip.id,
+        id=id_,
         corpus="ravdess",
-        label=_EMOTIONS[clip.part["emotion"]],
-        speaker=f"Actor_{clip.part['actor']}",
-        prompt=clip.part["statement"],
-        audio=clip.path,
-        transcripts={"human": _STATEMENTS[clip.part["statement"]]},
+        label=_EMOTIONS[clip["emotion"]],
+        speaker=f"Actor_{clip['actor']}",
+        prompt=clip["statement"],
+        audio=audio,
+        transcripts={"human": _STATEMENTS[clip["statement"]]},
         attributes={
-            "sex": "female" if int(clip.part["actor"]) % 2 == 0 else "male",
-            "intensity": _INTENSITIES[clip.part["intensity"]],
-            "repetition": int(clip.part["repetition"]),
+            "sex": "female" if int(clip["actor"]) % 2 == 0 else "male",
+            "intensity": _INTENSITIES[clip["intensity"]],
+            "repetition": int(clip["repetition"]),
         },
     )

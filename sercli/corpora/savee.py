@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._clips import find_clips
 from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
@@ -29,15 +29,15 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     return find_clips(root, _NAME, _utterance, corpus="SAVEE", example="AudioData/DC/a01.wav or DC_a01.wav")
 
 
-def _utterance(clip: Clip) -> Utterance:
+def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance:
     # The release does not say which neutral sentences repeat those of one emotion, so only the common ones are shared.
-    prompt = clip.part["number"] if clip.part["number"] in _COMMON else clip.part["emotion"] + clip.part["number"]
+    prompt = clip["number"] if clip["number"] in _COMMON else clip["emotion"] + clip["number"]
     return Utterance(
-        id=clip.id,
+        id=id_,
         corpus="savee",
-        label=_EMOTIONS[clip.part["emotion"]],
-        speaker=clip.part["speaker"],
+        label=_EMOTIONS[clip["emotion"]],
+        speaker=clip["speaker"],
         prompt=prompt,
-        audio=clip.path,
+        audio=audio,
         attributes={"sex": "male"},
     )

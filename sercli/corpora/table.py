@@ -120,7 +120,11 @@ def _rows(path: Path) -> Generator[Remark, None, Iterator[tuple[int, Mapping[str
     text = yield from read_text(path)
     if "\0" in text:
         raise SerError(f"{path} is not a text file; save the table as CSV, TSV or JSONL.")
-    return _read_jsonl(text, path) if _is_json(path) else _read_delimited(text, path)
+    if _is_json(path):
+        return _read_jsonl(text, path)
+    first = text.partition("\n")[0]  # semicolons: written by spreadsheets where the comma is the decimal sign
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else next((sign for sign in ",;\t" if sign in first), ",")
+    return read_rows(text, str(path), delimiter=delimiter)
 
 
 def _is_json(path: Path) -> bool:
@@ -171,12 +175,6 @@ def _find_table(root: Path) -> Path:
     if len(found) > 1:
         raise SerError(f"{root} holds {len(found)} tables ({', '.join(found[:5])}); give the one to be read.")
     return root / found[0]
-
-
-def _read_delimited(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    first = text.partition("\n")[0]  # semicolons: written by spreadsheets where the comma is the decimal sign
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else next((sign for sign in ",;\t" if sign in first), ",")
-    yield from read_rows(text, str(path), delimiter=delimiter)
 
 
 def _read_jsonl(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._clips import Clip, find_clips
+from sercli.corpora._clips import find_clips
 from sercli.corpora._files import of_four
 from sercli.types import Remark, Utterance
 
@@ -36,15 +36,15 @@ def _identify(match: re.Match[str]) -> str:
     return f"{speaker}_{match['word'].lower()}_{match['emotion'].lower()}"
 
 
-def _utterance(clip: Clip) -> Utterance:
-    speaker, word, emotion = clip.id.split("_")
+def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance:
+    speaker, word, emotion = id_.split("_")
     return Utterance(
-        id=clip.id,
+        id=id_,
         corpus="tess",
         label=_EMOTIONS[emotion],
         speaker=speaker,
         prompt=word,
-        audio=clip.path,
+        audio=audio,
         transcripts={"human": f"Say the word {word}"},
         attributes={"sex": "female", "age": {"OAF": 64, "YAF": 26}[speaker]},
     )

@@ -87,7 +87,8 @@ def classes(label_set: str, present: Collection[str], mapping: Mapping[str, str 
         return {label: label for label in present}
     if ";" in label_set:
         return {label: named.get(label) for label in present}
-    return {label: named.get(label) or _common(label, mapping) for label in present}
+    # A label without a mapping may be one of the four's names.
+    return {label: named.get(label) or mapping.get(label, label if label in FOUR else None) for label in present}
 
 
 def choose(
@@ -123,11 +124,6 @@ def choose(
             hint = f", but is like '{near}': if that is meant, write it so" if near else ""
             dropped.append(Remark("skipped", u.id, f"label '{u.true_label}' is not among {among}{hint}"))
     return kept, labels, dropped
-
-
-def _common(label: str, mapping: Mapping[str, str | None]) -> str | None:
-    """Return a native label's class among the four; a label without a mapping may be one of their names."""
-    return mapping.get(label, label if label in FOUR else None)
 
 
 @cache

@@ -7,7 +7,7 @@ it stopped. A line names the audio that it was made from: the transcript of a re
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
@@ -99,7 +99,12 @@ def check_engine(engine: str, engine_config: PluginConfig, *, device: str = "cpu
 
 def find(folder: Path, engine: str, utterances: Iterable[Utterance]) -> dict[str, Transcript]:
     """Return a recogniser's transcripts of these utterances' present audio in a dataset's folder, by id."""
-    lines = {line.id: line for line in _read(folder / _FOLDER / f"{engine}.jsonl")}
+    path, decoder = folder / _FOLDER / f"{engine}.jsonl", msgspec.json.Decoder(_Line)
+    lines: dict[str, _Line] = {}
+    for content in path.read_bytes().split(b"\n") if path.exists() else ():
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a damaged line, which is made again
+            decoded = decoder.decode(content)
+            lines[decoded.id] = decoded
     return {
         u.id: Transcript(**{f.name: getattr(line, f.name) for f in fields(Transcript)})
         for u in utterances
@@ -261,12 +266,3 @@ def _loaded(make: _Make, engine_config: PluginConfig, device: str) -> _Transcrib
     from sercli._system import devices  # torch takes its time to import
 
     return make(engine_config, str(devices.pick_device(device)))
-
-
-def _read(path: Path) -> Iterator[_Line]:
-    """Yield the lines of a file without the damaged ones, which are made again."""
-    decoder = msgspec.json.Decoder(_Line)
-    content = path.read_bytes() if path.exists() else b""
-    for line in content.split(b"\n"):
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            yield decoder.decode(line)

@@ -4,9 +4,7 @@ The frames of an utterance are divided into as many parts of like length as fram
 (Tripathi, Tripathi and Beigi 2018, "Multi-modal emotion recognition on IEMOCAP with neural networks": 200 x 189).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -29,11 +27,7 @@ class Config:
 
 def make(config: Config, device: str) -> Extractor:
     """Return the extractor: (n, 189) at 120 frames a second, NaN where a marker was not seen, to (n_frames, 189)."""
-    return partial(_extract, config)
-
-
-def _extract(config: Config, recorded: Sequence[Array]) -> list[Array]:
-    return [_resampled(frames, config.n_frames) for frames in recorded]
+    return lambda recorded: [_resampled(frames, config.n_frames) for frames in recorded]
 
 
 def _resampled(frames: Array, n_frames: int) -> Array:
