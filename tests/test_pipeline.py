@@ -333,7 +333,7 @@ def test_an_ensemble_hears_and_reads(words, systems, clip):
         ({"text": "?! ..."}, "no words: predicted from audio alone"),
         ({"transcribe": _heard("", no_speech=0.9)}, "no words recognised: predicted from audio alone"),
     ],
-    ids=["none", "blank", "not heard"],
+    ids=["none", "blank", "signs", "not heard"],
 )
 def test_an_ensemble_without_words_says_that_it_answers_from_sound_alone(words, reason, systems, clip):
     given = _answer(systems.average, clip, **words)
