@@ -4,8 +4,6 @@ Source: Radford et al. 2022, "Robust speech recognition via large-scale weak sup
 the weights. A test compares it with CTranslate2's encoder.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +23,7 @@ class Encoder(nn.Module):
         self.n_mels, self.n_states = n_mels, n_states
         self.conv1 = nn.Conv1d(n_mels, n_states, 3, padding=1, device=device)
         self.conv2 = nn.Conv1d(n_states, n_states, 3, stride=2, padding=1, device=device)
-        self.register_buffer("positions", _sinusoids(MAX_FRAMES // 2, n_states), persistent=False)
+        self.register_buffer("positions", torch.empty(MAX_FRAMES // 2, n_states, device=device))
         self.layers = nn.ModuleList(_Layer(n_states, n_heads, device) for _ in range(n_layers))
         self.norm: nn.Module = nn.LayerNorm(n_states, device=device)
 
@@ -104,16 +102,6 @@ def placed(encoder: Encoder, device: str) -> Encoder:
     return encoder
 
 
-def _sinusoids(n_positions: int, n_states: int) -> Tensor:
-    """Return (n_positions, n_states): sines, then cosines, from one radian per frame down to a ten-thousandth of it.
-
-    Source: Vaswani et al. 2017, "Attention is all you need", laid out as in Whisper's own code; n_states is even.
-    """
-    rates = torch.exp(-math.log(10_000) / max(1, n_states // 2 - 1) * torch.arange(n_states // 2))
-    angles = torch.arange(n_positions)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
 def load(model: str | None, n_layers: int | None = None) -> Encoder:
     """Return the encoder with a model's weights, in evaluation mode.
 
@@ -148,6 +136,6 @@ def load(model: str | None, n_layers: int | None = None) -> Encoder:
         weight, bias = ("gamma", "beta") if "norm" in ours else ("weight", "bias")
         state[f"{ours}.weight"] = torch.from_numpy(arrays[f"{theirs}/{weight}"])
         state[f"{ours}.bias"] = torch.from_numpy(arrays[f"{theirs}/{bias}"])
+    state["positions"] = torch.from_numpy(arrays["position_encodings/encodings"])
     encoder.load_state_dict(state, assign=True)
-    encoder.positions = torch.from_numpy(arrays["position_encodings/encodings"])
     return encoder.eval()
