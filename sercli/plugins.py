@@ -31,8 +31,11 @@ NFeatures = Any
 """F of a network's input; for an architecture that `ReadsSeveral`, a tuple with F of each input."""
 
 Setting = bool | int | float | str
-SearchSpace = dict[str, Setting]
-"""Values for fields of an architecture's Config."""
+SearchSpace = Mapping[str, list[Setting] | tuple[float, float]]
+"""Fields of an architecture's Config, each with its choices in a list, or with the least and the largest number.
+
+Numbers between two whole ones are whole.
+"""
 
 
 class Corpus(Protocol):
@@ -173,26 +176,11 @@ class NeedsExtra(Protocol):
     EXTRA: str  # name of the extra
 
 
-class Trial(Protocol):
-    """The methods of an Optuna trial that a search space may use."""
-
-    def suggest_float(self, name: str, low: float, high: float, /) -> float:
-        """Suggest a number from low to high."""
-
-    def suggest_int(self, name: str, low: int, high: int, /) -> int:
-        """Suggest a whole number from low to high."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Setting], /) -> Setting:
-        """Suggest one of the choices."""
-
-
 class Architecture(Protocol):
     """One file per network: `sercli/architectures/NAME.py`."""
 
     Config: type[PluginConfig]  # a frozen dataclass with defaults
-
-    def search_space(self, trial: Trial, /) -> SearchSpace:
-        """Suggest values for Config fields to an Optuna trial, each under the name `architecture.FIELD`."""
+    SEARCH_SPACE: SearchSpace  # what `ser tune` varies
 
     def build(self, config: PluginConfig, n_features: NFeatures, n_labels: int, /) -> "nn.Module":
         """Build the untrained network: a `torch.nn.Module` that is a `Network`.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Depth, Dropout, NonNegativeInt, PictureSide, PositiveInt
 
 
@@ -22,15 +22,13 @@ class Config:
     dropout: Dropout = 0.0  # on the flattened feature maps
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "n_blocks": trial.suggest_int("architecture.n_blocks", 3, 5),
-        "n_filters": trial.suggest_categorical("architecture.n_filters", [8, 16, 32]),
-        "kernel": trial.suggest_categorical("architecture.kernel", [3, 5]),
-        "fc_size": trial.suggest_categorical("architecture.fc_size", [0, 64, 128]),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "n_blocks": (3, 5),
+    "n_filters": [8, 16, 32],
+    "kernel": [3, 5],
+    "fc_size": [0, 64, 128],
+    "dropout": (0.0, 0.6),
+}
 
 
 class Cnn(Classifier):

@@ -19,7 +19,7 @@ from sercli.architectures._layers import (
     weighted_mean,
     weighted_std,
 )
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Depth, Dropout, PositiveInt
 
 
@@ -35,14 +35,12 @@ class Config:
     max_frames: PositiveInt = 3000  # longer input is cut
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "n_filters": trial.suggest_categorical("architecture.n_filters", [16, 24, 32]),
-        "n_blocks": trial.suggest_int("architecture.n_blocks", 3, 5),
-        "block_dropout": trial.suggest_float("architecture.block_dropout", 0.0, 0.3),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "n_filters": [16, 24, 32],
+    "n_blocks": (3, 5),
+    "block_dropout": (0.0, 0.3),
+    "dropout": (0.0, 0.6),
+}
 
 
 class ConvAttention(Classifier):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sercli.architectures._encoder import Encoder, Sizes
 from sercli.architectures._layers import Classifier, frame_weights, weighted_mean
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
 
@@ -26,12 +26,10 @@ class Config:
     max_frames: PositiveInt = 1500  # longer input is cut
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "fc_size": trial.suggest_categorical("architecture.fc_size", [128, 256, 512]),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "fc_size": [128, 256, 512],
+    "dropout": (0.0, 0.6),
+}
 
 
 class FramePosteriors(Classifier):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask, weighted_mean, weighted_std
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
 INPUTS: tuple[str, ...] = ()
@@ -31,13 +31,11 @@ class Config:
     dropout: Dropout = 0.5  # on the hidden layer
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "hidden_size": trial.suggest_categorical("architecture.hidden_size", [32, 64, 128, 256]),
-        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.7),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.7),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "hidden_size": [32, 64, 128, 256],
+    "input_dropout": (0.0, 0.7),
+    "dropout": (0.0, 0.7),
+}
 
 
 class Functionals(Classifier):

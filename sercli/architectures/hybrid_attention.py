@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, time_mask
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
 INPUTS: tuple[str, ...] = ("aligned", "text")
@@ -26,13 +26,11 @@ class Config:
     dropout: Dropout = 0.4  # on the states, and before the classifier
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "hidden_size": trial.suggest_categorical("architecture.hidden_size", [32, 64, 128]),
-        "fc_size": trial.suggest_categorical("architecture.fc_size", [32, 64, 128]),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "hidden_size": [32, 64, 128],
+    "fc_size": [32, 64, 128],
+    "dropout": (0.0, 0.6),
+}
 
 
 class HybridAttention(Classifier):

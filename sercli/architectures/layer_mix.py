@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
 from sercli.errors import ConfigError
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Depth, Dropout, PositiveInt
 
 
@@ -36,14 +36,12 @@ class Config:
     dropout: Dropout = 0.3  # on the pooled statistics
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "n_hidden": trial.suggest_categorical("architecture.n_hidden", [64, 128, 256]),
-        "pooling": trial.suggest_categorical("architecture.pooling", ["attention", "mean"]),
-        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "n_hidden": [64, 128, 256],
+    "pooling": ["attention", "mean"],
+    "input_dropout": (0.0, 0.5),
+    "dropout": (0.0, 0.6),
+}
 
 
 class LayerMix(Classifier):

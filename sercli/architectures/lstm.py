@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, frame_weights, last_states, weighted_mean
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Depth, Dropout, NonNegativeInt, PositiveInt
 
 
@@ -24,16 +24,15 @@ class Config:
     max_frames: PositiveInt = 1500  # longer sequences are cut: the cost grows with length, and gradients fade
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what the original study varied: hidden size, layers, direction, both dropouts, fully connected size."""
-    return {
-        "hidden_size": trial.suggest_categorical("architecture.hidden_size", [32, 64, 128, 200]),
-        "n_layers": trial.suggest_int("architecture.n_layers", 1, 2),
-        "bidirectional": trial.suggest_categorical("architecture.bidirectional", [True, False]),
-        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.6),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-        "fc_size": trial.suggest_categorical("architecture.fc_size", [0, 32, 64, 128]),
-    }
+# What the original study varied.
+SEARCH_SPACE: SearchSpace = {
+    "hidden_size": [32, 64, 128, 200],
+    "n_layers": (1, 2),
+    "bidirectional": [True, False],
+    "input_dropout": (0.0, 0.6),
+    "dropout": (0.0, 0.6),
+    "fc_size": [0, 32, 64, 128],
+}
 
 
 class Lstm(Classifier):

@@ -21,7 +21,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, frame_weights, weighted_mean
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Array, Dropout
 
 
@@ -33,9 +33,9 @@ class Config:
     input_dropout: Dropout = 0.0  # on the mean frame
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {"input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.5)}
+SEARCH_SPACE: SearchSpace = {
+    "input_dropout": (0.0, 0.5),
+}
 
 
 def start(module: nn.Module, features: Iterable[Array], y: Array) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sercli.architectures._encoder import Encoder, Sizes
 from sercli.architectures._layers import Classifier
 from sercli.errors import ConfigError
-from sercli.plugins import SearchSpace, Trial
+from sercli.plugins import SearchSpace
 from sercli.types import Dropout, NonNegativeInt, PositiveInt
 
 INPUTS: tuple[str, ...] = ()
@@ -46,13 +46,11 @@ class Config:
     max_frames: PositiveInt = 1500  # longer input is cut
 
 
-def search_space(trial: Trial) -> SearchSpace:
-    """Suggest what `ser tune` varies."""
-    return {
-        "bidirectional": trial.suggest_categorical("architecture.bidirectional", [True, False]),
-        "dropout": trial.suggest_float("architecture.dropout", 0.0, 0.6),
-        "input_dropout": trial.suggest_float("architecture.input_dropout", 0.0, 0.6),
-    }
+SEARCH_SPACE: SearchSpace = {
+    "bidirectional": [True, False],
+    "dropout": (0.0, 0.6),
+    "input_dropout": (0.0, 0.6),
+}
 
 
 class Streams(Classifier):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import cast
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -24,6 +23,7 @@ from sercli.errors import ConfigError, DivergedError, SerError
 from sercli.model import feature_provider, spec
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
+from sercli.plugins import Setting
 from sercli.training import experiment, studies
 from sercli.training.experiment import Context
 from sercli.training.studies import Place
@@ -216,15 +216,23 @@ def _best_ua(trainer: Trainer) -> float:
 
 def propose(trial: BaseTrial, config: ExperimentConfig) -> ExperimentConfig:
     """The configuration with a trial's values for the architecture's search space and for training."""
-    architecture = plugins.architecture(config.model.architecture)
     sections = config.to_dict()
-    sections["architecture"] |= architecture.search_space(cast(plugins.Trial, trial))
+    for field, values in plugins.architecture(config.model.architecture).SEARCH_SPACE.items():
+        sections["architecture"][field] = _suggested(trial, f"architecture.{field}", values)
     sections["train"] |= {
         "lr": trial.suggest_float("train.lr", 1e-4, 1e-2, log=True),
         "weight_decay": trial.suggest_float("train.weight_decay", 1e-6, 1e-1, log=True),
         "batch_size": trial.suggest_categorical("train.batch_size", [16, 32, 64, 128]),
     }
     return spec.build(config.name, sections)
+
+
+def _suggested(trial: BaseTrial, name: str, values: list[Setting] | tuple[float, float]) -> object:
+    if isinstance(values, list):
+        return trial.suggest_categorical(name, values)
+    low, high = values
+    whole = isinstance(low, int) and isinstance(high, int)
+    return trial.suggest_int(name, int(low), int(high)) if whole else trial.suggest_float(name, low, high)
 
 
 def _importances(study: optuna.Study, finished: Sequence[FrozenTrial]) -> dict[str, float]:

@@ -1,11 +1,9 @@
 """What every architecture keeps to, whether it is in the folder or comes with another package."""
 
+import numpy as np
 import pytest
 import torch
 from contracts import promise
-from optuna.distributions import CategoricalDistribution
-from optuna.samplers import RandomSampler
-from optuna.study import create_study
 
 from sercli import config, plugins
 
@@ -24,8 +22,8 @@ FINITE = promise("A single frame is enough, and silence has finite scores.")
 GRADIENT = promise("The gradient reaches every parameter that has `requires_grad`.")
 WEIGHTS = promise("The Config defines the network: weights can be loaded into another network of the same Config.")
 SEARCH = promise(
-    "`search_space` returns values for fields of the Config, each suggested under the name `architecture.FIELD`, and "
-    "each changes the network."
+    "`SEARCH_SPACE` has fields of the Config, each with a list of choices or with the least and the largest number, "
+    "and each changes the network."
 )
 
 
@@ -60,12 +58,6 @@ def in_a_batch(rows, n_frames):
     for position, row in enumerate(rows):
         x[position, : len(row)] = row
     return x, torch.tensor([len(row) for row in rows])
-
-
-def choices(distribution):
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices
-    return distribution.low, distribution.high
 
 
 def size(module):
@@ -144,25 +136,17 @@ def test_weights_move_to_another_module_of_the_same_configuration(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_draw_from_the_search_space_is_a_network(name):
-    plugin = plugins.architecture(name)
-    study = create_study(sampler=RandomSampler(seed=0))
+    space = plugins.architecture(name).SEARCH_SPACE
+    rng = np.random.default_rng(0)
     for _ in range(8):
-        trial = study.ask()
-        values = plugin.search_space(trial)
-        # `ser tune` writes best.json from the trial's names.
-        assert trial.params == {f"architecture.{key}": value for key, value in values.items()}, SEARCH
-        module = built(name, **values)
+        module = built(name, **{key: values[rng.integers(len(values))] for key, values in space.items()})
         assert module(*given(module, torch.randn(2, 5, 34), torch.tensor([5, 3]))).shape == (2, 4), SEARCH
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_searched_parameter_acts_on_the_network(name):
-    plugin = plugins.architecture(name)
-    trial = create_study(sampler=RandomSampler(seed=0)).ask()
-    plugin.search_space(trial)
-    for key, distribution in trial.distributions.items():
-        first, *others = choices(distribution)
-        was = built(name, **{key.removeprefix("architecture."): first})
+    for key, (first, *others) in plugins.architecture(name).SEARCH_SPACE.items():
+        was = built(name, **{key: first})
         for value in others:
-            now = built(name, **{key.removeprefix("architecture."): value})
+            now = built(name, **{key: value})
             assert (size(now), repr(now)) != (size(was), repr(was)), f"{SEARCH} {key} does not."
