@@ -6,6 +6,7 @@ array, and half an hour of audio needs no more memory than a second. Tables are 
 
 from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -210,6 +211,46 @@ def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float
         )
         raise ConfigError(f"{which}: raise feature.window_s, or lower n_mels.")
     return table(filters)
+
+
+class MelFrames(NamedTuple):
+    """How a signal is cut into frames, and their spectra into mel bands."""
+
+    window: int  # samples
+    hop: int  # samples
+    filterbank: Array  # (window // 2 + 1, n_mels)
+
+
+@cache
+def mel_frames(
+    sample_rate_hz: int, window_s: float, hop_s: float, n_mels: int, fmin_hz: float, fmax_hz: float | None
+) -> MelFrames:
+    """Return frames and bands of these lengths in seconds, and as `mel_filterbank` takes them.
+
+    Raises:
+        ConfigError: less than one sample, or as `mel_filterbank`.
+    """
+    window = to_samples(window_s, sample_rate_hz, setting="window_s")
+    hop = to_samples(hop_s, sample_rate_hz, setting="hop_s")
+    return MelFrames(window, hop, mel_filterbank(sample_rate_hz, window, n_mels, fmin_hz, fmax_hz))
+
+
+def mel_levels(signal: Array, mel: MelFrames) -> Array:
+    """Return the power of mel bands in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
+
+    Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is
+    absolute, -100 dB: with a floor relative to the clip's maximum, a click would change every frame.
+
+    Args:
+        signal: (n_samples,) float32.
+        mel: its frames and bands.
+
+    Returns:
+        (T, n_mels) float32; T as `count_frames` returns it.
+    """
+    framed, taper = frames(signal, mel.window, mel.hop), hann(mel.window)
+    spectra = (power(framed[rows], taper) for rows in blocks(len(framed), mel.window))
+    return decibels(np.concatenate([multiply(spectrum, mel.filterbank) for spectrum in spectra]))
 
 
 def hz_to_mel(hz: float | Array) -> Array:

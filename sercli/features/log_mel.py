@@ -1,10 +1,6 @@
 """Log-mel spectrogram: the power of 64 mel bands in dB, every 10 ms."""
 
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
-
-import numpy as np
 
 from sercli.audio import dsp
 from sercli.plugins import Extractor
@@ -27,21 +23,12 @@ class Config(AudioConfig):
 
     def __post_init__(self) -> None:
         """Compute the tables now, so that impossible settings are refused before any audio is read."""
-        _tables(self)
+        _mel(self)
 
 
-class _Tables(NamedTuple):
-    window: int  # samples
-    hop: int  # samples
-    filterbank: Array  # (window // 2 + 1, n_mels)
-
-
-@cache
-def _tables(config: Config) -> _Tables:
-    rate = config.sample_rate_hz
-    window = dsp.to_samples(config.window_s, rate, setting="window_s")
-    hop = dsp.to_samples(config.hop_s, rate, setting="hop_s")
-    return _Tables(window, hop, dsp.mel_filterbank(rate, window, config.n_mels, config.fmin_hz, config.fmax_hz))
+def _mel(config: Config) -> dsp.MelFrames:
+    rate, edges = config.sample_rate_hz, (config.fmin_hz, config.fmax_hz)
+    return dsp.mel_frames(rate, config.window_s, config.hop_s, config.n_mels, *edges)
 
 
 def make(config: Config, _device: str) -> Extractor:
@@ -50,19 +37,5 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(signal: Array, config: Config) -> Array:
-    """Return the power of mel bands in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
-
-    Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is
-    absolute, -100 dB: with a floor relative to the clip's maximum, a click would change every frame.
-
-    Args:
-        signal: (n_samples,) float32 at `config.sample_rate_hz`.
-        config: see its fields.
-
-    Returns:
-        (T, n_mels) float32, dB; T as `dsp.count_frames` returns it.
-    """
-    window, hop, filterbank = _tables(config)
-    framed = dsp.frames(signal, window, hop)
-    blocks = (dsp.power(framed[rows], dsp.hann(window)) for rows in dsp.blocks(len(framed), window))
-    return dsp.decibels(np.concatenate([dsp.multiply(power, filterbank) for power in blocks]))
+    """Return the power of mel bands of a signal (n_samples,) in dB, (T, n_mels) float32, as `dsp.mel_levels`."""
+    return dsp.mel_levels(signal, _mel(config))

@@ -59,12 +59,6 @@ def test_a_single_frame_has_no_slope():
     np.testing.assert_allclose(mfcc.extract(noise(400), CONFIG)[:, 40:], 0, atol=1e-3)
 
 
-def test_blocks_leave_no_seam(monkeypatch):
-    whole = mfcc.extract(noise(16_000), CONFIG)
-    monkeypatch.setattr(mfcc, "_BLOCK_FRAMES", 30)
-    np.testing.assert_allclose(mfcc.extract(noise(16_000), CONFIG), whole, atol=1e-3)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
