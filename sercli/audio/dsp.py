@@ -26,20 +26,35 @@ _BLOCK_SAMPLES = 144_000
 _ONE_THREAD_PRODUCT = 1_000_000
 
 
-def to_samples(seconds: float, sample_rate_hz: int, *, setting: str) -> int:
-    """Return a length in whole samples.
+def frame_samples(window_s: float, hop_s: float, sample_rate_hz: int) -> tuple[int, int]:
+    """Return the length of a frame and of the step to the next one in whole samples.
 
     Raises:
-        ConfigError: the length is less than one sample.
+        ConfigError: one of them is less than one sample, or as `check_overlap`.
 
-    >>> to_samples(0.025, 16_000, setting="window_s")
-    400
+    >>> frame_samples(0.025, 0.010, 16_000)
+    (400, 160)
     """
-    n_samples = round(seconds * sample_rate_hz)
-    if n_samples < 1:
-        need = f"at sample_rate_hz={sample_rate_hz} it must be {1 / sample_rate_hz:.2g} or more"
-        raise ConfigError(f"feature.{setting}={seconds:g} is less than one sample: {need}.")
-    return n_samples
+    window, hop = round(window_s * sample_rate_hz), round(hop_s * sample_rate_hz)
+    for setting, seconds, n_samples in (("window_s", window_s, window), ("hop_s", hop_s, hop)):
+        if n_samples < 1:
+            need = f"at sample_rate_hz={sample_rate_hz} it must be {1 / sample_rate_hz:.2g} or more"
+            raise ConfigError(f"feature.{setting}={seconds:g} is less than one sample: {need}.")
+    check_overlap(window, hop)
+    return window, hop
+
+
+def check_overlap(window: int, hop: int) -> None:
+    """Refuse frames that overlap so often that they would need too much memory.
+
+    Raises:
+        ConfigError: with what to do.
+    """
+    if window > _MOST_OVERLAP * hop:
+        raise ConfigError(
+            f"Frames of {window} samples that begin every {hop} overlap more than {_MOST_OVERLAP} times; "
+            "make the hop longer or the window shorter."
+        )
 
 
 def count_frames(n_samples: int, window: int, hop: int) -> int:
@@ -47,17 +62,9 @@ def count_frames(n_samples: int, window: int, hop: int) -> int:
 
     A remainder that is shorter than a hop is left out, as in pyAudioAnalysis and in librosa with `center=False`.
 
-    Raises:
-        ConfigError: the frames overlap so often that they would need too much memory.
-
     >>> count_frames(16_000, 400, 160), count_frames(1, 400, 160)
     (98, 1)
     """
-    if window > _MOST_OVERLAP * hop:
-        raise ConfigError(
-            f"Frames of {window} samples that begin every {hop} overlap more than {_MOST_OVERLAP} times; "
-            "make the hop longer or the window shorter."
-        )
     return 1 + max(0, n_samples - window) // hop
 
 
@@ -83,19 +90,19 @@ def frames(signal: Array, window: int, hop: int) -> Array:
     return np.lib.stride_tricks.as_strided(np.ascontiguousarray(signal), shape, strides, writeable=False)
 
 
-def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int = _BLOCK_SAMPLES) -> Iterator[slice]:
+def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int | None = None) -> Iterator[slice]:
     """Yield blocks of T frames that fit the cache.
 
     Args:
         n_frames: T.
         window: samples in a frame.
         multiple_of: each block but the last has a multiple of this many frames.
-        n_samples: approximate size of a block; samples in the overlap count in each frame.
+        n_samples: approximate size of a block; samples in the overlap count in each frame. None: what is usually best.
 
     Yields:
         The slice of a block's frames.
     """
-    n_rows = multiple_of * max(1, n_samples // (window * multiple_of))
+    n_rows = multiple_of * max(1, (n_samples or _BLOCK_SAMPLES) // (window * multiple_of))
     for start in range(0, n_frames, n_rows):
         yield slice(start, min(start + n_rows, n_frames))
 
@@ -228,10 +235,9 @@ def mel_frames(
     """Return frames and bands of these lengths in seconds, and as `mel_filterbank` takes them.
 
     Raises:
-        ConfigError: less than one sample, or as `mel_filterbank`.
+        ConfigError: as `frame_samples` and `mel_filterbank`.
     """
-    window = to_samples(window_s, sample_rate_hz, setting="window_s")
-    hop = to_samples(hop_s, sample_rate_hz, setting="hop_s")
+    window, hop = frame_samples(window_s, hop_s, sample_rate_hz)
     return MelFrames(window, hop, mel_filterbank(sample_rate_hz, window, n_mels, fmin_hz, fmax_hz))
 
 

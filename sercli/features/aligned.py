@@ -25,13 +25,22 @@ class Config(AudioConfig):
     hop_s: Positive = 0.025  # from one frame to the next
     max_tokens: PositiveInt = 128  # tokens after this many are ignored, as by `words`
 
+    def __post_init__(self) -> None:
+        """Refuse impossible settings before any audio is read."""
+        _described(self)
+
+
+def _described(config: Config) -> plugins.PluginConfig:
+    """Return the configuration of `lld`."""
+    shared = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "max_tokens"}
+    return plugins.feature("lld").Config(**shared)
+
 
 def make(config: Config, device: str) -> Extractor:
     """Return the extractor, which computes one utterance after the other on the CPU."""
     lld, words = plugins.feature("lld"), plugins.feature("words")
     assert isinstance(words, plugins.HasWordPlaces)
-    shared = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "max_tokens"}
-    describe, tokens = lld.make(lld.Config(**shared), device), words.Config(max_tokens=config.max_tokens)
+    describe, tokens = lld.make(_described(config), device), words.Config(max_tokens=config.max_tokens)
 
     def extract(spoken: Sequence[Spoken]) -> list[Array]:
         described = describe([one.signal for one in spoken])

@@ -72,8 +72,7 @@ class _Tables(NamedTuple):
 @cache
 def _tables(config: Config) -> _Tables:
     rate = config.sample_rate_hz
-    window = dsp.to_samples(config.window_s, rate, setting="window_s")
-    hop = dsp.to_samples(config.hop_s, rate, setting="hop_s")
+    window, hop = dsp.frame_samples(config.window_s, config.hop_s, rate)
     mel = dsp.mel_filterbank(rate, window, N_MELS, LOWEST_HZ, None)
     n_bins = len(mel)
     frequencies = np.arange(n_bins) * (2 / window)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercli.audio import dsp
+from sercli.errors import ConfigError
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Positive, WindowS
 
@@ -28,6 +29,16 @@ class Config(AudioConfig):
     window_s: WindowS = 0.040  # length of a frame: two periods of the lowest voices
     hop_s: Positive = 0.010  # from one frame to the next
 
+    def __post_init__(self) -> None:
+        """Refuse impossible settings before any audio is read."""
+        window, _ = dsp.frame_samples(self.window_s, self.hop_s, self.sample_rate_hz)
+        shortest, longest = _periods(window, self.sample_rate_hz)
+        if longest < shortest + 2:  # a peak has neighbours
+            least = f"{(2 * shortest + 4) / self.sample_rate_hz:.3g}"
+            raise ConfigError(
+                f"feature.window_s={self.window_s:g} holds no two periods of a voice; give {least} or more."
+            )
+
 
 def make(config: Config, _device: str) -> Extractor:
     """Return the extractor, which computes one signal after the other on the CPU."""
@@ -42,8 +53,8 @@ def extract(signal: Array, config: Config) -> Array:
         loudness from frame to frame; 0 where no frame is voiced.
     """
     rate = config.sample_rate_hz
-    window = dsp.to_samples(config.window_s, rate, setting="window_s")
-    framed = dsp.frames(signal, window, dsp.to_samples(config.hop_s, rate, setting="hop_s"))
+    window, hop = dsp.frame_samples(config.window_s, config.hop_s, rate)
+    framed = dsp.frames(signal, window, hop)
     contours = [
         np.concatenate(parts)
         for parts in zip(*(_contours(framed[rows], rate) for rows in dsp.blocks(len(framed), window)), strict=True)
@@ -64,7 +75,7 @@ def _contours(framed: Array, rate: int) -> tuple[Array, Array, Array]:
     taper = np.fft.irfft(np.abs(np.fft.rfft(dsp.hann(window), 2 * window)) ** 2)[:window]
     # Divided by the window's own autocorrelation, so that long lags are not at a disadvantage (Boersma 1993).
     power = np.maximum(correlation[:, :1], dsp.SILENCE)
-    shortest, longest = int(rate / _HIGHEST_HZ), min(int(rate / _LOWEST_HZ), window // 2)
+    shortest, longest = _periods(window, rate)
     normalised = correlation[:, shortest : longest + 1] / power * (taper[0] / taper[shortest : longest + 1])
     inner = normalised[:, 1:-1]
     peaks = (inner >= normalised[:, :-2]) & (inner >= normalised[:, 2:])
@@ -74,6 +85,11 @@ def _contours(framed: Array, rate: int) -> tuple[Array, Array, Array]:
     semitones = 12 * np.log2(rate / lag / _LOWEST_HZ)
     level = 10 * np.log10(np.maximum(np.mean(framed.astype(np.float64) ** 2, axis=1), dsp.SILENCE))
     return semitones, np.clip(strength, 0, 1), level
+
+
+def _periods(window: int, rate: int) -> tuple[int, int]:
+    """Return the shortest and the longest period of a voice that is looked for, in samples."""
+    return int(rate / _HIGHEST_HZ), min(int(rate / _LOWEST_HZ), window // 2)
 
 
 def _statistics(contour: Array) -> Array:

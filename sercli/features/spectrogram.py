@@ -6,11 +6,12 @@ and float16 is exact to 0.02 dB.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from sercli.audio import dsp
-from sercli.errors import ConfigError
 from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, PictureSide, Positive, PositiveInt
 
@@ -23,19 +24,18 @@ DTYPE = "float16"
 class Config(AudioConfig):
     """Frames and size of the spectrogram."""
 
-    n_fft_samples: PictureSide = 256  # samples in a frame; half as many frequencies are kept, 0 Hz is not
+    n_fft_samples: Annotated[int, Meta(ge=2, le=16_384)] = (
+        256  # samples in a frame; half as many frequencies are kept, 0 Hz is not
+    )
     hop_samples: PositiveInt = 128  # samples from one frame to the next
     pool_frames: PositiveInt = 8  # frames whose mean power makes one row
     n_frames: PictureSide = 128  # rows (T): 8.2 s at 16 kHz; shorter clips are padded with the floor
     duration_s: Positive = 8.0  # longer clips are cut off here, or where the rows end
-    floor_db: float = -80.0  # darkest level shown, relative to the loudest cell; below zero
+    floor_db: Annotated[float, Meta(ge=-200, le=-1)] = -80.0  # darkest level shown, relative to the loudest cell
 
     def __post_init__(self) -> None:
-        """Refuse impossible settings."""
-        if self.floor_db >= 0:
-            raise ConfigError(f"feature.floor_db={self.floor_db:g} must be below 0, the loudest level, such as -80.")
-        if self.n_fft_samples < 2:
-            raise ConfigError(f"feature.n_fft_samples={self.n_fft_samples} has no frequency but 0 Hz; give 2 or more.")
+        """Refuse impossible settings before any audio is read."""
+        dsp.check_overlap(self.n_fft_samples, self.hop_samples)
 
     @property
     def n_bins(self) -> int:

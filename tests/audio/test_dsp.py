@@ -111,7 +111,7 @@ def test_less_than_one_sample_is_refused():
     with pytest.raises(
         ConfigError, match=r"feature\.hop_s=1e-05 is less than one sample: .*16000 it must be 6\.3e-05 or more"
     ):
-        dsp.to_samples(1e-5, 16_000, setting="hop_s")
+        dsp.frame_samples(0.025, 1e-5, 16_000)
 
 
 def test_mel_edges_above_half_the_sample_rate_are_refused():

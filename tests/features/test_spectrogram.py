@@ -103,13 +103,13 @@ def test_blocks_leave_no_seam(monkeypatch):
 
 
 def test_a_floor_above_the_loudest_cell_is_refused():
-    with pytest.raises(ConfigError, match=r"feature\.floor_db=3 must be below 0, .* such as -80"):
+    with pytest.raises(ConfigError, match=r"feature\.floor_db=3: must be a number >= -200 and <= -1"):
         configuration.build(spectrogram.Config, {"floor_db": "3"}, "feature")
 
 
 def test_an_fft_without_frequencies_is_refused():
-    with pytest.raises(ConfigError, match=r"feature\.n_fft_samples=1 has no frequency but 0 Hz; give 2 or more"):
-        spectrogram.Config(n_fft_samples=1)
+    with pytest.raises(ConfigError, match=r"feature\.n_fft_samples=1: must be a whole number >= 2"):
+        configuration.build(spectrogram.Config, {"n_fft_samples": "1"}, "feature")
 
 
 def test_a_row_is_as_far_from_the_next_as_it_says():
