@@ -232,12 +232,9 @@ def _result(
     subsets: Sequence[Part],
     n_mistakes: int,
 ) -> SystemResult:
-    labels = system.runs[0].labels
-    n_seeds = len(system.runs)
-    truth = np.tile(intervals.truth_index(system), n_seeds)
+    truth = np.tile(system.truth, len(system.runs))
     probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
-    counts = metrics.count_pairs(truth, probs.argmax(axis=1), len(labels))
-    report = metrics.from_counts(system.name, counts, labels, n_seeds)
+    report = system.report()
     absent = [label for label, recall in report.recall.items() if recall is None]
     found = slices.slices(system, [*slices.by_sentence(system), *subsets])
     folds = intervals.by_fold(system)
@@ -245,11 +242,7 @@ def _result(
         name=system.name,
         modality=system.modality,
         report=report,
-        wa=grouped.estimate("wa"),
-        ua=grouped.estimate("ua"),
-        macro_f1=grouped.estimate("macro_f1"),
-        macro_f1_all=grouped.estimate("macro_f1_all"),
-        weighted_f1=grouped.estimate("weighted_f1"),
+        **{metric: grouped.estimate(metric) for metric in (*metrics.METRICS, "macro_f1_all")},
         before=reliability.calibration(raw, truth),
         after=reliability.calibration(probs, truth),
         reliability=reliability.bins(probs, truth),
@@ -261,6 +254,7 @@ def _result(
         over_folds=intervals.over_folds(folds),
         n_seen=None if system.seen is None else len(system.seen),
         published=published(system, utterances),
+        training=None,
     )
 
 

@@ -15,12 +15,11 @@ from sercli.types import Utterance
 
 def question(inputs: EvaluationInputs) -> str:
     """The question that the evaluation answers, in one sentence."""
-    names = [system.name for system in inputs.systems]
     *labels, last = inputs.systems[0].runs[0].labels
-    several = len(names) > 1
-    which = f"Which of {len(names)} systems recognises" if several else f"How well does {names[0]} recognise"
-    best = " best" if several else ""
-    return f"{which} {', '.join(labels)} and {last}{best} in the speech of {_corpus(inputs)}?"
+    what, where = f"{', '.join(labels)} and {last}", f"in the speech of {_corpus(inputs)}?"
+    if len(inputs.systems) > 1:
+        return f"Which of {len(inputs.systems)} systems recognises {what} best {where}"
+    return f"How well does {inputs.systems[0].name} recognise {what} {where}"
 
 
 def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:

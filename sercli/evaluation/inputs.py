@@ -160,11 +160,8 @@ def _own_dataset(runs: Sequence[EvaluatedRun]) -> Dataset | None:
 
 def _candidates(run: EvaluatedRun) -> Iterator[Path]:
     """Folders that may hold the run's dataset: a relative path counts from a folder above the run, too."""
-    data = run.info.data
-    if data:
-        yield Path(data)
-        if not Path(data).is_absolute():
-            yield from (above / data for above in run.folder.resolve().parents)
+    if data := run.info.data:
+        yield from dict.fromkeys([Path(data), *(above / data for above in run.folder.resolve().parents)])
 
 
 def _end(folder: Path, n: int) -> str:

@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from sercli.errors import SerError
-from sercli.evaluation.metrics import METRICS, averages, class_numbers
+from sercli.evaluation.metrics import METRICS, averages
 from sercli.evaluation.results import Difference, Estimate, FoldResult, Groups, PooledPredictions, Spread
 from sercli.types import Array, Utterance
 
@@ -219,7 +219,8 @@ def mcnemar(first: PooledPredictions, second: PooledPredictions) -> float:
     """
     from scipy.stats import binomtest
 
-    gap = _n_right(first) * len(second.runs) - _n_right(second) * len(first.runs)  # (N,) integers
+    n_right, n_right_second = ((one.predicted == one.truth).sum(axis=0) for one in (first, second))  # (N,)
+    gap = n_right * len(second.runs) - n_right_second * len(first.runs)
     better, worse = int((gap > 0).sum()), int((gap < 0).sum())
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
@@ -240,23 +241,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def truth_index(predictions: PooledPredictions) -> Array:
-    """(N,) the true class numbers."""
-    run = predictions.runs[0]
-    assert run.truth is not None, f"the utterances of '{predictions.name}' have no labels"
-    return class_numbers(run.truth, run.labels)
-
-
 def _count(predictions: PooledPredictions, numbers: Array, n_groups: int) -> Array:
     """(G, S, 3, K) for each group, seed and class: how often it is true, predicted, and both.
 
     The metrics need no more of a confusion matrix, which would have K times K numbers.
     """
-    truth, n_classes = truth_index(predictions), len(predictions.runs[0].labels)
-    counts = np.zeros((n_groups, len(predictions.runs), 3, n_classes))
-    one_hot = np.eye(n_classes)
-    for seed, run in enumerate(predictions.runs):
-        is_true, is_predicted = one_hot[truth], one_hot[run.probs.argmax(axis=1)]
+    one_hot = np.eye(len(predictions.runs[0].labels))
+    counts = np.zeros((n_groups, len(predictions.runs), 3, len(one_hot)))
+    is_true = one_hot[predictions.truth]
+    for seed, is_predicted in enumerate(one_hot[predictions.predicted]):
         np.add.at(counts[:, seed], numbers, np.stack([is_true, is_predicted, is_true * is_predicted], axis=1))
     return counts
 
@@ -308,10 +301,3 @@ def _gap(first: Grouped, second: Grouped, metric: str) -> Estimate:
     variance, t = _variance(first.without[metric] - second.without[metric]), _t(len(first.shares))
     half = max(t * variance**0.5, t**2 / (first.sizes[metric] + t**2))
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
-
-
-def _n_right(predictions: PooledPredictions) -> Array:
-    """(N,) in how many seeds each utterance is predicted correctly."""
-    truth = truth_index(predictions)
-    n_right: Array = np.sum([run.probs.argmax(axis=1) == truth for run in predictions.runs], axis=0)
-    return n_right

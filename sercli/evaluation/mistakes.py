@@ -10,7 +10,6 @@ from sercli.audio.reading import read
 from sercli.audio.soundfiles import as_mp3
 from sercli.errors import AudioError, SerError
 from sercli.evaluation.inputs import EvaluationInputs
-from sercli.evaluation.intervals import truth_index
 from sercli.evaluation.results import Evaluation, Mistake, PooledPredictions
 from sercli.types import SAMPLE_RATE_HZ, Array, Predictions, Utterance
 
@@ -31,8 +30,7 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n:
     labels = predictions.runs[0].labels
     probs: Array = np.mean([run.probs for run in predictions.runs], axis=0)
     members = _members(predictions.runs)
-    truth = truth_index(predictions)
-    wrong = np.flatnonzero(probs.argmax(axis=1) != truth)
+    wrong = np.flatnonzero(probs.argmax(axis=1) != predictions.truth)
     chosen = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:n]
     return tuple(
         Mistake(
@@ -41,7 +39,7 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n:
             start_s=u.start_s,
             # a person's transcript, else a recogniser's
             words=u.text,
-            truth=labels[truth[place]],
+            truth=labels[predictions.truth[place]],
             answer=labels[int(probs[place].argmax())],
             confidence=float(probs[place].max()),
             members={

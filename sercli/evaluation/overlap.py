@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from sercli.types import Utterance
 
 _FILE = "train_part.json"
 _N_NAMED = 3  # names in a warning
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class TrainPart:
 
     recordings: frozenset[str]  # digests of audio files and of their samples, or of transcripts without audio
     speakers: frozenset[str]  # corpus/speaker
-    prints: tuple[Print, ...] | None = None  # of the recordings; None: written before there were any
+    prints: frozenset[Print] | None = None  # of the recordings; None: written before there were any
     sentences: frozenset[str] | None = None  # digests; see `_sentences`; None: as above
 
 
@@ -105,7 +107,7 @@ def find_seen(
     """
     trained = _union(parts)
     audio = list(index.values())
-    copies = {audio[number].path for number, _ in alike(audio, trained.prints or ())}
+    copies = {audio[number].path for number, _ in alike(audio, tuple(trained.prints or ()))}
     copies |= {one.path for one in audio if one.sound.digest in trained.recordings}
     by_recording = [
         (_recording(u), u.id) for u in utterances if u.audio in copies or _recording(u) in trained.recordings
@@ -132,7 +134,7 @@ def seen_sentences(run: Path, info: RunInfo, utterances: Sequence[Utterance], *,
     tested = {one: read_split(one.folder).test for one in fold_runs(run, info.settings)[: info.settings.split.n_folds]}
     by_id = {u.id: u for u in utterances}
     seen = [_seen_by(one.folder, [by_id[i] for i in ids]) for one, ids in tested.items()]
-    return None if None in seen else frozenset().union(*(ids for ids in seen if ids))
+    return _all_of(seen)
 
 
 def _seen_by(folder: Path, utterances: Sequence[Utterance]) -> frozenset[str] | None:
@@ -167,11 +169,17 @@ def _speaker(utterance: Utterance) -> str | None:
 
 
 def _union(parts: Sequence[TrainPart]) -> TrainPart:
-    recordings, speakers = ([part.recordings for part in parts], [part.speakers for part in parts])
-    prints = None if any(part.prints is None for part in parts) else tuple({p for q in parts for p in q.prints or ()})
-    listed = [part.sentences for part in parts if part.sentences is not None]
-    sentences = frozenset().union(*listed) if len(listed) == len(parts) else None
-    return TrainPart(frozenset().union(*recordings), frozenset().union(*speakers), prints, sentences)
+    return TrainPart(
+        frozenset().union(*(part.recordings for part in parts)),
+        frozenset().union(*(part.speakers for part in parts)),
+        _all_of([part.prints for part in parts]),
+        _all_of([part.sentences for part in parts]),
+    )
+
+
+def _all_of(sets: Sequence[frozenset[_T] | None]) -> frozenset[_T] | None:
+    """Everything in the sets; None if one of them is not known."""
+    return None if None in sets else frozenset().union(*(one for one in sets if one))
 
 
 def _read(path: Path) -> TrainPart:

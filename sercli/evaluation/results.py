@@ -1,8 +1,12 @@
-"""The records of an evaluation, as the report page, its tables and `--json` show them: dataclasses alone."""
+"""The records of an evaluation, as the report page, its tables and `--json` show them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from sercli.dataset.transcripts import WordErrors
+from sercli.evaluation.metrics import class_numbers, count_pairs, from_counts
 from sercli.types import Array, Predictions, Report
 
 
@@ -17,6 +21,27 @@ class PooledPredictions:
     seeds: tuple[str, ...] = ("0",)  # (S,) names of the runs, such as "0", or "fold 2, seed 0" on other data
     folds: tuple[int, ...] = ()  # utterances of each fold, in their order; empty: not pooled over folds
     seen: frozenset[str] | None = None  # ids whose sentence a training utterance has; None: not known
+
+    @cached_property
+    def truth(self) -> Array:
+        """(N,) the true class numbers."""
+        assert self.runs[0].truth is not None, f"the utterances of '{self.name}' have no labels"
+        return class_numbers(self.runs[0].truth, self.runs[0].labels)
+
+    @cached_property
+    def predicted(self) -> Array:
+        """(S, N) the predicted class numbers."""
+        return np.array([run.probs.argmax(axis=1) for run in self.runs])
+
+    def report(self, indices: Array | slice = slice(None)) -> Report:
+        """The metrics on all utterances or some of them, the mean over seeds.
+
+        Class counts are the same for each seed, so that WA and UA of the summed counts are the means over seeds.
+        """
+        labels, predicted = self.runs[0].labels, self.predicted[:, indices]
+        truth = np.broadcast_to(self.truth[indices], predicted.shape)
+        counts = count_pairs(truth.ravel(), predicted.ravel(), len(labels))
+        return from_counts(self.name, counts, labels, len(self.runs))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sercli.evaluation.intervals import LEVEL, sizes, truth_index, wilson
-from sercli.evaluation.metrics import count_pairs, from_counts
+from sercli.evaluation.intervals import LEVEL, sizes, wilson
 from sercli.evaluation.results import PooledPredictions, Slice
-from sercli.types import Array, Report, Utterance
+from sercli.types import Array, Utterance
 
 MOST = 20  # values of one kind that are all shown; if there are more, only the worst
 _N_WORST = 10
@@ -92,20 +91,11 @@ def slices(predictions: PooledPredictions, subsets: Sequence[Part]) -> tuple[Sli
     """
     from scipy.special import ndtri
 
-    labels = predictions.runs[0].labels
-    truth = np.tile(truth_index(predictions), (len(predictions.runs), 1))  # (S, N)
-    predicted = np.array([run.probs.argmax(axis=1) for run in predictions.runs])
     quantile = float(ndtri(1 - LEVEL / 2 / max(len(subsets), 1)))  # Bonferroni
-
-    def report_on(indices: Array | slice) -> Report:
-        # Class counts are the same for each seed, so that WA and UA of the summed counts are the means over seeds.
-        counts = count_pairs(truth[:, indices].ravel(), predicted[:, indices].ravel(), len(labels))
-        return from_counts(predictions.name, counts, labels, len(predictions.runs))
-
-    recalls = report_on(slice(None)).recall
+    recalls = predictions.report().recall
     made = []
     for part in subsets:
-        report = report_on(part.indices)
+        report = predictions.report(part.indices)
         absent = tuple(label for label, recall in report.recall.items() if recall is None)
         level = float(np.mean([r for label, r in recalls.items() if r is not None and label not in absent]))
         size = sizes(np.sum(report.confusion, axis=1))["ua"]

@@ -1,10 +1,10 @@
-"""The findings of an evaluation in words: which system is best, by how much, how surely, and where it fails."""
+"""What an evaluation comes to: its headline, and what its page and tables derive from the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sercli.evaluation.intervals import LEVEL, can_tell
-from sercli.evaluation.report.numbers import decimals, interval, percent, points, probability
+from sercli.evaluation.report.numbers import percent, points
 from sercli.evaluation.results import Difference, Evaluation, Slice, SystemResult
 from sercli.evaluation.slices import NEW
 from sercli.runs.settings import reads
@@ -27,26 +27,15 @@ class Confused:
 def headline(evaluation: Evaluation) -> str:
     """The result in one sentence."""
     best, *others = evaluation.systems
-    level = f"UA {percent(best.ua.value)} % (chance: {percent(_chance(evaluation))} %)"
+    level = f"UA {percent(best.ua.value)} % (chance: {percent(chance(evaluation))} %)"
     if not others:
         return f"{best.name}: {level}."
     lead = difference_of(evaluation, best.name, others[0].name)
     if significant(evaluation, lead):
         return f"{best.name} is best: {level}, {points(lead.ua.value)} points over the next."
     if not testable(evaluation):
-        return f"{best.name} is ahead: {level}. {_untold(evaluation)}"
-    return f"{best.name} is ahead: {level}, but not significantly better than {listed(_equals(evaluation))}."
-
-
-def findings(evaluation: Evaluation) -> dict[str, str]:
-    """The questions of a reader with their answers, in the order to show them."""
-    best, *others = evaluation.systems
-    found = {"Which is best?" if others else "How good is it?": _level(evaluation, best)}
-    if others:
-        found |= {"By how much?": _lead(evaluation), "How surely?": _certainty(evaluation)}
-    found |= {"Where does it fail?": _failures(best)}
-    found |= {"Could the words be memorised?": text} if (text := memorised(evaluation)) else {}
-    return found | {"Is it calibrated?": _calibration(best)}
+        return f"{best.name} is ahead: {level}. {untold(evaluation)}"
+    return f"{best.name} is ahead: {level}, but not significantly better than {listed(equals(evaluation))}."
 
 
 def memorised(evaluation: Evaluation) -> str:
@@ -206,85 +195,7 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) ->
     return f"{answer}: {n_seen:,} of {n:,} test utterances {how}. UA on the {n - n_seen:,} others: {shortened(scores)}."
 
 
-def _level(evaluation: Evaluation, best: SystemResult) -> str:
-    """The accuracies of a system, what they mean, and the best baseline."""
-    n_classes = sum(recall is not None for recall in best.report.recall.values())
-    text = (
-        f"{best.name}: UA {percent(best.ua.value)} % (95 % interval {interval(best.ua)}), "
-        f"WA {percent(best.wa.value)} % ({interval(best.wa)})."
-        f" UA is the mean recall over the {n_classes} classes, WA the accuracy over all utterances."
-    )
-    chance = _chance(evaluation)
-    if best.ua.low <= chance:
-        return f"{text} The interval includes chance ({percent(chance)} %): it may have learned nothing."
-    return f"{text} Chance is a UA of {percent(chance)} %, below the interval."
-
-
-def _lead(evaluation: Evaluation) -> str:
-    best, second, *_ = evaluation.systems
-    lead = difference_of(evaluation, best.name, second.name)
-    return (
-        f"{points(lead.ua.value)} points of UA over the next, {second.name} (95 % interval of the difference "
-        f"{interval(lead.ua)}), and {points(lead.wa.value)} points of WA ({interval(lead.wa)})."
-    )
-
-
-def _certainty(evaluation: Evaluation) -> str:
-    """Whether the lead is significant, and which of the other systems are significantly worse."""
-    best, second, *others = evaluation.systems
-    lead = difference_of(evaluation, best.name, second.name)
-    n = len(evaluation.differences)
-    corrected = f", corrected for {n} comparisons (Holm)" if n > 1 else ""
-    if not testable(evaluation):
-        return _untold(evaluation)
-    over = f" by sign flips over {evaluation.groups.n} {evaluation.groups.kind}s"
-    text = f"p = {probability(lead.p_holm)}".replace("= <", "<") + f"{over}{corrected}: "
-    if significant(evaluation, lead):
-        text += f"the lead over {second.name} is significant."
-    else:
-        text += f"the lead over {second.name} is not significant."
-        if lead.p_ua < LEVEL:
-            text += " As a single comparison it would be; corrected for their number it is not."
-    equal = [name for name in _equals(evaluation) if name != second.name]
-    worse = [system.name for system in others if system.name not in equal]
-    for names, how in ((worse, "significantly"), (equal, "not significantly")):
-        if names:
-            text += f" {best.name} is {how} better than {listed(names)}."
-    return text
-
-
-def _failures(best: SystemResult) -> str:
-    """The worst slice, the worst class, and the pair of classes that is confused most."""
-    parts = []
-    if worst := best.worst:
-        parts.append(
-            f"Worst slice: {worst.by} {worst.value}, UA {percent(worst.ua)} % on {worst.n:,} utterances "
-            f"({points(worst.gap)} points; interval {percent(worst.low)} to {percent(worst.high)})."
-        )
-    elif best.slices:
-        parts.append("No slice is worse than all utterances by more than its interval allows.")
-    recalls = {label: recall for label, recall in best.report.recall.items() if recall is not None}
-    weakest = min(recalls, key=lambda label: recalls[label])
-    parts.append(f"Lowest recall: {weakest}, {percent(recalls[weakest])} %.")
-    pair = most_confused(best.report)
-    if pair is None:
-        return " ".join([*parts, "No two classes are confused."])
-    text = f"Most confused: {pair.one} and {pair.other}; {percent(pair.one_as_other)} % of {pair.one} is predicted as "
-    back = pair.other_as_one
-    text += pair.other if back is None else f"{pair.other}, {percent(back)} % of {pair.other} as {pair.one}"
-    return " ".join([*parts, f"{text}."])
-
-
-def _calibration(best: SystemResult) -> str:
-    text = (
-        f"Confidence and accuracy differ by {percent(best.after.ece)} points on average (ECE; "
-        f"{percent(best.before.ece)} before temperature scaling); negative log-likelihood {decimals(best.after.nll)}."
-    )
-    half, full = (percent(risk_at(best.risk_coverage, coverage)) for coverage in (0.5, 1.0))
-    return f"{text} The risk is {half} % at 50 % coverage (the most confident half) and {full} % at full coverage."
-
-
-def _untold(evaluation: Evaluation) -> str:
+def untold(evaluation: Evaluation) -> str:
     """Why no difference can be significant."""
     groups = evaluation.groups
     if groups.kind == "utterance":
@@ -294,12 +205,12 @@ def _untold(evaluation: Evaluation) -> str:
     return f"Whether it is better cannot be told from {groups.n} {groups.kind}s."
 
 
-def _chance(evaluation: Evaluation) -> float:
+def chance(evaluation: Evaluation) -> float:
     """The highest UA of a baseline."""
     return max(report.ua for report in evaluation.baselines)
 
 
-def _equals(evaluation: Evaluation) -> list[str]:
+def equals(evaluation: Evaluation) -> list[str]:
     """The systems that the best is not significantly better than."""
     best, *others = evaluation.systems
     return [s.name for s in others if not significant(evaluation, difference_of(evaluation, best.name, s.name))]

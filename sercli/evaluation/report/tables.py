@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sercli._system.spreadsheets import harmless
 from sercli.evaluation.metrics import METRICS
-from sercli.evaluation.results import Difference, Evaluation, SystemResult, Training
+from sercli.evaluation.results import Evaluation, SystemResult
 from sercli.types import Report
 
 COLUMNS = ("system", "against", "by", "of", "seed", "figure", "value", "low", "high", "deviation", "n")
@@ -69,11 +69,13 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
     for system in evaluation.systems:
         yield from _system_rows(system)
     for report in evaluation.baselines:
-        for name in TITLES:
-            yield {"system": report.name, "figure": name, "value": getattr(report, name), "n": report.n}
+        about: Row = {"system": report.name, "n": report.n}
+        yield from ({**about, "figure": name, "value": getattr(report, name)} for name in TITLES)
         yield from _class_rows(report.name, report)
     for found in evaluation.differences:
-        yield from _difference_rows(found)
+        pair: Row = {"system": found.first, "against": found.second}
+        yield from ({**pair, "figure": name, **asdict(getattr(found, name))} for name in ("ua", "wa"))
+        yield from ({**pair, "figure": p, "value": getattr(found, p)} for p in ("p_ua", "p_holm", "p_mcnemar"))
     for engine, errors in evaluation.word_errors.items():
         yield {"system": engine, "figure": "word_error_rate", "value": errors.rate}
 
@@ -83,33 +85,32 @@ def _system_rows(system: SystemResult) -> Iterator[Row]:
     for name in TITLES:
         yield {**about, "figure": name, **asdict(getattr(system, name)), "n": system.report.n}
     for calibration, suffix in ((system.before, "_before"), (system.after, "")):
-        for name, value in asdict(calibration).items():
-            yield {**about, "figure": name + suffix, "value": value}
+        yield from ({**about, "figure": f"{name}{suffix}", "value": v} for name, v in asdict(calibration).items())
     yield from _class_rows(system.name, system.report)
     for one in system.folds:
-        of_fold: Row = {"by": "fold" if one.fold else "", "of": one.fold or "", "seed": one.seed, "n": one.n}
-        yield from ({**about, **of_fold, "figure": name, "value": getattr(one, name)} for name in METRICS)
-    for name, spread in system.over_folds.items():
-        of_mean: Row = {"by": "fold", "of": "mean", "value": spread.mean, "deviation": spread.deviation}
-        yield {**about, **of_mean, "figure": name}
+        about_fold: Row = {
+            **about,
+            "by": "fold" if one.fold else "",
+            "of": one.fold or "",
+            "seed": one.seed,
+            "n": one.n,
+        }
+        yield from ({**about_fold, "figure": name, "value": getattr(one, name)} for name in METRICS)
+    for name, over in system.over_folds.items():
+        yield {**about, "by": "fold", "of": "mean", "figure": name, "value": over.mean, "deviation": over.deviation}
     for found in system.slices:
-        of_slice: Row = {"by": found.by, "of": found.value, "n": found.n}
-        yield {**about, **of_slice, "figure": "ua", "value": found.ua, "low": found.low, "high": found.high}
-        yield {**about, **of_slice, "figure": "wa", "value": found.wa}
-        yield {**about, **of_slice, "figure": "gap", "value": found.gap}
+        about_slice: Row = {**about, "by": found.by, "of": found.value, "n": found.n}
+        yield {**about_slice, "figure": "ua", "value": found.ua, "low": found.low, "high": found.high}
+        yield from ({**about_slice, "figure": name, "value": getattr(found, name)} for name in ("wa", "gap"))
     if system.published:
         ours = system.published.ours
         yield {**about, "by": ours.by, "of": ours.value, "figure": "published_wa", "value": system.published.wa}
     if system.n_seen is not None:
         yield {**about, "figure": "seen", "value": system.n_seen, "n": system.report.n}
-    if system.training:
-        yield from ({**about, "figure": name, "value": value} for name, value in _training(system.training))
-
-
-def _training(training: Training) -> Iterator[tuple[str, str | int | float]]:
-    yield from (("parameters", training.parameters), ("training_s", training.seconds))
-    yield from (("hardware", training.hardware), ("command", training.command))
-    yield from ((f"setting:{name}", value) for name, value in training.settings.items())
+    if made := system.training:
+        values: Row = {"parameters": made.parameters, "training_s": made.seconds, "hardware": made.hardware}
+        values |= {"command": made.command, **{f"setting:{name}": value for name, value in made.settings.items()}}
+        yield from ({**about, "figure": name, "value": value} for name, value in values.items())
 
 
 def _class_rows(system: str, report: Report) -> Iterator[Row]:
@@ -119,11 +120,3 @@ def _class_rows(system: str, report: Report) -> Iterator[Row]:
             yield {**about, "figure": name, "value": getattr(report, name)[label]}
         for predicted, count in zip(report.labels, counts, strict=True):
             yield {**about, "figure": f"answered:{predicted}", "value": count}
-
-
-def _difference_rows(found: Difference) -> Iterator[Row]:
-    about: Row = {"system": found.first, "against": found.second}
-    yield {**about, "figure": "ua", **asdict(found.ua)}
-    yield {**about, "figure": "wa", **asdict(found.wa)}
-    for name in ("p_ua", "p_holm", "p_mcnemar"):
-        yield {**about, "figure": name, "value": getattr(found, name)}

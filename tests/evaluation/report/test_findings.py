@@ -1,10 +1,13 @@
+import re
 from dataclasses import replace
+from html import unescape
 
 import made_up
 import pytest
 
 from sercli.evaluation.metrics import report
 from sercli.evaluation.report import findings
+from sercli.evaluation.report.templates import template
 from sercli.evaluation.results import Estimate, Groups
 
 
@@ -14,7 +17,11 @@ def with_p(made, p_holm, p_ua=0.001):
 
 
 def told(made):
-    return findings.findings(made)
+    """The answers of the page's head by their questions."""
+    html = template("findings.html").render(evaluation=made)
+    pairs = re.findall("<dt>(.*)</dt>\n<dd>(.*)</dd>", html)
+    assert len(pairs) == html.count("<dt>")
+    return {unescape(asked): unescape(answer) for asked, answer in pairs}
 
 
 THREE = made_up.evaluation(n_systems=3, n_seeds=1)
