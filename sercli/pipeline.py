@@ -299,7 +299,9 @@ class Pipeline:
     ) -> RecordingResult:
         name, text = recording.name, recording.text
         self._check_text(recording)
-        remarks += [*self._remarks, *self._unread(text or "")]
+        remarks += self._remarks
+        if text:
+            remarks += self._unread(text)
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:

@@ -41,7 +41,8 @@ def recordings(
     """
     if sound:
         return [Recording(sound.name, min_confidence=min_confidence)]
-    tables = [path for path in paths if path.suffix.lower() in _table().ENDINGS and path.is_file()]
+    endings = _table().ENDINGS
+    tables = [path for path in paths if path.suffix.lower() in endings and path.is_file()]
     if not tables:
         from sercli.audio import discovery
 
