@@ -3,11 +3,10 @@
     python benchmarks/speed.py lld spectrogram        some rows
     python benchmarks/speed.py all                    all of them, in this order
 
-Peers beyond what ser itself needs (numpy, torch, matplotlib, faster-whisper are there already):
+Peers beyond what ser itself needs (numpy, torch, librosa, matplotlib, faster-whisper are there already):
 
     lld           pip install pyAudioAnalysis scikit-learn matplotlib hmmlearn eyed3 plotly pydub simplejson imblearn
     spectrogram   pip install scikit-image
-    log-mel       pip install librosa
 
 Prints a row of Markdown for each figure: the median of the ratios over the pairs (least and most), of CPU time and of
 wall time; the one in bold is judged by the aim. What each row does with its peer stands in benchmarks/speeds/.

@@ -62,7 +62,7 @@ HOMES = {
     "av": ("sercli.audio.containers",),
     "silero_vad": (),  # its import sets torch's number of threads; sercli.audio.silero reads its model
     "onnxruntime": ("sercli.audio.silero", "sercli.model.export"),
-    "librosa": (),  # tests compare features with its own
+    "librosa": ("sercli.features.mfcc",),
     "nltk": ("sercli.features.words",),
     "optuna": ("sercli.training",),
     "typer": ("sercli.cli",),

@@ -1,7 +1,8 @@
-"""Mel-frequency cepstral coefficients as librosa has them, with their deltas: 80 numbers every 10 ms."""
+"""Mel-frequency cepstral coefficients by librosa, with their deltas: 80 numbers every 10 ms."""
 
 from dataclasses import dataclass
 
+import librosa
 import numpy as np
 
 from sercli.audio import dsp
@@ -49,7 +50,7 @@ def make(config: Config, _device: str) -> Extractor:
 
 
 def extract(signal: Array, config: Config) -> Array:
-    """Return the coefficients of each frame: those of librosa's `mfcc` of `dsp.mel_levels`, and its `delta` of them.
+    """Return the coefficients of each frame's mel bands (`dsp.mel_levels`), and their slopes and curvatures.
 
     For the deltas the first and the last frame are repeated, so that a clip shorter than their width has deltas too.
 
@@ -61,9 +62,8 @@ def extract(signal: Array, config: Config) -> Array:
         (T, 80) float32: coefficients, then slopes; 40 columns for each of the two, and for curvatures; T as
         `dsp.count_frames` says.
     """
-    from scipy.signal import savgol_filter  # its import takes as long as many clips
-
-    coefficients = dsp.multiply(dsp.mel_levels(signal, _mel(config)), dsp.dct(config.n_mels, config.n_mfcc))
+    levels = dsp.mel_levels(signal, _mel(config))
+    coefficients = librosa.feature.mfcc(S=levels.T, n_mfcc=config.n_mfcc)
     orders = [1] * config.deltas + [2] * config.accelerations
-    slopes = [savgol_filter(coefficients, DELTA_FRAMES, n, deriv=n, axis=0, mode="nearest") for n in orders]
-    return np.concatenate([coefficients, *slopes], axis=1)
+    slopes = [librosa.feature.delta(coefficients, width=DELTA_FRAMES, order=n, mode="nearest") for n in orders]
+    return np.ascontiguousarray(np.concatenate([coefficients, *slopes]).T)

@@ -168,7 +168,7 @@ def _command() -> str:
 
 def _versions() -> dict[str, str]:
     found = {"ser": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "scipy", "soundfile", "nltk"):
+    for package in ("torch", "numpy", "soundfile", "librosa", "nltk"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
