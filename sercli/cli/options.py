@@ -1,7 +1,7 @@
 """Options that several subcommands share; the defaults are in the signature of each command."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,10 +28,8 @@ class Command(TyperCommand):
         """Write the help."""
         from sercli import plugins
 
-        for parameter in self.get_params(ctx):
-            if isinstance(parameter, TyperArgument | TyperOption) and parameter.help:
-                parameter.help = re.sub(r"{(\w+)}", lambda m: ", ".join(plugins.names(m[1])), parameter.help)
-                _shorten_type(parameter)
+        for parameter in _with_short_types(self.get_params(ctx)):
+            parameter.help = re.sub(r"{(\w+)}", lambda m: ", ".join(plugins.names(m[1])), parameter.help or "")
         if "{presets}" in (self.help or ""):
             self.help = str(self.help).replace("{presets}", _presets())
         super().format_help(ctx, formatter)
@@ -42,18 +40,20 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
-        for parameter in self.get_params(ctx):
-            _shorten_type(parameter)
+        _with_short_types(self.get_params(ctx))
         super().format_help(ctx, formatter)
 
 
-def _shorten_type(parameter: Any) -> None:
+def _with_short_types(parameters: Iterable[object]) -> list[TyperArgument | TyperOption]:
     """Show no type for a flag, N for a whole number, and no upper bound of seeds."""
-    if getattr(parameter, "is_flag", False):
-        parameter.metavar = ""
-    elif isinstance(getattr(parameter, "min", None), int) and parameter.metavar is None:
-        parameter.metavar = "N"
-        parameter.max = None if parameter.max == LARGEST_SEED else parameter.max
+    found = [one for one in parameters if isinstance(one, TyperArgument | TyperOption)]
+    for parameter in found:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+        elif isinstance(parameter.min, int) and parameter.metavar is None:
+            parameter.metavar = "N"
+            parameter.max = None if parameter.max == LARGEST_SEED else parameter.max
+    return found
 
 
 def _presets() -> str:

@@ -124,12 +124,10 @@ def resolve(preset: str | None, file: Path | None, sets: Sections) -> Experiment
         ConfigError: unknown key, wrong type, out of range, neither preset nor file names the model, or the file holds
             another model than the preset.
     """
-    merged: Sections = {section: {} for section in config.SECTIONS}
     own, changes = preset_sections(preset) if preset else {}, config.read_file(file) if file else {}
     if preset and file and "model" in changes:
         _check_file(preset, file, changes)
-    for layer in (own, changes, sets):
-        _merge(merged, layer)
+    merged = _merged(own, changes, sets)
     for section, command in _ELSEWHERE.items():
         for key in merged[section]:
             raise ConfigError(f"{section}.{key} is a setting of {command}; leave it out.")
@@ -261,48 +259,41 @@ def _check_file(preset: str, file: Path, content: Sections) -> None:
     Raises:
         ConfigError: naming what differs, and the preset that fits if there is one.
     """
-    asked, held = _with(preset, content)
-    found = config.differences(asked["model"], held["model"], "model.")
-    found = found or config.differences(asked["feature"], held["feature"], "feature.")
-    alike = [other for other in presets() if found and preset_sections(other)["model"] == held["model"]]
-    fitting = [other for other in alike if _agree(other, content)]
-    if asked["model"] != held["model"] or fitting:
+    found = _changes(preset, content)
+    model = {**preset_sections(preset)["model"], **content["model"]}
+    alike = [other for other in presets() if found and preset_sections(other)["model"] == model]
+    fitting = [other for other in alike if not _changes(other, content)]
+    if fitting or any(change.startswith("model.") for change in found):
         instead = f"give -m {' or '.join(fitting)}" if fitting else "leave out -m"
         raise ConfigError(f"{file} holds another model than {preset}: {'; '.join(found)}; {instead}.")
 
 
-def _agree(preset: str, content: Sections) -> bool:
-    """Return whether a file's model and feature are those of a preset."""
-    asked, held = _with(preset, content)
-    return asked == held
+def _changes(preset: str, content: Sections) -> list[str]:
+    """Return what a file changes of a preset's model, or else of the settings of its features."""
+    own = preset_sections(preset)
+    before, after = (
+        {"model": merged["model"], "feature": _to_section(_features(features_of(merged), merged["feature"]))}
+        for merged in (_merged(own), _merged(own, content))
+    )
+    found = config.differences(before["model"], after["model"], "model.")
+    return found or config.differences(before["feature"], after["feature"], "feature.")
 
 
-def _with(preset: str, content: Sections) -> tuple[Sections, Sections]:
-    """Return the sections of a preset, defaults included, without and with the content of a file."""
+def _merged(*layers: Sections) -> Sections:
+    """Return sections with the values of each layer over those before it."""
     merged: Sections = {section: {} for section in config.SECTIONS}
-    _merge(merged, preset_sections(preset))
-    before = _filled(merged)
-    _merge(merged, content)
-    return before, _filled(merged)
-
-
-def _filled(sections: Sections) -> Sections:
-    """Return the model and the settings of its feature, defaults included."""
-    features = _features(features_of(sections), sections["feature"])
-    return {"model": {**sections["model"]}, "feature": _to_section(features)}
-
-
-def _merge(merged: Sections, layer: Sections) -> None:
-    for kind in ("feature", "architecture"):
-        named = layer.get("model", {}).get(kind)
-        if named is not None and named != merged["model"].get(kind, named):
-            merged[kind] = {}
-    for section, values in layer.items():
-        if section != "feature":
-            merged[section].update(values)
-    names, own = features_of(merged), layer.get("feature", {})
-    if len(names) == 1:
-        merged["feature"].update(own)
-    else:
-        kept, changed = (_by_feature(names, section) for section in (merged["feature"], own))
-        merged["feature"] = {name: {**kept[name], **changed[name]} for name in names}
+    for layer in layers:
+        for kind in ("feature", "architecture"):
+            named = layer.get("model", {}).get(kind)
+            if named is not None and named != merged["model"].get(kind, named):
+                merged[kind] = {}
+        for section, values in layer.items():
+            if section != "feature":
+                merged[section].update(values)
+        names, own = features_of(merged), layer.get("feature", {})
+        if len(names) == 1:
+            merged["feature"].update(own)
+        else:
+            kept, changed = (_by_feature(names, section) for section in (merged["feature"], own))
+            merged["feature"] = {name: {**kept[name], **changed[name]} for name in names}
+    return merged
