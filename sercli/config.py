@@ -146,8 +146,9 @@ def _describe(hint: object) -> str:
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is Annotated:
-        bounds = [f"{sign} {limit}" for meta in arguments[1:] for sign, limit in _bounds(meta)]
-        described, bounded = _describe(arguments[0]), " and ".join(bounds)
+        limits = [(sign, getattr(meta, name)) for meta in arguments[1:] for name, sign in _BOUNDS.items()]
+        bounded = " and ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
+        described = _describe(arguments[0])
         counted = typing.get_origin(arguments[0]) is tuple
         return f"{described} ({bounded} of them)" if counted else f"{described} {bounded}"
     if origin is tuple:
@@ -156,11 +157,6 @@ def _describe(hint: object) -> str:
     if type(None) in arguments:
         return f"{', or '.join(_describe(a) for a in arguments if a is not type(None))}, or null"
     return _WORDS.get(hint, str(hint))
-
-
-def _bounds(meta: msgspec.Meta) -> list[tuple[str, float]]:
-    limits = ((sign, getattr(meta, name)) for name, sign in _BOUNDS.items())
-    return [(sign, limit) for sign, limit in limits if limit is not None]
 
 
 def _literal(value: object, hint: object) -> object:

@@ -51,9 +51,10 @@ def alone(folder: Path, name: str, *, doing: str = "", wait: bool = False) -> It
     try:
         lock.acquire()
     except Timeout:
+        holder = _holder(note)
+        who = f" (process {holder.pid} on {holder.host})" if holder else ""
         raise HeldError(
-            f"{folder} is being written to by another process{_named(_holder(note))}; wait until it ends, then repeat "
-            "the command."
+            f"{folder} is being written to by another process{who}; wait until it ends, then repeat the command."
         ) from None
     except NotImplementedError:
         raise SerError(f"{folder} is on a file system without locks; choose another folder.") from None
@@ -108,7 +109,3 @@ def _holder(note: Path) -> _Holder | None:
         return msgspec.json.decode(note.read_bytes(), type=_Holder)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def _named(holder: _Holder | None) -> str:
-    return f" (process {holder.pid} on {holder.host})" if holder else ""

@@ -25,7 +25,7 @@ from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training import experiment
 from sercli.training.experiment import Context
 from sercli.training.trainer import Trainer, write_tensors
-from sercli.types import HUMAN, Array, Split, TrainConfig, Utterance
+from sercli.types import Array, Split, TrainConfig, Utterance
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,10 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
     first, *others = members
     runs.check_labels([m.folder for m in members], [m.info for m in members])
     for section, other in product(("data", "split"), others):
-        before, now = (_without_words(m.info.settings)[section] for m in (first, other))
-        if found := config.differences(before, now, f"{section}."):
+        before, now = (structs.asdict(getattr(m.info.settings, section)) for m in (first, other))
+        found = config.differences(before, now, f"{section}.")
+        # Not all members read transcripts; those that do are compared below.
+        if found := [change for change in found if not change.startswith("data.words")]:
             raise MismatchError(
                 f"{first.folder} and {other.folder} were not trained on the same {section}: {'; '.join(found)}. "
                 "Train all with the same --data, --split and --fold."
@@ -208,12 +210,6 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
                 f"{reader.info.words} as when it was trained, or train it again."
             )
     return runs.read_split(first.folder)
-
-
-def _without_words(settings: RunSettings) -> dict[str, dict[str, object]]:
-    """Data and split without the transcripts, which not all members read."""
-    data = structs.replace(settings.data, words=HUMAN, words_sha256="")
-    return {"data": structs.asdict(data), "split": structs.asdict(settings.split)}
 
 
 class _Frozen(torch.nn.Module):

@@ -65,7 +65,8 @@ class Trainer:
             targets = torch.cat([targets, torch.from_numpy(train.dimensions)], dim=1)
         self.targets = targets  # (N, K), or (N, K + D) with dimensions
         self.head = nn.Linear(module.n_embedding, n_dimensions).to(device) if n_dimensions else None  # type: ignore[arg-type]
-        self.optimiser = _optimiser(nn.ModuleList([module, self.head] if self.head else [module]), config)
+        self.parts = nn.ModuleDict({"module": module} | ({"head": self.head} if self.head else {}))
+        self.optimiser = _optimiser(self.parts, config)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
         self.state = TrainingState()
 
@@ -95,7 +96,7 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> EpochResult:
         began = time.perf_counter()
-        torch.manual_seed(_mixed(self.seed, epoch))
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0]))
         generator = np.random.default_rng([self.seed, epoch])
         for group in self.optimiser.param_groups:
             group["lr"] = _learning_rate(self.config, epoch)
@@ -162,10 +163,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write everything that resuming needs: weights, best weights, state of the optimiser, history."""
-        tensors = {f"module.{name}": t for name, t in self.module.state_dict().items()}
-        tensors |= {f"best.{name}": t for name, t in self.state.best_weights.items()}
-        if self.head is not None:
-            tensors |= {f"head.{name}": t for name, t in self.head.state_dict().items()}
+        tensors = {**self.parts.state_dict(), **{f"best.{name}": t for name, t in self.state.best_weights.items()}}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         write_tensors(path, tensors, {"history": msgspec.json.encode(self.state.history).decode()})
@@ -185,9 +183,7 @@ class Trainer:
             raise SerError(f"{path} cannot be used ({error}); delete it to train from the first epoch.") from None
 
     def _restore(self, history: list[EpochResult], tensors: dict[str, Tensor]) -> None:
-        self.module.load_state_dict(_below("module.", tensors))
-        if self.head is not None:
-            self.head.load_state_dict(_below("head.", tensors))
+        self.parts.load_state_dict({n: t for n, t in tensors.items() if not n.startswith(("best.", "optimiser."))})
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below("optimiser.", tensors).items():
             number, _, moment = name.partition(".")
@@ -213,10 +209,6 @@ def _best(history: Sequence[EpochResult], keep: str) -> EpochResult:
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def _mixed(seed: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
 def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

@@ -37,7 +37,7 @@ class BeforeDetector(nn.Module):
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """As the pipeline, filter twice: once the recording, and once the utterance."""
         signal = self.without_rumble(self.without_rumble(samples))
-        level = speech_level_dbfs(signal, torch.tensor(signal.shape[0]), _LEVEL_FRAME)
+        level = speech_level_dbfs(signal, torch.tensor(signal.shape[0]))
         frames = _framed(signal * _gain(level, isolation.LEVEL_DBFS), FRAME_SAMPLES)
         before = torch.cat([torch.zeros(1, CONTEXT_SAMPLES), frames[:-1, FRAME_SAMPLES - CONTEXT_SAMPLES :]])
         return signal, torch.cat([before, frames], dim=1)
@@ -65,7 +65,7 @@ class AfterDetector(nn.Module):
         speech = torch.where(inside, faded, 0.0)
         length = n_kept + 2 * _QUIET
         if self.level_dbfs is not None:
-            level = speech_level_dbfs(speech, length, _LEVEL_FRAME)
+            level = speech_level_dbfs(speech, length)
             speech = torch.where(level < condition.NO_SPEECH_DBFS, speech, speech * _gain(level, self.level_dbfs))
         return speech, length, _speech_share(signal, power, speaking)
 
@@ -89,15 +89,11 @@ class _WithoutRumble(nn.Module):
         return filtered[_EDGE : _EDGE + n_samples]
 
 
-def speech_level_dbfs(signal: Tensor, length: Tensor, frame_samples: int) -> Tensor:
+def speech_level_dbfs(signal: Tensor, length: Tensor) -> Tensor:
     """(n,), zero behind () samples -> () level of the active frames in dBFS, as `condition.speech_level_dbfs`."""
-    power = _framed(signal, frame_samples).square().mean(dim=1)
-    return 10 * (_active_mean(power, length // frame_samples) + condition.FLOOR_POWER).log10()
-
-
-def _active_mean(power: Tensor, n_whole: Tensor) -> Tensor:
-    active = _active(power, n_whole)
-    return (power * active).sum() / active.sum()
+    power = _framed(signal, _LEVEL_FRAME).square().mean(dim=1)
+    active = _active(power, length // _LEVEL_FRAME)
+    return 10 * ((power * active).sum() / active.sum() + condition.FLOOR_POWER).log10()
 
 
 def _active(power: Tensor, n_whole: Tensor) -> Tensor:
@@ -161,7 +157,7 @@ def _speech_share(signal: Tensor, power: Tensor, speaking: Tensor) -> Tensor:
     """() share of the frames with speech; 0 where a clip has none, as `isolation.speech_share`."""
     n_speech = speaking.sum()
     n_active = _active(power, torch.tensor(signal.shape[0] // FRAME_SAMPLES)).sum()
-    level = speech_level_dbfs(signal, torch.tensor(signal.shape[0]), _LEVEL_FRAME)
+    level = speech_level_dbfs(signal, torch.tensor(signal.shape[0]))
     spoken = (
         (n_speech * FRAME_S >= isolation.LEAST_SPEECH_S)
         & (n_speech >= isolation.LEAST_SPEECH_SHARE * n_active)
