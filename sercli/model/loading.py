@@ -97,11 +97,8 @@ def _check_shapes(model: ModelSpec, n_features: Sequence[int], info: RunInfo, we
 def _normalisers(arrays: Mapping[str, Array], n_inputs: int, n_features: int) -> tuple[Normaliser, ...]:
     found = [(arrays[f"mean{end}"], arrays[f"scale{end}"]) for end in ("", *range(1, n_inputs))]
     for mean, scale in found:
-        if (
-            mean.ndim != 1
-            or mean.shape != scale.shape
-            or any(a.dtype != np.float32 or not np.isfinite(a).all() for a in (mean, scale))
-        ):
+        floats = all(array.dtype == np.float32 and np.isfinite(array).all() for array in (mean, scale))
+        if not floats or mean.ndim != 1 or mean.shape != scale.shape:
             raise ValueError("normaliser.npz does not hold means and scales")
     if sum(len(mean) for mean, _ in found) != n_features:
         raise ValueError(f"normaliser.npz does not hold {n_features} means and scales")

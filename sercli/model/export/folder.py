@@ -30,6 +30,9 @@ EXAMPLES = ("example.py", "example.js")
 
 _OPSET = 18
 _N_STATE = 128  # of the detector of speech
+# What the whole way does with a recording, and what is to be done before and after it.
+_INSIDE = ["offset and rumble removed", "cut to speech", "level of speech", "feature", "scaling"]
+_OUTSIDE = ["decoding", "one channel", "resampling", "cutting a long recording into utterances", "adaptation"]
 _FIXED = ("basis", "filterbank")  # of the spectrogram: weights that int8 leaves alone
 
 
@@ -47,7 +50,8 @@ def export(run: Path, out: Path, *, int8: bool = False) -> tuple[str, ...]:
     model = _loaded(run)
     ((feature, own),) = model.features
     plugin = plugins.feature(feature)
-    whole = isinstance(plugin, plugins.HasModule) and _plain(own)
+    as_recorded = isinstance(own, AudioConfig) and own.speed == 1 and own.normalise == "none"
+    whole = isinstance(plugin, plugins.HasModule) and as_recorded
     if int8 and not whole:
         raise SerError(f"{run}: --int8 is for runs of Whisper's encoder, and this one reads '{feature}'; leave it out.")
     names = (*((WHOLE, *EXAMPLES) if whole else ()), *((INT8,) if int8 else ()), HEAD, JSON)
@@ -89,11 +93,6 @@ def _loaded(run: Path) -> Model:
             "run of another architecture, such as layer-mix or conv-attention."
         )
     return model
-
-
-def _plain(own: object) -> bool:
-    """Whether a feature reads a recording as it is."""
-    return isinstance(own, AudioConfig) and own.speed == 1 and own.normalise == "none"
 
 
 def _joined(after: AfterDetection) -> "ModelProto":
@@ -187,7 +186,7 @@ def _hushed() -> Iterator[None]:
 
 def _described(model: Model, names: Sequence[str]) -> dict[str, object]:
     """Return the content of model.json."""
-    ((feature, own),) = model.features
+    ((feature, own),), whole = model.features, WHOLE in names
     samples = {
         "input": {"samples": "(n,) float32, mono, in [-1, 1]"},
         "output": {
@@ -213,16 +212,8 @@ def _described(model: Model, names: Sequence[str]) -> dict[str, object]:
         "temperature": model.info.temperature,
         "class_scores": model.info.class_scores,
         "conditioning": {
-            "inside": (
-                ["offset and rumble removed", "cut to speech", "level of speech", "feature", "scaling"]
-                if WHOLE in names
-                else ["scaling"]
-            ),
-            "outside": (
-                ["decoding", "one channel", "resampling", "cutting a long recording into utterances", "adaptation"]
-                if WHOLE in names
-                else ["everything that leads to the feature, such as `sercli` does it"]
-            ),
+            "inside": _INSIDE if whole else _INSIDE[-1:],
+            "outside": _OUTSIDE if whole else ["everything that leads to the feature, such as `sercli` does it"],
             "level_dbfs": getattr(own, "level_dbfs", None),
         },
         "feature": {"name": feature, "n_features": model.info.n_features, **config.to_dict(own)},
