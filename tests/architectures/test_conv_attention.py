@@ -1,7 +1,7 @@
 import torch
 
 from sercli.architectures import conv_attention
-from sercli.architectures._layers import MaskedBatchNorm2d, SelfAttention, time_mask, weighted_mean, weighted_std
+from sercli.architectures._layers import MaskedBatchNorm2d, time_mask, weighted_mean, weighted_std
 
 
 def network(**values):
@@ -50,13 +50,6 @@ def test_the_deviation_of_a_single_frame_has_a_finite_gradient():
     weights = torch.ones(1, 1)
     weighted_std(states, weights, weighted_mean(states, weights)).sum().backward()
     assert states.grad.isfinite().all()
-
-
-def test_attention_gives_padding_no_weight():
-    mask = time_mask(torch.tensor([5, 2]), 5)
-    weights = SelfAttention(3, 4)(torch.randn(2, 5, 3), mask)
-    assert (weights[~mask] == 0).all()
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
 
 
 def test_normalising_in_training_is_torchs_over_the_real_frames_of_all_utterances():

@@ -3,7 +3,6 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sercli.architectures import lstm
-from sercli.architectures._layers import frame_weights
 
 X, LENGTHS = torch.randn(3, 10, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([10, 4, 1])
 
@@ -40,27 +39,6 @@ def test_the_last_state_is_that_of_torchs_packed_lstm_in_each_direction(n_layers
     module = network(pooling="last", n_layers=n_layers, bidirectional=bidirectional)
     _, last = packed(module)
     torch.testing.assert_close(module.encode(X, LENGTHS), torch.cat(list(last), dim=1))
-
-
-@pytest.mark.parametrize("pooling", ["attention", "mean", "last"])
-@pytest.mark.parametrize("n_layers", [1, 2])
-def test_garbage_behind_a_length_has_no_influence(pooling, n_layers):
-    module = network(pooling=pooling, n_layers=n_layers)
-    garbage = torch.where(torch.arange(10)[None, :, None] < LENGTHS[:, None, None], X, 1e3)
-    torch.testing.assert_close(module(garbage, LENGTHS), module(X, LENGTHS))
-
-
-def test_attention_weights_are_positive_on_frames_zero_on_padding_and_sum_to_one():
-    weights = frame_weights(network(pooling="attention").attention, torch.randn(3, 10, 16), LENGTHS)
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(3))
-    behind = torch.arange(10)[None] >= LENGTHS[:, None]
-    assert (weights[behind] == 0).all()
-    assert (weights[~behind] > 0).all()
-
-
-def test_attention_prefers_some_frames():
-    weights = frame_weights(network(pooling="attention").attention, torch.randn(1, 10, 16), torch.tensor([10]))
-    assert weights.std() > 1e-3
 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "last"])
