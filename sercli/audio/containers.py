@@ -1,8 +1,9 @@
 """Recordings that libsndfile does not know, decoded by PyAV (FFmpeg): m4a, mp4, mov, webm, mkv, aac, wma, amr, ..."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from sercli._system.clock import clock, parse_clock
-from sercli.audio import tracks
+from sercli.audio import segments
 from sercli.audio.blocks import regrouped
+from sercli.audio.condition import speech_level_dbfs
 from sercli.audio.kinds import JOINED, n_mpeg_frames
 from sercli.audio.soundfiles import NO_LENGTH, no_samples, truncated
 from sercli.errors import AudioError
@@ -32,10 +34,15 @@ _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b
 # A title that is not UTF-8 must not make a recording unreadable; PyAV 19 and later ignore it by themselves.
 _LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
+_N_BLOCKS = 30  # ten minutes of a track are listened to, to choose one
+
+Listen = Callable[[Path, int], Iterator[Array]]
+"""What can be read of a track of a file, by its number from 1, as blocks (n_samples,) of 20 s at 16 kHz."""
+
 
 @contextmanager
 def open_container(
-    path: Path, reason: str, track: int | None, remarks: list[str], listen: tracks.Listen
+    path: Path, reason: str, track: int | None, remarks: list[str], listen: Listen
 ) -> Iterator["Container"]:
     """Yield a sound track of a file, open until the context ends.
 
@@ -56,7 +63,7 @@ def open_container(
         if chosen is None:
             default, stat = av.stream.Disposition.default, path.stat()
             flagged = tuple(bool(stream.disposition & default) for stream in container.streams.audio)
-            chosen, why = tracks.choose(path, (stat.st_size, stat.st_mtime_ns), flagged, listen)
+            chosen, why = _choose(path, (stat.st_size, stat.st_mtime_ns), flagged, listen)
             remarks.append(f"{n_tracks} sound tracks: track {chosen}, {why}, is used; --track N takes another")
         elif not 1 <= chosen <= n_tracks:
             tell = "1 sound track" if n_tracks == 1 else f"{n_tracks} sound tracks"
@@ -177,6 +184,30 @@ class Container:
                 yield from packet.decode()
         except (av.FFmpegError, OSError, ValueError, IndexError) as error:  # IndexError: of a stream that begins later
             raise _damaged(self._path, error) from None
+
+
+@lru_cache(maxsize=64)
+def _choose(path: Path, identity: tuple[int, int], flagged: tuple[bool, ...], listen: Listen) -> tuple[int, str]:
+    """Return the number of a track, from 1, and why: the one flagged default, else the first with speech.
+
+    Many programs flag their first track, whatever is in it, so a flagged track that is silent is no choice.
+
+    Args:
+        path: a file with several sound tracks.
+        identity: size and time of the file, so that another file of its name is listened to again.
+        flagged: for each track whether it is flagged default.
+        listen: reads a track.
+    """
+    if sum(flagged) == 1:
+        default = flagged.index(True) + 1
+        if any(
+            speech_level_dbfs(block) >= segments.FAINTEST_DBFS for block in islice(listen(path, default), _N_BLOCKS)
+        ):
+            return default, "flagged default"
+    for track in range(1, len(flagged) + 1):
+        if any(segments.segments(islice(listen(path, track), _N_BLOCKS))):
+            return track, "the first with speech"
+    return 1, "as none has speech in its first ten minutes"
 
 
 def _check_streams(path: Path, container: InputContainer, reason: str) -> None:

@@ -123,12 +123,8 @@ def _header(line: str) -> Turn | None:
     match = _HEADER.fullmatch(line)
     if not match:
         return None
-    numbers = [_number(cell) for cell in match[5].split(",")]
+    numbers = [float(cell) if _NUMBER.fullmatch(cell) else None for cell in match[5].split(",")]
     return Turn(match[3], match[4], float(match[1]), float(match[2]), (*numbers, None, None, None)[:3])
-
-
-def _number(text: str) -> float | None:
-    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 @lru_cache(maxsize=4096)  # raters choose among few words: most lines occur hundreds of times

@@ -12,8 +12,7 @@ from typing import Any
 
 from sercli._system import extras
 from sercli.corpora._columns import LABELS_AS_WRITTEN
-from sercli.corpora._files import corpus_files, not_this_corpus
-from sercli.corpora._rows import shown
+from sercli.corpora._files import corpus_files, not_this_corpus, shown
 from sercli.errors import SerError, no_such
 from sercli.types import HUMAN, Remark, Utterance
 

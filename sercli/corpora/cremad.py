@@ -5,9 +5,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 
-from sercli.corpora._clips import find_clips
-from sercli.corpora._files import of_four, read_text
-from sercli.corpora._rows import read_rows
+from sercli.corpora._files import find_clips, of_four, read_rows, read_text
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from sercli.corpora._files import read_text
-from sercli.corpora._rows import read_rows, shown
+from sercli.corpora._files import read_rows, read_text, shown
 from sercli.errors import SerError
 from sercli.types import FOUR, Remark, Utterance
 

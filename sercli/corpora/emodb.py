@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sercli.corpora._clips import find_clips
-from sercli.corpora._files import of_four
+from sercli.corpora._files import find_clips, of_four
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "http://emodb.bilderbar.info/"

@@ -105,11 +105,11 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
     recordings: dict[str, str] = {}
     for dialog in dialogs:
         yield from _read_transcription(folder / "dialog" / "transcriptions" / f"{dialog}.txt", words)
-        names = filter(is_audio, _files.list_folder(folder / "sentences" / "wav" / dialog))
-        chosen = yield from _files.one_each(names, key=_files.without_suffix)
-        recordings |= {turn: f"sentences/wav/{dialog}/{name}" for turn, name in chosen.items()}
+        sounds = folder / "sentences" / "wav" / dialog
+        chosen = yield from _files.one_each(filter(is_audio, _files.list_folder(sounds)), key=_files.without_suffix)
+        below = sounds.relative_to(root).as_posix()
+        recordings |= {turn: f"{below}/{name}" for turn, name in chosen.items()}
     motions = {dialog: _motion_files(root, folder, dialog) for dialog in dialogs}
-    below = folder.relative_to(root).as_posix()
     for id_, turn in sorted(turns.items()):
         recording = recordings.get(id_)
         if turn.code == NO_MAJORITY:
@@ -121,13 +121,12 @@ def _read_session(root: Path, folder: Path, dialogs: list[str], turns: dict[str,
         else:
             if id_ not in words:
                 yield Remark("warning", id_, "turn without a transcript")
-            times = yield from _read_word_times(folder, id_, words.get(id_))
-            found = _utterance(turn, recording if below == "." else f"{below}/{recording}", words.get(id_), times)
-            if files := motions[found.attributes["dialog"]]:
-                found.attributes[MOTION] = {"files": files, "start_s": turn.start_s, "end_s": turn.end_s}
+            more = yield from _read_word_times(folder, id_, words.get(id_))
+            if files := motions.get(id_.rpartition("_")[0]):
+                more[MOTION] = {"files": files, "start_s": turn.start_s, "end_s": turn.end_s}
                 # The actor whom the dialog is named after wears them, in all of its turns.
-                found.attributes[MARKERS] = "speaker" if id_[5] == id_.rpartition("_")[2][0] else "listener"
-            yield found
+                more[MARKERS] = "speaker" if id_[5] == id_.rpartition("_")[2][0] else "listener"
+            yield _utterance(turn, recording, words.get(id_), more)
 
 
 def _motion_files(root: Path, folder: Path, dialog: str) -> dict[str, int]:
@@ -162,7 +161,7 @@ def _read_word_times(folder: Path, turn: str, words: str | None) -> Generator[Re
     return {} if times is None else {WORD_TIMES: times}
 
 
-def _utterance(turn: Turn, audio: str, words: str | None, times: dict[str, object]) -> Utterance:
+def _utterance(turn: Turn, audio: str, words: str | None, more: dict[str, object]) -> Utterance:
     match = TURN.fullmatch(turn.id)
     assert match, turn.id
     sex = match["sex"]  # of the speaker; the F or M before the scene is the actor with the markers
@@ -175,7 +174,7 @@ def _utterance(turn: Turn, audio: str, words: str | None, times: dict[str, objec
         "dialog_end_s": turn.end_s,
         **dict(zip(DIMENSIONS, turn.dimensions, strict=True)),
         "votes": turn.votes,
-        **times,
+        **more,
     }
     return Utterance(
         id=turn.id,

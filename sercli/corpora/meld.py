@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
-from sercli.corpora._rows import read_rows
 from sercli.types import Remark, Utterance
 
 HOMEPAGE = "https://affective-meld.github.io/"
@@ -70,7 +69,7 @@ def _key(path: str) -> _Key | None:
 def _read_part(path: Path, part: str, clips: dict[_Key, str]) -> Iterator[Utterance | Remark]:
     text = yield from _files.read_text(path)
     rows: dict[_Key, dict[str, str]] = {}
-    for line, row in read_rows(text, path.name, columns=_COLUMNS):
+    for line, row in _files.read_rows(text, path.name, columns=_COLUMNS):
         source = f"{path.name}:{line}"
         if not (_NUMBER.fullmatch(row["Dialogue_ID"]) and _NUMBER.fullmatch(row["Utterance_ID"])):
             yield Remark("skipped", source, "Dialogue_ID or Utterance_ID is not a number")

@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 
 from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
-from sercli.corpora._rows import read_rows
 from sercli.errors import SerError
 from sercli.types import Remark, Utterance
 
@@ -36,7 +35,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
     source = tables[0]
     text = yield from _files.read_text(root / source)
     rows: dict[str, dict[str, str]] = {}
-    for line, row in read_rows(text, source, delimiter="\t", columns=_COLUMNS):
+    for line, row in _files.read_rows(text, source, delimiter="\t", columns=_COLUMNS):
         if rows.setdefault(_stem(row["file_id"]), row) is not row:
             yield Remark("skipped", f"{source}:{line}", "clip listed a second time")
     there = sorted(rows.keys() & clips.keys())

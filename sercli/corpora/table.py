@@ -18,8 +18,7 @@ from pathlib import Path
 from sercli._system import names
 from sercli.audio.discovery import equivalent
 from sercli.corpora._columns import LABELS_AS_WRITTEN, NAMES, missing, own_names, resembled
-from sercli.corpora._files import lines_of, list_folder, read_text
-from sercli.corpora._rows import need_columns, read_rows, shown
+from sercli.corpora._files import lines_of, list_folder, need_columns, read_rows, read_text, shown
 from sercli.errors import SerError, no_such
 from sercli.types import Recording, Remark, Utterance
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sercli.audio.discovery import is_audio
-from sercli.corpora._files import files_below, find_files, lines_of, one_each, read_text, without_suffix
-from sercli.corpora._rows import read_rows
+from sercli.corpora._files import files_below, find_files, lines_of, one_each, read_rows, read_text, without_suffix
 from sercli.errors import SerError
 
 
