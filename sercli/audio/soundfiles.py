@@ -28,6 +28,8 @@ NO_LENGTH = "its header gives no length"
 def open_sound_file(path: Path, remarks: list[str]) -> "SoundFile | str":
     """Return the open file, which the caller closes, or the reason why libsndfile cannot read it.
 
+    A file that is not returned is closed when it is collected.
+
     Args:
         path: a file that exists.
         remarks: gets a phrase where the length is unknown.
@@ -43,13 +45,8 @@ def open_sound_file(path: Path, remarks: list[str]) -> "SoundFile | str":
         return _reason(error)
     unfinished = file.frames == 0 and file.format in _COUNTED and path.stat().st_size > _LEAST_BYTES
     if file.frames > _N_FRAMES_MAX or unfinished:
-        file.close()
         return NO_LENGTH
-    try:
-        _check_header(file, path, remarks)
-    except AudioError:
-        file.close()
-        raise
+    _check_header(file, path, remarks)
     return SoundFile(file, path)
 
 

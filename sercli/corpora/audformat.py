@@ -55,7 +55,9 @@ def read(root: Path, config: Config | None = None) -> Iterator[Utterance | Remar
     about: dict[str, dict[Segment, str]] = {}
     for name in ("speaker", "language", *_TEXTS, *_SEXES):
         try:
-            about[name] = _of_scheme(database, name)
+            # A scheme, or a column or property of this name, over all tables.
+            values = _by_segment(database.get(name)[name].dropna())
+            about[name] = {segment: value for segment, value in values.items() if value}
         except (ValueError, TypeError):
             about[name] = {}
             yield Remark("warning", str(root), f"it has different values of {name} for one segment; none is used")
@@ -153,16 +155,6 @@ def _values(table: Any, column: str) -> dict[Segment, str | None]:
     if values.dtype.kind == "f":
         raise SerError(f"Column {column} holds numbers, not classes; choose another with --set corpus.column=NAME.")
     return _by_segment(values)
-
-
-def _of_scheme(database: Any, name: str) -> dict[Segment, str]:
-    """Return the values of a scheme, or of a column or property of this name, over all tables.
-
-    Raises:
-        ValueError, TypeError: one segment has different ones.
-    """
-    values = _by_segment(database.get(name)[name].dropna())
-    return {segment: value for segment, value in values.items() if value}
 
 
 def _by_segment(values: Any) -> dict[Segment, str | None]:

@@ -105,11 +105,8 @@ def _inspect_all(names: Sequence[str], base: Path, jobs: int, step: Advance) -> 
         "A process that read recordings was killed, perhaps for want of memory, or crashed on one of them; repeat the "
         "command with --jobs 1, it continues where it stopped."
     )
-    paths = (base / name for name in names)
-    jobs = jobs if len(names) >= 2 * jobs else 1
-    return processes.mapped(
-        _inspect, paths, jobs, killed=killed, chunksize=16, on_report=lambda n_bytes, _: step(n_bytes)
-    )
+    paths, jobs = (base / name for name in names), jobs if len(names) >= 2 * jobs else 1
+    return processes.mapped(_inspect, paths, jobs, killed=killed, chunksize=16, on_report=lambda n, _: step(n))
 
 
 def _inspect(path: Path) -> AudioFacts | str:

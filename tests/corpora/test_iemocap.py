@@ -234,6 +234,14 @@ def test_strange_files_codes_and_names_are_left_out_and_named(copy):
     assert left_out["Ses09F_x_F000"] == "not the name of a turn"
 
 
+def test_a_turn_in_the_files_of_another_dialog_is_read_without_motion_capture(copy):
+    path = evaluation(copy, "Ses01F_impro01")
+    path.write_text(path.read_text() + "\n[1.0 - 2.0]\tSes01F_impro07_F000\tneu\t[1.0, 1.0, 1.0]\n")
+    wav = copy / "Session1" / "sentences" / "wav" / "Ses01F_impro01"
+    (wav / "Ses01F_impro07_F000.wav").write_bytes((wav / "Ses01F_impro01_F000.wav").read_bytes())
+    assert "motion" not in by_id(list(iemocap.read(copy)))["Ses01F_impro07_F000"].attributes
+
+
 def test_sessions_without_evaluation_files_are_refused_with_what_was_looked_for(tmp_path):
     (tmp_path / "Session1" / "sentences").mkdir(parents=True)
     (tmp_path / "Session1" / "sentences" / "a.wav").write_bytes(b"")

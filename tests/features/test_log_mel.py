@@ -4,9 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from sercli import config as configuration
 from sercli.audio import dsp
-from sercli.errors import ConfigError
 from sercli.features import log_mel
 
 
@@ -70,16 +68,3 @@ def test_blocks_leave_no_seam(monkeypatch):
     whole = log_mel.extract(signal, log_mel.Config())
     monkeypatch.setattr(dsp, "_BLOCK_SAMPLES", 5000)
     np.testing.assert_allclose(log_mel.extract(signal, log_mel.Config()), whole, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n_mels": "400"}, r"of 400 mel bands have no FFT bin"),
-        ({"fmax_hz": "9000"}, r"feature\.fmin_hz=50 with fmax_hz=9000 .* half of sample_rate_hz=16000"),
-        ({"hop_s": "0.00001"}, r"feature\.hop_s=1e-05 is less than one sample"),
-    ],
-)
-def test_settings_that_cannot_work_together_are_refused_at_once(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        configuration.build(log_mel.Config, settings, "feature")

@@ -6,8 +6,6 @@ import librosa
 import numpy as np
 import pytest
 
-from sercli import config as configuration
-from sercli.errors import ConfigError
 from sercli.features import mfcc
 
 CONFIG = mfcc.Config()
@@ -57,16 +55,3 @@ def test_clips_of_fewer_frames_than_a_delta_spans_work(n_samples, n_frames):
 
 def test_a_single_frame_has_no_slope():
     np.testing.assert_allclose(mfcc.extract(noise(400), CONFIG)[:, 40:], 0, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n_mfcc": "65"}, r"feature\.n_mfcc=65 is more than n_mels=64"),
-        ({"n_mels": "400"}, r"of 400 mel bands have no FFT bin"),
-        ({"window_s": "0.00001"}, r"feature\.window_s=1e-05 is less than one sample"),
-    ],
-)
-def test_settings_that_cannot_work_together_are_refused_at_once(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        configuration.build(mfcc.Config, settings, "feature")

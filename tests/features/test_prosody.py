@@ -1,12 +1,8 @@
 """Pitch, voicing and loudness of tones and noise are what they are known to be."""
 
-import re
-
 import numpy as np
 import pytest
 
-from sercli import config, plugins
-from sercli.errors import ConfigError
 from sercli.features import prosody
 
 RATE_HZ = 16_000
@@ -38,22 +34,3 @@ def test_a_rising_tone_has_a_rising_pitch():
     t = np.arange(RATE_HZ) / RATE_HZ
     glide = np.sin(2 * np.pi * (120 * t + 60 * t**2)).astype(np.float32)  # 120 to 240 Hz: an octave in a second
     assert prosody.extract(glide, CONFIG)[0, 21] == pytest.approx(12 / 100, rel=0.3)
-
-
-@pytest.mark.parametrize(
-    ("feature", "settings", "message"),
-    [
-        (
-            "prosody",
-            {"window_s": "0.004"},
-            "feature.window_s=0.004 holds no two periods of a voice; give 0.00425 or more.",
-        ),
-        ("prosody", {"hop_s": "1e-9"}, "feature.hop_s=1e-09 is less than one sample"),
-        ("aligned", {"window_s": "0.001"}, "26 of 40 mel bands have no FFT bin"),
-        ("lld", {"window_s": "10"}, "Frames of 160000 samples that begin every 400 overlap more than 64 times"),
-        ("spectrogram", {"hop_samples": "1"}, "Frames of 256 samples that begin every 1 overlap more than 64 times"),
-    ],
-)
-def test_frames_that_cannot_be_are_refused_before_any_audio_is_read(feature, settings, message):
-    with pytest.raises(ConfigError, match=re.escape(message)):
-        config.build(plugins.feature(feature).Config, settings, "feature")
