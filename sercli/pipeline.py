@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from sercli import config, groups, plugins
+from sercli import config, contracts, groups, plugins
 from sercli._system import devices, languages
 from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import without_rumble
@@ -324,7 +324,7 @@ class Pipeline:
         """Yield a remark on the words of a given text if the model knows less than half of them."""
         for name, own in self.predictor.features:
             plugin = plugins.feature(name)
-            if isinstance(plugin, plugins.HasVocabulary):
+            if isinstance(plugin, contracts.HasVocabulary):
                 n_unknown, n = plugin.unknown(text, own)
                 if 2 * n_unknown > n:
                     yield f"the model knows {n - n_unknown} of its {n} words, which may be in another language"

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
         one_vs_one,
         streams,
     )
+    from sercli.contracts import (
+        Architecture,
+        Corpus,
+        FusionRule,
+        LearnsFromPredictions,
+        ReadsSeveral,
+        ShipsWithSer,
+        Starts,
+        TrainsNetwork,
+    )
     from sercli.corpora import (
         audformat,
         cremad,
@@ -34,16 +44,6 @@ if TYPE_CHECKING:
         tess,
     )
     from sercli.ensembles import asr_weighted, average, feature, max_confidence, weighted
-    from sercli.plugins import (
-        Architecture,
-        Corpus,
-        FusionRule,
-        LearnsFromPredictions,
-        ReadsSeveral,
-        ShipsWithSer,
-        Starts,
-        TrainsNetwork,
-    )
 
     CORPORA: tuple[Corpus, ...] = (
         *(audformat, cremad, demo, emodb, goemotions, iemocap, meld, nemo, ravdess, savee, table, tess),

@@ -16,7 +16,9 @@ KINDS = ("corpus", "feature", "architecture", "ensemble", "asr")
 ALL = [(kind, name) for kind in ("corpus", "architecture", "ensemble") for name in plugins.names(kind)]
 LISTS = {"corpus": "CORPORA", "architecture": "ARCHITECTURES", "ensemble": "FUSION_RULES"}
 
-COMPLETE = contracts.promise("A plug-in has every constant, class and function of its protocol in `sercli/plugins.py`.")
+COMPLETE = contracts.promise(
+    "A plug-in has every constant, class and function of its protocol in `sercli/contracts.py`."
+)
 NAME = contracts.promise("A name consists of lowercase letters, digits and hyphens.")
 CONFIG = contracts.promise("`Config` is a frozen dataclass, each field of which has a type and a default.")
 

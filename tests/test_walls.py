@@ -30,6 +30,7 @@ ROOMS = [
     ("sercli.audio", 2),
     ("sercli.whisper", 2),
     ("sercli.plugins", 2),
+    ("sercli.contracts", 1),
     ("sercli.config", 1),
     ("sercli._system", 1),
     ("sercli.types", 0),
@@ -40,7 +41,7 @@ PLUGIN_ROOMS = ("sercli.corpora", "sercli.features", "sercli.architectures", "se
 HOMES = {
     "torch": (
         "sercli._system.devices",
-        "sercli.plugins",  # for its protocols alone
+        "sercli.contracts",  # for its protocols alone
         *(
             "sercli.architectures",
             "sercli.model",

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A `plugins.Network`: subclasses define `encode`, or `attend` if they have an attention over time."""
+    """A `contracts.Network`: subclasses define `encode`, or `attend` if they have an attention over time."""
 
     def __init__(self, n_embedding: int, n_labels: int) -> None:
         super().__init__()

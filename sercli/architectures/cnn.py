@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Depth, Dropout, NonNegativeInt, PictureSide, PositiveInt
 
 

@@ -19,7 +19,7 @@ from sercli.architectures._layers import (
     weighted_mean,
     weighted_std,
 )
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Depth, Dropout, PositiveInt
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sercli.architectures._encoder import Encoder, Sizes
 from sercli.architectures._layers import Classifier, frame_weights, weighted_mean
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
 

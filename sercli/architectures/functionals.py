@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, time_mask, weighted_mean, weighted_std
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
 INPUTS: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, time_mask
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
 INPUTS: tuple[str, ...] = ("aligned", "text")

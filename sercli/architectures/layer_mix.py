@@ -14,8 +14,8 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
+from sercli.contracts import SearchSpace
 from sercli.errors import ConfigError
-from sercli.plugins import SearchSpace
 from sercli.types import Depth, Dropout, PositiveInt
 
 

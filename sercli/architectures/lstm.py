@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, frame_weights, last_states, weighted_mean
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Depth, Dropout, NonNegativeInt, PositiveInt
 
 

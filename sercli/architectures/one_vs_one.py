@@ -21,7 +21,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from sercli.architectures._layers import Classifier, frame_weights, weighted_mean
-from sercli.plugins import SearchSpace
+from sercli.contracts import SearchSpace
 from sercli.types import Array, Dropout
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sercli.architectures._encoder import Encoder, Sizes
 from sercli.architectures._layers import Classifier
+from sercli.contracts import SearchSpace
 from sercli.errors import ConfigError
-from sercli.plugins import SearchSpace
 from sercli.types import Dropout, NonNegativeInt, PositiveInt
 
 INPUTS: tuple[str, ...] = ()

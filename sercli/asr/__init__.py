@@ -1,1 +1,1 @@
-"""One module per speech recogniser, with the name that `--asr` takes; `plugins.Recogniser` is the interface."""
+"""One module per speech recogniser, with the name that `--asr` takes; `contracts.Recogniser` is the interface."""

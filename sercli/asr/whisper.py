@@ -73,7 +73,7 @@ def advice(config: Config) -> str:
 
 
 def make(config: Config, device: str) -> Callable[[Sequence[Array]], list[Transcript]]:
-    """Return a function that transcribes signals with the loaded model; see `plugins.Recogniser`.
+    """Return a function that transcribes signals with the loaded model; see `contracts.Recogniser`.
 
     Raises:
         SerError: faster-whisper or the weights are missing, or cannot be used.

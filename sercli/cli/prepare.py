@@ -11,10 +11,10 @@ from sercli.errors import SerError
 
 if TYPE_CHECKING:
     from sercli._system.progress import ProgressFactory
+    from sercli.contracts import PluginConfig
     from sercli.dataset.feature_specs import FeatureSpecs
     from sercli.dataset.fingerprint import Summary
     from sercli.dataset.preparation import Prepared
-    from sercli.plugins import PluginConfig
 
 Facts = dict[str, str | int | float | None]
 
@@ -114,10 +114,10 @@ def _default_root(corpus: str) -> Path:
     Raises:
         SerError: no such corpus, or it does not ship with ser.
     """
-    from sercli import plugins
+    from sercli import contracts, plugins
 
     plugin = plugins.corpus(corpus)
-    if not isinstance(plugin, plugins.ShipsWithSer):
+    if not isinstance(plugin, contracts.ShipsWithSer):
         raise SerError(f"ser prepare {corpus} needs the folder of the corpus: ser prepare {corpus} ROOT --out DIR.")
     return plugin.default_root()
 
@@ -128,14 +128,14 @@ def _feature_specs(corpus: str, names: str | None, sets: list[str]) -> "FeatureS
     Raises:
         SerError: see `feature_configs`.
     """
-    from sercli import plugins
+    from sercli import contracts, plugins
     from sercli.dataset.feature_specs import feature_configs
     from sercli.model import spec
 
     if names is not None:
         return feature_configs(names, sets, [])
     specs = feature_configs(None, sets, spec.preset_features())
-    has_motion = isinstance(plugins.corpus(corpus), plugins.HasMotion)
+    has_motion = isinstance(plugins.corpus(corpus), contracts.HasMotion)
     return [one for one in specs if has_motion or plugins.feature(one[0]).INPUT != "motion"]
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sercli import batch_runner, plugins
+from sercli import batch_runner, contracts, plugins
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
 from sercli.cli import grouping, options, render
@@ -121,7 +121,7 @@ class Recordings:
         recogniser = self.config.recogniser
         if recogniser and self.n_doubtful:
             plugin = plugins.recogniser(recogniser.name)
-            if isinstance(plugin, plugins.AdvisesOnDoubt):
+            if isinstance(plugin, contracts.AdvisesOnDoubt):
                 n = f"{self.n_doubtful} of {self.n_worded} utterances"
                 render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
         alone = self.group is None and self.config.adapt != "none"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercli import plugins
+from sercli import contracts, plugins
 from sercli.cli import writers
 from sercli.errors import SerError
 from sercli.types import Recording, Remark
@@ -102,7 +102,7 @@ def listed(table: Path) -> list[Recording]:
     return [one for one in found if isinstance(one, Recording)]
 
 
-def _table() -> plugins.ListsRecordings:
+def _table() -> contracts.ListsRecordings:
     plugin = plugins.corpus("table")
-    assert isinstance(plugin, plugins.ListsRecordings)
+    assert isinstance(plugin, contracts.ListsRecordings)
     return plugin

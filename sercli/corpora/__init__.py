@@ -1,4 +1,4 @@
-"""One module per corpus, with the name that `ser prepare` takes; `plugins.Corpus` is the interface.
+"""One module per corpus, with the name that `ser prepare` takes; `contracts.Corpus` is the interface.
 
 `read(root)` yields `Utterance`s, with native labels and audio paths relative to the root, and a `Remark` for each thing
 that is skipped or odd. A root without the corpus raises a `SerError`. The split `official` follows each

@@ -14,9 +14,9 @@ from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
 from sercli.audio.segments import Segment
 from sercli.audio.variation import varied
+from sercli.contracts import Extractor
 from sercli.dataset import motion, word_times
 from sercli.errors import SerError
-from sercli.plugins import Extractor
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, Modality, Utterance
 
 _BATCH_S = 60.0  # audio that is in memory at once, longest utterance times their number

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from filelock import FileLock
 
-from sercli import config, plugins
+from sercli import config, contracts, plugins
 from sercli._system import processes
 from sercli._system.files import sweep, write_atomic, write_json
 from sercli._system.progress import Advance, ProgressFactory, unseen
@@ -108,7 +108,7 @@ def fill(
 def _fill(dataset: Dataset, wanted: FeatureSpecs, jobs: int, device: str, progress: ProgressFactory) -> list["_Parts"]:
     features = [_Parts(dataset, name, feature_config) for name, feature_config in wanted]
     missing = [feature for feature in features if feature.missing]
-    networks = [f for f in missing if isinstance(plugins.feature(f.feature), plugins.UsesDevice)]
+    networks = [f for f in missing if isinstance(plugins.feature(f.feature), contracts.UsesDevice)]
     if networks or device not in ("auto", "cpu"):
         from sercli._system.devices import pick_device  # imports torch, which features without a network do not need
 
@@ -165,7 +165,7 @@ def _bare(utterance: Utterance) -> Utterance:
 class _Parts:
     """The parts of a feature, and which of them are missing."""
 
-    def __init__(self, dataset: Dataset, feature: str, feature_config: plugins.PluginConfig) -> None:
+    def __init__(self, dataset: Dataset, feature: str, feature_config: contracts.PluginConfig) -> None:
         """Look at what there is, and make a folder if something is missing.
 
         Raises:

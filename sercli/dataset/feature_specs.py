@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from sercli import config, plugins
+from sercli import config, contracts, plugins
 from sercli.audio import isolation, variation
 from sercli.errors import ConfigError, SerError
 from sercli.types import AudioConfig
 
-FeatureSpecs = Sequence[tuple[str, plugins.PluginConfig]]
+FeatureSpecs = Sequence[tuple[str, contracts.PluginConfig]]
 """Features to compute, each with its Config."""
 
 
@@ -50,7 +50,7 @@ def feature_configs(
     return specs
 
 
-def corpus_config(corpus: str, sets: Sequence[str]) -> plugins.PluginConfig:
+def corpus_config(corpus: str, sets: Sequence[str]) -> contracts.PluginConfig:
     """Return a corpus' configuration; None without settings, for which the corpus need not be imported.
 
     Raises:
@@ -60,12 +60,12 @@ def corpus_config(corpus: str, sets: Sequence[str]) -> plugins.PluginConfig:
     if not values:
         return None
     plugin = plugins.corpus(corpus)
-    if not isinstance(plugin, plugins.HasConfig):
+    if not isinstance(plugin, contracts.HasConfig):
         raise ConfigError(f"--set corpus.{next(iter(values))}: {corpus} has no settings; leave it out.")
     return config.build(plugin.Config, values, "corpus")
 
 
-def title(feature: str, feature_config: plugins.PluginConfig) -> str:
+def title(feature: str, feature_config: contracts.PluginConfig) -> str:
     """Return the name of a feature with those of its settings that are not the default.
 
     >>> from sercli.features import whisper_encoder
@@ -84,13 +84,13 @@ def title(feature: str, feature_config: plugins.PluginConfig) -> str:
     return f"{feature} ({', '.join(parts)})" if parts else feature
 
 
-def key(feature: str, feature_config: plugins.PluginConfig) -> str:
+def key(feature: str, feature_config: contracts.PluginConfig) -> str:
     """Return the name of a feature's folder: the same name means the same numbers."""
     plugin = plugins.feature(feature)
     if isinstance(feature_config, AudioConfig):
         feature_config = dataclasses.replace(feature_config, normalise="none")  # which is done after they are read
     settings = config.to_dict(feature_config)
-    if isinstance(plugin, plugins.HasIdentity):
+    if isinstance(plugin, contracts.HasIdentity):
         settings = plugin.identity(feature_config)
     content = {"version": plugin.VERSION, "dtype": plugin.DTYPE, "config": settings}
     if plugin.INPUT == "audio":

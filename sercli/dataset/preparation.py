@@ -11,12 +11,12 @@ from sercli import config, plugins
 from sercli._system import locks, names, processes
 from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
+from sercli.contracts import Corpus, HasConfig, HasLanguage, PluginConfig
 from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, label_sets, manifest, same_sounds, scan
 from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
 from sercli.errors import MismatchError, SerError
-from sercli.plugins import Corpus, HasConfig, HasLanguage, PluginConfig
 from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"

@@ -20,8 +20,8 @@ from sercli import config, plugins
 from sercli._system import locks, processes
 from sercli._system.files import refuse_links, write_json
 from sercli._system.progress import ProgressFactory
+from sercli.contracts import PluginConfig
 from sercli.errors import AudioError, ConfigError, SerError
-from sercli.plugins import PluginConfig
 from sercli.types import HUMAN, SAMPLE_RATE_HZ, Array, Transcript, Utterance
 
 _FOLDER = "transcripts"

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sercli.contracts import Extractor
 from sercli.errors import SerError
-from sercli.plugins import Extractor
 
 _FEW = 1 << 20  # so many weights take neither memory nor time
 

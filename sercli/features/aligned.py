@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sercli import plugins
-from sercli.plugins import Extractor
+from sercli import contracts, plugins
+from sercli.contracts import Extractor
 from sercli.types import Array, AudioConfig, Positive, PositiveInt, Spoken, WindowS
 
 INPUT = "aligned"
@@ -30,7 +30,7 @@ class Config(AudioConfig):
         _described(self)
 
 
-def _described(config: Config) -> plugins.PluginConfig:
+def _described(config: Config) -> contracts.PluginConfig:
     """Return the configuration of `lld`."""
     shared = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "max_tokens"}
     return plugins.feature("lld").Config(**shared)
@@ -39,7 +39,7 @@ def _described(config: Config) -> plugins.PluginConfig:
 def make(config: Config, device: str) -> Extractor:
     """Return the extractor, which computes one utterance after the other on the CPU."""
     lld, words = plugins.feature("lld"), plugins.feature("words")
-    assert isinstance(words, plugins.HasWordPlaces)
+    assert isinstance(words, contracts.HasWordPlaces)
     describe, tokens = lld.make(_described(config), device), words.Config(max_tokens=config.max_tokens)
 
     def extract(spoken: Sequence[Spoken]) -> list[Array]:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sercli.audio import dsp
-from sercli.plugins import Extractor
+from sercli.contracts import Extractor
 from sercli.types import Array, AudioConfig, Positive, WindowS
 
 INPUT = "audio"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sercli.audio import dsp
-from sercli.plugins import Extractor
+from sercli.contracts import Extractor
 from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, WindowS
 
 INPUT = "audio"

@@ -6,8 +6,8 @@ import librosa
 import numpy as np
 
 from sercli.audio import dsp
+from sercli.contracts import Extractor
 from sercli.errors import ConfigError
-from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, PositiveInt, WindowS
 
 INPUT = "audio"

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from sercli.plugins import Extractor
+from sercli.contracts import Extractor
 from sercli.types import Array
 
 INPUT = "motion"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercli.audio import dsp
+from sercli.contracts import Extractor
 from sercli.errors import ConfigError
-from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig, Positive, WindowS
 
 INPUT = "audio"

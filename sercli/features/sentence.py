@@ -24,9 +24,9 @@ from msgspec import Meta
 from sercli._system import packages
 from sercli._system.batching import like_length
 from sercli._system.files import write_atomic
+from sercli.contracts import Extractor
 from sercli.errors import ConfigError, SerError
 from sercli.features import _transformers
-from sercli.plugins import Extractor
 from sercli.types import Array, PositiveInt
 
 INPUT = "text"

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Meta
 
 from sercli.audio import dsp
-from sercli.plugins import Extractor
+from sercli.contracts import Extractor
 from sercli.types import Array, AudioConfig, PictureSide, Positive, PositiveInt
 
 INPUT = "audio"

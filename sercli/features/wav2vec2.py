@@ -14,9 +14,9 @@ import numpy as np
 from msgspec import Meta
 
 from sercli.audio import dsp
+from sercli.contracts import Extractor
 from sercli.errors import ConfigError, SerError
 from sercli.features import _transformers
-from sercli.plugins import Extractor
 from sercli.types import Array, AudioConfig
 
 if TYPE_CHECKING:

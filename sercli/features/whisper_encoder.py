@@ -15,8 +15,8 @@ from msgspec import Meta
 
 from sercli._system.batching import like_length
 from sercli.audio import dsp
+from sercli.contracts import Extractor
 from sercli.errors import ConfigError
-from sercli.plugins import Extractor
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, PositiveInt
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sercli.contracts import Extractor
 from sercli.errors import SerError
 from sercli.features import _vectors
-from sercli.plugins import Extractor
 from sercli.types import Array, PositiveInt
 
 INPUT = "text"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sercli import plugins
+from sercli import contracts, plugins
 from sercli.audio import condition, reading
 from sercli.audio.segments import Segment
 from sercli.dataset import extraction, word_times
@@ -83,8 +83,8 @@ class _Input:
 
     member: Model
     place: int  # among the inputs
-    plugin: plugins.Feature
-    config: plugins.PluginConfig
+    plugin: contracts.Feature
+    config: contracts.PluginConfig
     source: str  # "audio" or "text", with a number where several members read it
 
 
@@ -141,8 +141,8 @@ def _of_audio(read: _Input, question: _Question) -> Weighing:
 def _of_text(read: _Input, question: _Question) -> Weighing:
     """(n,) a weight for each word."""
     plugin = read.plugin
-    weights = _attention(read, question) if isinstance(plugin, plugins.HasWordPlaces) else None
-    if weights is None or not isinstance(plugin, plugins.HasWordPlaces):
+    weights = _attention(read, question) if isinstance(plugin, contracts.HasWordPlaces) else None
+    if weights is None or not isinstance(plugin, contracts.HasWordPlaces):
         return Weighing("occlusion", _falls_without_words(read.member, question), read.source)
     places = plugin.word_places(question.utterance.text or "", read.config)
     kept = places >= 0
@@ -157,7 +157,7 @@ def _attention(read: _Input, question: _Question) -> Array | None:
         SerError: `by` is "attention" and the network has none.
     """
     member = read.member
-    if question.by != "occlusion" and isinstance(member.module, plugins.Attends):
+    if question.by != "occlusion" and isinstance(member.module, contracts.Attends):
         inputs = member.inputs([question.utterance], question.rows)
         (batch,) = evaluation_batches(Examples(inputs, member.normalisers), 1, member.device)
         weights_of = member.module.attend(*batch.inputs)[1]
@@ -173,7 +173,7 @@ def _attention(read: _Input, question: _Question) -> Array | None:
 def _row_edges(read: _Input, length_s: float, n_rows: int) -> Array:
     """(n_rows + 1,) seconds: the start of each frame, and the end of the last one."""
     plugin = read.plugin
-    if isinstance(plugin, plugins.HasFrameStep):
+    if isinstance(plugin, contracts.HasFrameStep):
         own = read.config
         assert isinstance(own, AudioConfig), "only audio has frames of a fixed length"
         edges: Array = np.arange(n_rows + 1) * (plugin.frame_step_s(own) * own.speed)

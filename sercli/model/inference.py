@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sercli import plugins
+from sercli import contracts, plugins
 from sercli._system import languages
 from sercli.dataset import extraction
 from sercli.errors import SerError
@@ -46,7 +46,7 @@ class Model:
         self._kinds = [extraction.needs(name) for name, _ in self.features]
         self.reads = frozenset(chain.from_iterable(self._kinds))
         plugin = plugins.architecture(self.spec.architecture)
-        any_alone = isinstance(plugin, plugins.ReadsSeveral) and plugin.OPTIONAL and len(self.reads) > 1
+        any_alone = isinstance(plugin, contracts.ReadsSeveral) and plugin.OPTIONAL and len(self.reads) > 1
         self.needs = frozenset[str]() if any_alone else self.reads
         self.can_adapt = self.info.class_scores is not None
 
@@ -121,8 +121,8 @@ class Ensemble:
     info: RunInfo
     members: Mapping[str, Model]  # by name, as they were trained; one predicts alone where no other has its input
     encoders: Mapping[str, Model]  # models that the rule combines: the members, or copies that were trained further
-    rule: plugins.FusionRule
-    config: plugins.PluginConfig  # of the rule
+    rule: contracts.FusionRule
+    config: contracts.PluginConfig  # of the rule
     state: dict[str, Array]  # that the rule learned
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ class Ensemble:
         self.reads = frozenset[str]().union(*(member.reads for member in members))
         self.needs = frozenset.intersection(*(member.needs for member in members))
         self.languages = next((member.languages for member in members if member.languages), ())
-        networks = isinstance(self.rule, plugins.TrainsNetwork)  # they combine embeddings, not probabilities
+        networks = isinstance(self.rule, contracts.TrainsNetwork)  # they combine embeddings, not probabilities
         self.can_adapt = not networks and any(member.can_adapt for member in members)
 
     def predict(self, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:

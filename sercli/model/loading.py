@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from sercli import config, plugins, runs
+from sercli import config, contracts, plugins, runs
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.batches import Normaliser
@@ -65,7 +65,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
 def files_of(model: ModelSpec) -> tuple[str, ...]:
     """Names of the files in a run directory that its model needs beside the weights."""
     found = (plugins.feature(name) for name, _ in model.features)
-    own = (file for plugin in found if isinstance(plugin, plugins.ReadsFiles) for file in plugin.FILES)
+    own = (file for plugin in found if isinstance(plugin, contracts.ReadsFiles) for file in plugin.FILES)
     return ("run.json", "split.json", "train_part.json", "normaliser.npz", *own)
 
 
@@ -74,7 +74,7 @@ def _localised(model: ModelSpec, folder: Path) -> ModelSpec:
     local = []
     for name, own in model.features:
         plugin = plugins.feature(name)
-        local.append((name, plugin.localise(own, folder) if isinstance(plugin, plugins.ReadsFiles) else own))
+        local.append((name, plugin.localise(own, folder) if isinstance(plugin, contracts.ReadsFiles) else own))
     return replace(model, features=tuple(local))
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercli import config, plugins
+from sercli import config, contracts, plugins
 from sercli.config import Section, Sections
 from sercli.errors import ConfigError, SerError, no_such
 from sercli.model.papers import PAPERS
@@ -109,7 +109,7 @@ def preset_features() -> list[tuple[str, Section]]:
             continue
         sections = preset_sections(name)
         own = _by_feature(features_of(sections), sections.get("feature", {}))
-        needed = [one for one in own.items() if not isinstance(plugins.feature(one[0]), plugins.NeedsExtra)]
+        needed = [one for one in own.items() if not isinstance(plugins.feature(one[0]), contracts.NeedsExtra)]
         found += [one for one in needed if one not in found]
     return found
 
@@ -169,14 +169,14 @@ def model_of(sections: Mapping[str, Section]) -> ModelSpec:
 def network(model: ModelSpec, n_features: Sequence[int], n_labels: int) -> "nn.Module":
     """Build the untrained network of a model, with F of each input and K classes."""
     plugin = plugins.architecture(model.architecture)
-    several = isinstance(plugin, plugins.ReadsSeveral)
+    several = isinstance(plugin, contracts.ReadsSeveral)
     return plugin.build(model.architecture_config, tuple(n_features) if several else n_features[0], n_labels)
 
 
 def _check_inputs(features: Sequence[str], architecture: str) -> None:
     """Refuse features that are not the inputs of the architecture."""
     plugin = plugins.architecture(architecture)
-    if not isinstance(plugin, plugins.ReadsSeveral):
+    if not isinstance(plugin, contracts.ReadsSeveral):
         if len(features) > 1:
             raise ConfigError(
                 f"model.feature={','.join(features)}: the architecture '{architecture}' reads one feature; give one, "

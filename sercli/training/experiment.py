@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from msgspec import structs
 
-from sercli import plugins, runs
+from sercli import contracts, plugins, runs
 from sercli._system import arrays, devices, limits
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
@@ -84,7 +84,7 @@ def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -
         normalisers = trainer.train.normalisers
         for name, own in config.model.features:
             plugin = plugins.feature(name)
-            if isinstance(plugin, plugins.ReadsFiles):
+            if isinstance(plugin, contracts.ReadsFiles):
                 plugin.export(own, out)
         arrays.write(out / "normaliser.npz", normaliser_arrays(normalisers))
         write_tensors(out / WEIGHTS, trainer.module.state_dict())
@@ -201,7 +201,7 @@ def make_trainer(
     torch.manual_seed(context.seed)
     architecture = plugins.architecture(model.architecture)
     module = spec.network(model, [len(normaliser.mean) for normaliser in normalisers], len(dataset.info.labels))
-    if isinstance(architecture, plugins.Starts):
+    if isinstance(architecture, contracts.Starts):
         architecture.start(module, train_part.scaled(), train_part.y)
     return Trainer(module, train_part, valid_part, config.train, seed=context.seed, device=context.device)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from msgspec import structs
 
-from sercli import config, plugins, runs
+from sercli import config, contracts, plugins, runs
 from sercli._system import arrays, devices
 from sercli._system.files import write_atomic
 from sercli.dataset.manifest import Dataset
@@ -33,18 +33,18 @@ class RuleConfig:
     """A fusion rule with its configuration."""
 
     rule: str
-    config: plugins.PluginConfig
+    config: contracts.PluginConfig
     train: TrainConfig  # without effect where the rule trains no network
 
     @property
-    def plugin(self) -> plugins.FusionRule:
+    def plugin(self) -> contracts.FusionRule:
         """The rule itself."""
         return plugins.fusion_rule(self.rule)
 
     @property
     def trains(self) -> bool:
         """Whether the rule trains a network on top of the members' encoders."""
-        return isinstance(self.plugin, plugins.TrainsNetwork)
+        return isinstance(self.plugin, contracts.TrainsNetwork)
 
 
 def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleConfig]:
@@ -101,10 +101,10 @@ def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Conte
         _copy_models(named, out / "members")
         plugin, state = rule.plugin, dict[str, Array]()
         encoders: Mapping[str, Model] = named
-        if isinstance(plugin, plugins.TrainsNetwork):
+        if isinstance(plugin, contracts.TrainsNetwork):
             state, encoders, epoch = _train_rule(named, plugin, rule, split, out, context)
             new = replace(new, best_epoch=epoch, hardware=devices.hardware(context.device))
-        elif isinstance(plugin, plugins.LearnsFromPredictions):
+        elif isinstance(plugin, contracts.LearnsFromPredictions):
             valid = dataset.select(split.valid)
             predictions = [m.predict(valid, context.provider) for m in members]
             state = plugin.fit(predictions, experiment.classes(dataset, valid), rule.config)
@@ -222,7 +222,7 @@ class _Frozen(torch.nn.Module):
 
 def _train_rule(
     named: Mapping[str, Model],
-    plugin: plugins.TrainsNetwork,
+    plugin: contracts.TrainsNetwork,
     rule: RuleConfig,
     split: Split,
     out: Path,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sercli import plugins
+from sercli import contracts, plugins
 from sercli.config import parse_sets
 from sercli.dataset import extraction, folds, manifest, same_sounds, splits
 from sercli.dataset.manifest import Dataset
@@ -102,7 +102,7 @@ def presets(data: Path, words: str, *, related: bool = False) -> dict[str, str |
 def _why_not(preset: str, utterances: Sequence[Utterance]) -> str | None:
     for feature in spec.features_of(spec.preset_sections(preset)):
         plugin = plugins.feature(feature)
-        if isinstance(plugin, plugins.NeedsExtra):
+        if isinstance(plugin, contracts.NeedsExtra):
             return f"it needs the extra `{plugin.EXTRA}`; train it by its name"
         if lacking := next((u for u in utterances if extraction.lacks(u, feature)), None):
             what = {"text": "words", "audio": "sound"}.get(missing := str(extraction.lacks(lacking, feature)), missing)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from sercli import plugins
+from sercli import contracts
 from sercli._system.files import write_atomic
 from sercli.errors import DivergedError, SerError
 from sercli.evaluation.metrics import uar
@@ -130,7 +130,7 @@ class Trainer:
     def _loss(self, inputs: tuple[Tensor, ...], targets: Tensor) -> Tensor:
         """Cross-entropy of the scores, or the network's own loss; targets (B, K), of which each row sums to 1."""
         smoothing = self.config.label_smoothing
-        if not isinstance(self.module, plugins.HasLoss):
+        if not isinstance(self.module, contracts.HasLoss):
             scores = self.module(*inputs)
             return nn.functional.cross_entropy(scores, targets, self.class_weights, label_smoothing=smoothing)
         targets = (1 - smoothing) * targets + smoothing / self.n_labels

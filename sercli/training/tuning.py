@@ -18,12 +18,12 @@ from sercli._system.devices import pick_device
 from sercli._system.files import write_json
 from sercli._system.progress import no_progress
 from sercli.config import Section
+from sercli.contracts import Setting
 from sercli.dataset.manifest import Dataset
 from sercli.errors import ConfigError, DivergedError, SerError
 from sercli.model import feature_provider, spec
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.spec import ExperimentConfig
-from sercli.plugins import Setting
 from sercli.training import experiment, studies
 from sercli.training.experiment import Context
 from sercli.training.studies import Place

@@ -6,6 +6,7 @@ import torch
 from contracts import promise
 
 from sercli import config, plugins
+from sercli.contracts import Network, ReadsSeveral
 
 NAMES = plugins.names("architecture")
 LENGTHS = (1, 2, 3, 7, 16, 33, 50, 131)
@@ -35,7 +36,7 @@ def built(name, n_features=34, n_labels=4, **values):
 
 def made(plugin, own, n_features, n_labels):
     """A network; one that reads several inputs gets as many of the same number of features as it needs."""
-    if isinstance(plugin, plugins.ReadsSeveral):
+    if isinstance(plugin, ReadsSeveral):
         return plugin.build(own, (n_features,) * (len(plugin.INPUTS) or 2), n_labels)
     return plugin.build(own, n_features, n_labels)
 
@@ -69,7 +70,7 @@ def size(module):
 def test_the_default_configuration_fits_any_number_of_features_and_labels(name, n_features, n_labels):
     module = built(name, n_features, n_labels)
     assert isinstance(module, torch.nn.Module), NETWORK
-    assert isinstance(module, plugins.Network), NETWORK
+    assert isinstance(module, Network), NETWORK
     assert module.classifier.weight.shape == (n_labels, module.n_embedding), NETWORK
     x, lengths = torch.randn(3, 20, n_features), torch.tensor([20, 1, 13])
     embedding = module.encode(*given(module, x, lengths))

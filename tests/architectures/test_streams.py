@@ -5,13 +5,14 @@ import torch
 from contracts import promise
 
 from sercli import config, plugins
+from sercli.contracts import ReadsSeveral
 from sercli.errors import ConfigError
 
 ABSENT = promise("The length of an input that an utterance lacks is 0, and what `x` holds there has no influence.")
 OPTIONAL = [
     name
     for name in plugins.names("architecture")
-    if isinstance(plugin := plugins.architecture(name), plugins.ReadsSeveral) and plugin.OPTIONAL
+    if isinstance(plugin := plugins.architecture(name), ReadsSeveral) and plugin.OPTIONAL
 ]
 
 

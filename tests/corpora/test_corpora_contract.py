@@ -7,6 +7,7 @@ from contracts import promise
 
 from sercli import plugins
 from sercli._system import languages
+from sercli.contracts import HasLanguage
 from sercli.errors import SerError
 from sercli.types import FOUR, Remark
 
@@ -51,7 +52,7 @@ def test_a_corpus_has_a_homepage_and_a_licence(name):
     assert corpus.LICENCE, FACTS
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(plugins.corpus(name), plugins.HasLanguage)])
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(plugins.corpus(name), HasLanguage)])
 def test_the_language_of_a_corpus_is_given_by_its_code(name):
     given = plugins.corpus(name).LANGUAGE
     assert languages.code(given) == given

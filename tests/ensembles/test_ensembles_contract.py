@@ -9,6 +9,7 @@ from contracts import promise
 
 from sercli import plugins, runs
 from sercli._system.arrays import write as write_arrays
+from sercli.contracts import TrainsNetwork
 from sercli.types import Predictions
 
 LABELS = ("neutral", "happiness", "anger")
@@ -37,7 +38,7 @@ any_members = pytest.mark.parametrize("members", [[AUDIO, TEXT], [AUDIO, TEXT, M
 
 def learned(rule, members):
     """The rule's state; untrained where it trains a network."""
-    if isinstance(rule, plugins.TrainsNetwork):
+    if isinstance(rule, TrainsNetwork):
         encoders = [torch.nn.Identity() for _ in members]
         return rule.state_of(rule.build(rule.Config(), encoders, [m.embeddings for m in members], 3))
     return rule.fit(members, Y, rule.Config()) if plugins.learns(rule) else {}
@@ -102,5 +103,5 @@ def test_members_are_left_as_they_were(name, members):
 @every_rule
 def test_a_rule_that_trains_a_network_can_train_the_encoders(name):
     rule = plugins.fusion_rule(name)
-    if isinstance(rule, plugins.TrainsNetwork):
+    if isinstance(rule, TrainsNetwork):
         assert isinstance(getattr(rule.Config(), "train_encoders", None), bool), TRAINED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sercli import __version__, config, plugins, runs
+from sercli import __version__, config, contracts, plugins, runs
 from sercli._system import extras
 from sercli._system.files import make_folder, refuse_links, refuse_others, write_atomic, write_json
 from sercli.audio import silero
@@ -51,7 +51,7 @@ def export(run: Path, out: Path, *, int8: bool = False) -> tuple[str, ...]:
     ((feature, own),) = model.features
     plugin = plugins.feature(feature)
     as_recorded = isinstance(own, AudioConfig) and own.speed == 1 and own.normalise == "none"
-    whole = isinstance(plugin, plugins.HasModule) and as_recorded
+    whole = isinstance(plugin, contracts.HasModule) and as_recorded
     if int8 and not whole:
         raise SerError(f"{run}: --int8 is for runs of Whisper's encoder, and this one reads '{feature}'; leave it out.")
     names = (*((WHOLE, *EXAMPLES) if whole else ()), *((INT8,) if int8 else ()), HEAD, JSON)
@@ -62,7 +62,7 @@ def export(run: Path, out: Path, *, int8: bool = False) -> tuple[str, ...]:
     make_folder(out)
     head = _traced(Head(model), (torch.randn(1, 50, model.info.n_features),), 1, ["features"], ["probabilities"])
     write_atomic(out / HEAD, head.SerializeToString())
-    if isinstance(plugin, plugins.HasModule) and whole:
+    if isinstance(plugin, contracts.HasModule) and whole:
         assert isinstance(own, AudioConfig)
         joined = _joined(AfterDetection(model, plugin.module(own), own.level_dbfs))
         write_atomic(out / WHOLE, joined.SerializeToString())
