@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from sercli.model import adaptation
-from sercli.model.adaptation import Change
+from sercli.model.inference import Ensemble, Model
 from sercli.speakers import clustering
 from sercli.types import NEUTRAL, Adapted, Array, Prediction, Predictions, Way
 
@@ -16,18 +16,8 @@ LIVE = 100
 """Utterances of a stream that one is adapted to at most, so that memory and time do not grow."""
 
 
-class Adapts(Protocol):
-    """A model whose predictions can be adapted to a group, if `can_adapt`."""
-
-    labels: tuple[str, ...]  # (K,) the classes in the order of the probabilities
-    can_adapt: bool
-
-    def adapted(self, predictions: Predictions, change: Change, /) -> Predictions:
-        """Return predictions with the probabilities of members that can adapt changed, and combined anew."""
-
-
 def adapted(
-    model: Adapts,
+    model: Model | Ensemble,
     predictions: Sequence[Prediction],
     way: Way,
     group: Literal["recording", "folder", "speaker"],
@@ -56,7 +46,7 @@ def adapted(
 
     def change(member: str, probs: Array, expected: Array) -> Array:
         if resting:
-            heard = table([one.members[member] if member else _plain(one) for one in resting], model.labels)
+            heard = _table([one.members[member] if member else _plain(one) for one in resting], model.labels)
             probs = adaptation.at_rest(probs, expected, resting=heard, neutral=model.labels.index(NEUTRAL))
         return adaptation.by_group(probs, expected, way=way) if together else probs
 
@@ -70,7 +60,7 @@ def adapted(
 
 
 def adapted_so_far(
-    model: Adapts,
+    model: Model | Ensemble,
     predictions: Iterable[Prediction],
     way: Way,
     *,
@@ -94,7 +84,7 @@ def with_speakers(predictions: Sequence[Prediction], voices: Array, n_speakers: 
 
 
 def by_key(
-    model: Adapts,
+    model: Model | Ensemble,
     predictions: Iterable[Prediction],
     key: Callable[[Prediction], str | None],
     way: Way,
@@ -117,16 +107,16 @@ def by_key(
     return found
 
 
-def _together(model: Adapts, predictions: Sequence[Prediction]) -> Predictions:
+def _together(model: Model | Ensemble, predictions: Sequence[Prediction]) -> Predictions:
     """Return predictions as one table; the members' probabilities are NaN where one had no input."""
     names = dict.fromkeys(name for one in predictions for name in one.members)
     confidence = np.array([1.0 if one.asr_confidence is None else one.asr_confidence for one in predictions])
     return Predictions(
         tuple(map(str, range(len(predictions)))),
         model.labels,
-        table([_plain(one) for one in predictions], model.labels),
+        _table([_plain(one) for one in predictions], model.labels),
         asr_confidence=confidence,
-        members={name: table([one.members.get(name) for one in predictions], model.labels) for name in names},
+        members={name: _table([one.members.get(name) for one in predictions], model.labels) for name in names},
     )
 
 
@@ -135,6 +125,6 @@ def _plain(prediction: Prediction) -> dict[str, float]:
     return prediction.probabilities if prediction.unadapted is None else prediction.unadapted
 
 
-def table(rows: Sequence[Mapping[str, float] | None], labels: Sequence[str]) -> Array:
+def _table(rows: Sequence[Mapping[str, float] | None], labels: Sequence[str]) -> Array:
     """(N, K) float64; a row of NaN where there is none."""
     return np.array([[np.nan if row is None else row[label] for label in labels] for row in rows])
