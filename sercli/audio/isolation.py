@@ -88,8 +88,8 @@ def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array
         return signal, 0.0
     first, last = widened(usual, int(speaking[0]), int(speaking[-1]) + 1, len(usual))
     margin = round(MARGIN_S * SAMPLE_RATE_HZ)
-    span = max(0, first * FRAME_SAMPLES - margin), min(len(usual), last * FRAME_SAMPLES + margin)
-    start, stop = (round(at * sample_rate_hz / SAMPLE_RATE_HZ) for at in span)
+    start = round(max(0, first * FRAME_SAMPLES - margin) * sample_rate_hz / SAMPLE_RATE_HZ)
+    stop = round(min(len(usual), last * FRAME_SAMPLES + margin) * sample_rate_hz / SAMPLE_RATE_HZ)
     kept = signal[start:stop].copy()
     n_fade = min(round(FADE_S * sample_rate_hz), len(kept) // 2)
     fade = np.sin(np.pi / 2 * (np.arange(n_fade, dtype=np.float32) + 0.5) / max(1, n_fade)) ** 2

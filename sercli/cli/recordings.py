@@ -174,10 +174,13 @@ def _length_s(recordings: Sequence[Recording]) -> float | None:
     """Return how much audio there is, without what cannot be read; None if it would not be shown."""
     if options.quiet:
         return None
-    whole: dict[tuple[Path | None, int | None], float] = {}
+    total_s, whole = 0.0, dict[tuple[Path, int | None], float]()  # path and track -> length of the file
     for one in recordings:
-        with suppress(AudioError):
-            if (one.path, one.track) not in whole and one.path:
-                whole[one.path, one.track] = reading.duration_s(one.path, track=one.track)
-    ends = ((one, whole.get((one.path, one.track), 0.0)) for one in recordings)
-    return sum(max(0.0, min(one.end_s or end_s, end_s) - (one.start_s or 0.0)) for one, end_s in ends)
+        assert one.path is not None
+        file = (one.path, one.track)
+        if file not in whole:
+            whole[file] = 0.0
+            with suppress(AudioError):
+                whole[file] = reading.duration_s(one.path, track=one.track)
+        total_s += max(0.0, min(one.end_s or whole[file], whole[file]) - (one.start_s or 0.0))
+    return total_s

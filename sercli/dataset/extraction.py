@@ -68,6 +68,7 @@ def lacks(utterance: Utterance, feature: str) -> str | None:
 @lru_cache(maxsize=4)
 def extractor(feature: str, feature_config: object, device: str) -> Extractor:
     """Return a feature's extractor; it is kept, since loading a network takes as long as a minute of audio."""
+    limits.keep_freed()
     return plugins.feature(feature).make(feature_config, device)
 
 
@@ -120,7 +121,6 @@ def extract_signals(
 
     A feature that reads the sound of each word also needs their utterances.
     """
-    limits.keep_freed()
     prepared = [prepare_signal(signal, feature_config) for signal in signals]
     compute = extractor(feature, feature_config, device)
     if plugins.feature(feature).INPUT == "aligned":

@@ -97,11 +97,12 @@ class Model:
         probs, embeddings = batches.run(self.module, examples, self.device)
         if not np.isfinite(probs).all():
             raise SerError(f"{self.folder} predicts NaN or infinity: its weights are damaged; copy it again.")
+        probs = temper(probs, self.info.temperature)
         confidence = np.array([float(u.attributes.get(ASR_CONFIDENCE, 1.0)) for u in utterances])
         return Predictions(
             tuple(u.id for u in utterances),
             self.labels,
-            temper(probs, self.info.temperature),
+            probs,
             _truth_of(utterances, self.labels),
             embeddings,
             confidence if "text" in self.reads and (confidence < 1).any() else None,
