@@ -67,15 +67,13 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleCon
             )
     values = sections.get("ensemble", {})
     classes = {rule: plugins.fusion_rule(rule).Config for rule in rules}
-    known = {rule: {f.name for f in fields(cls)} for rule, cls in classes.items()}
-    for key in sorted(values.keys() - set().union(*known.values())):
-        raise ConfigError(config.no_such_setting("ensemble", key, set().union(*known.values())))
-    configs = {
-        rule: RuleConfig(
-            rule, config.build(cls, {k: v for k, v in values.items() if k in known[rule]}, "ensemble"), train
-        )
-        for rule, cls in classes.items()
-    }
+    known = {field.name for cls in classes.values() for field in fields(cls)}
+    for key in sorted(values.keys() - known):
+        raise ConfigError(config.no_such_setting("ensemble", key, known))
+    configs = {}
+    for rule, cls in classes.items():
+        own = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        configs[rule] = RuleConfig(rule, config.build(cls, own, "ensemble"), train)
     if "train" in sections and not any(rule.trains for rule in configs.values()):
         raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
     return configs
