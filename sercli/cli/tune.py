@@ -46,10 +46,12 @@ def tune(
     made = make_setup(model, config, sets, data, words=words, split=split, n_folds=folds, fold=number, seed=seed)
     for remark in made.remarks:
         render.warn(remark)
+    from sercli._system import devices
     from sercli.evaluation.plots import trials_picture
     from sercli.model import feature_provider
     from sercli.training import tuning
 
+    devices.pick_device(device)  # a wrong one is refused here: a failed trial would change those after it
     given = [pair.partition("=")[0] for pair in sets or []]
     provider = feature_provider.cached_features(
         made.dataset, jobs=options.n_jobs(None), device=device, progress=render.progress

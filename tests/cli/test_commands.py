@@ -224,6 +224,13 @@ def test_a_training_that_cannot_begin_leaves_no_run_behind(ser, iemocap, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_search_on_a_device_that_cannot_be_used_leaves_no_study_behind(ser, iemocap, tmp_path):
+    refused = ser("tune", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "study", "--device", "banana")
+    assert refused.code == 2
+    assert "--device banana cannot be used here" in refused.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_copy_at_another_speed_that_cannot_be_heard_leaves_no_run_behind(ser, iemocap, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(iemocap.data, data)
