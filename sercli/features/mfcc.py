@@ -62,8 +62,8 @@ def extract(signal: Array, config: Config) -> Array:
         (T, 80) float32: coefficients, then slopes; 40 columns for each of the two, and for curvatures; T as
         `dsp.count_frames` says.
     """
-    levels = dsp.mel_levels(signal, _mel(config))
-    coefficients = librosa.feature.mfcc(S=levels.T, n_mfcc=config.n_mfcc)
+    bands = dsp.mel_levels(signal, _mel(config)).T
+    coefficients = librosa.feature.mfcc(S=bands, n_mfcc=config.n_mfcc).T.copy()  # not a view of as many as bands
     orders = [1] * config.deltas + [2] * config.accelerations
-    slopes = [librosa.feature.delta(coefficients, width=DELTA_FRAMES, order=n, mode="nearest") for n in orders]
-    return np.ascontiguousarray(np.concatenate([coefficients, *slopes]).T)
+    slopes = [librosa.feature.delta(coefficients, width=DELTA_FRAMES, order=n, axis=0, mode="nearest") for n in orders]
+    return np.concatenate([coefficients, *slopes], axis=1)
