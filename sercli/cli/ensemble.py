@@ -1,6 +1,5 @@
 """`ser ensemble`: combine runs into an ensemble."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from shlex import join, quote
 from typing import Annotated
@@ -44,6 +43,7 @@ def ensemble(
     """
     from sercli import plugins
     from sercli._system import ctrl_c, devices
+    from sercli._system.files import refuse_others
     from sercli.cli import render, validation
     from sercli.dataset import manifest
     from sercli.evaluation import inputs
@@ -68,7 +68,7 @@ def ensemble(
         render.note(f"Next: ser predict CLIP --model {quote(str(out))}")
         return
     if several:
-        _check_out(out, tuple(rules))
+        refuse_others(out, {*rules}, "ensembles")
     dataset, n_jobs = manifest.load(data, words=words), options.n_jobs(jobs)
     cv = cross_validation.common(members, dataset, device=device, jobs=n_jobs)
     names = {one.folder: one.name for one in inputs.named([EvaluatedRun(folder, infos[folder]) for folder in members])}
@@ -92,11 +92,3 @@ def ensemble(
     validation.show(names | {folder: name for name, folder in made.items()}, seeds)
     which = ["--all", out] if several else [*members, out]
     render.note(f"Next: ser evaluate {join(map(str, which))}")
-
-
-def _check_out(out: Path, rules: Sequence[str]) -> None:
-    """Refuse a folder that holds something other than ensembles, such as a dataset or a single run."""
-    from sercli._system.files import visible_names
-
-    if (out.exists() and not out.is_dir()) or visible_names(out) - set(rules):
-        raise SerError(f"{out} holds something other than ensembles; choose another --out, or give one --rule.")

@@ -146,9 +146,8 @@ def compare(
         )
     for name, predictions in others:
         _check_same(first_name, first, name, predictions)
-    train_truth = [label for label, count in train_counts.items() for _ in range(count)]
     reports = tuple(metrics.report_from(predictions, name) for name, predictions in named)
-    return reports, metrics.baselines(first.truth, first.labels, train_truth or None)
+    return reports, metrics.baselines(first.truth, first.labels, train_counts)
 
 
 def keep(evaluation: Evaluation, inputs: EvaluationInputs) -> list[Path]:

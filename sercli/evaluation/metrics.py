@@ -1,7 +1,7 @@
 """Measures of how good predictions are: pure functions over labels and counts that define every empty class."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from sercli.errors import MismatchError, SerError
 from sercli.types import Array, Predictions, Report
 
-METRICS = ("wa", "ua", "macro_f1", "weighted_f1")
-"""The averages over classes that every table shows, as fields of a report are called."""
+METRICS = ("wa", "ua", "macro_f1", "weighted_f1")  # averages over classes that every table shows; fields of a report
 
 
 def confusion(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -99,7 +98,7 @@ def uar(truth_index: Array, predicted_index: Array, n_labels: int) -> float:
 
 
 def baselines(
-    truth: Sequence[str], labels: Sequence[str], train_truth: Sequence[str] | None = None
+    truth: Sequence[str], labels: Sequence[str], train_counts: Mapping[str, int] | None = None
 ) -> tuple[Report, Report]:
     """Reports of two baselines without a model: `chance` picks a class at random, `majority` always the most frequent.
 
@@ -109,8 +108,8 @@ def baselines(
     Args:
         truth: (N,) labels of the utterances to score.
         labels: (K,) the classes in their order.
-        train_truth: labels of the train part, which decide what the majority is; None: `truth` does. The first in the
-            order of `labels` wins a tie.
+        train_counts: class counts of the train part, which decide what the majority is; without: `truth` does. The
+            first in the order of `labels` wins a tie.
 
     Raises:
         SerError: there is no utterance.
@@ -118,7 +117,7 @@ def baselines(
     """
     totals = confusion(truth, truth, labels).diagonal()
     even = np.repeat(totals[:, None] / len(labels), len(labels), axis=1)
-    known = Counter(truth if train_truth is None else train_truth)
+    known = Counter(train_counts or truth)
     class_numbers(list(known), labels)
     most = max(labels, key=lambda label: known[label])  # max keeps the first of equals
     return from_counts("chance", even, labels), report("majority", truth, [most] * len(truth), labels)

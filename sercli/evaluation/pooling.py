@@ -12,8 +12,7 @@ from sercli.model.calibration import temper
 from sercli.runs import CROSS_VALIDATION, RunInfo
 from sercli.types import Predictions
 
-Predict = Callable[[Path], Predictions]
-"""Returns the predictions of one single run, given its directory."""
+Predict = Callable[[Path], Predictions]  # returns the predictions of one single run, given its directory
 
 
 def stored(folder: Path, part: str = "test") -> Predictions:

@@ -62,7 +62,7 @@ def parts(
     made += _by_value("speaker", [u.speaker for u in utterances])
     made += _by_value("session", [u.session for u in utterances])
     made += _by_bin("length", [_seconds(u) for u in utterances], _LENGTHS_S)
-    made += _by_bin("words", [_n_words(u) for u in utterances], _WORDS)
+    made += _by_bin("words", [None if u.text is None else len(u.text.split()) for u in utterances], _WORDS)
     loudness = [(levels or {}).get(u.id) for u in utterances]
     made += _by_bin("level", loudness, _terciles(loudness))
     made += _by_bin("word errors", [(word_errors or {}).get(u.id) for u in utterances], _RATES)
@@ -194,11 +194,6 @@ def _seconds(utterance: Utterance) -> float | None:
     if utterance.duration_s is None and utterance.end_s is not None:
         return utterance.end_s - (utterance.start_s or 0.0)
     return utterance.duration_s
-
-
-def _n_words(utterance: Utterance) -> int | None:
-    text = utterance.text
-    return None if text is None else len(text.split())
 
 
 def _natural(value: str) -> tuple[list[str | int], str]:

@@ -147,7 +147,7 @@ def test_chance_figures_are_near_those_of_many_real_guesses():
 
 
 def test_majority_is_the_most_frequent_class_of_the_train_part_when_that_is_given():
-    majority = baselines(["joy", "joy", "anger"], LABELS, train_truth=["anger", "anger", "joy"])[1]
+    majority = baselines(["joy", "joy", "anger"], LABELS, train_counts={"anger": 2, "joy": 1})[1]
     assert majority.name == "majority"
     assert majority.wa == pytest.approx(1 / 3)
     assert majority.recall["anger"] == 1.0
@@ -167,7 +167,7 @@ def test_majority_ties_go_to_the_first_label():
 
 def test_a_train_label_outside_the_label_set_is_named():
     with pytest.raises(MismatchError, match="The label 'calm' is not one of the model's"):
-        baselines(["joy"], LABELS, train_truth=["calm"])
+        baselines(["joy"], LABELS, train_counts={"calm": 1})
 
 
 def _predictions(**changes):

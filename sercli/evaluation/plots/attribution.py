@@ -40,7 +40,7 @@ def explanation_picture(explanation: Explanation, target: Target, *, name: str, 
 
     Args:
         explanation: of the prediction.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
         name: of the recording.
         label: the predicted label, which may be "unsure".
     """
@@ -102,15 +102,8 @@ def _draw_wave(axes: Axes, explanation: Explanation) -> None:
 
 def _draw_audio(axes: Axes, explanation: Explanation, audio: Weighing) -> None:
     edges = audio.edges_s
-    step_s = float(edges[1] - edges[0])
-    without = f"with {step_s:.2f} s silenced"
-    axes.set_title(
-        f"{audio.source.capitalize()}: {_what(audio, explanation, without)}",
-        fontsize=9.5,
-        color=BLUE,
-        loc="left",
-        pad=3,
-    )
+    what = _what(audio, explanation, f"with {edges[1] - edges[0]:.2f} s silenced")
+    _head(axes, f"{audio.source.capitalize()}: {what}", BLUE)
     _draw_weights(axes, audio, edges[:-1], np.diff(edges), BLUE)
 
 
@@ -123,9 +116,7 @@ def _draw_text(axes: Axes, explanation: Explanation, text: Weighing, words: Sequ
     confidence = "" if explanation.asr_confidence is None else f" (ASR confidence {explanation.asr_confidence:.2f})"
     order = "" if explanation.spans_s else "; words evenly spaced, their times are unknown"
     what = _what(text, explanation, "without the word")
-    axes.set_title(
-        f"{text.source.capitalize()}{confidence}: {what}{order}", fontsize=9.5, color=GREEN, loc="left", pad=3
-    )
+    _head(axes, f"{text.source.capitalize()}{confidence}: {what}{order}", GREEN)
     spoken = spans.mean(axis=1)
     places = _spread(spoken, _WORD_IN * explanation.length_s / width_in, to_s)
     lines = axes.plot([spoken, places], [0, -_LINE_TO_WORD], transform=axes.get_xaxis_transform(), color=GREY, lw=0.7)
@@ -137,6 +128,10 @@ def _draw_text(axes: Axes, explanation: Explanation, text: Weighing, words: Sequ
     left_out = len(explanation.words) - len(words)
     if left_out:
         axes.text(1, 1.02, f"… {left_out} more words", size=8, color=GREY, ha="right", transform=axes.transAxes)
+
+
+def _head(axes: Axes, text: str, colour: str) -> None:
+    axes.set_title(text, fontsize=9.5, color=colour, loc="left", pad=3)
 
 
 def _what(weighing: Weighing, explanation: Explanation, without: str) -> str:

@@ -36,13 +36,7 @@ _STYLE = {
 _CLEAR = dict.fromkeys(["figure.facecolor", "axes.facecolor"], "none")
 
 
-class Svg:
-    """A target in memory, for `as_svg`."""
-
-    text = ""
-
-
-Target = Path | Svg
+Target = Path | io.BytesIO  # a PNG file, or an SVG in memory
 
 
 @contextmanager
@@ -53,9 +47,9 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
 
     Args:
         inches: width and height.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
     """
-    svg = isinstance(target, Svg)
+    svg = isinstance(target, io.BytesIO)
     metadata: dict[str, str | None] = dict.fromkeys(["Date", "Creator", "Format", "Type"] if svg else ["Software"])
     content = io.BytesIO()
     with matplotlib.style.context(["default", _STYLE, _CLEAR if svg else {}]):
@@ -66,8 +60,8 @@ def new_figure(inches: tuple[float, float], target: Target) -> Iterator[Figure]:
         with warnings.catch_warnings():  # a control character in a label is drawn as a box, and reaches no terminal
             warnings.filterwarnings("ignore", r"Glyph (\d|[12]\d|3[01]|12[789]|1[345]\d) ")
             figure.savefig(content, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
-    if isinstance(target, Svg):
-        target.text = content.getvalue().decode()
+    if isinstance(target, io.BytesIO):
+        target.write(content.getvalue())
     else:
         write_atomic(target, content.getvalue())
 
@@ -81,9 +75,9 @@ def as_svg(draw: Callable[..., None], *shown: object, label: str, prefix: str = 
         label: what it shows, for screen readers.
         prefix: of its ids, different for each picture on a page.
     """
-    target = Svg()
+    target = io.BytesIO()
     draw(*shown, target)
-    svg = target.text[target.text.index("<svg") :].replace(INK, "currentColor")
+    svg = "<svg" + target.getvalue().decode().partition("<svg")[2].replace(INK, "currentColor")
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)  # the style would hold for the whole page
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names that nothing refers to
     svg = re.sub(r'( id="|url\(#|xlink:href="#)', rf"\g<1>{prefix}", svg)

@@ -22,7 +22,7 @@ def confusion_picture(report: Report, target: Target) -> None:
 
     Args:
         report: of one system.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
     """
     counts = np.array(report.confusion)
     k = len(report.labels)
@@ -47,7 +47,7 @@ def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: 
 
     Args:
         history: at least one epoch.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
         best_epoch: counted from 1, in the history.
     """
     best = history[best_epoch - 1]
@@ -73,7 +73,7 @@ def trials_picture(values: Sequence[float | None], states: Sequence[str], target
     Args:
         values: (N,) of the trials in their order; None for a trial without one.
         states: (N,) as Optuna names them ("COMPLETE", "PRUNED", "FAIL", ...), in any case.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
     """
     assert len(values) == len(states), f"{len(values)} values and {len(states)} states"
     y = np.array(values, dtype=np.float64)  # NaN for None

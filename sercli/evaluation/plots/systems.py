@@ -1,6 +1,7 @@
 """Pictures of an evaluation: systems with their intervals, reliability diagrams, risk by coverage."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -20,7 +21,7 @@ def intervals_picture(systems: Sequence[SystemResult], baselines: Sequence[Repor
     Args:
         systems: in the order to show, the first at the top; at least one.
         baselines: those of equal UA share a line.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
     """
     with new_figure((7.5, 1.3 + 0.34 * len(systems)), target) as figure:
         axes = figure.add_subplot()
@@ -51,11 +52,9 @@ def reliability_picture(system: SystemResult, target: Target) -> None:
 
     Args:
         system: with at least one bin.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
     """
-    confidence = np.array([group.confidence for group in system.reliability])
-    accuracy = np.array([group.accuracy for group in system.reliability])
-    n = np.array([group.n for group in system.reliability])
+    confidence, accuracy, n = np.array([astuple(group) for group in system.reliability]).T
     with new_figure((4.2, 4.6), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
         upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2, label="perfectly calibrated")
@@ -78,7 +77,7 @@ def risk_coverage_picture(systems: Sequence[SystemResult], target: Target) -> No
 
     Args:
         systems: a curve each, in the order of the legend; at least one.
-        target: the PNG to write, or an `Svg`.
+        target: the PNG to write, or where an SVG goes.
     """
     with new_figure((7.0, 4.2), target) as figure:
         axes = figure.add_subplot()

@@ -49,7 +49,7 @@ def timeline_picture(
         labels: (K,) all classes.
         blocks: the recording's samples, (n,) each, one after the other.
         rate_hz: of the samples.
-        target: the PNG to write, or what takes up an SVG.
+        target: the PNG to write, or where an SVG goes.
     """
     peaks = _peaks(blocks, rate_hz)
     length_s = max([len(peaks) * _PEAK_S, *(p.end_s for p in predictions)])
@@ -66,7 +66,8 @@ def timeline_picture(
         for lanes in between:
             _draw_speakers(lanes, predictions, speakers, colours)
         _draw_waveform(upper, peaks, predictions, colours)
-        wide = _usual_s(predictions) * inches_per_s >= _NARROWEST_IN
+        usual_s = np.median([p.end_s - p.start_s for p in predictions] or [0.0])
+        wide = bool(usual_s * inches_per_s >= _NARROWEST_IN)
         if wide:
             _draw_bands(lower, predictions, colours, inches_per_s)
         else:
@@ -77,15 +78,11 @@ def timeline_picture(
                 va="top", size=7, color="#333333", linespacing=1.15, annotation_clip=False,
             )  # fmt: skip
         lower.set(xlim=(0, length_s), ylim=(0, 1), ylabel="Probability" if wide else "Mean probability")
-        lower.xaxis.set_major_locator(MultipleLocator(_tick_step(length_s)))
+        tick_s = next((step for step in _TICK_STEPS_S if length_s / step <= 12), 7200)
+        lower.xaxis.set_major_locator(MultipleLocator(tick_s))
         lower.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
         lower.yaxis.set_major_formatter(PercentFormatter(1))
         _name_emotions(figure, predictions, colours, Path(predictions[0].path).name if predictions else "")
-
-
-def _tick_step(length_s: float) -> int:
-    """The distance of the ticks in seconds, as clocks have them."""
-    return next((step for step in _TICK_STEPS_S if length_s / step <= 12), 7200)
 
 
 def _peaks(blocks: Iterable[Array], rate_hz: int) -> Array:
@@ -173,11 +170,6 @@ def _draw_means(axes: Axes, predictions: Sequence[Prediction], colours: Mapping[
         mean = total[has_speech] / spoken[has_speech]
         axes.bar(edges[:-1][has_speech], mean, length_s / _STRETCHES, height, align="edge", color=colours[label], lw=0)
         height += mean
-
-
-def _usual_s(predictions: Sequence[Prediction]) -> float:
-    """The median length of the utterances."""
-    return float(np.median([p.end_s - p.start_s for p in predictions])) if predictions else 0.0
 
 
 def _ink(colour: str) -> str:

@@ -11,7 +11,6 @@ from sercli.evaluation.results import Evaluation, SystemResult
 from sercli.types import Report
 
 COLUMNS = ("system", "against", "by", "of", "seed", "figure", "value", "low", "high", "deviation", "n")
-"""Of the CSV: see `csv_table`."""
 
 TITLES = {
     "ua": "UA",
