@@ -37,6 +37,11 @@ class ExperimentConfig:
     train: TrainConfig
 
     @property
+    def feature_names(self) -> list[str]:
+        """The names of the model's features, in the order of its inputs."""
+        return [name for name, _ in self.model.features]
+
+    @property
     def copies(self) -> "tuple[Features, ...]":
         """The features of each copy of the train part: as in prediction, then with recordings that are changed."""
         features = self.model.features
@@ -50,12 +55,10 @@ class ExperimentConfig:
 
     def to_dict(self) -> Sections:
         """Return the configuration as sections of a file, defaults included."""
-        names = [name for name, _ in self.model.features]
+        names = self.feature_names
+        feature = names if len(names) > 1 else names[0]
         return {
-            "model": {
-                "feature": names if len(names) > 1 else names[0],
-                "architecture": self.model.architecture,
-            },
+            "model": {"feature": feature, "architecture": self.model.architecture},
             "feature": _to_section(self.model.features),
             "architecture": config.to_dict(self.model.architecture_config),
             "train": config.to_dict(self.train),

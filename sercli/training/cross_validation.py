@@ -70,7 +70,7 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
         SerError: utterances lack the input of the feature, or a training diverged.
     """
     for config in configs:
-        extraction.check_inputs(cv.utterances(), *(name for name, _ in config.model.features))
+        extraction.check_inputs(cv.utterances(), *config.feature_names)
     info = experiment.initial_run_info(CROSS_VALIDATION, configs[0], cv.dataset, cv.provenance(), cv.folds)
     if any(config != configs[0] for config in configs):
         by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}

@@ -71,7 +71,7 @@ def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -
     """
     dataset, device = context.dataset, context.device
     # All three parts now: missing input in the test part must not be found after an hour of training.
-    extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), *_names(config))
+    extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), *config.feature_names)
     settings = provenance(dataset, [split], [context.seed])
     initial_info = initial_run_info("model", config, dataset, settings, [split])
     with runs.started(out, initial_info) as info:
@@ -102,13 +102,13 @@ def initial_run_info(
     folds: Sequence[Split],
 ) -> RunInfo:
     """The info of a run before its network is trained; `settings` say what it is trained on."""
-    reads_text = any(map(extraction.reads_text, _names(config)))
+    reads_text = any(map(extraction.reads_text, config.feature_names))
     return RunInfo(
         kind=kind,
         name=config.name,
         status="training",
         labels=dataset.info.labels,
-        modality=extraction.modality(_names(config)),
+        modality=extraction.modality(config.feature_names),
         languages=dataset.languages if reads_text else (),
         settings=structs.replace(settings, **config.to_dict()),
         data=str(dataset.folder),
@@ -227,10 +227,6 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
     runs.check_there(out)
     assert trainer.state.best is not None
     return trainer.state.best
-
-
-def _names(config: ExperimentConfig) -> list[str]:
-    return [name for name, _ in config.model.features]
 
 
 def _event_log(out: Path) -> "AbstractContextManager[SummaryWriter | None]":

@@ -68,7 +68,7 @@ def make_setup(
         return spec.resolve(model, tuned / f"fold-{number}" / "best.json" if tuned else file, changes)
 
     first = resolve(fold or 1)
-    if words != HUMAN and not any(extraction.reads_text(name) for name, _ in first.model.features):
+    if words != HUMAN and not any(map(extraction.reads_text, first.feature_names)):
         raise SerError(f"--words {words} does nothing with {first.name}, which reads no text; leave it out.")
     dataset = manifest.load(data, words=words)
     if len(dataset.info.labels) < 2:
