@@ -40,7 +40,7 @@ def main() -> None:
     states = np.concatenate([_means(extract(chosen[i : i + BATCH])) for i in range(0, len(chosen), BATCH)])
     index = {word: row for row, word in enumerate(chosen)}
     matrix = reduced(states).astype(np.float16)
-    _vectors.save(_vectors.WordVectors(index, matrix, SOURCE, LICENCE), _vectors.BUNDLED)
+    _vectors.save(_vectors.WordVectors(index, matrix), _vectors.BUNDLED, source=SOURCE, licence=LICENCE)
     content = _vectors.BUNDLED.read_bytes()
     print(
         f"{_vectors.BUNDLED}: {len(index)} words, {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}"

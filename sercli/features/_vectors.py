@@ -41,8 +41,6 @@ class WordVectors:
 
     index: dict[str, int]
     matrix: Array  # (N, D) float16
-    source: str = ""
-    licence: str = ""
 
 
 def load(path: Path | None, max_words: int) -> WordVectors:
@@ -73,15 +71,13 @@ def load(path: Path | None, max_words: int) -> WordVectors:
         raise SerError(f"{file}: cannot be read as word vectors: {error}.") from None
 
 
-def save(vectors: WordVectors, path: Path) -> None:
-    """Write the .npz that `load` reads; the same vectors give the same bytes."""
+def save(vectors: WordVectors, path: Path, **about: str) -> None:
+    """Write the .npz that `load` reads, with facts for people; the same vectors give the same bytes."""
     named: dict[str, Array] = {
         "words": np.frombuffer("\n".join(vectors.index).encode(), np.uint8),
         "vectors": vectors.matrix.astype(np.float16),
-        "source": np.array(vectors.source),
-        "licence": np.array(vectors.licence),
     }
-    arrays.write(path, named)
+    arrays.write(path, named | {name: np.array(text) for name, text in about.items()})
 
 
 def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
@@ -93,13 +89,11 @@ def _load_npz(raw: BinaryIO, file: Path, max_words: int) -> WordVectors:
         content = arrays.read(raw)
         words = bytes(content["words"]).decode().split("\n")
         matrix = content["vectors"]
-        about = {name: str(content[name]) for name in ("source", "licence") if name in content}
     except (ValueError, TypeError, zipfile.BadZipFile, NotImplementedError) as error:
         _refuse(file, f"a damaged archive ({error})")
     if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.shape[0] != len(words) or matrix.shape[1] == 0:
         _refuse(file, f"{len(words)} words, but vectors of shape {matrix.shape} and type {matrix.dtype}")
-    vectors = _collect([(words, matrix, partial(_word_place, file, 0))], max_words)
-    return WordVectors(vectors.index, vectors.matrix, **about)
+    return _collect([(words, matrix, partial(_word_place, file, 0))], max_words)
 
 
 def _collect(blocks: Iterable[_Block], max_words: int) -> WordVectors:
