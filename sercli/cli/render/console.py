@@ -1,6 +1,5 @@
 """The two streams, notes and warnings on stderr and results on stdout, and the pieces of text that go there."""
 
-import os
 import re
 import sys
 import unicodedata
@@ -116,10 +115,10 @@ def figure(value: str | int | float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
-def blocks(share: float, width: int) -> str:
-    """Return a bar that fills a share of `width` characters, to an eighth of a character."""
+def bar(share: float, width: int, style: str = "blue") -> Text:
+    """A bar that fills a share of `width` characters, to an eighth of a character."""
     eighths = round(share * width * 8)
-    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    return Text(("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()).ljust(width), style)
 
 
 def short_names(labels: Sequence[str]) -> list[str]:
@@ -149,12 +148,3 @@ def shorten(paths: Sequence[str], width: int) -> list[str]:
             cut.append(path)
         alike.setdefault(cut[-1], set()).add(path)
     return [look if len(alike[look]) == 1 else path for path, look in zip(paths, cut, strict=True)]
-
-
-def folder_of(paths: Sequence[str]) -> str:
-    """The common folder of several paths, with its separator; "" if they have none."""
-    folders = [os.path.dirname(path) for path in paths]  # noqa: PTH120 - as the user wrote them
-    if len(paths) < 2 or len({os.path.isabs(folder) for folder in folders}) > 1:  # noqa: PTH117
-        return ""
-    common = os.path.commonpath(folders) if all(folders) else ""
-    return f"{common}{os.sep}" if common and all(path.startswith(common + os.sep) for path in paths) else ""

@@ -12,7 +12,7 @@ from rich.text import Text
 from sercli._system.clock import clock
 from sercli.cli import options
 from sercli.cli.render import console as streams
-from sercli.cli.render.console import blocks, figure, note, plain
+from sercli.cli.render.console import bar, figure, note, plain
 from sercli.cli.render.predictions import in_short
 from sercli.cli.render.timeline import shares
 from sercli.cli.summaries import Summary
@@ -74,15 +74,14 @@ class LiveView:
         yield plain(self.head, "bold")
         figures = f"  {self._level_dbfs:4.0f} dB  {clock(self._seconds)}"
         wide = max(1, min(_WIDEST, width - len(figures)))
-        bar = blocks(1 - self._level_dbfs / _LOWEST_DBFS, wide)
-        yield Text.assemble((bar.ljust(wide), "green"), figures)
+        yield bar(1 - self._level_dbfs / _LOWEST_DBFS, wide, "green") + figures
         if p := self._last:
             yield plain(in_short(p))
             names = max(map(len, p.probabilities), default=0)
             wide = max(1, min(_WIDEST, width - names - len("  0.000  ")))
             for label, probability in p.probabilities.items():
                 style = "bold green" if label == p.label else "blue"
-                yield Text.assemble(f"{label:{names}}  {figure(probability)}  ", (blocks(probability, wide), style))
+                yield Text(f"{label:{names}}  {figure(probability)}  ") + bar(probability, wide, style)
             yield plain(shares(self._so_far))
             if p.adapted:
                 yield plain(f"adapted to the {p.adapted.group} ({p.adapted.how}, {p.adapted.n} so far)", "dim")

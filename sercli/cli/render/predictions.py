@@ -1,5 +1,6 @@
 """The predictions for clips: a row for each, or a card for one."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,22 +13,12 @@ from rich.text import Text
 
 from sercli._system.clock import clock
 from sercli.cli.render import console as streams
-from sercli.cli.render.console import (
-    MISSING,
-    blocks,
-    escaped,
-    figure,
-    folder_of,
-    new_table,
-    plain,
-    short_names,
-    shorten,
-    show,
-)
+from sercli.cli.render.console import MISSING, bar, escaped, figure, new_table, plain, short_names, shorten, show
 from sercli.runs.settings import reads
 from sercli.types import Prediction
 
 _BAR = 24  # characters of the bar of a probability of 1
+_BEST = "bold green"
 
 
 def prediction_rows(predictions: Sequence[Prediction]) -> None:
@@ -49,7 +40,9 @@ def prediction_rows(predictions: Sequence[Prediction]) -> None:
     table.columns[-1].justify, table.columns[-1].max_width = "left", layout.scores
     shown = shorten([path.removeprefix(layout.folder) for path in paths], layout.path)
     for p, path in zip(predictions, shown, strict=True):
-        found = _bars(p, labels, layout.bar) if layout.bar else _likeliest(p)
+        found = plain(p.reason or "", "dim")
+        if p.label:
+            found = _bars(p, labels, layout.bar) if layout.bar else _likeliest(p)
         table.add_row(Text(path), plain(p.label or MISSING), figure(p.confidence), found)
     show(*([Text(f"in {layout.folder}")] if layout.folder else []), table, *counted(reasons, len(predictions)))
 
@@ -61,7 +54,7 @@ def prediction_card(prediction: Prediction) -> None:
         prediction: of the clip.
     """
     p = prediction
-    label = plain(p.label, "bold green") if p.label else plain(p.reason or MISSING)
+    label = plain(p.label, _BEST) if p.label else plain(p.reason or MISSING)
     about: list[RenderableType] = [Text(": ").join([plain(p.path), label])]
     if p.probabilities:
         about += [Text(), _classes(p, streams.stdout().width), Text()]
@@ -104,21 +97,18 @@ def _classes(p: Prediction, width: int) -> Table:
     members = {f"{reads(name)} only": own for name, own in p.members.items()} if len(p.members) > 1 else {}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
-    room = (
-        width - max(cell_len("emotion"), *map(cell_len, p.probabilities)) - len(" 0.000 ") - 1
-    )  # without bar and members
+    longest = max(cell_len("emotion"), *map(cell_len, p.probabilities))
+    room = width - longest - len(" 0.000 ") - 1  # without bar and members
     n_bar = _BAR
     if room - sum(cell_len(name) + 2 for name in members) < _BAR:
         n_bar = max(1, min(_BAR, room - len("  0.000") * len(members)))
         for column in table.columns[3:]:
             column.width = len("0.000")  # the head wraps
     best = max(p.probabilities, key=p.probabilities.__getitem__)
-    for (label, probability), *own in zip(
-        p.probabilities.items(), *(m.values() for m in members.values()), strict=True
-    ):
-        style = "bold green" if label == best else "blue"
-        bar = Text(blocks(probability, n_bar).ljust(n_bar), style)
-        table.add_row(plain(label), figure(probability), bar, *map(figure, own))
+    every = zip(p.probabilities.items(), *(own.values() for own in members.values()), strict=True)
+    for (label, probability), *own in every:
+        found = bar(probability, n_bar, _BEST if label == best else "blue")
+        table.add_row(plain(label), figure(probability), found, *map(figure, own))
     return table
 
 
@@ -143,24 +133,26 @@ class _Layout:
             bar, scores, head = 0, room - min(longest, room // 2), "next likeliest" if labels else ""
         else:
             head = " ".join(set_cell_size(name, bar) for name in short)
-        folder = folder_of(paths) if longest > room - scores else ""
+        folder = _folder_of(paths) if longest > room - scores else ""
         return cls(path=room - scores, scores=scores, bar=bar, head=head, folder=folder)
 
 
 def _bars(p: Prediction, labels: Sequence[str], width: int) -> Text:
-    """A bar for each class, the predicted one in another colour; the reason where there is no prediction."""
-    if not p.label:
-        return plain(p.reason or "", "dim")
-    bars = []
-    for label in labels:
-        style = "bold green" if label == p.label else "blue"
-        bars.append(Text(blocks(p.probabilities.get(label, 0.0), width).ljust(width), style))
-    return Text(" ").join(bars)
+    """A bar for each class, the predicted one in another colour."""
+    shown = {label: p.probabilities.get(label, 0.0) for label in labels}
+    return Text(" ").join(bar(share, width, _BEST if label == p.label else "blue") for label, share in shown.items())
 
 
 def _likeliest(p: Prediction) -> Text:
-    """The three likeliest classes after the predicted one, in words; the reason where there is no prediction."""
-    if not p.label:
-        return plain(p.reason or "", "dim")
+    """The three likeliest classes after the predicted one, in words."""
     others = sorted((-probability, label) for label, probability in p.probabilities.items() if label != p.label)
     return plain(", ".join(f"{label} {figure(-negative)}" for negative, label in others[:3]))
+
+
+def _folder_of(paths: Sequence[str]) -> str:
+    """The common folder of several paths, with its separator; "" if they have none."""
+    folders = [os.path.dirname(path) for path in paths]  # noqa: PTH120 - as the user wrote them
+    if len(paths) < 2 or len({os.path.isabs(folder) for folder in folders}) > 1:  # noqa: PTH117
+        return ""
+    common = os.path.commonpath(folders) if all(folders) else ""
+    return f"{common}{os.sep}" if common and all(path.startswith(common + os.sep) for path in paths) else ""

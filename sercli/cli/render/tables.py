@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sercli.cli.render import console as streams
-from sercli.cli.render.console import MISSING, blocks, figure, new_table, plain, short_names, show
+from sercli.cli.render.console import MISSING, bar, figure, new_table, plain, short_names, show
 from sercli.evaluation.metrics import METRICS, as_count
 from sercli.types import Remark, Report
 
@@ -225,7 +225,7 @@ def _counted(n: int, counts: Mapping[str, int]) -> list[RenderableType]:
     """The cells count, share and bar, the bar relative to the largest count."""
     share = n / max(sum(counts.values()), 1)
     percent = f"{share:.1%}" if share >= 0.0005 or not n else "<0.1%"
-    return [str(n), percent, Text(blocks(n / max(*counts.values(), 1), 12).ljust(12), "blue")]
+    return [str(n), percent, bar(n / max(*counts.values(), 1), 12)]
 
 
 def _absent(reports: Iterable[Report]) -> list[RenderableType]:
