@@ -23,7 +23,7 @@ from sercli.model import feature_provider
 from sercli.model.loading import load_model
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import CROSS_VALIDATION, FoldRun, RunInfo
-from sercli.runs.settings import ExperimentSettings, RunSettings
+from sercli.runs.settings import ExperimentSettings
 from sercli.training import experiment, fusion
 from sercli.training.experiment import Context
 from sercli.training.fusion import RuleConfig
@@ -51,10 +51,6 @@ class CrossValidation:
         ids = {i for split in self.folds for i in (*split.train, *split.valid, *split.test)}
         return [u for u in self.dataset.manifest.utterances if u.id in ids]
 
-    def provenance(self) -> RunSettings:
-        """The settings that say on what the runs are trained."""
-        return experiment.provenance(self.dataset, self.folds, self.seeds, crossed=True)
-
 
 def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *, on_run: OnRun) -> RunInfo:
     """Train a model on each fold with each seed; compute the features before, so that the processes share them.
@@ -71,7 +67,7 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
     """
     for config in configs:
         extraction.check_inputs(cv.utterances(), *config.feature_names)
-    info = experiment.initial_run_info(CROSS_VALIDATION, configs[0], cv.dataset, cv.provenance(), cv.folds)
+    info = experiment.initial_run_info(configs[0], cv.dataset, cv.folds, cv.seeds, crossed=True)
     if any(config != configs[0] for config in configs):
         by_fold = {str(n): ExperimentSettings(**config.to_dict()) for n, config in enumerate(configs, start=1)}
         settings = structs.replace(info.settings, feature={}, architecture={}, train={}, by_fold=by_fold)
@@ -86,7 +82,8 @@ def fuse(members: tuple[Path, ...], rule: RuleConfig, cv: CrossValidation, out: 
         MismatchError: they differ in labels, folds, seeds or data, or the directory holds something else.
     """
     infos = [runs.load_finished(folder) for folder in members]
-    info = fusion.initial_run_info(infos, rule, cv.provenance(), data=str(cv.dataset.folder))
+    settings = experiment.provenance(cv.dataset, cv.folds, cv.seeds, crossed=True)
+    info = fusion.initial_run_info(infos, rule, settings, data=str(cv.dataset.folder))
     return _run(replace(info, kind=CROSS_VALIDATION), cv, out, partial(_fuse_one, members, rule), on_run)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -72,8 +72,7 @@ def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -
     dataset, device = context.dataset, context.device
     # All three parts now: missing input in the test part must not be found after an hour of training.
     extraction.check_inputs(dataset.select([*split.train, *split.valid, *split.test]), *config.feature_names)
-    settings = provenance(dataset, [split], [context.seed])
-    initial_info = initial_run_info("model", config, dataset, settings, [split])
+    initial_info = initial_run_info(config, dataset, [split], [context.seed])
     with runs.started(out, initial_info) as info:
         if info.status == "finished":
             return info
@@ -95,22 +94,18 @@ def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -
 
 
 def initial_run_info(
-    kind: Literal["model", "cross-validation"],
-    config: ExperimentConfig,
-    dataset: Dataset,
-    settings: RunSettings,
-    folds: Sequence[Split],
+    config: ExperimentConfig, dataset: Dataset, folds: Sequence[Split], seeds: Sequence[int], *, crossed: bool = False
 ) -> RunInfo:
-    """The info of a run before its network is trained; `settings` say what it is trained on."""
+    """The info of a run on one fold, or of a cross-validation, before its network is trained."""
     reads_text = any(map(extraction.reads_text, config.feature_names))
     return RunInfo(
-        kind=kind,
+        kind=runs.CROSS_VALIDATION if crossed else "model",
         name=config.name,
         status="training",
         labels=dataset.info.labels,
         modality=extraction.modality(config.feature_names),
         languages=dataset.languages if reads_text else (),
-        settings=structs.replace(settings, **config.to_dict()),
+        settings=structs.replace(provenance(dataset, folds, seeds, crossed=crossed), **config.to_dict()),
         data=str(dataset.folder),
         train_counts=dict(Counter(u.true_label for split in folds for u in dataset.select(split.train))),
     )

@@ -63,11 +63,10 @@ def test_events_are_there_for_tensorboard(runs_made):
     assert list((runs_made.acoustic / "tensorboard").glob("events.*"))
 
 
-def test_a_run_that_reads_text_knows_the_language_of_its_corpus(plans, tiny_dataset, runs_made):
+def test_a_run_that_reads_text_knows_the_language_of_its_corpus(plans, tiny_dataset, split):
     english = replace(tiny_dataset, info=replace(tiny_dataset.info, language="en"))
-    settings = runs.load_info(runs_made.acoustic).settings
     learned = [
-        experiment.initial_run_info("model", plan, english, settings, []).languages
+        experiment.initial_run_info(plan, english, [split], [0]).languages
         for plan in (plans.acoustic, plans.linguistic)
     ]
     assert learned == [(), ("en",)]
