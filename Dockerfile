@@ -10,6 +10,7 @@ RUN /opt/ser/bin/pip install "torch>=2.6,<2.14" --index-url https://download.pyt
 COPY pyproject.toml README.md LICENSE ./
 COPY sercli ./sercli
 COPY data ./data
+# For workers of a cluster (docs/scale.md): '.[cluster]'.
 RUN /opt/ser/bin/pip install .
 
 FROM python:3.12-slim

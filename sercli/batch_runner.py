@@ -1,28 +1,28 @@
 """Predicts many recordings in several processes, and yields the results in the given order."""
 
-from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache, partial
 
 from sercli._system import processes
-from sercli.errors import AudioError, SerError
+from sercli.dataset import audio_index
+from sercli.errors import AudioError
 from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
 from sercli.types import Recording
 
-_AHEAD = 2  # recordings per process that may be queued, or finished before it is their turn
+_AHEAD = 2  # blocks of recordings per process that may be queued, or finished before it is their turn
+
+_Version = tuple[tuple[str, int, int], ...]  # path, size and time of each file of a model
 
 
 def run(
-    recordings: Iterable[Recording],
+    recordings: Sequence[Recording],
     config: PipelineConfig,
     *,
     jobs: int,
     heard: Heard,
 ) -> Generator[RecordingResult | AudioError, None, None]:
-    """Yield for each recording, in the given order, its complete result or the error that says why it cannot be read.
+    """Return an iterator over, for each recording in order, its complete result or the error that says what is wrong.
 
     Closing the generator ends the processes.
 
@@ -35,32 +35,41 @@ def run(
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
     """
-    waiting: deque[tuple[Recording, Future[RecordingResult | AudioError]]] = deque()
-    try:
-        with processes.pool(jobs) as pool:
-            for recording in recordings:
-                waiting.append((recording, pool.submit(_whole, recording, config)))
-                if len(waiting) >= _AHEAD * jobs:
-                    yield processes.result(waiting[0][1], lambda seconds, _: heard(seconds, []))
-                    waiting.popleft()
-            while waiting:
-                yield processes.result(waiting[0][1], lambda seconds, _: heard(seconds, []))
-                waiting.popleft()
-    except BrokenProcessPool:
-        names = ", ".join(recording.name for recording, _ in waiting)
-        raise SerError(
-            f"A process was killed, perhaps because memory ran out, while it processed one of {names}; "
-            "use fewer --jobs. To continue from here, add --skip-done and --out."
-        ) from None
+    return processes.mapped(
+        partial(_whole, config=config, version=_version(config)),
+        recordings,
+        jobs,
+        killed=_killed,
+        chunksize=processes.block_size(len(recordings)),
+        ahead=_AHEAD,
+        on_report=lambda seconds, _: heard(seconds, []),
+    )
 
 
-_own_pipeline = cache(Pipeline.of)  # one for each process
+def _killed(recordings: list[Recording]) -> str:
+    names = ", ".join(one.name for one in recordings)
+    return (
+        f"A process was killed, perhaps because memory ran out, while it processed one of {names}; use "
+        f"{processes.FEWER}. To continue from here, add --skip-done and --out."
+    )
 
 
-def _whole(recording: Recording, config: PipelineConfig) -> RecordingResult | AudioError:
+def _version(config: PipelineConfig) -> _Version:
+    """Return what changes with the model and with the clips of the voice at rest."""
+    files = [path for path in sorted(config.model.rglob("*")) if path.is_file()]
+    return tuple((str(path), *audio_index.size_and_time(str(path))) for path in (*files, *config.neutral))
+
+
+@lru_cache(maxsize=1)
+def _own_pipeline(config: PipelineConfig, version: _Version) -> Pipeline:
+    """Return the pipeline of this process, which may outlive the model's files."""
+    return Pipeline.of(config)
+
+
+def _whole(recording: Recording, config: PipelineConfig, version: _Version = ()) -> RecordingResult | AudioError:
     """Return a recording with all its predictions, or the error that says why it cannot be read."""
     try:
-        result = _own_pipeline(config).open(recording, lambda seconds, _: processes.report(seconds))
+        result = _own_pipeline(config, version).open(recording, lambda seconds, _: processes.report(seconds))
         return replace(result, predictions=list(result.predictions))
     except AudioError as error:
         return error

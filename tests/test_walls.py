@@ -72,7 +72,7 @@ HOMES = {
     "jinja2": ("sercli.evaluation.report",),
     "soundfile": ("sercli.audio.soundfiles",),
     "click": (),
-    "pickle": (),
+    "pickle": ("sercli._system.cluster",),  # what other processes get is pickled anyway
     "audformat": (),  # sercli._system.extras loads it
     "pandas": (),
 }

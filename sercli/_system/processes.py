@@ -1,20 +1,19 @@
-"""Pools of worker processes, which report their progress while they work."""
+"""Pools of worker processes, here or on other machines, which report their progress while they work."""
 
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import SynchronizedArray
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sercli.errors import SerError
 
@@ -23,8 +22,45 @@ R = TypeVar("R")
 OnReport = Callable[[float, int], None]
 """Called with work that was done since the last call, and the stage that it belongs to."""
 
+FEWER = "fewer --jobs, or more memory for each worker of --cluster"
+"""What may help if processes are killed for want of memory."""
+
 _LOOK_S = 0.2  # from one look at what processes report to the next
 _AHEAD = 64  # blocks of items that wait for each process, so that a slow one does not keep the others idle
+
+
+class Submit(Protocol):
+    """Gives a block of work to a process."""
+
+    def __call__(self, function: Callable[[T], R], block: list[T], /) -> "Future[list[R]]":
+        """Return the future results of a function for each item; BrokenProcessPool: the process was killed."""
+
+
+class Workers(Protocol):
+    """Processes on other machines."""
+
+    @property
+    def n_workers(self) -> int:
+        """Their number, which may change."""
+
+    def pool(self) -> AbstractContextManager[Submit]:
+        """Return a context for work, at the end of which what is left is cancelled."""
+
+
+@contextmanager
+def elsewhere(workers: Workers) -> Iterator[None]:
+    """Let workers on other machines do the work of `mapped`, however many jobs it is given."""
+    global _elsewhere
+    _elsewhere = workers
+    try:
+        yield
+    finally:
+        _elsewhere = None
+
+
+def here(jobs: int) -> bool:
+    """Return whether this process does the work of `mapped` itself."""
+    return jobs < 2 and _elsewhere is None
 
 
 @contextmanager
@@ -50,7 +86,7 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def report(done: float, stage: int = 0) -> None:
-    """Report work as done to `mapped` or `result`, from any process.
+    """Report work as done to `mapped`, from any process.
 
     Args:
         done: since the last call.
@@ -60,16 +96,9 @@ def report(done: float, stage: int = 0) -> None:
         _reported(done, stage)
 
 
-def result(future: Future[R], on_report: OnReport) -> R:
-    """Return the result of work in a pool; until then pass on what the processes report."""
-    waiting = True
-    while waiting:
-        waiting = bool(wait([future], _LOOK_S).not_done)
-        for stage, done in enumerate(_counters().get_obj()):
-            if done > _passed_on[stage]:
-                on_report(done - _passed_on[stage], stage)
-                _passed_on[stage] = done
-    return future.result()
+def go_on() -> None:
+    """Raise in a worker whose work nobody waits for any more; work that seldom reports calls it now and then."""
+    _reported(0.0, 0)
 
 
 def mapped(
@@ -77,42 +106,75 @@ def mapped(
     items: Iterable[T],
     jobs: int,
     *,
-    killed: str,
+    killed: str | Callable[[list[T]], str],
     chunksize: int = 1,
     ahead: int = _AHEAD,
+    in_order: bool = True,
     on_report: OnReport | None = None,
 ) -> Generator[R, None, None]:
-    """Yield a function's result for each item, in order, computed by `jobs` processes.
+    """Yield a function's result for each item, computed by `jobs` processes, or by the workers of `elsewhere`.
 
     Close the generator, for example with `closing`, so that the processes end if the work is interrupted.
 
     Args:
         function: defined at module level, because other processes must be able to import it.
         items: its arguments, read only a little ahead of the processes.
-        jobs: number of processes; 1: the work is done in this process.
-        killed: the error message if one of them was killed.
+        jobs: number of processes; 1: the work is done in this process, unless there are workers elsewhere.
+        killed: the error message if one of them was killed; called with the items of which it had one in hand.
         chunksize: items in a block, which a process takes at once.
         ahead: blocks that wait for each process.
+        in_order: yield the results in the order of the items, not as they come.
         on_report: gets what the function reports while it works.
 
     Raises:
         SerError: a process was killed.
     """
-    if jobs < 2:
-        yield from map(partial(_reporting, on_report or _ignored, function), items)
+    if here(jobs):
+        yield from map(partial(reporting, on_report or _ignored, function), items)
         return
+    remaining = iter(items)
+    blocks = iter(lambda: list(islice(remaining, chunksize)), [])
+    waiting: dict[Future[list[R]], list[T]] = {}
     try:
-        with pool(jobs) as executor:
-            remaining = iter(items)
-            blocks = iter(lambda: list(islice(remaining, chunksize)), [])
-            coming = (executor.submit(_each, function, block) for block in blocks)
-            waiting = deque(islice(coming, jobs * ahead))
+        with _elsewhere.pool() if _elsewhere else _blocks_to(jobs) as submit:
+            coming = ((submit(function, block), block) for block in blocks)
+            waiting.update(islice(coming, _n_workers(jobs) * ahead))
             while waiting:
-                done = result(waiting.popleft(), on_report or _ignored)
-                waiting.extend(islice(coming, 1))
+                first = _first_done(islice(waiting, 1) if in_order else waiting, on_report or _ignored)
+                done = first.result()
+                del waiting[first]
+                waiting.update(islice(coming, max(0, _n_workers(jobs) * ahead - len(waiting))))
                 yield from done
     except BrokenProcessPool:
-        raise SerError(killed) from None
+        in_hand = islice(waiting.values(), 1 if _elsewhere else None)
+        raise SerError(killed if isinstance(killed, str) else killed(list(chain.from_iterable(in_hand)))) from None
+
+
+def block_size(n_items: int) -> int:
+    """Return how many small items to give away at once: elsewhere each block costs the scheduler a millisecond."""
+    return min(16, 1 + n_items // (20 * _elsewhere.n_workers)) if _elsewhere else 1
+
+
+@contextmanager
+def _blocks_to(jobs: int) -> Iterator[Submit]:
+    with pool(jobs) as executor:
+        yield lambda function, block: executor.submit(_each, function, block)
+
+
+def _n_workers(jobs: int) -> int:
+    return _elsewhere.n_workers if _elsewhere else jobs
+
+
+def _first_done(futures: Iterable[Future[R]], on_report: OnReport) -> Future[R]:
+    """Return a future that is done; until then pass on what the processes report."""
+    futures, done = list(futures), set[Future[R]]()
+    while not done:
+        done = wait(futures, _LOOK_S, FIRST_COMPLETED).done
+        for stage, amount in enumerate(_counters().get_obj()):
+            if amount > _passed_on[stage]:
+                on_report(amount - _passed_on[stage], stage)
+                _passed_on[stage] = amount
+    return done.pop()
 
 
 @contextmanager
@@ -139,7 +201,7 @@ def start(jobs: int, *, needs: str) -> None:
         jobs: how many.
         needs: the module that each process imports when it starts.
     """
-    if _held == []:
+    if _held == [] and _elsewhere is None:
         _held.append(_Processes(jobs, needs))
         _held[0].start()
 
@@ -179,6 +241,7 @@ class _Processes:
         self.executor.shutdown(cancel_futures=True)
 
 
+_elsewhere: Workers | None = None
 _held: list[_Processes] | None = None  # the pool that `shared` keeps, once there is one; None outside of `shared`
 
 
@@ -212,7 +275,7 @@ def _each(function: Callable[[T], R], block: list[T]) -> list[R]:
     return [function(item) for item in block]
 
 
-def _reporting(on_report: OnReport, function: Callable[[T], R], item: T) -> R:
+def reporting(on_report: OnReport, function: Callable[[T], R], item: T) -> R:
     """Return a function's result; what it reports meanwhile stays in this process."""
     global _reported
     before, _reported = _reported, on_report
@@ -236,14 +299,16 @@ def _counters() -> "SynchronizedArray[float]":
     return get_context("spawn").Array("d", len(_passed_on))
 
 
-def _count(counters: "SynchronizedArray[float]", done: float, stage: int) -> None:
+def count(done: float, stage: int, counters: "SynchronizedArray[float] | None" = None) -> None:
+    """Count what was reported elsewhere, for `mapped` to pass on."""
+    counters = counters or _counters()
     with counters.get_lock():
         counters[stage] += done
 
 
 def _begin(needs: str | None, counters: "SynchronizedArray[float]") -> None:
     global _reported
-    _reported = partial(_count, counters)
+    _reported = partial(count, counters=counters)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; later it has no effect
     end_with_first()

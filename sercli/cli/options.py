@@ -136,6 +136,16 @@ Quiet = Annotated[
 ]
 GOES_ON = "the same command goes on from there."
 """The end of what a command says on Ctrl-C."""
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="WHERE",
+        help="Compute on machines that share this file system: tcp://HOST:8786, a dask scheduler; or slurm:FILE, "
+        "--jobs of Slurm with the settings of dask-jobqueue.",
+        show_default=False,
+    ),
+]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
 
 

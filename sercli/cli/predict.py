@@ -249,6 +249,7 @@ def predict(
         int | None,
         typer.Option("--jobs", min=1, help="Number of processes. Default: one, or one for each core with many files."),
     ] = None,
+    cluster: options.Cluster = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Recognise the emotion in recordings.
@@ -285,7 +286,14 @@ def predict(
 
     at_s = None if at is None else moments.seconds(at)
     settings = _asr_settings(sets or [])
-    needing = {"--text": text, "--track": track, "--jobs": jobs, "--skip-done": skip_done, "--plot": plot}
+    needing = {
+        "--text": text,
+        "--track": track,
+        "--jobs": jobs,
+        "--cluster": cluster,
+        "--skip-done": skip_done,
+        "--plot": plot,
+    }
     needing |= {"--explain": explain, "--group": group, "--speakers-from": speakers_from}
     needing |= {"--speakers": speakers != "none", "--format audformat": output.is_database}
     sound = sources.sound(paths, raw, input_device, needing)
@@ -306,6 +314,7 @@ def predict(
             return
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
+        from sercli._system.cluster import connected
         from sercli.cli import grouping, render
         from sercli.cli.live import Live
         from sercli.cli.recordings import Recordings
@@ -338,6 +347,7 @@ def predict(
         if sound:
             running: Recordings = Live(sound, recordings, config)
         else:
+            until_the_end.enter_context(connected(cluster, jobs))
             n_jobs = _n_jobs(jobs, len(recordings), device)
             running = Recordings(recordings, config, jobs=n_jobs, keep=keep, group=together)
         until_the_end.callback(running.close)

@@ -52,6 +52,7 @@ def prepare(
     ] = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
     sets: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,21 +91,23 @@ def prepare(
         _show(summary, {})
         render.note(_next(asr, out))
         return
+    from sercli._system.cluster import connected
     from sercli.dataset import preparation
 
     n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
     chosen = {name: value for name, _, value in (pair.partition("=") for pair in where)}
-    with processes.shared():
-        prepared = preparation.prepare(
-            corpus, root, out, label_set=labels, settings=settings, where=chosen, jobs=n_jobs, progress=progress
-        )
-        prepared = preparation.finish(
-            prepared, specs, jobs=n_jobs, device=device, progress=progress, made_from=made_from
-        )
-    if asr is None:
-        _show(prepared.summary, {})
-    else:
-        _transcribe(prepared, asr, asr_config, n_jobs, device, progress)
+    with connected(cluster, jobs):
+        with processes.shared():
+            prepared = preparation.prepare(
+                corpus, root, out, label_set=labels, settings=settings, where=chosen, jobs=n_jobs, progress=progress
+            )
+            prepared = preparation.finish(
+                prepared, specs, jobs=n_jobs, device=device, progress=progress, made_from=made_from
+            )
+        if asr is None:
+            _show(prepared.summary, {})
+        else:
+            _transcribe(prepared, asr, asr_config, n_jobs, device, progress)
     render.note(_next(asr, out))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sercli import batch_runner, contracts, plugins
+from sercli._system import processes
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
 from sercli.cli import grouping, options, render
@@ -67,7 +68,7 @@ class Recordings:
             def heard(seconds: float, found: Sequence[Prediction]) -> None:
                 advance(seconds, f"so far: {render.in_short(found[-1])}" if found else "")
 
-            if self.jobs > 1:
+            if not processes.here(self.jobs):
                 self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, heard=heard)
             else:
                 self._running = self._one_by_one(heard)

@@ -27,6 +27,7 @@ def train(
     config: options.ConfigFile = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
     sets: options.Sets = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -45,6 +46,7 @@ def train(
     {presets}
     """
     from sercli._system import ctrl_c
+    from sercli._system.cluster import connected
     from sercli.cli import render
     from sercli.model import spec
     from sercli.training import setup
@@ -53,6 +55,8 @@ def train(
     ctrl_c.keeps(f"Finished runs and epochs are kept in {out}; {options.GOES_ON}")
     names: list[str | None] = list(dict.fromkeys(model or [])) or [None]
     several = len(names) > 1 or names in ([options.ALL], [options.RELATED])
+    if cluster and fold != options.ALL:
+        raise SerError("--cluster needs --fold all, whose trainings are divided between the workers; add it.")
     if seeds > 1 and fold != options.ALL:
         raise SerError(f"--seeds {seeds} needs --fold all, which trains them into one run; add it.")
     if config is not None and several:
@@ -74,12 +78,13 @@ def train(
         )
     for remark in dict.fromkeys(remark for made in setups for remark in made.remarks):
         render.warn(remark)
-    for number, made in enumerate(setups, start=1):
-        folder = out / made.name if several else out
-        title = f"{number} of {len(setups)}: {made.name}" if several else made.name
-        info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), title)
-        if leak := info.settings.split.leak:
-            render.warn(leak)
+    with connected(cluster, jobs):
+        for number, made in enumerate(setups, start=1):
+            folder = out / made.name if several else out
+            title = f"{number} of {len(setups)}: {made.name}" if several else made.name
+            info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), title)
+            if leak := info.settings.split.leak:
+                render.warn(leak)
     if several:
         render.note(f"Next: ser evaluate --all {quote(str(out))}")
 

@@ -21,7 +21,10 @@ def tune(
     storage: Annotated[
         str | None, typer.Option("--storage", help="Optuna storage URL, shared by machines. Default: SQLite in --out.")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Number of processes that share the study.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Number of processes that share the study. Default: one.")
+    ] = None,
+    cluster: options.Cluster = None,
     words: options.Words = "human",
     split: options.SplitKind = None,
     folds: options.Folds = None,
@@ -37,6 +40,7 @@ def tune(
     With --fold all each fold has a study of its own, which never sees the test part of that fold.
     """
     from sercli._system import ctrl_c
+    from sercli._system.cluster import connected
     from sercli._system.files import refuse_others
     from sercli.cli import render
     from sercli.training.setup import make_setup
@@ -60,27 +64,28 @@ def tune(
     for folder in folders:
         refuse_others(folder, {"study.db", "study.json", "best.json", "trials.png"}, "a study")
     progress = render.stages(len(folders))
-    for start, parts, folder in zip(made.configs, made.folds, folders, strict=True):
-        search = tuning.search_of(
-            made.dataset, start, parts, seed=seed, device=device, given=given, nested=made.crossed
-        )
-        with progress(f"tuning on fold {parts.fold}" if made.crossed else "Tuning", trials) as advance:
-            outcome = tuning.tune(
-                search,
-                folder,
-                n_trials=trials,
-                storage=storage,
-                jobs=jobs,
-                provider=provider,
-                on_trial=lambda trial, advance=advance: advance(1),  # type: ignore[misc]
+    with connected(cluster, jobs):
+        for start, parts, folder in zip(made.configs, made.folds, folders, strict=True):
+            search = tuning.search_of(
+                made.dataset, start, parts, seed=seed, device=device, given=given, nested=made.crossed
             )
-        in_order = sorted(outcome.trials, key=lambda trial: trial.number)
-        trials_picture([t.value for t in in_order], [t.state.name for t in in_order], folder / "trials.png")
-        if not options.quiet:
-            render.trials_table(outcome.trials[:_SHOWN])
-        if outcome.importances:
-            shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
-            render.note(f"importance of each parameter: {shares}")
+            with progress(f"tuning on fold {parts.fold}" if made.crossed else "Tuning", trials) as advance:
+                outcome = tuning.tune(
+                    search,
+                    folder,
+                    n_trials=trials,
+                    storage=storage,
+                    jobs=jobs or 1,
+                    provider=provider,
+                    on_trial=lambda trial, advance=advance: advance(1),  # type: ignore[misc]
+                )
+            in_order = sorted(outcome.trials, key=lambda trial: trial.number)
+            trials_picture([t.value for t in in_order], [t.state.name for t in in_order], folder / "trials.png")
+            if not options.quiet:
+                render.trials_table(outcome.trials[:_SHOWN])
+            if outcome.importances:
+                shares = ", ".join(f"{name} {share:.2f}" for name, share in outcome.importances.items())
+                render.note(f"importance of each parameter: {shares}")
     best, every = (out, " --fold all") if made.crossed else (out / "best.json", "")
     preset = f"-m {made.name} " if model else ""
     render.note(f"Next: ser train {preset}--config {quote(str(best))} --data {quote(str(data))}{every} --out RUN")

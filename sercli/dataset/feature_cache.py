@@ -10,14 +10,14 @@ shared folder, divide the parts between them by a lock on each.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from sercli import config, contracts, plugins
 from sercli._system import processes
@@ -31,6 +31,7 @@ from sercli.types import HUMAN, MOTION, WORD_TIMES, Array, Utterance
 
 _STAGES = 16  # features whose progress is told apart at the same time
 _AHEAD = 4  # parts that wait for each process, with their utterances
+_PATIENCE_S = 600.0  # for the lock of a part; a network file system may keep that of a machine that died
 PART = 128  # utterances in one part: small enough to share a corpus of 500 clips between processes
 
 
@@ -124,7 +125,7 @@ def _compute(features: Sequence["_Parts"], jobs: int, device: str, progress: Pro
     n_tasks = sum(len(feature.missing) for feature in features)
     killed = (
         "A process that computed features was killed, perhaps for want of memory; repeat the command, which goes on "
-        f"from there, with fewer --jobs than {jobs}."
+        f"from there, with {processes.FEWER}."
     )
     make, reports = partial(_make_part, device=device), _Reports()
     mapped = processes.mapped(make, tasks, min(jobs, n_tasks), killed=killed, ahead=_AHEAD, on_report=reports.add)
@@ -229,26 +230,35 @@ class _Task:
 
 def _make_part(task: _Task, device: str) -> None:
     """Compute one part under its lock; whoever waited for the lock finds the part done."""
-    with FileLock(task.path.with_name(f".{task.path.stem}.lock")):
-        if _read_index(task) is not None:
-            processes.report(sum(map(extraction.length_s, task.utterances)), task.stage)
-            return
-        index_path = task.path.with_suffix(".json")
-        for rest in (task.path, index_path):
-            sweep(task.path.parent, of=rest.name)
-        features = extraction.extract(
-            task.utterances,
-            task.root,
-            task.feature,
-            task.config,
-            device=device,
-            advance=partial(processes.report, stage=task.stage),
-        )
-        stacked = np.concatenate(features, dtype=plugins.feature(task.feature).DTYPE, casting="same_kind")
-        index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
-        write_atomic(task.path, lambda path: _save(path, stacked))
-        index = _Index([u.id for u in task.utterances], task.digests(), [len(rows) for rows in features])
-        write_atomic(index_path, msgspec.json.encode(index))
+    lock = FileLock(task.path.with_name(f".{task.path.stem}.lock"), timeout=_PATIENCE_S)
+    with suppress(Timeout):  # it only saves work: if two compute a part, both write the same
+        lock.acquire()
+    try:
+        _make_missing(task, device, alone=lock.is_locked)
+    finally:
+        lock.release()
+
+
+def _make_missing(task: _Task, device: str, *, alone: bool) -> None:
+    if _read_index(task) is not None:
+        processes.report(sum(map(extraction.length_s, task.utterances)), task.stage)
+        return
+    index_path = task.path.with_suffix(".json")
+    for rest in (task.path, index_path) if alone else ():
+        sweep(task.path.parent, of=rest.name)
+    features = extraction.extract(
+        task.utterances,
+        task.root,
+        task.feature,
+        task.config,
+        device=device,
+        advance=partial(processes.report, stage=task.stage),
+    )
+    stacked = np.concatenate(features, dtype=plugins.feature(task.feature).DTYPE, casting="same_kind")
+    index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
+    write_atomic(task.path, lambda path: _save(path, stacked))
+    index = _Index([u.id for u in task.utterances], task.digests(), [len(rows) for rows in features])
+    write_atomic(index_path, msgspec.json.encode(index))
 
 
 def _save(path: Path, features: Array) -> None:

@@ -223,14 +223,21 @@ def _append(
     failures = []
     jobs = min(jobs, len(missing) // _SHARE)
     killed = (
-        "A process that transcribed was killed, perhaps for want of memory; repeat the command with fewer --jobs than "
-        f"{jobs}, it continues where it stopped."
+        "A process that transcribed was killed, perhaps for want of memory; repeat the command, which continues where "
+        f"it stopped, with {processes.FEWER}."
     )
     with (
         progress(f"Transcribing by {path.stem}", sum(u.duration_s or 0.0 for u in missing)) as step,
         path.open("ab") as file,
         closing(
-            processes.mapped(transcribe, missing, jobs, killed=killed, on_report=lambda done_s, _: step(done_s))
+            processes.mapped(
+                transcribe,
+                missing,
+                jobs,
+                killed=killed,
+                chunksize=processes.block_size(len(missing)),
+                on_report=lambda done_s, _: step(done_s),
+            )
         ) as results,
     ):
         for u, result in zip(missing, results, strict=True):

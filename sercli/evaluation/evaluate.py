@@ -13,7 +13,7 @@ from sercli._system.files import write_json
 from sercli._system.progress import ProgressFactory
 from sercli.dataset.levels import speech_levels
 from sercli.errors import MismatchError, SerError
-from sercli.evaluation import facts, intervals, metrics, pooling, reliability, slices
+from sercli.evaluation import facts, intervals, metrics, reliability, slices
 from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.intervals import Grouped
 from sercli.evaluation.mistakes import mistakes
@@ -145,7 +145,7 @@ def compare(
             "Prepare it with the same --labels."
         )
     for name, predictions in others:
-        pooling.check_same(first_name, first, name, predictions)
+        _check_same(first_name, first, name, predictions)
     reports = tuple(metrics.report_from(predictions, name) for name, predictions in named)
     return reports, metrics.baselines(first.truth, first.labels, train_counts)
 
@@ -187,6 +187,28 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     for engine, errors in evaluation.word_errors.items():
         plain["word_errors"][engine]["rate"] = errors.rate
     return plain
+
+
+def _check_same(first_name: str, first: Predictions, name: str, other: Predictions) -> None:
+    if first.labels != other.labels:
+        raise MismatchError(
+            f"{first_name} and {name} have different labels: {', '.join(first.labels)} against "
+            f"{', '.join(other.labels)}; evaluate them one at a time."
+        )
+    if first.ids != other.ids:
+        odd = sorted(set(first.ids) ^ set(other.ids))
+        what = f"only one has '{odd[0]}'" if odd else "in another order"
+        raise MismatchError(
+            f"{first_name} and {name} predict different utterances ({len(first.ids)} and {len(other.ids)}; {what}); "
+            "evaluate runs of one split and fold, or one at a time."
+        )
+    if first.truth is not None and other.truth is not None and first.truth != other.truth:
+        triples = zip(first.ids, first.truth, other.truth, strict=True)
+        odd_id, one, another = next(triple for triple in triples if triple[1] != triple[2])
+        raise MismatchError(
+            f"{first_name} and {name} have different true labels for the same utterances ('{odd_id}' is {one} for one, "
+            f"{another} for the other); evaluate them on one dataset with --data."
+        )
 
 
 def _in_order(utterances: Sequence[Utterance], system: PooledPredictions) -> list[Utterance]:

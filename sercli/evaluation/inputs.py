@@ -88,9 +88,6 @@ def stored(runs: Sequence[EvaluatedRun]) -> EvaluationInputs:
     """The predictions that runs wrote for their test parts."""
     runs = named(runs)
     systems = tuple(pooling.collect(run.folder, run.info, run.name) for run in runs)
-    first = systems[0]
-    for other in systems[1:]:
-        pooling.check_same(first.name, first.runs[0], other.name, other.runs[0])
     dataset = _own_dataset(runs)
     if dataset is None:
         return EvaluationInputs(runs, systems, None)

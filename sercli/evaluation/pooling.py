@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from sercli import runs
-from sercli.errors import MismatchError
 from sercli.evaluation.results import PooledPredictions
 from sercli.model.calibration import temper
 from sercli.runs import CROSS_VALIDATION, RunInfo
@@ -84,30 +83,3 @@ def _concatenated(parts: Sequence[Predictions]) -> Predictions:
         tuple(label for truth in truths for label in truth or ()) if all(truths) else None,
         members={m: np.concatenate([part.members[m] for part in parts]) for m in members},
     )
-
-
-def check_same(first_name: str, first: Predictions, name: str, other: Predictions) -> None:
-    """Refuse two systems that cannot be compared.
-
-    Raises:
-        MismatchError: they predict different utterances or labels, or have different true labels for them.
-    """
-    if first.labels != other.labels:
-        raise MismatchError(
-            f"{first_name} and {name} have different labels: {', '.join(first.labels)} against "
-            f"{', '.join(other.labels)}; evaluate them one at a time."
-        )
-    if first.ids != other.ids:
-        odd = sorted(set(first.ids) ^ set(other.ids))
-        what = f"only one has '{odd[0]}'" if odd else "in another order"
-        raise MismatchError(
-            f"{first_name} and {name} predict different utterances ({len(first.ids)} and {len(other.ids)}; {what}); "
-            "evaluate runs of one split and fold, or one at a time."
-        )
-    if first.truth is not None and other.truth is not None and first.truth != other.truth:
-        triples = zip(first.ids, first.truth, other.truth, strict=True)
-        odd_id, one, another = next(triple for triple in triples if triple[1] != triple[2])
-        raise MismatchError(
-            f"{first_name} and {name} have different true labels for the same utterances ('{odd_id}' is {one} for one, "
-            f"{another} for the other); evaluate them on one dataset with --data."
-        )

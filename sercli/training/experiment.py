@@ -12,7 +12,7 @@ import torch
 from msgspec import structs
 
 from sercli import contracts, plugins, runs
-from sercli._system import arrays, devices, limits
+from sercli._system import arrays, devices, limits, processes
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import dimensions_of, soft_targets
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 
 KILLED = (
-    "A process was killed, perhaps because memory ran out; give fewer --jobs. The same command continues from here."
+    f"A process was killed, perhaps because memory ran out; give {processes.FEWER}. The same command continues from "
+    "here."
 )
 """The error message of commands that can be resumed."""
 
@@ -219,6 +220,7 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
                 for name in ("train_loss", "valid_loss", "valid_uar"):
                     events.add_scalar(name, getattr(result, name), result.epoch)
             on_epoch(result, trainer.state.best is result)
+            processes.go_on()
     runs.check_there(out)
     assert trainer.state.best is not None
     return trainer.state.best

@@ -88,7 +88,7 @@ def open_study(place: Place, name: str) -> optuna.Study:
             storage=storage,
             direction="maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5),
+            pruner=pruner(),
         )
     except (
         *(ValueError, ImportError, OSError, RuntimeError, sqlalchemy.exc.SQLAlchemyError),
@@ -100,6 +100,11 @@ def open_study(place: Place, name: str) -> optuna.Study:
         )
         raise SerError(f"{place} cannot be opened ({_reason(error)}); {advice}.") from None
     return study
+
+
+def pruner() -> optuna.pruners.BasePruner:
+    """Return what ends trials early: worse than the median of the others at the same epoch."""
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
 
 
 def check(study: optuna.Study, place: Place, settings: Section, space: Mapping[str, BaseDistribution]) -> None:

@@ -1,7 +1,7 @@
 """Hyperparameter search with Optuna on train and validation part; several processes or machines can share a study."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -134,12 +134,15 @@ def tune(
         provider(search.dataset.select(search.train_ids), *feature)
     with studies.storage_errors(place):
         n_left = max(0, n_trials - len(_counted(study)))
-    jobs = min(jobs, n_left)
-    run = partial(_run_trial, search, place, n_trials, provider if jobs < 2 else None)
-    with closing(processes.mapped(run, range(n_left), jobs, killed=experiment.KILLED)) as trials:
-        for trial in chain.from_iterable(trials):
-            on_trial(trial)
-    with studies.storage_errors(place):
+        jobs = min(jobs, n_left)
+        if place.file and not processes.here(1):  # a file that several machines write to would be damaged
+            trials = _written_here(study, search, n_left)
+        else:
+            run = partial(_run_trial, search, place, n_trials, provider if processes.here(jobs) else None)
+            trials = processes.mapped(run, range(n_left), jobs, killed=experiment.KILLED)
+        with closing(trials):
+            for trial in chain.from_iterable(trials):
+                on_trial(trial)
         outcome = summarise(study)
     write_json(out / "best.json", propose(outcome.best, search.config).to_dict())
     return outcome
@@ -166,7 +169,7 @@ def summarise(study: optuna.Study) -> Outcome:
 def _run_trial(
     search: Search, place: Place, n_trials: int, provider: FeatureProvider | None, number: int
 ) -> list[FrozenTrial]:
-    """The next trial of a study, unless other processes or machines ran all meanwhile.
+    """The next trial of a study, which it writes to, unless other processes or machines ran all meanwhile.
 
     Args:
         search: the search.
@@ -175,22 +178,46 @@ def _run_trial(
         provider: of the features; None: those in the cache.
         number: different for each trial of this command.
     """
-    if provider is None:
-        provider = feature_provider.cached_features(search.dataset, jobs=1, device=search.device, progress=no_progress)
-    ended: list[FrozenTrial] = []
     with studies.storage_errors(place):
         study = studies.open_study(place, search.name)
-        if len(_counted(study)) >= n_trials:
-            return ended
-        # A sampler of its own: with the same seed it would repeat its proposals. All trials count here, including
-        # those of a killed process and of other machines.
-        seed = search.seed + 1000 * number + len(study.get_trials())
-        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
-        study.optimize(
-            lambda trial: _objective(trial, search, provider),
-            n_trials=1,
-            callbacks=[lambda study, trial: ended.append(trial)],
-        )
+        return [] if len(_counted(study)) >= n_trials else _next_trial(study, search, provider, number)
+
+
+def _written_here(study: optuna.Study, search: Search, n_left: int) -> Generator[list[FrozenTrial], None, None]:
+    """Write the trials of workers that cannot write to the study; each knows those that ended before it began."""
+    given = ((number, _counted(study)) for number in range(n_left))
+    run = partial(_run_apart, search)
+    with closing(processes.mapped(run, given, 1, killed=experiment.KILLED, ahead=1, in_order=False)) as ended:
+        for trials in ended:
+            study.add_trials(trials)
+            yield trials
+
+
+def _run_apart(search: Search, given: tuple[int, list[FrozenTrial]]) -> list[FrozenTrial]:
+    """The next trial of a study, from a number that no other has and those that ended before."""
+    number, before = given
+    study = optuna.create_study(direction="maximize", pruner=studies.pruner())
+    study.add_trials(before)
+    return _next_trial(study, search, None, number)
+
+
+def _next_trial(
+    study: optuna.Study, search: Search, provider: FeatureProvider | None, number: int
+) -> list[FrozenTrial]:
+    """Run a trial and return it, in a list."""
+    features = provider or feature_provider.cached_features(
+        search.dataset, jobs=1, device=search.device, progress=no_progress
+    )
+    ended: list[FrozenTrial] = []
+    # A sampler of its own: with the same seed it would repeat its proposals. All trials count here, including
+    # those of a killed process and of other machines.
+    seed = search.seed + 1000 * number + len(study.get_trials())
+    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
+    study.optimize(
+        lambda trial: _objective(trial, search, features),
+        n_trials=1,
+        callbacks=[lambda study, trial: ended.append(trial)],
+    )
     return ended
 
 
@@ -201,6 +228,7 @@ def _objective(trial: Trial, search: Search, provider: FeatureProvider) -> float
     trainer = experiment.make_trainer(proposed, search.train_ids, search.valid_ids, context)
     try:
         for result in trainer.epochs():
+            processes.go_on()
             trial.report(_best_ua(trainer), result.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -389,11 +389,3 @@ def test_all_presets_are_those_that_the_dataset_can_train(ser, tmp_path, monkeyp
     assert "acoustic-lld is left out: not every utterance has sound" in shown.err
     assert "it needs the extra `sentence`" in shown.err
     assert f"ser evaluate --all {tmp_path / 'runs'}" in shown.err
-
-
-def test_runs_on_different_corpora_are_refused_together_in_one_line(ser, made, demo_runs):
-    for words in ([made.acoustic, demo_runs.acoustic], [demo_runs.acoustic, made.acoustic]):
-        refused = ser("evaluate", *words)
-        assert refused.code == 2
-        assert "predict different utterances (" in refused.err
-        assert refused.err.count("\n") == 1

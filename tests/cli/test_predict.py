@@ -342,7 +342,7 @@ def test_two_processes_answer_as_one_does(ser, demo_runs, folder):
 
 
 def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folder, monkeypatch):
-    def wait(futures, seconds, wait=processes.wait):
+    def wait(futures, *limits, wait=processes.wait):
         for process in multiprocessing.active_children():
             process.kill()
         return wait(futures)

@@ -475,3 +475,12 @@ def test_utterances_of_like_length_are_computed_together_and_come_back_in_their_
     features = extraction.extract(utterances, Path(dataset.info.root), "log-mel", SMALL)
     assert batches == [[3200, 4800], [8000], [9600]]
     assert [len(rows) for rows in features] == [58, 18, 48, 28]
+
+
+def test_a_lock_that_a_dead_machine_left_behind_is_not_waited_for_for_ever(dataset, monkeypatch, no_progress):
+    monkeypatch.setattr(feature_cache, "_PATIENCE_S", 0.1)
+    folder = dataset.folder / "features" / feature_key("log-mel", SMALL)
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".part-00000.lock"):
+        store = feature_cache.ensure(dataset, "log-mel", SMALL, progress=no_progress)
+    assert len(store.rows([u.id for u in dataset.manifest.utterances])) == 20
