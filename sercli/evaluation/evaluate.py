@@ -77,7 +77,7 @@ def evaluate(
         environment=first.versions,
         command=command,
         leak=facts.leak(inputs),
-        overlap=inputs.seen.overlap(dropped=inputs.dropped) if inputs.seen else None,
+        overlap=inputs.seen.overlap if inputs.seen else None,
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
+from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import Facts, Training
 from sercli.model.size import n_parameters
 from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history
@@ -38,7 +39,7 @@ def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
 def protocol(inputs: EvaluationInputs) -> Facts:
     """How the systems were tested."""
     if inputs.seen is not None:
-        return _on_other_data(inputs)
+        return _on_other_data(inputs, inputs.seen)
     split = inputs.runs[0].info.settings.split
     facts: Facts = {"split": split.kind}
     facts |= {"fold": f"{split.fold} of {split.n_folds}"} if split.fold else {"folds": split.n_folds}
@@ -87,15 +88,16 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
                 found.append(
                     f"{system.name}: {absent} of {len(probs)} utterances have no {reads(name)}, and count without."
                 )
-    if inputs.unlisted:
-        found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs)}.")
-    if inputs.seen and inputs.seen.ids:
-        n = f"{len(inputs.seen.ids)} utterances"
+    seen = inputs.seen
+    if seen and seen.unlisted:
+        found.append(f"Whether the systems were trained on utterances of this dataset {_unchecked(inputs, seen)}.")
+    if seen and seen.ids:
+        n = f"{len(seen.ids)} utterances"
         found.append(
-            f"{n} were left out, because of training on {inputs.seen}."
-            if inputs.dropped
-            else f"The metrics are too good: {n} of this dataset have a recording or speaker in a train part: "
-            f"{inputs.seen}. --drop-seen leaves them out."
+            f"{n} were left out, because of training on {seen}."
+            if seen.dropped
+            else f"The metrics are too good: {n} of this dataset have a recording or speaker in a train part: {seen}. "
+            "--drop-seen leaves them out."
         )
     return found
 
@@ -115,16 +117,15 @@ def bare_utterances(inputs: EvaluationInputs) -> list[Utterance]:
     return [Utterance(name, _corpus(inputs), label) for name, label in zip(run.ids, truth, strict=True)]
 
 
-def _on_other_data(inputs: EvaluationInputs) -> Facts:
-    assert inputs.seen is not None, "the dataset is the runs' own"
-    if inputs.dropped and inputs.seen.ids:
+def _on_other_data(inputs: EvaluationInputs, seen: SeenUtterances) -> Facts:
+    if seen.dropped and seen.ids:
         part = "the utterances of another dataset whose recordings and speakers are in no train part"
-    elif inputs.seen.ids or inputs.unlisted:
+    elif seen.ids or seen.unlisted:
         part = "all utterances of another dataset"
     else:
         part = "all utterances of a dataset that no system was trained on"
-    shared = [str(inputs.seen)] if inputs.seen.ids else []
-    shared += [_unchecked(inputs)] if inputs.unlisted else []
+    shared = [str(seen)] if seen.ids else []
+    shared += [_unchecked(inputs, seen)] if seen.unlisted else []
     return {
         "test part": part,
         "shared with a train part": "; ".join(shared) or "nothing",
@@ -133,10 +134,10 @@ def _on_other_data(inputs: EvaluationInputs) -> Facts:
     }
 
 
-def _unchecked(inputs: EvaluationInputs) -> str:
+def _unchecked(inputs: EvaluationInputs, seen: SeenUtterances) -> str:
     if len(inputs.systems) == 1:
         return "cannot be checked: this run does not list its train part"
-    return f"cannot be checked for {', '.join(inputs.unlisted)}: these runs do not list their train part"
+    return f"cannot be checked for {', '.join(seen.unlisted)}: these runs do not list their train part"
 
 
 def _corpus(inputs: EvaluationInputs) -> str:

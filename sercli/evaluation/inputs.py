@@ -53,8 +53,6 @@ class EvaluationInputs:
     errors: dict[str, WordErrors] = field(default_factory=dict)  # of each recogniser on all utterances
     utterance_errors: dict[str, float] = field(default_factory=dict)  # id -> word error rate, if one was read
     seen: SeenUtterances | None = None  # None: the dataset is the runs' own, and the test part is scored
-    dropped: bool = False  # the seen utterances were left out
-    unlisted: tuple[str, ...] = ()  # systems that do not list their train part
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -89,14 +87,33 @@ def stored(runs: Sequence[EvaluatedRun]) -> EvaluationInputs:
     runs = named(runs)
     systems = tuple(pooling.collect(run.folder, run.info, run.name) for run in runs)
     dataset = _own_dataset(runs)
-    if dataset is None:
-        return EvaluationInputs(runs, systems, None)
-    recognised = {}
-    for whose in sorted({run.info.words for run in runs} - {HUMAN}):
-        with suppress(SerError):  # the transcripts were deleted, which leaves the predictions
-            recognised[whose] = texts(manifest.with_words(dataset, whose), systems[0].runs[0].ids)
-    systems = with_seen(systems, runs, dataset)
-    return EvaluationInputs(runs, systems, dataset, *error_rates(dataset, recognised))
+    return described(runs, systems, dataset) if dataset else EvaluationInputs(runs, systems, None)
+
+
+def described(
+    runs: tuple[EvaluatedRun, ...],
+    systems: tuple[PooledPredictions, ...],
+    dataset: Dataset,
+    seen: SeenUtterances | None = None,
+) -> EvaluationInputs:
+    """The inputs of an evaluation with what a dataset tells of them: word errors, and sentences that are in training.
+
+    Args:
+        runs: with their names.
+        systems: of each run.
+        dataset: with human transcripts.
+        seen: what it shares with train parts, unless it is the runs' own.
+    """
+    views = {HUMAN: dataset}
+    for whose in sorted({run.reads for run in runs} - {HUMAN}):
+        with suppress(SerError):  # the transcripts were deleted, which leaves predictions to score, prompts to compare
+            views[whose] = manifest.with_words(dataset, whose)
+    found = []
+    for run, system in zip(runs, systems, strict=True):
+        utterances = views.get(run.reads, dataset).select(system.runs[0].ids)
+        sentences = seen_sentences(run.folder, run.info, utterances, own=run.trained_on(dataset))
+        found.append(replace(system, seen=sentences))
+    return EvaluationInputs(runs, tuple(found), dataset, *_error_rates(views, systems[0].runs[0].ids), seen)
 
 
 def named(runs: Sequence[EvaluatedRun]) -> tuple[EvaluatedRun, ...]:
@@ -110,40 +127,19 @@ def named(runs: Sequence[EvaluatedRun]) -> tuple[EvaluatedRun, ...]:
     return tuple(found)
 
 
-def texts(view: Dataset, ids: Sequence[str]) -> dict[str, str]:
-    """The transcripts by id, of the utterances that have one."""
-    return {u.id: u.text for u in view.select(ids) if u.text is not None}
-
-
-def with_seen(
-    systems: Sequence[PooledPredictions], runs: Sequence[EvaluatedRun], dataset: Dataset
-) -> tuple[PooledPredictions, ...]:
-    """The systems with those of their utterances whose sentence they were trained on."""
-    seen = []
-    for run, system in zip(runs, systems, strict=True):
-        view = dataset
-        with suppress(SerError):  # the transcripts were deleted; prompts are left to compare
-            view = manifest.with_words(dataset, run.reads)
-        utterances, own = view.select(system.runs[0].ids), run.trained_on(dataset)
-        seen.append(replace(system, seen=seen_sentences(run.folder, run.info, utterances, own=own)))
-    return tuple(seen)
-
-
-def error_rates(
-    dataset: Dataset, recognised: Mapping[str, Mapping[str, str]]
-) -> tuple[dict[str, WordErrors], dict[str, float]]:
-    """The word errors of each recogniser, and of each utterance if there is one recogniser.
-
-    Args:
-        dataset: with human transcripts.
-        recognised: recogniser -> id -> transcript.
-    """
-    utterances = dataset.manifest.utterances
+def _error_rates(views: Mapping[str, Dataset], ids: Sequence[str]) -> tuple[dict[str, WordErrors], dict[str, float]]:
+    """The word errors of each recogniser, and of each utterance if there is one recogniser."""
+    recognised = {
+        whose: {u.id: u.text for u in view.select(ids) if u.text is not None}
+        for whose, view in views.items()
+        if whose != HUMAN
+    }
+    utterances = views[HUMAN].manifest.utterances
     errors = {whose: e for whose, texts in recognised.items() if (e := word_errors(utterances, texts))}
     if len(errors) != 1:
         return errors, {}
     (only,) = (recognised[whose] for whose in errors)
-    of_utterance = {u.id: word_errors([u], only) for u in dataset.select(only)}
+    of_utterance = {u.id: word_errors([u], only) for u in views[HUMAN].select(only)}
     return errors, {name: e.rate for name, e in of_utterance.items() if e and e.rate is not None}
 
 

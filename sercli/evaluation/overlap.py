@@ -82,15 +82,18 @@ class SeenUtterances:
     ids: frozenset[str]
     recordings: tuple[str, ...]  # of each shared recording the id of its first utterance
     speakers: tuple[str, ...]  # corpus/speaker
+    dropped: bool = False  # they were left out
+    unlisted: tuple[str, ...] = ()  # systems that do not list their train part
 
     def __str__(self) -> str:
         """Counts and first names, such as "2 recordings (u1, u2) and 1 speaker (ravdess/03)"; "" if there are none."""
         kinds = (("recording", self.recordings), ("speaker", self.speakers))
         return " and ".join(f"{len(names)} {what}{_named(names)}" for what, names in kinds if names)
 
-    def overlap(self, *, dropped: bool) -> Overlap:
+    @property
+    def overlap(self) -> Overlap:
         """The same as `--json` has it."""
-        return Overlap(len(self.recordings), self.speakers, len(self.ids) if dropped else 0)
+        return Overlap(len(self.recordings), self.speakers, len(self.ids) if self.dropped else 0)
 
 
 def find_seen(

@@ -16,7 +16,7 @@ from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import PooledPredictions
 from sercli.model.feature_provider import cached_features
 from sercli.model.loading import load_run
-from sercli.types import HUMAN, Predictions
+from sercli.types import Predictions
 
 
 def predict(
@@ -52,7 +52,7 @@ def predict(
             for whose in (dict.fromkeys(words) if words and run.info.modality in ("linguistic", "both") else [None])
         ]
     )
-    seen, unlisted = _seen(each, dataset)
+    seen = _seen(each, dataset, dropped=drop_seen)
     if drop_seen and seen is None:
         raise SerError(
             f"--drop-seen has no effect: the runs were trained on {data} and only their test part is scored."
@@ -76,21 +76,16 @@ def predict(
         return pooling.collect(run.folder, run.info, run.name, of_single, pool_folds=own)
 
     systems = tuple(predictions_of(run) for run in each)
-    recognised = {
-        run.reads: inputs.texts(views[run.reads], system.runs[0].ids)
-        for run, system in zip(each, systems, strict=True)
-        if run.reads != HUMAN
-    }
-    errors, systems = inputs.error_rates(dataset, recognised), inputs.with_seen(systems, each, dataset)
-    return EvaluationInputs(each, systems, dataset, *errors, seen, drop_seen, unlisted)
+    return inputs.described(each, systems, dataset, seen)
 
 
-def _seen(every: Sequence[EvaluatedRun], dataset: Dataset) -> tuple[SeenUtterances | None, tuple[str, ...]]:
-    """The utterances in the train part of a run of other data (None: there is no such run), and runs without a list."""
+def _seen(every: Sequence[EvaluatedRun], dataset: Dataset, *, dropped: bool) -> SeenUtterances | None:
+    """The utterances in the train part of a run of other data; None: there is no such run."""
     parts = {run.name: overlap.read_train_part(run.folder) for run in every if not run.trained_on(dataset)}
     if not parts:
-        return None, ()
+        return None
     listed = [part for part in parts.values() if part is not None]
     unlisted = tuple(name for name, part in parts.items() if part is None or part.prints is None)
     utterances = dataset.manifest.utterances
-    return overlap.find_seen(utterances, listed, overlap.audio_of(utterances, dataset.folder)), unlisted
+    found = overlap.find_seen(utterances, listed, overlap.audio_of(utterances, dataset.folder))
+    return replace(found, dropped=dropped, unlisted=unlisted)
