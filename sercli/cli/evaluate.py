@@ -15,8 +15,8 @@ from sercli.errors import SerError
 if TYPE_CHECKING:
     from sercli.evaluation.results import Evaluation
 
-_PAGE = "The report"
-_to_file = partial(typer.Option, dir_okay=False, rich_help_panel=_PAGE)
+_of_report = partial(typer.Option, rich_help_panel="The report")
+_to_file = partial(_of_report, dir_okay=False)
 
 
 def evaluate(
@@ -53,19 +53,13 @@ def evaluate(
     latex: Annotated[Path | None, _to_file("--latex", help="Write the tables for a paper.")] = None,
     csv: Annotated[Path | None, _to_file("--csv", help="Write all values, one per table row.")] = None,
     hide_words: Annotated[
-        bool,
-        typer.Option(
-            "--hide-words",
-            help="Leave out the transcripts, for a corpus that may not be shared.",
-            rich_help_panel=_PAGE,
-        ),
+        bool, _of_report("--hide-words", help="Leave out the transcripts, for a corpus that may not be shared.")
     ] = False,
     with_audio: Annotated[
         bool,
-        typer.Option(
+        _of_report(
             "--with-audio",
             help="With --report: embed clips of each system's 5 most confident mistakes. Mind the corpus' licence.",
-            rich_help_panel=_PAGE,
         ),
     ] = False,
     device: options.Device = "auto",

@@ -97,10 +97,10 @@ def group(predictions: PooledPredictions, groups: Sequence[str]) -> Grouped:
     if n_groups < 2:
         raise SerError(f"There is no interval over a single group ('{groups[0]}'); give another grouping.")
     counts = _count(predictions, numbers, n_groups)
-    total = counts.sum(axis=0)
-    occurs = total[0, 0]
-    values, without = _averages(total[None]), _averages(total - counts)
-    right = counts[:, :, 2].mean(axis=1)  # (G, K)
+    total = counts.sum(axis=1, keepdims=True)
+    occurs = total[0, 0, 0]
+    values, without = averages(*total), averages(*(total - counts))
+    right = counts[2].mean(axis=1)  # (G, K)
     return Grouped(
         predictions.name,
         {metric: values[metric][0] for metric in _FIGURES},
@@ -136,19 +136,19 @@ def by_fold(predictions: PooledPredictions) -> tuple[FoldResult, ...]:
     """The metrics of each fold and seed; empty if there is only one."""
     ends = np.cumsum([0, *(predictions.folds or [len(predictions.runs[0].ids)])])
     numbers = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-    counts = _count(predictions, numbers, len(ends) - 1)  # (folds, S, 3, K)
-    if counts[:, :, 0, 0].size < 2:
+    counts = _count(predictions, numbers, len(ends) - 1)  # (3, folds, S, K)
+    if counts[0, :, :, 0].size < 2:
         return ()
-    values = _averages(counts)
+    values = averages(*counts)
     return tuple(
         FoldResult(
             fold=place + 1 if predictions.folds else None,
             seed=seed,
-            n=int(counts[place, at, 0].sum()),
+            n=int(counts[0, place, at].sum()),
             **{metric: float(values[metric][place, at]) for metric in METRICS},
         )
         for at, seed in enumerate(predictions.seeds)
-        for place in range(len(counts))
+        for place in range(len(ends) - 1)
     )
 
 
@@ -242,21 +242,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _count(predictions: PooledPredictions, numbers: Array, n_groups: int) -> Array:
-    """(G, S, 3, K) for each group, seed and class: how often it is true, predicted, and both.
+    """(3, G, S, K) for each group, seed and class: how often it is true, predicted, and both.
 
     The metrics need no more of a confusion matrix, which would have K times K numbers.
     """
     one_hot = np.eye(len(predictions.runs[0].labels))
-    counts = np.zeros((n_groups, len(predictions.runs), 3, len(one_hot)))
+    counts = np.zeros((3, n_groups, len(predictions.runs), len(one_hot)))
     is_true = one_hot[predictions.truth]
     for seed, is_predicted in enumerate(one_hot[predictions.predicted]):
-        np.add.at(counts[:, seed], numbers, np.stack([is_true, is_predicted, is_true * is_predicted], axis=1))
+        for of_kind, one in zip(counts, (is_true, is_predicted, is_true * is_predicted), strict=True):
+            np.add.at(of_kind[:, seed], numbers, one)
     return counts
-
-
-def _averages(counts: Array) -> dict[str, Array]:
-    """The metrics of counts (D, S, 3, K), each (D, S)."""
-    return averages(*(counts[:, :, place] for place in range(3)))
 
 
 def sizes(occurs: Array) -> dict[str, float]:

@@ -28,16 +28,6 @@ def test_each_system_has_its_report_in_the_order_given():
     assert [report.wa for report in reports] == [0.75, 0]
 
 
-def test_the_majority_is_that_of_the_train_part():
-    _, (chance, majority) = compare([("good", GOOD)], {"neutral": 1, "anger": 5})
-    assert (chance.name, majority.name) == ("chance", "majority")
-    assert majority.recall == {"neutral": 0.0, "anger": 1.0}
-
-
-def test_without_a_train_part_the_majority_is_that_of_what_is_scored():
-    assert compare([("good", GOOD)], {})[1][1].recall == {"neutral": 1.0, "anger": 0.0}
-
-
 def test_other_labels_are_refused_with_both_named():
     other = replace(GOOD, labels=("neutral", "joy"), truth=None)
     with pytest.raises(MismatchError, match="good and odd have different labels: neutral, anger against neutral, joy"):
