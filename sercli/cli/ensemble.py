@@ -68,7 +68,7 @@ def ensemble(
         render.note(f"Next: ser predict CLIP --model {quote(str(out))}")
         return
     if several:
-        refuse_others(out, {*rules}, "ensembles")
+        refuse_others(out, {*rules}, "ensembles, one for each rule")
     dataset, n_jobs = manifest.load(data, words=words), options.n_jobs(jobs)
     cv = cross_validation.common(members, dataset, device=device, jobs=n_jobs)
     names = {one.folder: one.name for one in inputs.named([EvaluatedRun(folder, infos[folder]) for folder in members])}
