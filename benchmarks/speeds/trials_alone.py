@@ -69,7 +69,7 @@ def train(made: Setup, drawn: list[dict[str, Any]]) -> None:
         trainer = experiment.make_trainer(proposed, parts.train, parts.valid, context)
         for _ in trainer.epochs():
             pass
-        print(trainer.state.best, flush=True)
+        print(trainer.best, flush=True)
 
 
 if __name__ == "__main__":

@@ -215,15 +215,14 @@ def fit(trainer: Trainer, out: Path, on_epoch: OnEpoch) -> EpochResult:
         for result in trainer.epochs():
             runs.check_there(out)
             trainer.save(resume)
-            runs.write_history(out, trainer.state.history)
+            runs.write_history(out, trainer.history)
             if events is not None:
                 for name in ("train_loss", "valid_loss", "valid_uar"):
                     events.add_scalar(name, getattr(result, name), result.epoch)
-            on_epoch(result, trainer.state.best is result)
+            on_epoch(result, trainer.best is result)
             processes.go_on()
     runs.check_there(out)
-    assert trainer.state.best is not None
-    return trainer.state.best
+    return trainer.best
 
 
 def _event_log(out: Path) -> "AbstractContextManager[SummaryWriter | None]":

@@ -3,8 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,19 +23,6 @@ from sercli.types import Array, EpochResult, TrainConfig
 
 _EVALUATION_BATCH = 64
 _MOMENTUM = 0.9
-
-
-@dataclass
-class TrainingState:
-    """The epochs so far, and the weights to keep."""
-
-    history: list[EpochResult] = field(default_factory=list)
-    best: EpochResult | None = None  # the epoch whose weights are kept, by `train.keep`
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def since_best(self) -> int:
-        """The number of epochs since the best one."""
-        return len(self.history) - self.best.epoch if self.best else 0
 
 
 class Trainer:
@@ -68,7 +54,8 @@ class Trainer:
         self.parts = nn.ModuleDict({"module": module} | ({"head": self.head} if self.head else {}))
         self.optimiser = _optimiser(self.parts, config)
         self.class_weights = _class_weights(train.y, self.n_labels).to(device) if config.class_weights else None
-        self.state = TrainingState()
+        self.history: list[EpochResult] = []
+        self.best_weights: dict[str, Tensor] = {}
 
     @property
     def n_labels(self) -> int:
@@ -77,21 +64,27 @@ class Trainer:
         assert isinstance(classifier, nn.Linear)
         return classifier.out_features
 
+    @property
+    def best(self) -> EpochResult:
+        """The epoch whose weights are kept; the first of several with equal loss."""
+        return self.history[-1] if self.config.keep == "last" else min(self.history, key=lambda one: one.valid_loss)
+
+    def _since_best(self) -> int:
+        return len(self.history) - self.best.epoch if self.history else 0
+
     def epochs(self) -> Iterator[EpochResult]:
         """Train until the patience or the epochs run out, yielding after each epoch; then load the weights to keep.
 
         Raises:
             DivergedError: the loss is no longer a number.
         """
-        state = self.state
-        while len(state.history) < self.config.epochs and state.since_best() < self.config.patience:
-            result = self._epoch(len(state.history) + 1)
-            state.history.append(result)
-            if _best(state.history, self.config.keep) is result:
-                state.best = result
-                state.best_weights = copy.deepcopy(self.module.state_dict())
+        while len(self.history) < self.config.epochs and self._since_best() < self.config.patience:
+            result = self._epoch(len(self.history) + 1)
+            self.history.append(result)
+            if self.best is result:
+                self.best_weights = copy.deepcopy(self.module.state_dict())
             yield result
-        self.module.load_state_dict(state.best_weights)
+        self.module.load_state_dict(self.best_weights)
         self.module.eval()
 
     def _epoch(self, epoch: int) -> EpochResult:
@@ -163,10 +156,10 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write everything that resuming needs: weights, best weights, state of the optimiser, history."""
-        tensors = {**self.parts.state_dict(), **{f"best.{name}": t for name, t in self.state.best_weights.items()}}
+        tensors = {**self.parts.state_dict(), **{f"best.{name}": t for name, t in self.best_weights.items()}}
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        write_tensors(path, tensors, {"history": msgspec.json.encode(self.state.history).decode()})
+        write_tensors(path, tensors, {"history": msgspec.json.encode(self.history).decode()})
 
     def resume(self, path: Path) -> None:
         """Go on from the file that `save` wrote.
@@ -189,22 +182,16 @@ class Trainer:
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = tensor
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
-        best = _best(history, self.config.keep) if history else None
         best_weights = _below("best.", tensors)
         if {n: t.shape for n, t in best_weights.items()} != {n: t.shape for n, t in self.module.state_dict().items()}:
             raise ValueError("the best weights are incomplete")
-        self.state = TrainingState(history, best, best_weights)
+        self.history, self.best_weights = history, best_weights
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write tensors by their names, wherever they are, as a .safetensors file."""
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     write_atomic(path, save(plain, metadata))
-
-
-def _best(history: Sequence[EpochResult], keep: str) -> EpochResult:
-    """The epoch whose weights are kept; the first of several with equal loss."""
-    return history[-1] if keep == "last" else min(history, key=lambda result: result.valid_loss)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

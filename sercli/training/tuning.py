@@ -27,7 +27,6 @@ from sercli.model.spec import ExperimentConfig
 from sercli.training import experiment, studies
 from sercli.training.experiment import Context
 from sercli.training.studies import Place
-from sercli.training.trainer import Trainer
 from sercli.types import Split
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials and errors are shown by the command line
@@ -229,17 +228,12 @@ def _objective(trial: Trial, search: Search, provider: FeatureProvider) -> float
     try:
         for result in trainer.epochs():
             processes.go_on()
-            trial.report(_best_ua(trainer), result.epoch)
+            trial.report(trainer.best.valid_uar, result.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
     except DivergedError as error:
         raise optuna.TrialPruned(str(error)) from None
-    return _best_ua(trainer)
-
-
-def _best_ua(trainer: Trainer) -> float:
-    assert trainer.state.best is not None
-    return trainer.state.best.valid_uar
+    return trainer.best.valid_uar
 
 
 def propose(trial: BaseTrial, config: ExperimentConfig) -> ExperimentConfig:

@@ -70,15 +70,15 @@ def same_weights(first, second):
 def test_a_separable_problem_is_learned(architecture):
     learner = trainer(architecture, train=toy(90, 1), valid=toy(30, 2), epochs=25, lr=0.02)
     *_, last = learner.epochs()
-    assert learner.state.best.valid_uar > 0.9
-    assert last.train_loss < 0.5 * learner.state.history[0].train_loss
+    assert learner.best.valid_uar > 0.9
+    assert last.train_loss < 0.5 * learner.history[0].train_loss
 
 
 def test_it_is_learned_under_every_augmentation_at_once():
     # Without the shift: here the column itself is the class.
     learner = trainer(train=toy(90, 1), valid=toy(30, 2), **{**AUGMENTED, "shift": 0, "epochs": 25, "lr": 0.02})
     list(learner.epochs())
-    assert learner.state.best.valid_uar > 0.9
+    assert learner.best.valid_uar > 0.9
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
@@ -120,8 +120,8 @@ def test_a_run_taken_up_ends_like_one_left_alone(architecture, killed_after, tmp
     again = trainer(architecture, **AUGMENTED)
     again.resume(tmp_path / "resume.safetensors")
     list(again.epochs())
-    assert figures(again.state.history) == expected
-    assert figures([again.state.best]) == figures([undisturbed.state.best])
+    assert figures(again.history) == expected
+    assert figures([again.best]) == figures([undisturbed.best])
     assert same_weights(again, undisturbed)
 
 
@@ -141,7 +141,7 @@ def test_a_second_target_is_learned_beside_the_classes_and_a_kill_changes_nothin
     killed.save(tmp_path / "resume.safetensors")
     again = trainer(**settings, keep="last")
     again.resume(tmp_path / "resume.safetensors")
-    assert figures([*killed.state.history, *again.epochs()]) == expected
+    assert figures([*killed.history, *again.epochs()]) == expected
     assert same_weights(again, undisturbed)
     (batch,) = evaluation_batches(undisturbed.train, 48, CPU)
     predicted = undisturbed.head(undisturbed.module.encode(*batch.inputs))[:, 0].detach().numpy()
@@ -156,7 +156,7 @@ def test_what_was_trained_before_the_kill_keeps_its_seconds(tmp_path):
     killed.save(tmp_path / "resume.safetensors")
     again = trainer()
     again.resume(tmp_path / "resume.safetensors")
-    assert again.state.history == killed.state.history
+    assert again.history == killed.history
 
 
 def test_training_stops_when_the_validation_loss_has_not_fallen_for_the_patience():
@@ -164,7 +164,7 @@ def test_training_stops_when_the_validation_loss_has_not_fallen_for_the_patience
     history = list(learner.epochs())
     losses = [result.valid_loss for result in history]
     best = losses.index(min(losses)) + 1
-    assert learner.state.best.epoch == best
+    assert learner.best.epoch == best
     assert len(history) == best + 4 < 200
 
 
@@ -181,8 +181,8 @@ def test_a_stopped_run_that_is_taken_up_stays_stopped(tmp_path):
 def test_the_best_weights_are_kept_not_the_last():
     learner = trainer(valid=shuffled(toy(12, 2)), epochs=12, lr=0.05)
     *_, last = learner.epochs()
-    assert last.valid_loss > learner.state.best.valid_loss
-    assert learner.validate()[0] == pytest.approx(learner.state.best.valid_loss, rel=1e-6)
+    assert last.valid_loss > learner.best.valid_loss
+    assert learner.validate()[0] == pytest.approx(learner.best.valid_loss, rel=1e-6)
     assert not learner.module.training
 
 
@@ -191,8 +191,8 @@ def test_the_last_weights_are_kept_where_that_is_wanted_and_patience_has_no_say(
     learner = trainer(**settings)
     *_, last = learner.epochs()
     assert last.epoch == 12
-    assert last.valid_loss > min(result.valid_loss for result in learner.state.history)
-    assert learner.state.best is last
+    assert last.valid_loss > min(result.valid_loss for result in learner.history)
+    assert learner.best is last
     assert learner.validate()[0] == pytest.approx(last.valid_loss, rel=1e-6)
     killed = trainer(**settings)
     list(islice(killed.epochs(), 7))
@@ -200,7 +200,7 @@ def test_the_last_weights_are_kept_where_that_is_wanted_and_patience_has_no_say(
     again = trainer(**settings)
     again.resume(tmp_path / "resume.safetensors")
     list(again.epochs())
-    assert figures(again.state.history) == figures(learner.state.history)
+    assert figures(again.history) == figures(learner.history)
     assert same_weights(again, learner)
 
 
@@ -219,8 +219,8 @@ def test_a_later_epoch_that_diverges_is_named_and_nothing_of_it_is_kept():
     torch.nn.init.constant_(learner.module.classifier.weight, math.nan)
     with pytest.raises(DivergedError, match=r"diverged in epoch 3: the loss is nan"):
         next(epochs)
-    assert len(learner.state.history) == 2
-    assert all(t.isfinite().all() for t in learner.state.best_weights.values())
+    assert len(learner.history) == 2
+    assert all(t.isfinite().all() for t in learner.best_weights.values())
 
 
 def test_class_weights_are_the_inverse_frequencies_with_mean_one_over_the_examples():
@@ -299,7 +299,7 @@ def test_a_resume_file_without_the_best_weights_is_refused(tmp_path):
     path = tmp_path / "resume.safetensors"
     learner = trainer()
     next(learner.epochs())
-    learner.state.best_weights = {}
+    learner.best_weights = {}
     learner.save(path)
     with pytest.raises(SerError, match=r"cannot be used \(the best weights are incomplete\); delete it"):
         trainer().resume(path)
@@ -328,7 +328,7 @@ def test_a_device_that_cannot_be_used_is_refused_with_what_can(name):
 def test_sgd_learns_a_separable_problem_and_goes_on_after_a_kill(tmp_path):
     whole, killed, taken_up = (trainer(optimiser="sgd", lr=0.3, epochs=12, schedule="cosine") for _ in range(3))
     list(whole.epochs())
-    assert whole.state.best.valid_uar > 0.9
+    assert whole.best.valid_uar > 0.9
     list(islice(killed.epochs(), 5))
     killed.save(tmp_path / "resume.safetensors")
     taken_up.resume(tmp_path / "resume.safetensors")

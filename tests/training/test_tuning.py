@@ -87,7 +87,7 @@ def test_a_trials_value_is_the_validation_recall_of_its_best_epoch(studied, sear
     context = experiment.Context(search.dataset, rows, 0, torch.device("cpu"))
     trainer = experiment.make_trainer(plan, search.train_ids, search.valid_ids, context)
     list(trainer.epochs())
-    assert trainer.state.best.valid_uar == outcome.best.value
+    assert trainer.best.valid_uar == outcome.best.value
 
 
 def test_the_best_trial_is_a_file_that_train_takes(studied, search):
