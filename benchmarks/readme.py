@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/predict.md", "docs/formats.md")
 CLIPS = ("f1-happiness-2", "m1-sadness-3", "f2-anger-5", "m2-neutral-1", "f3-happiness-4", "m3-anger-6")
 PAUSE_S = 0.9
-LEFT_OUT = re.compile(r"\d+%, .* left|On recordings unlike its training corpora")
+PROGRESS = re.compile(r"\d+%, .* left")
+TRUST = "On recordings unlike its training corpora"  # begins a line that is shown once
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -63,11 +64,11 @@ def rerun(block: str, folder: Path) -> Iterator[str]:
             more, _, before = before.partition("\n")
             command += "\n" + more
         print(command, flush=True)
-        yield f"{command}\n{shortened(output_of(command[2:], folder), before)}"
+        yield f"{command}\n{shortened(output_of(command[2:], folder, before), before)}"
 
 
-def output_of(command: str, folder: Path) -> str:
-    """What a command prints; it must end with exit code 0."""
+def output_of(command: str, folder: Path, before: str) -> str:
+    """What a command prints, without progress, and without TRUST where the page had none; it must exit with 0."""
     environment = os.environ | {
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -78,7 +79,8 @@ def output_of(command: str, folder: Path) -> str:
     )
     if done.returncode:
         raise SystemExit(f"{command}\n{done.stdout}exit code {done.returncode}")
-    lines = [line.rstrip() for line in done.stdout.splitlines() if not LEFT_OUT.search(line)]
+    every = [line.rstrip() for line in done.stdout.splitlines() if not PROGRESS.search(line)]
+    lines = [line for line in every if TRUST in before or not line.startswith(TRUST)]
     printed = "\n".join(lines).strip("\n")
     return f"{printed}\n" if printed else ""
 
