@@ -208,15 +208,14 @@ def _next_trial(
         search.dataset, jobs=1, device=search.device, progress=no_progress
     )
     ended: list[FrozenTrial] = []
-    # A sampler of its own: with the same seed it would repeat its proposals. All trials count here, including
-    # those of a killed process and of other machines.
-    seed = search.seed + 1000 * number + len(study.get_trials())
-    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
-    study.optimize(
-        lambda trial: _objective(trial, search, features),
-        n_trials=1,
-        callbacks=[lambda study, trial: ended.append(trial)],
-    )
+
+    def objective(trial: Trial) -> float:
+        # A sampler of its own: with the same seed it would repeat its proposals. The storage gives no number twice.
+        seed = search.seed + 1000 * number + trial.number
+        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=10)
+        return _objective(trial, search, features)
+
+    study.optimize(objective, n_trials=1, callbacks=[lambda study, trial: ended.append(trial)])
     return ended
 
 
