@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sercli.dataset.manifest import Dataset, make_manifest
 from sercli.errors import SerError
@@ -127,3 +128,19 @@ def test_a_run_that_learned_other_features_than_this_version_gives_is_refused(me
     older = replace(linguistic, normalisers=scales)
     with pytest.raises(SerError, match="learned 51 numbers a frame, and 'words' gives 101 in this version"):
         older.predict(tiny_dataset.manifest.utterances[:2], rows)
+
+
+def test_weights_that_were_changed_after_training_are_refused_and_those_without_a_digest_are_read(runs_made, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs_made.acoustic, folder)
+    weights = folder / "weights.safetensors"
+    tensors = load_file(weights)
+    content = bytearray(weights.read_bytes())
+    content[-2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(
+        SerError, match=r"the weights cannot be read \(they were changed after training\); train the run"
+    ):
+        load_model(folder, torch.device("cpu"))
+    save_file(tensors, weights)
+    load_model(folder, torch.device("cpu"))
