@@ -122,7 +122,8 @@ def inputs(system: SystemResult) -> str:
 def protocol(evaluation: Evaluation) -> str:
     """How many utterances were tested and how, in one sentence."""
     facts, n = evaluation.protocol, evaluation.systems[0].report.n
-    speakers = f" of {evaluation.data['speakers']} speakers" if "speakers" in evaluation.data else ""
+    n_speakers = evaluation.data.get("speakers")
+    speakers = f" of {n_speakers} speaker{'s' * (n_speakers != 1)}" if n_speakers else ""
     if "split" not in facts:
         how = str(facts.get("test part", "all that were predicted"))
     elif "fold" in facts:
