@@ -41,8 +41,11 @@ def ensemble(
 
     ser ensemble work/acoustic work/linguistic --data work/iemocap --out work/ensembles
     """
+    from sercli._system import ctrl_c
+
+    ctrl_c.keeps(f"Finished ensembles are kept in {out}; {options.GOES_ON}")
     from sercli import plugins
-    from sercli._system import ctrl_c, devices
+    from sercli._system import devices
     from sercli._system.files import refuse_others
     from sercli.cli import render, validation
     from sercli.dataset import manifest
@@ -52,7 +55,6 @@ def ensemble(
     from sercli.model.loading import load_model
     from sercli.training import cross_validation, experiment, fusion
 
-    ctrl_c.keeps(f"Finished ensembles are kept in {out}; {options.GOES_ON}")
     several = rule == options.ALL
     rules = fusion.rule_configs(plugins.names("ensemble") if several else (rule,), sets or [])
     infos = options.named_runs(runs or [], acoustic=acoustic or [], linguistic=linguistic or [], motion=motion or [])

@@ -74,13 +74,14 @@ def evaluate(
     ser evaluate --all work/runs --report report.html
     """
     from sercli._system import ctrl_c
+
+    ctrl_c.keeps("Features that were computed are kept, no scores; the same command begins again.")
     from sercli.cli import render
     from sercli.evaluation import inputs
     from sercli.evaluation.evaluate import evaluate as score
     from sercli.evaluation.evaluate import keep, to_json
     from sercli.evaluation.mistakes import clips
 
-    ctrl_c.keeps("Features that were computed are kept, no scores; the same command begins again.")
     for name, given in (("--words", words), ("--drop-seen", drop_seen)):
         if given and data is None:
             raise SerError(f"{name} needs --data, the prepared dataset to predict on; add it.")

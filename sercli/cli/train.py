@@ -46,13 +46,14 @@ def train(
     {presets}
     """
     from sercli._system import ctrl_c
+
+    ctrl_c.keeps(f"Finished runs and epochs are kept in {out}; {options.GOES_ON}")
     from sercli._system.cluster import connected
     from sercli.cli import render
     from sercli.model import spec
     from sercli.training import setup
     from sercli.types import HUMAN
 
-    ctrl_c.keeps(f"Finished runs and epochs are kept in {out}; {options.GOES_ON}")
     names: list[str | None] = list(dict.fromkeys(model or [])) or [None]
     several = len(names) > 1 or names in ([options.ALL], [options.RELATED])
     if cluster and fold != options.ALL:

@@ -40,12 +40,13 @@ def tune(
     With --fold all each fold has a study of its own, which never sees the test part of that fold.
     """
     from sercli._system import ctrl_c
+
+    ctrl_c.keeps(f"Finished trials are kept in {storage or out}; {options.GOES_ON}")
     from sercli._system.cluster import connected
     from sercli._system.files import refuse_others
     from sercli.cli import render
     from sercli.training.setup import make_setup
 
-    ctrl_c.keeps(f"Finished trials are kept in {storage or out}; {options.GOES_ON}")
     number = options.fold_number(fold)
     made = make_setup(model, config, sets, data, words=words, split=split, n_folds=folds, fold=number, seed=seed)
     for remark in made.remarks:
