@@ -26,6 +26,11 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def bfloat16() -> torch.autocast:
+    """Return a context in which a CPU that has instructions for bfloat16 multiplies matrices in it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+
+
 def hardware(device: torch.device) -> str:
     """What a device is, for a report, such as "NVIDIA A100" or "Intel(R) Core(TM) i7-1165G7, 1 thread"."""
     if device.type == "cuda":

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._layers import (
+    FastDropout,
     Recurrent,
     SelfAttention,
     frame_weights,
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
         layers = [
             layer
             for n_in, n_out in pairwise(widths)
-            for layer in (nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(sizes.dropout))
+            for layer in (nn.Linear(n_in, n_out), nn.ReLU(), FastDropout(sizes.dropout))
         ]
         self.dense = nn.Sequential(*layers)
         recurrent = sizes.cell != "none"
@@ -65,7 +66,7 @@ class Encoder(nn.Module):
         # The query of local attention (Mirsamadi et al. 2017) is learned; that of `first` is another embedding.
         self.query = nn.Linear(self.n_states, 1, bias=False) if sizes.pooling == "local" else None
         self.projection = nn.Linear(n_query, self.n_states) if sizes.pooling == "first" else None
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.dropout = FastDropout(sizes.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor, query: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """(B, T, F), (B,) -> (B, E), and (B, T) weights or None; an input of length 0 has the embedding 0."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, time_mask, weighted_mean, weighted_std
+from sercli.architectures._layers import Classifier, FastDropout, time_mask, weighted_mean, weighted_std
 from sercli.contracts import SearchSpace
 from sercli.types import Dropout, PositiveInt
 
@@ -46,10 +46,10 @@ class Functionals(Classifier):
         n_functionals = _N_FUNCTIONALS * sum(n_features)
         self.n_inputs = len(n_features)
         self.norm = _BatchNorm(n_functionals, affine=False)
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = FastDropout(config.input_dropout)
         self.hidden = nn.Linear(n_functionals, config.hidden_size)
         self.hidden_norm = _BatchNorm(config.hidden_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = FastDropout(config.dropout)
 
     def encode(self, *inputs: Tensor) -> Tensor:
         """(B, T, F), (B,) for each input -> (B, E)."""

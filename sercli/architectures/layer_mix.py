@@ -13,7 +13,14 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, SelfAttention, frame_weights, weighted_mean, weighted_std
+from sercli.architectures._layers import (
+    Classifier,
+    FastDropout,
+    SelfAttention,
+    frame_weights,
+    weighted_mean,
+    weighted_std,
+)
 from sercli.contracts import SearchSpace
 from sercli.errors import ConfigError
 from sercli.types import Depth, Dropout, PositiveInt
@@ -67,12 +74,12 @@ class LayerMix(Classifier):
         super().__init__(config.n_members * n_pooled, n_labels)
         self.config = config
         self.mixture = nn.Parameter(torch.zeros(config.n_layers)) if softmax else None
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = FastDropout(config.input_dropout)
         n_mixed = n_features // config.n_layers if softmax else n_features
         self.hidden = nn.Sequential(nn.Linear(n_mixed, config.n_members * config.n_hidden), nn.GELU())
         attentions = [SelfAttention(config.n_hidden, config.n_attention) for _ in range(config.n_members)]
         self.attentions = nn.ModuleList(attentions if config.pooling == "attention" else [])
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = FastDropout(config.dropout)
 
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T, L * D), (B,) -> (B, E), and (B, T) or None: the mean over the heads' attentions."""

@@ -5,7 +5,15 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from sercli.architectures._layers import Classifier, Recurrent, SelfAttention, frame_weights, last_states, weighted_mean
+from sercli.architectures._layers import (
+    Classifier,
+    FastDropout,
+    Recurrent,
+    SelfAttention,
+    frame_weights,
+    last_states,
+    weighted_mean,
+)
 from sercli.contracts import SearchSpace
 from sercli.types import Depth, Dropout, NonNegativeInt, PositiveInt
 
@@ -42,13 +50,13 @@ class Lstm(Classifier):
         n_states = config.hidden_size * (2 if config.bidirectional else 1)
         super().__init__(config.fc_size or n_states, n_labels)
         self.config = config
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = FastDropout(config.input_dropout)
         self.layers = nn.ModuleList(
             Recurrent(n_features if layer == 0 else n_states, config.hidden_size, bidirectional=config.bidirectional)
             for layer in range(config.n_layers)
         )
         self.attention = SelfAttention(n_states, config.hidden_size) if config.pooling == "attention" else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = FastDropout(config.dropout)
         self.fc = nn.Sequential(nn.Linear(n_states, config.fc_size), nn.ReLU()) if config.fc_size else nn.Identity()
 
     def attend(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.architectures._encoder import Encoder, Sizes
-from sercli.architectures._layers import Classifier
+from sercli.architectures._layers import Classifier, FastDropout
 from sercli.contracts import SearchSpace
 from sercli.errors import ConfigError
 from sercli.types import Dropout, NonNegativeInt, PositiveInt
@@ -70,9 +70,9 @@ class Streams(Classifier):
         super().__init__(widths[-1], n_labels)
         self.n_inputs = len(encoders)
         self.drop_inputs = config.drop_inputs
-        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout = FastDropout(config.input_dropout)
         self.encoders = nn.ModuleList(encoders)
-        layers = ((nn.Linear(n_in, n_out), nn.ReLU(), nn.Dropout(config.dropout)) for n_in, n_out in pairwise(widths))
+        layers = ((nn.Linear(n_in, n_out), nn.ReLU(), FastDropout(config.dropout)) for n_in, n_out in pairwise(widths))
         self.fc = nn.Sequential(*chain.from_iterable(layers))
 
     def encode(self, *inputs: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ def _root(
 def main() -> NoReturn:
     """Run the command line and exit: 0 success, 1 bug, 2 wrong input, 130 Ctrl-C."""
     streams.open_closed()
-    limits.keep_few_kernels()
+    if sys.argv[1:2] not in (["train"], ["tune"]):  # which use each kernel in every epoch
+        limits.keep_few_kernels()
     limits.set_threads()
     before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
     try:

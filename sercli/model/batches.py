@@ -115,10 +115,15 @@ def make_batch(
     return Batch(tensors, indices, y)
 
 
-def pad(features: Sequence[Array], normaliser: Normaliser) -> tuple[Array, Array]:
-    """B arrays (T, F) scaled as (B, T, F) float32 with zeros behind each, and their lengths (B,), 0: no input."""
+def pad(features: Sequence[Array], normaliser: Normaliser, *, few_widths: bool = False) -> tuple[Array, Array]:
+    """B arrays (T, F) scaled as (B, T, F) float32 with zeros behind each, and their lengths (B,), 0: no input.
+
+    With `few_widths` T is one of eight numbers an octave, since torch compiles kernels for each T it meets.
+    """
     lengths = np.array([len(utterance) for utterance in features], np.int64)
-    x = np.zeros((len(features), max(1, int(lengths.max())), features[0].shape[1]), np.float32)
+    n = max(1, int(lengths.max()))
+    n += -n % (1 << max(0, n.bit_length() - 4)) if few_widths else 0
+    x = np.zeros((len(features), n, features[0].shape[1]), np.float32)
     for row, utterance in zip(x, features, strict=True):
         target = row[: len(utterance)]
         torch.from_numpy(target).copy_(torch.from_numpy(utterance))  # nine times as fast as numpy from float16

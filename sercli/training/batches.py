@@ -8,7 +8,7 @@ import torch
 from sercli.model.batches import Batch, Examples, make_batch, pad
 from sercli.types import Array, TrainConfig
 
-_POOL = 16  # batches are formed among so many batches' worth of shuffled examples, sorted by length to pad little
+_POOL = 64  # batches are formed among so many batches' worth of shuffled examples, sorted by length to pad little
 
 
 def training_batches(
@@ -38,7 +38,7 @@ def _augmented(
         chosen = [features[i] for i in indices]
         if config.stretch:
             chosen = [_stretched(f, 1 + generator.uniform(-config.stretch, config.stretch)) for f in chosen]
-        x, lengths = pad(chosen, normaliser)
+        x, lengths = pad(chosen, normaliser, few_widths=True)
         _mask_and_shift(x, lengths, config, generator)
         yield x, lengths
 

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sercli import contracts
+from sercli._system.devices import bfloat16
 from sercli._system.files import write_atomic
 from sercli.errors import DivergedError, SerError
 from sercli.evaluation.metrics import uar
@@ -111,9 +112,10 @@ class Trainer:
         inputs, targets = batch.inputs, self.targets[batch.indices].to(self.device)
         if self.config.mixup:
             inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
-        loss = self._loss(inputs, targets[:, : self.n_labels])
-        if self.head is not None:
-            loss = loss + self.config.dimensions * self._second_loss(inputs, targets[:, self.n_labels :])
+        with bfloat16():
+            loss = self._loss(inputs, targets[:, : self.n_labels])
+            if self.head is not None:
+                loss = loss + self.config.dimensions * self._second_loss(inputs, targets[:, self.n_labels :])
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.clip_norm:
@@ -125,7 +127,7 @@ class Trainer:
         """Cross-entropy of the scores, or the network's own loss; targets (B, K), of which each row sums to 1."""
         smoothing = self.config.label_smoothing
         if not isinstance(self.module, contracts.HasLoss):
-            scores = self.module(*inputs)
+            scores = self.module(*inputs).float()
             return nn.functional.cross_entropy(scores, targets, self.class_weights, label_smoothing=smoothing)
         targets = (1 - smoothing) * targets + smoothing / self.n_labels
         if self.class_weights is not None:
@@ -202,8 +204,8 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _optimiser(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if config.optimiser == "sgd":
-        return torch.optim.SGD(trained, lr=config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay)
-    return torch.optim.AdamW(trained, lr=config.lr, weight_decay=config.weight_decay)
+        return torch.optim.SGD(trained, lr=config.lr, momentum=_MOMENTUM, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.AdamW(trained, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def _learning_rate(config: TrainConfig, epoch: int) -> float:
@@ -227,7 +229,7 @@ def _mix(
     share = max(share, 1 - share)  # the larger share is the first's, so that mostly its length is the right one
     partner = torch.from_numpy(generator.permutation(len(targets))).to(targets.device)
     mixed = tuple(
-        torch.maximum(tensor, tensor[partner]) if tensor.ndim == 1 else share * tensor + (1 - share) * tensor[partner]
+        torch.maximum(tensor, tensor[partner]) if tensor.ndim == 1 else torch.lerp(tensor[partner], tensor, share)
         for tensor in inputs
     )
     return mixed, share * targets + (1 - share) * targets[partner]

@@ -172,3 +172,10 @@ def test_a_shift_moves_the_columns_and_repeats_the_edge():
     examples = Examples(([row] * 60,), (Normaliser.of([row], "none"),), np.zeros(60, np.int64))
     (batch,) = trained_on(examples, batch_size=64, shift=1)
     assert {tuple(r[0].tolist()) for r in batch.inputs[0]} == {(1, 2, 3, 4), (1, 1, 2, 3), (2, 3, 4, 4)}
+
+
+def test_batches_have_few_widths_because_torch_compiles_a_kernel_for_each():
+    examples = made(range(1, 400))
+    batches = trained_on(examples, batch_size=1)
+    assert len({batch.inputs[0].shape[1] for batch in batches}) <= 8 * 6 + 7
+    assert all(1 <= batch.inputs[0].shape[1] / int(batch.inputs[1]) <= 9 / 8 for batch in batches)
