@@ -221,6 +221,8 @@ class TrainConfig:
     lr: Positive = 1e-3  # learning rate; sgd needs a larger one than adamw, up to 1 for a network of one layer
     schedule: Literal["constant", "cosine"] = "constant"  # of the learning rate; cosine: falls to zero at `epochs`
     weight_decay: NonNegative = 0.0  # decoupled in adamw (Loshchilov and Hutter 2019), L2 in sgd
+    # Multiply matrices in bfloat16 on a CPU that has instructions for it; false: the same weights on more CPUs
+    bfloat16: bool = True
     clip_norm: NonNegative = 5.0  # upper bound of the norm of the gradient; 0: no clipping
     class_weights: bool = False  # weight the loss by inverse class frequency in the train part
     balanced: bool = False  # draw all classes equally often: rare ones repeatedly, and not all of the others each epoch

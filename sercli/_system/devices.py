@@ -26,9 +26,10 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def bfloat16() -> torch.autocast:
-    """Return a context in which a CPU that has instructions for bfloat16 multiplies matrices in it."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+def bfloat16(*, wanted: bool) -> torch.autocast:
+    """Return a context in which, if wanted, a CPU that has instructions for bfloat16 multiplies matrices in it."""
+    has = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)  # which torch's first versions lack
+    return torch.autocast("cpu", torch.bfloat16, enabled=wanted and has())
 
 
 def hardware(device: torch.device) -> str:

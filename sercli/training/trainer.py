@@ -112,7 +112,7 @@ class Trainer:
         inputs, targets = batch.inputs, self.targets[batch.indices].to(self.device)
         if self.config.mixup:
             inputs, targets = _mix(inputs, targets, self.config.mixup, generator)
-        with bfloat16():
+        with bfloat16(wanted=self.config.bfloat16):
             loss = self._loss(inputs, targets[:, : self.n_labels])
             if self.head is not None:
                 loss = loss + self.config.dimensions * self._second_loss(inputs, targets[:, self.n_labels :])
