@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,11 @@ _MAGIC = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1aE\xdf\xa3"), (0, b
 # A title that is not UTF-8 must not make a recording unreadable; PyAV 19 and later ignore it by themselves.
 _LENIENT: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
-_N_BLOCKS = 30  # ten minutes of a track are listened to, to choose one
+LISTENED_S = 600.0
+"""The beginning of a track that is listened to, to choose one."""
 
 Listen = Callable[[Path, int], Iterator[Array]]
-"""What can be read of a track of a file, by its number from 1, as blocks (n_samples,) of 20 s at 16 kHz."""
+"""What can be read of `LISTENED_S` of a track of a file, by its number from 1, as blocks (n_samples,) at 16 kHz."""
 
 
 @contextmanager
@@ -200,12 +201,10 @@ def _choose(path: Path, identity: tuple[int, int], flagged: tuple[bool, ...], li
     """
     if sum(flagged) == 1:
         default = flagged.index(True) + 1
-        if any(
-            speech_level_dbfs(block) >= segments.FAINTEST_DBFS for block in islice(listen(path, default), _N_BLOCKS)
-        ):
+        if any(speech_level_dbfs(block) >= segments.FAINTEST_DBFS for block in listen(path, default)):
             return default, "flagged default"
     for track in range(1, len(flagged) + 1):
-        if any(segments.segments(islice(listen(path, track), _N_BLOCKS))):
+        if any(segments.segments(listen(path, track))):
             return track, "the first with speech"
     return 1, "as none has speech in its first ten minutes"
 

@@ -92,7 +92,8 @@ def _next_begins(path: Path, n_file: int, *, is_caf: bool) -> int:
             if at and part[begins[1] :].startswith(begins[0]):
                 return at
             if is_caf:
-                n_part = 12 + struct.unpack_from(">q", part, 4)[0] if at else 8
+                n_content = struct.unpack_from(">q", part, 4)[0] if at else -4
+                n_part = 0 if n_content == -1 else 12 + n_content
             else:
                 short, long = struct.unpack(">I4xQ", part)
                 n_part = long if short == 1 else short

@@ -123,7 +123,8 @@ def stream(
         remarks: gets a phrase for all that is left out, guessed or cannot be known, until the last piece is read.
 
     Yields:
-        (n_samples,) float32 of about `block_s`; resampling continues from one to the next.
+        (n_samples,) float32 of about `block_s`, or shorter where channels are mixed; resampling continues from one to
+        the next.
 
     Raises:
         AudioError: as `read`. Damage inside the file, such as truncation, is raised after the last readable piece.
@@ -170,9 +171,11 @@ def _open(path: Path, track: int | None, remarks: list[str]) -> Iterator["SoundF
 
 
 def _readable(path: Path, track: int) -> Iterator[Array]:
-    """Yield what can be read of a track, by the usual way."""
+    """Yield what can be read of the beginning of a track, by the usual way."""
+    from sercli.audio.containers import LISTENED_S
+
     with suppress(AudioError):
-        yield from stream(path, sample_rate_hz=SAMPLE_RATE_HZ, track=track)
+        yield from stream(path, sample_rate_hz=SAMPLE_RATE_HZ, end_s=LISTENED_S, track=track)
 
 
 def _check_file(path: Path) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from make_containers import encode
 
-from sercli.audio import channels, reading
+from sercli.audio import channels, kinds, reading
 from sercli.errors import AudioError
 
 RATE_HZ = 16_000
@@ -90,20 +90,22 @@ def test_how_a_signal_is_cut_into_blocks_changes_no_channel(step):
 
 
 def film(path, tracks, picture_s, codec="aac"):
-    """A film; tracks: (signal at 48 kHz, when it begins in s, flagged default?)."""
+    """A film; tracks: (signal (n,) or (2, n) at 48 kHz, when it begins in s, flagged default?)."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream("mpeg4", rate=10)
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
-        streams = [container.add_stream(codec, rate=48_000, layout="mono") for _ in tracks]
+        layouts = ["mono" if signal.ndim == 1 else "stereo" for signal, _, _ in tracks]
+        streams = [container.add_stream(codec, rate=48_000, layout=layout) for layout in layouts]
         for stream, (_, _, default) in zip(streams, tracks, strict=True):
             stream.disposition = av.stream.Disposition.default if default else av.stream.Disposition(0)
         for _ in range(10 * picture_s):
             frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
-        for stream, (signal, late_s, _) in zip(streams, tracks, strict=True):
-            for at in range(0, len(signal), 960):
-                frame = av.AudioFrame.from_ndarray(signal[None, at : at + 960].copy(), format="fltp", layout="mono")
+        for stream, layout, (signal, late_s, _) in zip(streams, layouts, tracks, strict=True):
+            channels = np.atleast_2d(signal)
+            for at in range(0, channels.shape[1], 960):
+                frame = av.AudioFrame.from_ndarray(channels[:, at : at + 960].copy(), format="fltp", layout=layout)
                 frame.sample_rate, frame.pts = 48_000, round(late_s * 48_000) + at
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
@@ -178,6 +180,13 @@ def test_of_several_tracks_one_with_sound_is_used_and_named(tmp_path, flags, sil
     assert (np.abs(other).max() < 1e-3, none) == (True, [])
 
 
+def test_ten_minutes_of_a_stereo_track_are_listened_to(tmp_path):
+    voice = np.concatenate([np.zeros(40 * 48_000, np.float32), talk()])
+    both = np.stack([voice, voice])
+    path = film(tmp_path / "a.mkv", [(np.zeros_like(both), 0.0, False), (both, 0.0, False)], 2)
+    assert read(path)[1] == ["2 sound tracks: track 2, the first with speech, is used; --track N takes another"]
+
+
 def test_a_track_that_is_not_there_is_refused(tmp_path):
     path = film(tmp_path / "a.mkv", [(sound_48(1), 0.0, True)] * 2, 1)
     with pytest.raises(AudioError, match=r"a\.mkv has 2 sound tracks, and track 3 is asked for; correct --track\.$"):
@@ -229,6 +238,13 @@ def test_what_follows_the_end_of_a_recording_is_counted_and_not_read(tmp_path, s
     found, remarks = read(path)
     assert remarks == [f"{len(content)} bytes after the end that its header gives are left out (joined, or unfinished)"]
     np.testing.assert_array_equal(found, alone)
+
+
+def test_the_samples_of_a_caf_without_a_length_are_not_taken_for_its_parts(tmp_path):
+    head = b"caff\0\1\0\0" + b"desc" + struct.pack(">q", 32) + bytes(32) + b"data" + struct.pack(">q", -1)
+    path = tmp_path / "a.caf"
+    path.write_bytes(head + bytes(12 * 100 - 1) + b"caff" + bytes(2_000))
+    assert kinds.n_bytes_after_end(path, path.read_bytes()[: kinds.HEAD_BYTES]) == 0
 
 
 @pytest.mark.parametrize("seconds", [0.04, 3.01])
