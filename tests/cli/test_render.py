@@ -646,6 +646,27 @@ def test_a_terminals_edge_cuts_no_word_of_a_sentence(width):
     assert " ".join(written.split()) == " ".join(said.split())
 
 
+@pytest.mark.parametrize("width", [7, 12, 18])  # a line without blanks at its end is as wide
+def test_words_at_a_terminals_edge_are_apart_when_they_are_copied(width):
+    console = _terminal(width)
+    with _on(console):
+        render.note("one two 87 % three four")
+    assert console.file.getvalue().split() == ["one", "two", "87", "%", "three", "four"]
+
+
+def test_the_lines_of_a_timeline_stay_lines_in_a_terminal():
+    words = "I never knew that it would end like this, and now it has."
+    utterance = Prediction("a.wav", 0.0, 4.0, "anger", 0.9, {"anger": 0.9}, text=words)
+    shown = []
+    for console in (_terminal(60), _console(60)):
+        with _on(console):
+            render.timeline_rows("a.wav", [utterance], ["anger"])
+        text = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue())
+        shown.append([line.rstrip() for line in text.splitlines()])
+    assert shown[0] == shown[1]
+    assert max(map(len, shown[0])) <= 60
+
+
 def test_many_parameters_are_folded_and_none_is_lost():
     params = {f"parameter{k}": k for k in range(20)}
     text, lines = _shown(render.trials_table, [_trial(0.5, "COMPLETE", params)], width=80)

@@ -12,6 +12,7 @@ import numpy as np
 import pyte
 import pytest
 import soundfile
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -122,7 +123,10 @@ def _wrapped(text, columns):
         if line.startswith("{"):
             yield from (line[at : at + columns].rstrip() for at in range(0, len(line), columns))
         else:
-            yield from (part.plain.rstrip() for part in Text(line.rstrip()).wrap(WIDE, columns))
+            fits = cell_len(line.rstrip()) <= columns or any(cell_len(word) >= columns for word in line.split())
+            # else a blank stands after each word, at the edge too
+            parts = Text(line.rstrip()).wrap(WIDE, columns if fits else columns - 1)
+            yield from (part.plain.rstrip() for part in parts)
 
 
 @pytest.mark.parametrize("columns", COLUMNS)

@@ -77,13 +77,22 @@ def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
 
 
 def _by_words(text: Text, console: Console) -> Text:
-    """A line with blanks up to the terminal's edge where that would cut a word, so that what is copied is one line.
+    """Text with blanks up to the terminal's edge where that would cut a word, so that what is copied has its lines.
 
     What is between quotes gets no blanks, for it may be a path; a number and its % stay together.
     """
-    held = text.copy()
-    held.plain = re.sub(r"(?<!\w)'[^']*'| %", lambda found: found[0].replace(" ", _HELD), text.plain)
-    joined = Text("").join(held.wrap(console, console.width, justify="left"))
+    return Text("\n").join(_one_by_words(line, console) for line in text.split(allow_blank=True))
+
+
+def _one_by_words(line: Text, console: Console) -> Text:
+    width = console.width
+    if cell_len(line.plain) <= width:
+        return line
+    held = line.copy()
+    held.plain = re.sub(r"(?<!\w)'[^']*'| %", lambda found: found[0].replace(" ", _HELD), line.plain)
+    # A blank after each word, also at the edge, unless a word is longer than a line.
+    end = "" if any(cell_len(word) >= width for word in held.plain.split()) else " "
+    joined = Text(end).join(held.wrap(console, width - len(end), justify="left"))
     joined.rstrip()
     joined.plain = joined.plain.replace(_HELD, " ")
     return joined
