@@ -385,7 +385,7 @@ def test_a_reader_that_goes_away_is_no_error(demo_runs, demo_clips):
 MEETING = "SER_TEST_MEETING"  # the variable that tells processes in which folder they wait for each other
 
 
-def _heard_by_two(recording, config):
+def _heard_by_two(recording, **of_the_pipeline):
     """What a process does with a recording once two of them have one in hand."""
     folder = Path(os.environ[MEETING])
     (folder / str(os.getpid())).touch()
@@ -393,7 +393,7 @@ def _heard_by_two(recording, config):
     while len(list(folder.iterdir())) < 2:
         assert time.monotonic() < until, "no second process came to work"
         time.sleep(0.01)
-    return batch_runner._whole(recording, config)
+    return batch_runner._whole(recording, **of_the_pipeline)
 
 
 def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
