@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import msgspec
@@ -187,7 +187,6 @@ class _Parts:
         self._n_parts = -(-len(self._usable) // PART)
         self.missing = [n for n in range(self._n_parts) if _read_index(self.task(n)) is None]
         if self.missing:
-            extraction.extractor.cache_clear()  # it may have read files that have changed since
             write_json(self.folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
 
     def task(self, n: int, stage: int = 0) -> "_Task":
@@ -239,6 +238,12 @@ def _make_part(task: _Task, device: str) -> None:
         lock.release()
 
 
+@lru_cache(maxsize=1)
+def _begin(_folder: Path) -> None:
+    """Forget extractors that read the files of another folder's features, in a process that outlives a command."""
+    extraction.extractor.cache_clear()
+
+
 def _make_missing(task: _Task, device: str, *, alone: bool) -> None:
     if _read_index(task) is not None:
         processes.report(sum(map(extraction.length_s, task.utterances)), task.stage)
@@ -246,6 +251,7 @@ def _make_missing(task: _Task, device: str, *, alone: bool) -> None:
     index_path = task.path.with_suffix(".json")
     for rest in (task.path, index_path) if alone else ():
         sweep(task.path.parent, of=rest.name)
+    _begin(task.path.parent)
     features = extraction.extract(
         task.utterances,
         task.root,

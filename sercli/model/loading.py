@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from sercli import config, contracts, plugins, runs
+from sercli.dataset import extraction
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.batches import Normaliser
@@ -44,6 +45,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
     Raises:
         SerError: not a run, an ensemble, unfinished, damaged, or made by another version.
     """
+    extraction.extractor.cache_clear()  # it may have read files that have changed since
     info = runs.load_single(folder)
     if info.kind != "model":
         raise SerError(f"{folder} is an {info.kind}; give a single model.")

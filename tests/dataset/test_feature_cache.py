@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 
 from sercli.dataset import extraction, feature_cache
@@ -16,6 +17,7 @@ from sercli.dataset.manifest import make_manifest
 from sercli.errors import AudioError, SerError
 from sercli.features import log_mel, whisper_encoder, words
 from sercli.model.feature_provider import cached_features
+from sercli.model.loading import load_run
 from sercli.types import Utterance
 
 SMALL = log_mel.Config(n_mels=8)
@@ -106,6 +108,23 @@ def test_a_second_run_computes_nothing(dataset, ensure, extracted):
     extracted.clear()
     ensure(dataset)
     assert extracted == []
+
+
+def test_an_extractor_is_kept_no_longer_than_the_files_that_it_read(dataset, ensure):
+    """A process may outlive its command: a file that a feature reads may be another one in the next."""
+
+    def kept():
+        before = extraction.extractor.cache_info().hits
+        made = extraction.extractor("log-mel", SMALL, "cpu")
+        return made if extraction.extractor.cache_info().hits > before else None
+
+    extraction.extractor.cache_clear()
+    ensure(dataset)
+    assert kept()
+    ensure(dataset, config=log_mel.Config(n_mels=9))
+    assert not kept()
+    load_run(Path(feature_cache.__file__).parents[1] / "pretrained", torch.device("cpu"))
+    assert not kept()
 
 
 def test_a_killed_run_goes_on_with_the_part_in_hand(dataset, ensure, extracted, monkeypatch):
