@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sercli._system import threads
+from sercli._system import limits
 
 os.environ["OMP_NUM_THREADS"] = "2"  # before numpy and torch are imported
-threads.configure()  # as `ser` does
+limits.set_threads()  # as `ser` does
 
 import numpy as np  # noqa: E402 - after its threads are set
 

@@ -12,6 +12,7 @@ import csv
 import io
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,6 +69,8 @@ VOICES = {
 
 
 def main() -> None:
+    if shutil.which("espeak-ng") is None:  # before the clips are deleted
+        sys.exit("espeak-ng is not installed: apt-get install espeak-ng")
     audio = FOLDER / "audio"
     if audio.exists():
         shutil.rmtree(audio)
