@@ -95,14 +95,12 @@ class Cluster:
 
     def _named(self, error: BaseException, who: str) -> BaseException:
         """Return the error that says what to do."""
-        from distributed import KilledWorker
-
         if isinstance(error, CancelledError):
             return SerError(
                 f"The scheduler {self._where} has ended or lost the work; once it runs again, the same command goes on "
                 "from there (ser predict: with --out and --skip-done)."
             )
-        if isinstance(error, KilledWorker):
+        if type(error).__name__ == "KilledWorker":
             return BrokenProcessPool()
         if isinstance(error, ImportError) and "sercli" in str(error):
             return SerError(f"{who} cannot load ser {__version__} ({error}); install it there, then start it again.")
