@@ -49,6 +49,7 @@ class Cluster:
             SerError: as `check`, or there is no worker yet, and nobody who starts one.
         """
         self._client, self._where, self._folder = client, where, str(Path.cwd())
+        self._connection = client.scheduler_comm
         self._n_workers, self._counted_s = 1, 0.0
         found = client.run(check, __version__, self._folder, on_error="return")
         for address, error in found.items():
@@ -56,6 +57,11 @@ class Cluster:
                 raise self._named(error, f"The worker {address}")
         if not found and not where.startswith("slurm:"):
             raise SerError(f"{where} has no workers; start some: dask worker {where} --nthreads 1 --nworkers N.")
+
+    def check_reachable(self) -> None:
+        """Raise SerError where the scheduler was lost: dask forgets a result that it was just about to fetch."""
+        if self._client.scheduler_comm is not self._connection:
+            raise self._lost()
 
     @contextmanager
     def pool(self) -> Iterator[processes.Submit]:
@@ -96,15 +102,18 @@ class Cluster:
     def _named(self, error: BaseException, who: str) -> BaseException:
         """Return the error that says what to do."""
         if isinstance(error, CancelledError):
-            return SerError(
-                f"The scheduler {self._where} has ended or lost the work; once it runs again, the same command goes on "
-                "from there (ser predict: with --out and --skip-done)."
-            )
+            return self._lost()
         if type(error).__name__ == "KilledWorker":
             return BrokenProcessPool()
         if isinstance(error, ImportError) and "sercli" in str(error):
             return SerError(f"{who} cannot load ser {__version__} ({error}); install it there, then start it again.")
         return error
+
+    def _lost(self) -> SerError:
+        return SerError(
+            f"The scheduler {self._where} has ended or lost the work; once it runs again, the same command goes on "
+            "from there (ser predict: with --out and --skip-done)."
+        )
 
 
 @contextmanager

@@ -43,6 +43,9 @@ class Workers(Protocol):
     def n_workers(self) -> int:
         """Their number, which may change."""
 
+    def check_reachable(self) -> None:
+        """Raise SerError where what was submitted will never be done."""
+
     def pool(self) -> AbstractContextManager[Submit]:
         """Return a context for work, at the end of which what is left is cancelled."""
 
@@ -170,6 +173,8 @@ def _first_done(futures: Iterable[Future[R]], on_report: OnReport) -> Future[R]:
     futures, done = list(futures), set[Future[R]]()
     while not done:
         done = wait(futures, _LOOK_S, FIRST_COMPLETED).done
+        if _elsewhere and not done:
+            _elsewhere.check_reachable()
         for stage, amount in enumerate(_counters().get_obj()):
             if amount > _passed_on[stage]:
                 on_report(amount - _passed_on[stage], stage)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -248,9 +249,24 @@ def test_a_scheduler_that_is_gone_is_a_line_and_the_same_command_goes_on(dask, s
     assert contents(run) == contents(tmp_path / "here")
 
 
+def test_a_result_that_was_lost_on_its_way_from_the_scheduler_is_a_line():
+    client = SimpleNamespace(run=lambda *_, **__: {"w1": None}, scheduler_comm="first", status="connecting")
+
+    def submit(*_):
+        client.scheduler_comm = None
+        return Future()  # which dask forgets
+
+    client.get_executor = lambda pure: SimpleNamespace(submit=submit, shutdown=lambda wait: None)
+    work = processes.mapped(len, ["a"], 1, killed="")
+    workers = cluster.Cluster(client, "tcp://here:8786")
+    with processes.elsewhere(workers), pytest.raises(SerError, match="^The scheduler tcp://here:8786 has ended or"):
+        list(work)
+
+
 SBATCH = """#!/bin/sh
-# What Slurm would do with a job: run it, elsewhere.
-sh "$1" >"{folder}/job.log" 2>&1 &
+# What Slurm would do with a job: keep its script, which is deleted at once, and run it, elsewhere.
+cp "$1" "{folder}/job$$"
+sh "{folder}/job$$" >"{folder}/job.log" 2>&1 &
 echo $! >>"{folder}/jobs"
 echo "Submitted batch job $!"
 """
