@@ -259,7 +259,7 @@ def test_a_result_that_was_lost_on_its_way_from_the_scheduler_is_a_line():
     client.get_executor = lambda pure: SimpleNamespace(submit=submit, shutdown=lambda wait: None)
     work = processes.mapped(len, ["a"], 1, killed="")
     workers = cluster.Cluster(client, "tcp://here:8786")
-    with processes.elsewhere(workers), pytest.raises(SerError, match="^The scheduler tcp://here:8786 has ended or"):
+    with processes.elsewhere(workers), pytest.raises(SerError, match="The scheduler tcp://here:8786 has ended or"):
         list(work)
 
 
