@@ -150,17 +150,19 @@ Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of proce
 
 
 def named_runs(runs: Sequence[Path], **by_kind: Sequence[Path]) -> "dict[Path, RunInfo]":
-    """The runs that a command names, with their info; those of the option of a kind must be of that kind.
+    """The runs that a command names, each once, with their info; those of the option of a kind must be of that kind.
 
     Raises:
         SerError: one is of another kind, or is no finished run.
     """
     from sercli.runs import load_finished
 
-    infos = {folder: load_finished(folder) for folder in (*runs, *chain(*by_kind.values()))}
+    once = {folder.resolve(): folder for folder in (*runs, *chain(*by_kind.values()))}
+    infos = {folder: load_finished(folder) for folder in once.values()}
     for kind, folders in by_kind.items():
         for folder in folders:
-            found = "ensemble" if infos[folder].settings.rule else infos[folder].modality
+            info = infos[once[folder.resolve()]]
+            found = "ensemble" if info.settings.rule else info.modality
             if found != kind:
                 what = {"ensemble": "an ensemble", "both": "a model of several inputs"}.get(found, found)
                 raise SerError(f"--{kind} {folder}: this run is {what}; give it without --{kind}.")

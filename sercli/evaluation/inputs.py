@@ -117,7 +117,8 @@ def described(
 
 
 def named(runs: Sequence[EvaluatedRun]) -> tuple[EvaluatedRun, ...]:
-    """The runs with different names: the preset or rule, as much of the folder as tells them apart, and the words."""
+    """The runs, each once, with different names: preset or rule, what of the folder tells them apart, and the words."""
+    runs = list({(run.folder.resolve(), run.words): run for run in runs}.values())
     found = []
     for run in runs:
         alike = [one.folder for one in runs if (one.info.name, one.words) == (run.info.name, run.words)]
