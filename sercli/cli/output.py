@@ -1,9 +1,10 @@
 """What `ser predict` gives: its format, and where it goes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,33 +124,54 @@ class Output:
         if self.form and self.form.timed and not self.is_folder:
             raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
 
-    def left(self, recordings: "list[Recording]", given: Sequence[Path]) -> "tuple[list[Recording], dict[str, Path]]":
+    def left(
+        self, recordings: "list[Recording]", given: Sequence[Path], settings: Mapping[str, object]
+    ) -> "tuple[list[Recording], dict[str, Path]]":
         """Return the recordings that are to be predicted, with --skip-done those without a file, and their files.
 
         Args:
             recordings: all.
             given: the paths by which they were found.
+            settings: all that predictions depend on beside the recording.
 
         Returns:
             The recordings, and the file of each by its name; none where all go to one place.
+
+        Raises:
+            MismatchError: --skip-done, and the folder's files are of other settings.
         """
         if not self.form or not self.is_folder:
             return recordings, {}
+        from sercli.cli import render
+        from sercli.cli.writers import done
+
         files = writers.targets(recordings, given, self.folder, self.form)
         if not self.skip_done:
             return recordings, files
-        from sercli.cli import render
-
         # Not by pathlib, which raises for names that are too long.
-        left = [recording for recording in recordings if not os.path.exists(files[recording.name])]  # noqa: PTH110
-        if len(left) < len(recordings):
-            render.note(f"{len(recordings) - len(left)} of {len(recordings)} recordings have a file already: skipped.")
+        there = {one.name for one in recordings if os.path.exists(files[one.name])}  # noqa: PTH110
+        if there:
+            done.check(self.folder, settings)
+        kept = {one.name for one in recordings if done.is_done(files[one.name], one.path, self.folder)}
+        left = [one for one in recordings if one.name not in kept]
+        if kept:
+            render.note(f"{len(kept)} of {len(recordings)} recordings have a file already: skipped.")
+        if again := len(there - kept):
+            render.warn(
+                f"{again} of {len(recordings)} have a file older than they are, or of other settings: done again."
+            )
         return left, files
 
-    def write(self, running: "Recordings", labels: Sequence[str], files: dict[str, Path]) -> None:
+    def write(
+        self,
+        running: "Recordings",
+        labels: Sequence[str],
+        files: dict[str, Path],
+        settings: Mapping[str, object],
+    ) -> None:
         """Predict all recordings and write or show each as soon as it is predicted."""
         from sercli.cli import render
-        from sercli.cli.writers import sinks
+        from sercli.cli.writers import done, sinks
 
         if self.is_database:
             sinks.write_database(running, labels, self.folder)
@@ -160,7 +182,8 @@ class Output:
         elif self.out is None:
             sinks.stream(running, labels, self.form)
         elif self.is_folder:
-            sinks.write(running, labels, self.form, files)
+            begin = partial(done.begin, self.folder, settings)
+            sinks.write(running, labels, self.form, files, begin)
         else:
             sinks.write_one(running, labels, self.form, self.out)
         if self.form and self.form.timed and not running.n_labelled:

@@ -283,6 +283,7 @@ def predict(
         if picture and picture.suffix.lower() != ".png":
             raise SerError(f"{option} {picture}: the picture is a PNG; give a name that ends in .png.")
     from sercli.cli import moments, sources
+    from sercli.cli.writers import done
 
     at_s = None if at is None else moments.seconds(at)
     settings = _asr_settings(sets or [])
@@ -296,6 +297,8 @@ def predict(
     }
     needing |= {"--explain": explain, "--group": group, "--speakers-from": speakers_from}
     needing |= {"--speakers": speakers != "none", "--format audformat": output.is_database}
+    if skip_done and (group or speakers_from) not in (None, "recording"):
+        raise SerError("--skip-done would leave what it skips out of its group; leave out --group, or --skip-done.")
     sound = sources.sound(paths, raw, input_device, needing)
     ctrl_c.keeps(output.kept(live=sound is not None))
     with ExitStack() as until_the_end:
@@ -309,7 +312,11 @@ def predict(
             track=track,
         )
         output.check_number(len(recordings), text=text, plot=plot, explain=explain)
-        recordings, files = output.left(recordings, paths)
+        given: dict[str, object] = {"asr": None if no_asr else asr, "asr settings": settings, "adapt": adapt}
+        given |= {"group": group, "speakers from": speakers_from, "neutral": neutral, "speakers": speakers}
+        given |= {"min. confidence": min_confidence, "text": text, "track": track}
+        given = done.settings_with(model, given)
+        recordings, files = output.left(recordings, paths, given)
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
@@ -351,7 +358,7 @@ def predict(
             n_jobs = _n_jobs(jobs, len(recordings), device)
             running = Recordings(recordings, config, jobs=n_jobs, keep=keep, group=together)
         until_the_end.callback(running.close)
-        output.write(running, labels, files)
+        output.write(running, labels, files, given)
         if plot is not None:
             sinks.draw(running, labels, plot)
         if explain is not None:

@@ -182,7 +182,7 @@ def test_each_recording_gets_a_file_that_is_called_as_it_lies_below_the_folder(s
     shown = ser("predict", folder, "--model", demo_runs.acoustic, "-o", out)
     assert (shown.code, shown.out) == (2, "")
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    assert files == ["a.ogg.json", "deep/c.ogg.json", "failures.tsv"]
+    assert files == [".predicted", "a.ogg.json", "deep/c.ogg.json", "failures.tsv"]
     assert json.loads((out / "a.ogg.json").read_bytes())["path"] == str(folder / "a.ogg")
     assert (out / "failures.tsv").read_text().startswith(f"{folder / 'b.wav'}\t")
     assert shown.err.splitlines()[-1].endswith(f"the reasons are in {out / 'failures.tsv'}")
@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_written_fails_its_recording_alone(ser, demo_runs,
         f"{tmp_path / 'out' / 'a.ogg.json'} cannot be written: {os.strerror(errno.EISDIR)}",
         f"{tmp_path / 'out' / too_long}.json cannot be written: {os.strerror(errno.ENAMETOOLONG)}",
     ]
-    assert "2 of 4 recordings have a file already" not in ser(*words, "--skip-done").err
+    assert "2 of 4 recordings have a file already: skipped." in ser(*words, "--skip-done").err
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ def test_recordings_of_one_name_do_not_collide(ser, demo_runs, folder, tmp_path)
 def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     (folder / "b.wav").unlink()
     words = ["predict", folder, "--model", demo_runs.acoustic, "-o", tmp_path / "out", "--skip-done"]
-    (tmp_path / "out").mkdir()
+    assert ser(*words[:1], folder / "a.ogg", *words[2:]).code == 0
     (tmp_path / "out" / "a.ogg.json").write_text("done")
     shown = ser(*words)
     assert (shown.code, shown.err) == (0, "1 of 2 recordings have a file already: skipped.\n")
@@ -314,6 +314,33 @@ def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     assert (shown.code, shown.err) == (0, "2 of 2 recordings have a file already: skipped.\n")
     shown = ser(*words[:1], folder / "a.ogg", *words[2:], "--plot", tmp_path / "a.png")
     assert (shown.code, shown.err) == (0, "1 of 1 recordings have a file already: skipped.\n")
+
+
+def test_what_other_settings_made_or_is_older_than_its_recording_is_not_taken_for_done(
+    ser, demo_runs, folder, tmp_path
+):
+    (folder / "b.wav").unlink()
+    out = tmp_path / "out"
+    words = ["predict", folder, "-o", out, "--skip-done", "--no-asr", "--model"]
+    assert ser(*words, demo_runs.acoustic).code == 0
+    os.utime(folder / "a.ogg")
+    again = "warning: 1 of 2 have a file older than they are, or of other settings: done again.\n"
+    shown = ser(*words, demo_runs.acoustic)
+    assert shown.err == f"1 of 2 recordings have a file already: skipped.\n{again}"
+    shown = ser(*words, demo_runs.average)
+    assert (shown.code, shown.err.splitlines()) == (2, [shown.err.rstrip()])
+    assert shown.err.startswith(f'ser: {out} holds predictions with other settings: model was "acoustic ')
+    assert shown.err.endswith("Repeat the settings to go on, choose another --out, or leave out --skip-done.\n")
+    assert 'adapt was "auto", now "full"' in ser(*words, demo_runs.acoustic, "--adapt", "full").err
+    words.remove("--skip-done")
+    assert ser("predict", folder / "a.ogg", *words[2:], demo_runs.average).code == 0  # and that of c.ogg is left
+    shown = ser(*words, demo_runs.average, "--skip-done")
+    assert shown.err == f"1 of 2 recordings have a file already: skipped.\n{again}"
+    refused = ser(*words, demo_runs.average, "--skip-done", "--group", "folder")
+    assert (
+        refused.err
+        == "ser: --skip-done would leave what it skips out of its group; leave out --group, or --skip-done.\n"
+    )
 
 
 def test_a_recording_on_stdin_is_called_a_dash(demo_runs, demo_clips):
@@ -368,7 +395,7 @@ def test_ctrl_c_leaves_whole_files_only(demo_runs, demo_clips, tmp_path, jobs):
     error = process.communicate()[1]
     kept = f"Finished files are kept in {out}; the same command with --skip-done goes on from there."
     assert (process.returncode, error.decode()) == (130, f"ser: interrupted. {kept}\n")
-    files = list(out.iterdir())
+    files = [path for path in out.iterdir() if path.suffix]
     assert 0 < len(files) < 60
     assert all(json.loads(path.read_bytes())["label"] for path in files)
 

@@ -1,6 +1,6 @@
 """Where predictions go: the screen, stdout for other programs, a file for each recording, a picture."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -68,9 +68,25 @@ def _pieces(recordings: Recordings, labels: Sequence[str], form: Format) -> Iter
     return form.lines(chain(first, predictions), labels)
 
 
-def write(recordings: Recordings, labels: Sequence[str], form: Format, files: Mapping[str, Path]) -> None:
-    """Write a file for each recording, atomically; one that cannot be written is a failure of its recording alone."""
-    for result in recordings.results():
+def write(
+    recordings: Recordings,
+    labels: Sequence[str],
+    form: Format,
+    files: Mapping[str, Path],
+    begin: Callable[[], None],
+) -> None:
+    """Write a file for each recording, atomically; one that cannot be written is a failure of its recording alone.
+
+    Args:
+        recordings: to predict.
+        labels: all that a prediction can have.
+        form: of the files.
+        files: of each recording by its name.
+        begin: called before the first file is written.
+    """
+    for n, result in enumerate(recordings.results()):
+        if n == 0:
+            begin()
         try:
             write_atomic(files[result.recording.name], partial(_save, form.lines(result.predictions, labels), form))
         except (AudioError, OSError) as error:
