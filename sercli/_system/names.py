@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 
 def plain(name: str) -> str:
@@ -12,3 +13,19 @@ def plain(name: str) -> str:
     """
     seen = (c for c in unicodedata.normalize("NFKC", name).casefold() if unicodedata.category(c) != "Cf")
     return re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", "".join(seen)).strip()
+
+
+def similar(names: Iterable[str | None]) -> tuple[tuple[str, ...], ...]:
+    """Return those of several names that look alike, or differ in blanks, leading zeros or a decimal zero alone."""
+    alike: dict[str, set[str]] = {}
+    for name in {name for name in names if name}:
+        bare = re.sub(r"(?<![\d.])0+(?=\d)", "", plain(name).replace(" ", ""))
+        alike.setdefault(re.sub(r"^(\d+)\.0+$", r"\1", bare), set()).add(name)
+    return tuple(sorted(tuple(sorted(several)) for several in alike.values() if len(several) > 1))
+
+
+def as_people(similar: Sequence[Sequence[str]]) -> str:
+    """Return the warning about speakers with similar names."""
+    first = "; ".join(" = ".join(f"'{name}'" for name in several) for several in similar[:3])
+    more = "; ..." * (len(similar) > 3)
+    return f"Speakers whose names differ little ({first}{more}) count as different people"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sercli._system import names as named
 from sercli.cli import options
 from sercli.errors import SerError
 
@@ -211,10 +212,6 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
             "`ser train` refuses a split that puts them into different parts."
         )
     if summary.similar_speakers:
-        names = "; ".join(" = ".join(f"'{name}'" for name in several) for several in summary.similar_speakers[:3])
-        more = "; ..." * (len(summary.similar_speakers) > 3)
-        render.warn(
-            f"Speakers whose names differ little ({names}{more}) count as different people; correct the corpus."
-        )
+        render.warn(f"{named.as_people(summary.similar_speakers)}; correct the corpus.")
     for name in (name for name, done in summary.features.items() if not done):
         render.note(f"Feature {name} was skipped: no utterance has the input that it needs.")

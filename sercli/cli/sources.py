@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercli import contracts, plugins
+from sercli._system import names
 from sercli.cli import writers
 from sercli.errors import SerError
 from sercli.types import Recording, Remark
@@ -99,7 +100,10 @@ def listed(table: Path) -> list[Recording]:
     for one in found:
         if isinstance(one, Remark):
             render.warn(f"{one.source}: {one.reason}")
-    return [one for one in found if isinstance(one, Recording)]
+    rows = [one for one in found if isinstance(one, Recording)]
+    if similar := names.similar(one.speaker for one in rows):
+        render.warn(f"{names.as_people(similar)}; correct {table}.")
+    return rows
 
 
 def _table() -> contracts.ListsRecordings:

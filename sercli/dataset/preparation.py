@@ -1,6 +1,5 @@
 """From a corpus on disk to a prepared dataset: read, inspect every recording, choose labels, compute features."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -107,7 +106,7 @@ def prepare(
         after=_counts(kept, labels),
         mapping=label_sets.classes(label_set, before, plugin.LABELS),
         remarks=tuple(remarks),
-        similar_speakers=_similar_speakers(kept),
+        similar_speakers=names.similar(u.speaker for u in kept),
     )
     return Prepared(Dataset(out, info, made), summary)
 
@@ -177,15 +176,6 @@ def _read(plugin: Corpus, root: Path, settings: PluginConfig, jobs: int) -> tupl
 def _counts(utterances: Iterable[Utterance], order: tuple[str, ...]) -> dict[str, int]:
     counts = Counter(u.true_label for u in utterances)
     return {label: counts[label] for label in (*order, *sorted(counts.keys() - set(order))) if counts[label]}
-
-
-def _similar_speakers(utterances: Iterable[Utterance]) -> tuple[tuple[str, ...], ...]:
-    """Return the names of speakers that look alike, or differ in blanks, leading zeros or a decimal zero alone."""
-    alike: dict[str, set[str]] = {}
-    for speaker in {u.speaker for u in utterances if u.speaker}:
-        plain = re.sub(r"(?<![\d.])0+(?=\d)", "", names.plain(speaker).replace(" ", ""))
-        alike.setdefault(re.sub(r"^(\d+)\.0+$", r"\1", plain), set()).add(speaker)
-    return tuple(sorted(tuple(sorted(several)) for several in alike.values() if len(several) > 1))
 
 
 def _hint(label_set: str, broken: list[Remark]) -> str:

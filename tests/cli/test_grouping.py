@@ -40,6 +40,15 @@ def test_a_table_tells_the_speakers(recordings, tmp_path, name, content):
     assert [group.key(Prediction(one.name, 0, 1, speaker=one.speaker)) for one in found] == ["Ann", None, "Bob"]
 
 
+def test_speakers_of_a_table_whose_names_differ_little_are_told(recordings, tmp_path, capsys):
+    (tmp_path / "s.csv").write_text("path,speaker\none/a.wav,Ann\none/b.wav,ann\ntwo/c.wav,Bob\n")
+    grouping.with_speakers(recordings, tmp_path / "s.csv")
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith(
+        "warning: Speakers whose names differ little ('Ann' = 'ann') count as different people; correct"
+    )
+
+
 def test_a_table_of_other_recordings_is_refused(recordings, tmp_path):
     (tmp_path / "s.csv").write_text("path,speaker\nother.wav,Ann\n")
     with pytest.raises(
