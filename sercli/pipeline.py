@@ -21,7 +21,7 @@ import numpy as np
 from sercli import config, contracts, groups, plugins
 from sercli._system import devices, languages
 from sercli.audio import channels, discovery, isolation, reading, segments
-from sercli.audio.condition import without_rumble
+from sercli.audio.condition import distortions, without_rumble
 from sercli.audio.segments import Segment
 from sercli.dataset import word_times
 from sercli.dataset.extraction import SegmentFeatures
@@ -308,6 +308,8 @@ class Pipeline:
             raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
+        if isolation.speech_share(without_rumble(head)):
+            remarks += distortions(head)
         whole = chain([head], blocks)
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)

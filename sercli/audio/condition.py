@@ -12,6 +12,8 @@ ACTIVE_DB = 30.0  # frames within this range below the loudest one are active
 FLOOR_POWER = 1e-12  # -120 dBFS
 _LOWEST_HZ = 50.0  # below every voice; a constant offset, rumble and the hum of handling lie there
 _STEEPNESS = 8  # exponent of the filter: 110 dB less at 10 Hz, 0.3 dB less at 70 Hz
+_NARROW = 10**-3.5  # power above 4.2 kHz to that of 1 to 3.4 kHz, in the frames with most: speech has -11 dB or more
+_CLIPPED = 0.003  # share of samples within 1 % of the largest one: speech has a tenth of that at most
 EDGE_S = 0.25  # the signal is mirrored over this length at both ends, so that the filter has no step to answer
 
 
@@ -94,3 +96,25 @@ def is_active(power: Array) -> Array:
 def gain(from_dbfs: float, to_dbfs: float) -> np.float32:
     """Return the factor that brings a signal from one level to another."""
     return np.float32(10 ** ((to_dbfs - from_dbfs) / 20))
+
+
+def distortions(signal: Array) -> list[str]:
+    """Return a remark on each distortion of speech (n_samples,) at 16 kHz that makes a model less sure.
+
+    RAVDESS, EmoDB and nEMO get none in 540 clips. All of them get one as G.711 and where they are clipped by 6 dB.
+    """
+    found = []
+    n_fft = 512
+    frames = signal[: len(signal) // n_fft * n_fft].reshape(-1, n_fft)
+    peak = np.abs(signal).max(initial=0.0)
+    if not len(frames) or not peak:
+        return []
+    frames = frames[is_active(frame_power(signal, n_fft))]
+    power = np.abs(np.fft.rfft(frames * np.hanning(n_fft), axis=1)) ** 2
+    hz = np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE_HZ)
+    high, middle = (power[:, (hz >= low) & (hz < end)].sum(1) for low, end in ((4200, 7500), (1000, 3400)))
+    if np.quantile(high / (middle + FLOOR_POWER), 0.95) < _NARROW:
+        found.append("it has nothing above 4 kHz, as over the telephone, where about one label in four changes")
+    if np.mean(np.abs(signal) >= 0.99 * peak) > _CLIPPED:
+        found.append("it is clipped, so that its labels are less sure; record it at a lower level")
+    return found

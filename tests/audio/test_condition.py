@@ -66,3 +66,15 @@ def test_the_level_is_measured_on_frames_of_50_ms_at_every_rate():
 
 def test_a_clip_shorter_than_a_frame_has_a_level():
     assert condition.speech_level_dbfs(np.ones(3, np.float32)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_telephone_band_and_clipping_are_told_and_nothing_of_a_whole_signal():
+    whole = np.random.default_rng(0).standard_normal(32_000).astype(np.float32) * np.float32(0.1)
+    assert condition.distortions(whole) == []
+    narrow = condition.resample(condition.resample(whole, 16_000, 8_000), 8_000, 16_000)
+    assert condition.distortions(narrow) == [
+        "it has nothing above 4 kHz, as over the telephone, where about one label in four changes"
+    ]
+    clipped = "it is clipped, so that its labels are less sure; record it at a lower level"
+    assert condition.distortions(whole.clip(-0.15, 0.15)) == [clipped]
+    assert condition.distortions(np.zeros(100, np.float32)) == []
