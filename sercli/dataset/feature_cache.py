@@ -8,6 +8,7 @@ shared folder, divide the parts between them by a lock on each.
 """
 
 import hashlib
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
@@ -42,6 +43,7 @@ class _Index:
     ids: list[str]
     digests: list[str]
     lengths: list[int]  # rows of the .npy that belong to each utterance
+    crc32: int | None = None  # of the .npy; None: written by an earlier version
 
 
 class FeatureStore:
@@ -51,15 +53,23 @@ class FeatureStore:
         self.folder = folder
         self._where: dict[str, tuple[Path, int, int]] = {}
         self._open: dict[Path, Array] = {}
+        self._crc32: dict[Path, int | None] = {}
         for path, index in indexes:
+            self._crc32[path] = index.crc32
             ends = np.cumsum(index.lengths)
             for name, end, length in zip(index.ids, ends, index.lengths, strict=True):
                 self._where[name] = (path, int(end) - length, int(end))
 
     def __getitem__(self, utterance_id: str) -> Array:
-        """(T, F), read-only."""
+        """(T, F), read-only.
+
+        Raises:
+            SerError: the features were changed after they were computed.
+        """
         path, start, end = self._where[utterance_id]
         if path not in self._open:
+            if self._crc32[path] not in (None, _crc32(path)):
+                raise SerError(f"{path} was changed after it was computed; delete it, and repeat the command.")
             self._open[path] = np.load(path, mmap_mode="r", allow_pickle=False)
         return self._open[path][start:end]
 
@@ -263,8 +273,17 @@ def _make_missing(task: _Task, device: str, *, alone: bool) -> None:
     stacked = np.concatenate(features, dtype=plugins.feature(task.feature).DTYPE, casting="same_kind")
     index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
     write_atomic(task.path, lambda path: _save(path, stacked))
-    index = _Index([u.id for u in task.utterances], task.digests(), [len(rows) for rows in features])
+    lengths = [len(rows) for rows in features]
+    index = _Index([u.id for u in task.utterances], task.digests(), lengths, _crc32(task.path))
     write_atomic(index_path, msgspec.json.encode(index))
+
+
+def _crc32(path: Path) -> int:
+    found = 0
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            found = zlib.crc32(piece, found)
+    return found
 
 
 def _save(path: Path, features: Array) -> None:

@@ -77,6 +77,17 @@ def test_every_utterance_gets_its_own_rows(dataset, ensure):
         np.testing.assert_array_equal(store[utterance.id], alone.astype(np.float16))
 
 
+def test_features_that_were_changed_after_they_were_computed_are_refused(dataset, ensure):
+    path = ensure(dataset).folder / "part-00000.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SerError, match="was changed after it was computed; delete it, and repeat the command"):
+        ensure(dataset)[ids_of(dataset)[0]]
+    path.unlink()
+    assert len(ensure(dataset)[ids_of(dataset)[0]])
+
+
 def test_rows_come_in_the_order_asked_for(dataset, ensure):
     store = ensure(dataset)
     ids = ids_of(dataset)[::-3]
