@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sercli.audio import dsp
+from sercli.features._telephone import WideBand
 from sercli.types import SAMPLE_RATE_HZ
 from sercli.whisper.encoder import Encoder
 
@@ -52,6 +53,7 @@ class WhisperSamples(nn.Module):
         encoders: Sequence[Encoder],
         mels: Sequence[LogMel],
         layers: Sequence[int],
+        wide_band: WideBand | None,
         *,
         stride: int,
         sounding: tuple[float, int] | None,
@@ -62,11 +64,13 @@ class WhisperSamples(nn.Module):
             encoders: with weights.
             mels: one for each encoder.
             layers: counted from 1.
+            wide_band: what maps the states of speech of a narrow band, by the first encoder.
             stride: frames averaged into one.
             sounding: dB below the loudest frame and frames of smoothing, where all frames are pooled into one.
         """
         super().__init__()
         self.encoders, self.mels = nn.ModuleList(encoders), nn.ModuleList(mels)
+        self.wide_band = wide_band
         self.layers, self.stride, self.sounding, self.hop = tuple(layers), stride, sounding, mels[0].hop
 
     def forward(self, samples: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,10 +78,13 @@ class WhisperSamples(nn.Module):
         n_mel = (length // self.hop)[None]
         n = (n_mel + 1) // 2
         states = []  # for each encoder, for each layer (1, T, E)
-        for encoder, mel in zip(self.encoders, self.mels, strict=True):
-            given = encoder(mel(samples)[None], n_mel, max(self.layers))
+        spectrograms = [mel(samples) for mel in self.mels]
+        for encoder, spectrogram in zip(self.encoders, spectrograms, strict=True):
+            given = encoder(spectrogram[None], n_mel, max(self.layers))
             states.append([given[layer - 1] for layer in self.layers])
         frames = torch.cat([one for layer in zip(*states, strict=True) for one in layer], dim=2)
+        if self.wide_band is not None:
+            frames = self.wide_band(frames[0], spectrograms[0], n_mel[0])[None]
         real = torch.arange(frames.shape[1]) < n
         frames = frames.masked_fill(~real[None, :, None], 0)
         if self.sounding:

@@ -22,6 +22,7 @@ from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, PositiveInt
 if TYPE_CHECKING:
     from torch import nn
 
+    from sercli.features._telephone import WideBand
     from sercli.whisper.encoder import Encoder
 
 INPUT = "audio"
@@ -37,6 +38,7 @@ _STEP = 2 * HOP  # samples from one state of the encoder to the next
 _SOUNDING_DB = 35.0  # frames at most this far below the loudest one count as sound
 _SMOOTHED = 5  # frames in the moving average of the level: a tenth of a second
 _WINDOW_FRAMES = 3000  # frames of the spectrogram that the encoder reads at once: 30 s
+_MAPPED_LAYERS = 4  # of base, for speech of the telephone's band
 _BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # samples in a padded batch; larger ones are no faster on a CPU
 
 
@@ -68,7 +70,8 @@ def identity(config: Config) -> dict[str, object]:
     """Return what the features depend on; weights by name, since their content is checked when they are loaded."""
     frames = {"pooled": True} if config.pooled else {"stride": config.stride}
     signal = {"level_dbfs": config.level_dbfs, "speed": config.speed, "variant": config.variant}
-    return {"model": config.model, "layers": config.layers, **signal, **frames}
+    telephone = {"telephone": 1} if _is_mapped(config) else {}  # increase it when the map changes
+    return {"model": config.model, "layers": config.layers, **signal, **frames, **telephone}
 
 
 def make(config: Config, device: str) -> Extractor:
@@ -83,7 +86,7 @@ def make(config: Config, device: str) -> Extractor:
     """
     from sercli.whisper import encoder
 
-    return _Extractor(config, [encoder.placed(one, device) for one in _encoders(config)], device)
+    return _Extractor(config, [encoder.placed(one, device) for one in _encoders(config)], _wide_band(config), device)
 
 
 def module(config: Config) -> "nn.Module":
@@ -97,7 +100,19 @@ def module(config: Config) -> "nn.Module":
     encoders = _encoders(config)
     mels = [LogMel(encoder.n_mels, _WINDOW, HOP, _RANGE) for encoder in encoders]
     sounding = (_SOUNDING_DB, _SMOOTHED) if config.pooled else None
-    return WhisperSamples(encoders, mels, config.layers, stride=config.stride, sounding=sounding)
+    wide_band = _wide_band(config)
+    return WhisperSamples(encoders, mels, config.layers, wide_band, stride=config.stride, sounding=sounding)
+
+
+def _is_mapped(config: Config) -> bool:
+    """Whether speech of the telephone's band is heard as if it had its whole band."""
+    return config.model == "base" and max(config.layers) <= _MAPPED_LAYERS
+
+
+def _wide_band(config: Config) -> "WideBand | None":
+    from sercli.features import _telephone
+
+    return _telephone.load(config.layers) if _is_mapped(config) else None
 
 
 def _encoders(config: Config) -> "list[Encoder]":
@@ -119,6 +134,7 @@ def _encoders(config: Config) -> "list[Encoder]":
 class _Extractor:
     config: Config
     encoders: "Sequence[Encoder]"
+    wide_band: "WideBand | None"
     device: str
 
     def __call__(self, signals: Sequence[Array]) -> list[Array]:
@@ -132,7 +148,17 @@ class _Extractor:
     def _frames(self, signals: Sequence[Array]) -> list[Array]:
         """(T, n_layers * E) for each of a few signals, or for one of any length."""
         mels = {n: [log_mel(signal, n) for signal in signals] for n in {e.n_mels for e in self.encoders}}
-        if len(signals) > 1:
+        found = self._states(mels)
+        if not self.wide_band:
+            return found
+        import torch
+
+        each = zip(found, mels[self.encoders[0].n_mels], strict=True)
+        return [self.wide_band(torch.from_numpy(one), torch.from_numpy(mel), len(mel)).numpy() for one, mel in each]
+
+    def _states(self, mels: dict[int, list[Array]]) -> list[Array]:
+        """(T, n_layers * E) for each of a few spectrograms, or for one of any length, by their number of bands."""
+        if len(mels[self.encoders[0].n_mels]) > 1:
             return [np.concatenate(states, axis=1) for states in self._run(mels)]
         n_frames = len(mels[self.encoders[0].n_mels][0])
         windows = np.array_split(np.arange(n_frames), -(-n_frames // _WINDOW_FRAMES))

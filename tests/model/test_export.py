@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import soundfile
+import soxr
 import torch
 from sounds import RATE_HZ, clip, silence
 
@@ -85,18 +86,34 @@ def test_the_detector_gets_the_frames_that_it_would_make_itself():
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"stride": 8}, {"pooled": True}, {"layers": (3, 1)}, {"model": ("base", "tiny.en"), "stride": 4}],
+    [
+        {},
+        {"stride": 8},
+        {"pooled": True},
+        {"layers": (3, 1)},
+        {"model": ("base", "tiny.en"), "stride": 4},
+        {"model": "base"},
+    ],
     ids=str,
 )
-def test_the_module_of_whispers_encoder_has_the_numbers_of_its_extractor(settings):
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 8_000])
+def test_the_module_of_whispers_encoder_has_the_numbers_of_its_extractor(settings, rate_hz):
     config = WHISPER.Config(**settings)
-    signal = prepare_signal(isolation.isolated(clip("m1-anger-2"))[0], config)
+    signal = soxr.resample(soxr.resample(clip("m1-anger-2"), RATE_HZ, rate_hz), rate_hz, RATE_HZ)
+    signal = prepare_signal(isolation.isolated(signal)[0], config)
     (expected,) = WHISPER.make(config, "cpu")([signal])
     padded = np.concatenate([signal, silence(1.234)])
     with torch.inference_mode():
         found, n = WHISPER.module(config)(torch.from_numpy(padded), torch.tensor(len(signal)))
     assert int(n) == len(expected)
     np.testing.assert_allclose(found[0, : len(expected)], expected, atol=1e-3)
+
+
+def test_a_clip_of_the_telephones_band_has_the_probabilities_of_predict(exported, shipped):
+    session = onnxruntime.InferenceSession(exported / "model.onnx")
+    signal = soxr.resample(soxr.resample(clip("f2-anger-5"), RATE_HZ, 8_000), 8_000, RATE_HZ)
+    found, _ = session.run(["probabilities", "speech"], {"samples": signal})
+    np.testing.assert_allclose(found, predicted(shipped, signal), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CLIPS)

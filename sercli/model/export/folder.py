@@ -33,7 +33,7 @@ _N_STATE = 128  # of the detector of speech
 # What the whole way does with a recording, and what is to be done before and after it.
 _INSIDE = ["offset and rumble removed", "cut to speech", "level of speech", "feature", "scaling"]
 _OUTSIDE = ["decoding", "one channel", "resampling", "cutting a long recording into utterances", "adaptation"]
-_FIXED = ("basis", "filterbank")  # of the spectrogram: weights that int8 leaves alone
+_FIXED = ("basis", "filterbank", "wide_band.weight")  # of the spectrogram and for the telephone: int8 leaves them alone
 
 
 def export(run: Path, out: Path, *, int8: bool = False) -> tuple[str, ...]:
