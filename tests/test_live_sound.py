@@ -68,7 +68,7 @@ def test_nothing_of_a_long_stream_is_lost_and_its_memory_does_not_grow(clips, mo
     middles = [round_ * at_s + middle for round_ in range(times) for middle in spoken]
     assert [sum(start_s < middle < end_s for start_s, end_s in found) for middle in middles] == [1] * len(middles)
     assert len(found) == len(middles)
-    assert held[2] - held[1] < 20_000  # bytes
+    assert held[2] - held[1] < 5_000 * len(clips)  # bytes; the features of an utterance are 20 times as many
 
 
 def test_each_utterance_is_adapted_to_those_up_to_itself(clips):
