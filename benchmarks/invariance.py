@@ -81,16 +81,26 @@ def mp3(x: Array) -> tuple[Array, int]:
     return found, rate_hz
 
 
-def telephone(x: Array) -> tuple[Array, int]:
-    """8 kHz and G.711 (mu-law, as libsndfile writes it), 300 to 3,400 Hz."""
+def band(x: Array, low_hz: float, high_hz: float) -> Array:
+    """Return a signal at 8 kHz, without what lies outside of a band."""
     narrow = soxr.resample(x, RATE_HZ, 8_000)
     spectrum, hz = np.fft.rfft(narrow), np.fft.rfftfreq(len(narrow), 1 / 8_000)
-    spectrum[(hz < 300) | (hz > 3_400)] = 0
+    spectrum[(hz < low_hz) | (hz > high_hz)] = 0
+    return np.fft.irfft(spectrum, len(narrow))
+
+
+def coded(narrow: Array, codec: str) -> tuple[Array, int]:
+    """Return a signal at 8 kHz as one of libsndfile's codecs gives it."""
     file = io.BytesIO()
-    soundfile.write(file, np.fft.irfft(spectrum, len(narrow)), 8_000, format="AU", subtype="ULAW")
+    soundfile.write(file, narrow, 8_000, format="WAV", subtype=codec)
     file.seek(0)
     found, rate_hz = soundfile.read(file, dtype="float32")
-    return found, rate_hz
+    return found[: len(narrow)], rate_hz
+
+
+def telephone(x: Array) -> tuple[Array, int]:
+    """8 kHz and G.711 (mu-law, as libsndfile writes it), 300 to 3,400 Hz."""
+    return coded(band(x, 300, 3_400), "ULAW")
 
 
 def around(before: Array, after: Array) -> Callable[[Array], tuple[Array, int]]:
@@ -122,6 +132,14 @@ def changes() -> dict[str, Change]:
         "telephone (G.711)": lambda x, _: telephone(x),
         "noise at 10 dB": noisy(10),
     }
+
+
+def drawn(corpora: Path, name: str, n: int, seed: int) -> tuple[list[Array], list[str]]:
+    """Return random clips of a corpus, and the names of their files."""
+    pattern, of_four = CLASSES[name]
+    paths = [path for path in sorted(corpora.glob(pattern)) if of_four(path.stem)]
+    places = sorted(np.random.default_rng(seed).choice(len(paths), min(n, len(paths)), replace=False))
+    return [soundfile.read(paths[n], dtype="float32")[0] for n in places], [paths[n].stem for n in places]
 
 
 def labels(pipeline: Pipeline, signals: Sequence[tuple[Array, int]]) -> list[str | None]:
@@ -158,12 +176,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(CLASSES), action="append")
     arguments = parser.parse_args()
     pipeline = sercli.load(arguments.model, asr=None, adapt="none", speakers="none")
-    signals: dict[str, list[Array]] = {}
-    for name in arguments.only or CLASSES:
-        pattern, of_four = CLASSES[name]
-        paths = [path for path in sorted(arguments.corpora.glob(pattern)) if of_four(path.stem)]
-        drawn = np.random.default_rng(0).choice(len(paths), min(arguments.clips, len(paths)), replace=False)
-        signals[name] = [soundfile.read(paths[n], dtype="float32")[0] for n in sorted(drawn)]
+    signals = {name: drawn(arguments.corpora, name, arguments.clips, 0)[0] for name in arguments.only or CLASSES}
     plain = {name: labels(pipeline, [(x, RATE_HZ) for x in of]) for name, of in signals.items()}
 
     def show(change: str, found: dict[str, list[str | None]]) -> None:

@@ -10,14 +10,12 @@ model that has not heard it: UA, and the share of labels that stay, without the 
 """
 
 import argparse
-import io
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 import torch
-from invariance import CLASSES, RATE_HZ, labels, spoken_from, telephone
+from invariance import CLASSES, RATE_HZ, band, coded, drawn, labels, spoken_from, telephone
 from safetensors.torch import save_file
 
 import sercli
@@ -32,32 +30,17 @@ RIDGE = 0.1  # of the mean variance of a state
 CODECS = ("ULAW", "ALAW", "GSM610", "PCM_16")
 
 
-def drawn(corpora: Path, name: str, n: int, seed: int) -> tuple[list[Array], list[str]]:
-    """Return clips of a corpus, and their names."""
-    pattern, of_four = CLASSES[name]
-    paths = [path for path in sorted(corpora.glob(pattern)) if of_four(path.stem)]
-    places = sorted(np.random.default_rng(seed).choice(len(paths), min(n, len(paths)), replace=False))
-    return [soundfile.read(paths[n], dtype="float32")[0] for n in places], [paths[n].stem for n in places]
-
-
 def narrow(x: Array, low_hz: float, high_hz: float, codec: str, peak: float = 0.5) -> Array:
     """Return a signal at 16 kHz as a codec at 8 kHz gives it."""
-    y = soxr.resample(x, RATE_HZ, 8_000)
-    spectrum, hz = np.fft.rfft(y), np.fft.rfftfreq(len(y), 1 / 8_000)
-    spectrum[(hz < low_hz) | (hz > high_hz)] = 0
-    y = np.fft.irfft(spectrum, len(y))
-    file = io.BytesIO()
-    soundfile.write(file, y * peak / max(np.abs(y).max(), 1e-6), 8_000, format="WAV", subtype=codec)
-    file.seek(0)
-    coded: Array = soxr.resample(soundfile.read(file, dtype="float32")[0][: len(y)], 8_000, RATE_HZ)
-    return coded.astype(np.float32)
+    y = band(x, low_hz, high_hz)
+    found: Array = soxr.resample(coded(y * peak / max(np.abs(y).max(), 1e-6), codec)[0], 8_000, RATE_HZ)
+    return found.astype(np.float32)
 
 
 def states(corpora: Path, name: str) -> tuple[Array, Array]:
     """Return the states (N, L * E) of a corpus with the whole band, and with narrow ones."""
     whole, cut, rng = [], [], np.random.default_rng(3)
     extractor = whisper_encoder.make(CONFIG, "cpu")
-    extractor = whisper_encoder._Extractor(CONFIG, extractor.encoders, None, "cpu")  # type: ignore[attr-defined]
     for clip in drawn(corpora, name, 400, 7)[0]:
         x = without_rumble(clip[slice(*spoken_from(clip))])
         low_hz = 0 if rng.random() < 0.3 else rng.uniform(0, 350)
@@ -87,14 +70,17 @@ def fitted(pairs: list[tuple[Array, Array]]) -> tuple[torch.Tensor, torch.Tensor
     return torch.from_numpy(weight).half(), torch.from_numpy(bias).half()
 
 
+CODES = {  # of the four classes in a file's name, and where they stand
+    "RAVDESS": ({"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger"}, slice(6, 8)),
+    "EMO-DB": ({"N": "neutral", "F": "happiness", "T": "sadness", "W": "anger"}, slice(5, 6)),
+}
+
+
 def truth(name: str, stem: str) -> str:
-    if name == "RAVDESS":
-        return {"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger"}[stem.split("-")[2]]
-    return (
-        {"N": "neutral", "F": "happiness", "T": "sadness", "W": "anger"}[stem[5]]
-        if name == "EMO-DB"
-        else stem.split("_")[1]
-    )
+    if name == "nEMO":
+        return stem.split("_")[1]
+    classes, place = CODES[name]
+    return classes[stem[place]]
 
 
 def tried(corpora: Path, name: str, model: Path, weight: torch.Tensor, bias: torch.Tensor) -> None:
@@ -102,7 +88,7 @@ def tried(corpora: Path, name: str, model: Path, weight: torch.Tensor, bias: tor
     clips, stems = drawn(corpora, name, 120, 0)
     true = [truth(name, stem) for stem in stems]
     bands = {
-        "G.711, 300 to 3,400 Hz": [(x, r) for x, r in map(telephone, clips)],
+        "G.711, 300 to 3,400 Hz": [telephone(x) for x in clips],
         "GSM 06.10": [(narrow(x, 0, 4000, "GSM610"), RATE_HZ) for x in clips],
         "8 kHz": [(narrow(x, 0, 4000, "PCM_16"), RATE_HZ) for x in clips],
     }
@@ -114,12 +100,12 @@ def tried(corpora: Path, name: str, model: Path, weight: torch.Tensor, bias: tor
         return f"{np.mean(recalls):.3f}, {np.mean([a == b for a, b in zip(plain, found, strict=True)]):.3f}"
 
     print(f"{name}, whole band: {figures(plain)}")
-    for way, map_of in (("without", (torch.zeros_like(weight), torch.zeros_like(bias))), ("with", (weight, bias))):
-        mapped = WideBand(*map_of, n_mels=80)
-        whisper_encoder._wide_band = lambda _, mapped=mapped: mapped
+    mapped = WideBand(weight, bias, whisper_encoder._filterbank(80))
+    for way, found in (("without", None), ("with", mapped)):
+        whisper_encoder._wide_band = lambda *_, found=found: found
         pipeline = sercli.load(model, asr=None, adapt="none", speakers="none")
-        for band, given in bands.items():
-            print(f"{name}, {band}, {way}: {figures(labels(pipeline, given))}", flush=True)
+        for which, given in bands.items():
+            print(f"{name}, {which}, {way}: {figures(labels(pipeline, given))}", flush=True)
 
 
 def main() -> None:
@@ -128,7 +114,7 @@ def main() -> None:
     parser.add_argument("--leave-out", choices=list(CLASSES))
     parser.add_argument("--model", type=Path)
     arguments = parser.parse_args()
-    whisper_encoder._wide_band = lambda _: None
+    whisper_encoder._wide_band = lambda *_: None  # the states as they are
     weight, bias = fitted([states(arguments.corpora, name) for name in CLASSES if name != arguments.leave_out])
     if arguments.leave_out:
         tried(arguments.corpora, arguments.leave_out, arguments.model, weight, bias)

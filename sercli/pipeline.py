@@ -308,8 +308,9 @@ class Pipeline:
             raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
-        if isolation.speech_share(without_rumble(head)):
-            remarks += distortions(head)
+        distorted = distortions(head)
+        if distorted and isolation.speech_share(without_rumble(head)):
+            remarks += distorted
         whole = chain([head], blocks)
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)

@@ -315,7 +315,7 @@ def predict(
         given: dict[str, object] = {"asr": None if no_asr else asr, "asr settings": settings, "adapt": adapt}
         given |= {"group": group, "speakers from": speakers_from, "neutral": neutral, "speakers": speakers}
         given |= {"min. confidence": min_confidence, "text": text, "track": track}
-        given = done.settings_with(model, given)
+        given = done.settings_with(model, given) if output.is_folder else {}
         recordings, files = output.left(recordings, paths, given)
         if not recordings:
             return

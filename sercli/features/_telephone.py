@@ -12,14 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sercli.audio import dsp
 from sercli.types import SAMPLE_RATE_HZ, Array
 
 WEIGHTS = Path(__file__).with_name("telephone.safetensors")
-_WINDOW = 400  # samples in a frame of the spectrogram
-_NARROW = (
-    10**-4.5
-)  # mean power of the high bands to that of the middle ones; speech has -39 dB or more, G.711 -48 or less
+_NARROW = 10**-4.5  # mean power of high bands to that of middle ones; speech has -39 dB or more, G.711 -48 or less
 _HIGH_HZ, _MIDDLE_HZ = (4200, 8000), (200, 3600)
 
 
@@ -31,19 +27,19 @@ class WideBand(nn.Module):
     high: Tensor
     middle: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor, n_mels: int) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, filterbank: Array) -> None:
         """Build the map.
 
         Args:
             weight: (L, E, E), what is added for each state.
             bias: (L, E).
-            n_mels: bands of the spectrogram.
+            filterbank: (F, M) of the spectrogram, from frequencies up to half of the sample rate to bands.
         """
         super().__init__()
         self.register_buffer("weight", weight.float())
         self.register_buffer("bias", bias.float())
         for name, span_hz in (("high", _HIGH_HZ), ("middle", _MIDDLE_HZ)):
-            self.register_buffer(name, torch.from_numpy(_bands(n_mels, *span_hz)))
+            self.register_buffer(name, torch.from_numpy(_bands(filterbank, *span_hz)))
 
     def forward(self, frames: Tensor, mel: Tensor, n_mel: int | Tensor) -> Tensor:
         """Return the states, mapped where the speech is of a narrow band.
@@ -64,16 +60,15 @@ class WideBand(nn.Module):
         return torch.where(narrow, frames + added, frames)
 
 
-def load(layers: Sequence[int]) -> WideBand:
-    """Return the map of some of base's layers, counted from 1."""
+def load(layers: Sequence[int], filterbank: Array) -> WideBand:
+    """Return the map of some of base's layers, counted from 1, for the filterbank of its spectrogram."""
     tensors, chosen = load_file(WEIGHTS), [layer - 1 for layer in layers]
-    return WideBand(tensors["weight"][chosen], tensors["bias"][chosen], n_mels=80).eval()
+    return WideBand(tensors["weight"][chosen], tensors["bias"][chosen], filterbank).eval()
 
 
-def _bands(n_mels: int, low_hz: float, high_hz: float) -> Array:
+def _bands(filterbank: Array, low_hz: float, high_hz: float) -> Array:
     """(M,) 1 for bands that lie within a span, 0 for others."""
-    filterbank = dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
-    hz = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE_HZ)
+    hz = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filterbank))
     outside = filterbank[(hz < low_hz) | (hz > high_hz)].sum(axis=0)
     inside: Array = (outside == 0).astype(np.float32)
     return inside

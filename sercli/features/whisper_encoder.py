@@ -38,7 +38,6 @@ _STEP = 2 * HOP  # samples from one state of the encoder to the next
 _SOUNDING_DB = 35.0  # frames at most this far below the loudest one count as sound
 _SMOOTHED = 5  # frames in the moving average of the level: a tenth of a second
 _WINDOW_FRAMES = 3000  # frames of the spectrogram that the encoder reads at once: 30 s
-_MAPPED_LAYERS = 4  # of base, for speech of the telephone's band
 _BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # samples in a padded batch; larger ones are no faster on a CPU
 
 
@@ -86,7 +85,8 @@ def make(config: Config, device: str) -> Extractor:
     """
     from sercli.whisper import encoder
 
-    return _Extractor(config, [encoder.placed(one, device) for one in _encoders(config)], _wide_band(config), device)
+    encoders = [encoder.placed(one, device) for one in _encoders(config)]
+    return _Extractor(config, encoders, _wide_band(config, encoders), device)
 
 
 def module(config: Config) -> "nn.Module":
@@ -100,19 +100,21 @@ def module(config: Config) -> "nn.Module":
     encoders = _encoders(config)
     mels = [LogMel(encoder.n_mels, _WINDOW, HOP, _RANGE) for encoder in encoders]
     sounding = (_SOUNDING_DB, _SMOOTHED) if config.pooled else None
-    wide_band = _wide_band(config)
+    wide_band = _wide_band(config, encoders)
     return WhisperSamples(encoders, mels, config.layers, wide_band, stride=config.stride, sounding=sounding)
 
 
 def _is_mapped(config: Config) -> bool:
     """Whether speech of the telephone's band is heard as if it had its whole band."""
-    return config.model == "base" and max(config.layers) <= _MAPPED_LAYERS
+    from sercli.whisper import weights
+
+    return config.model == weights.BASE and max(config.layers) <= weights.BASE_LAYERS
 
 
-def _wide_band(config: Config) -> "WideBand | None":
+def _wide_band(config: Config, encoders: "Sequence[Encoder]") -> "WideBand | None":
     from sercli.features import _telephone
 
-    return _telephone.load(config.layers) if _is_mapped(config) else None
+    return _telephone.load(config.layers, _filterbank(encoders[0].n_mels)) if _is_mapped(config) else None
 
 
 def _encoders(config: Config) -> "list[Encoder]":
@@ -214,7 +216,7 @@ def log_mel(signal: Array, n_mels: int) -> Array:
     signal = dsp.pad(signal, _WINDOW)
     padded = np.pad(signal, _WINDOW // 2, mode="reflect")
     framed = dsp.frames(padded, _WINDOW, HOP)[: max(1, signal.size // HOP)]
-    filterbank = dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
+    filterbank = _filterbank(n_mels)
     taper = dsp.hann(_WINDOW)
     bands = np.empty((len(framed), n_mels), np.float32)
     for rows in dsp.blocks(len(framed), _WINDOW, n_samples=_BLOCK_SAMPLES):
@@ -228,6 +230,10 @@ def log_mel(signal: Array, n_mels: int) -> Array:
     bands += 4
     bands /= 4
     return bands
+
+
+def _filterbank(n_mels: int) -> Array:
+    return dsp.mel_filterbank(SAMPLE_RATE_HZ, _WINDOW, n_mels, 0.0, None)
 
 
 def sounding(signal: Array, n_frames: int) -> Array:

@@ -1,8 +1,7 @@
 """Speech of the telephone's band is heard as if it had its whole band, and all other speech as it is."""
 
 import numpy as np
-import soxr
-from sounds import clip
+from sounds import clip, over_the_telephone
 
 from sercli.audio.condition import prepare_signal
 from sercli.features import whisper_encoder
@@ -15,10 +14,6 @@ def heard(signals, *, mapped):
     if not mapped:
         extractor = whisper_encoder._Extractor(CONFIG, extractor.encoders, None, "cpu")
     return extractor([prepare_signal(signal, CONFIG) for signal in signals])
-
-
-def over_the_telephone(signal):
-    return soxr.resample(soxr.resample(signal, 16_000, 8_000), 8_000, 16_000)
 
 
 def test_states_of_the_telephones_band_come_nearer_to_those_of_the_whole_band():
