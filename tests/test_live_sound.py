@@ -52,12 +52,12 @@ def test_an_utterance_is_answered_at_the_cost_of_one_clip_once_the_pause_after_i
 
 
 def test_nothing_of_a_long_stream_is_lost_and_its_memory_does_not_grow(clips, monkeypatch):
-    monkeypatch.setattr(groups, "LIVE", 8)  # full after the first of three times
+    monkeypatch.setattr(groups, "LIVE", 8)  # full after the first of four times
     spoken, at_s = [], 0.0
     for clip in clips:
         spoken.append(at_s + len(clip) / RATE_HZ / 2)
         at_s += (len(clip) + len(PAUSE)) / RATE_HZ
-    times, held, found = 3, [], []
+    times, held, found = 4, [], []
     tracemalloc.start()
     for one in sercli.load(asr=None).stream(blocks_of(clips * times), RATE_HZ):
         found.append((one.start_s, one.end_s))
@@ -68,7 +68,7 @@ def test_nothing_of_a_long_stream_is_lost_and_its_memory_does_not_grow(clips, mo
     middles = [round_ * at_s + middle for round_ in range(times) for middle in spoken]
     assert [sum(start_s < middle < end_s for start_s, end_s in found) for middle in middles] == [1] * len(middles)
     assert len(found) == len(middles)
-    assert held[2] - held[1] < 5_000 * len(clips)  # bytes; the features of an utterance are 20 times as many
+    assert min(np.diff(held[1:])) < 20_000  # bytes; what a library keeps once is in one difference, a leak is in all
 
 
 def test_each_utterance_is_adapted_to_those_up_to_itself(clips):
