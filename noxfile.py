@@ -17,7 +17,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     session.install("-e", ".[types]", "nox")
-    session.run("mypy")
+    for version in ("3.11", "3.14"):
+        session.run("mypy", "--python-version", version)
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])

@@ -172,7 +172,7 @@ def _content(paths: Sequence[Path]) -> memoryview:
     """Return the bytes of a file, memory-mapped so that only what is used is read, or of several as one."""
     if len(paths) > 1:
         return memoryview(b"".join(path.read_bytes() for path in paths))
-    return memoryview(np.memmap(paths[0], np.uint8, "r"))  # type: ignore[arg-type]
+    return np.memmap(paths[0], np.uint8, "r").data
 
 
 def _read_ct2(paths: Sequence[Path]) -> dict[str, Array]:
