@@ -117,7 +117,7 @@ def measure(clips: Clips, places: Array, turns: Array, fitted: Fitted, rng: np.r
     found = speakers.assign(clips.embeddings[places], durations_s, fitted=fitted)
     told = speakers.assign(clips.embeddings[places], durations_s, n_speakers=n_true, fitted=fitted)
     joined, spans = join([clips.signals[place] for place in places], rng)
-    cut = list(segments.segments([joined]))
+    cut = list(segments.segments([joined], pause_s=segments.TURN_S))
     lengths = [segment.end_s - segment.start_s for segment in cut]
     of_segment = speakers.assign(speakers.embed([segment.signal for segment in cut]), lengths, fitted=fitted)
     heard = [of_segment[np.argmax([overlap_s(span, (s.start_s, s.end_s)) for s in cut])] for span in spans]

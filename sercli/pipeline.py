@@ -391,7 +391,8 @@ class Pipeline:
         """
         counted = segments.Counted(blocks)
         start_s = recording.start_s or 0.0
-        cut = segments.segments(counted, live=live)
+        pause_s = segments.PAUSE_S if voices is None else segments.TURN_S
+        cut = segments.segments(counted, live=live, pause_s=pause_s)
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in cut)
         n_chosen, done_s = 1, 0.0
         while chosen := list(islice(spoken, n_chosen)):

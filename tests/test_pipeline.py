@@ -13,6 +13,7 @@ import torch
 
 import sercli
 from sercli import groups, pipeline, plugins
+from sercli.audio import segments
 from sercli.audio.segments import Segment
 from sercli.cli import app
 from sercli.dataset import extraction
@@ -61,9 +62,14 @@ class Loudness:
 
 @pytest.fixture(autouse=True)
 def speech(monkeypatch):
-    """Speech is what is not zero; an utterance ends with each block. What is real about it has tests of its own."""
+    """Speech is what is not zero; an utterance ends with each block. What is real about it has tests of its own.
 
-    def segments(blocks, live=False):
+    It gives the pauses that utterances were asked to end with.
+    """
+    asked_s = []
+
+    def segments(blocks, live, pause_s):
+        asked_s.append(pause_s)
         at = 0
         for block in blocks:
             if block.any():
@@ -74,6 +80,7 @@ def speech(monkeypatch):
     monkeypatch.setattr(pipeline.segments, "segments", segments)
     monkeypatch.setattr(pipeline, "without_rumble", lambda signal: signal)
     monkeypatch.setattr(extraction, "isolated", lambda signal, sample_rate_hz: (signal, 0.0))
+    return asked_s
 
 
 @pytest.fixture
@@ -193,6 +200,12 @@ def test_clips_and_short_talks_are_predicted_each_by_itself(blocks):
         assert [(one.label, one.adapted, one.unadapted) for one in given] == [("loud", None, None)] * n
 
 
+def test_shorter_pauses_end_an_utterance_where_speakers_are_told_apart(blocks, voices, speech):
+    for speakers in ("none", "auto"):
+        list(_opened(Loudness(), blocks([0.6, 0.3], 16), speakers=speakers).predictions)
+    assert speech == [segments.PAUSE_S, segments.TURN_S]
+
+
 def test_speakers_are_told_apart_and_adapted_to_one_by_one(blocks, voices):
     given = list(_opened(Loudness(), blocks([0.6, 0.3] * 5, 16), adapt="full", speakers="auto").predictions)
     assert [one.speaker for one in given] == ["A", "B"] * 5
@@ -295,7 +308,7 @@ def test_a_feature_of_a_lower_rate_gets_the_sound_resampled(recording):
 
 def test_a_feature_of_a_higher_rate_gets_the_sound_of_its_stretch_out_of_the_recording(recording, monkeypatch):
     spoken = [Segment(1.0, 3.5, np.ones(40_000, np.float32))]
-    monkeypatch.setattr(pipeline.segments, "segments", lambda blocks, live: iter(spoken))
+    monkeypatch.setattr(pipeline.segments, "segments", lambda blocks, live, pause_s: iter(spoken))
     system = Loudness(rate_hz=44_100)
     given = _answer(system, recording([0.1, 0.7], 10, rate_hz=44_100))
     assert system.lengths == [round(2.5 * 44_100)]

@@ -17,6 +17,12 @@ FAINTEST_DBFS = -75.0
 The faintest speech measured is -61 dBFS (RAVDESS, actor 9, sad).
 """
 
+PAUSE_S = 0.5
+"""A pause of this length ends an utterance."""
+
+TURN_S = 0.3
+"""A pause of this length ends an utterance where speakers are told apart: the next to speak seldom waits longer."""
+
 _MOST_DAMPING_DB = 10.0  # largest attenuation: a bang must not hide the voice after it
 _DECAY_DB_PER_S = 1.0  # how fast the tracked level falls, so that a faint voice after a loud one is amplified
 _PIECE_SAMPLES = 64 * FRAME_SAMPLES  # 2 s: the level is measured on this length
@@ -28,14 +34,11 @@ _END_PROBABILITY = 0.35  # speech ends at the first frame below this probability
 _LONGEST_S = 10.0
 _SHORTEST_S = 1.0
 _LEAST_UTTERED_S = 0.25  # shortest total length of the speech frames in an utterance
-_PAUSE_S = 0.5  # a pause of this length ends an utterance
 _PAD_SAMPLES = round(MARGIN_S * SAMPLE_RATE_HZ)  # on each side of an utterance
-_WIDEST_FRAMES = int(_PAUSE_S / FRAME_S) - 3  # by which each end may move outwards: less than a pause
 
 _LONGEST_FRAMES = int((_LONGEST_S * SAMPLE_RATE_HZ - 2 * _PAD_SAMPLES) // FRAME_SAMPLES)
 _SHORTEST_FRAMES = -int(-_SHORTEST_S // FRAME_S)
 _LEAST_UTTERED_FRAMES = -int(-_LEAST_UTTERED_S // FRAME_S)
-_PAUSE_FRAMES = -int(-_PAUSE_S // FRAME_S)
 
 
 @dataclass(frozen=True)
@@ -47,22 +50,23 @@ class Segment:
     signal: Array  # (n,) float32 at 16 kHz, without offset and rumble
 
 
-def segments(blocks: Iterable[Array], *, live: bool = False) -> Iterator[Segment]:
+def segments(blocks: Iterable[Array], *, live: bool = False, pause_s: float = PAUSE_S) -> Iterator[Segment]:
     """Yield the utterances of a recording while it is read; memory does not grow with its length.
 
-    Speech with pauses of less than half a second is one utterance, up to 10 s; a longer one is cut at its longest
-    pause, or where speech is least probable. An utterance is shorter than a second only if no other is near.
+    Speech with shorter pauses than `pause_s` is one utterance, up to 10 s; a longer one is cut at its longest pause, or
+    where speech is least probable. An utterance is shorter than a second only if no other is near.
 
     Args:
         blocks: consecutive pieces of a 16 kHz signal, (n,) float32 each, of any lengths.
-        live: yield each utterance as soon as the pause after it is half a second long, at a higher cost, in place of
-            up to two seconds later.
+        live: yield each utterance as soon as the pause after it is long enough, at a higher cost, in place of up to two
+            seconds later.
+        pause_s: length of a pause that ends an utterance.
 
     Yields:
         utterances in order, without overlap, each padded with a tenth of a second on both sides.
     """
     n_piece = _LIVE_SAMPLES if live else _PIECE_SAMPLES
-    detector, cutter, tape = _LevelledDetector(_PIECE_SAMPLES - n_piece), _Cutter(), _Tape()
+    detector, cutter, tape = _LevelledDetector(_PIECE_SAMPLES - n_piece), _Cutter(pause_s), _Tape(pause_s)
     for piece in regrouped((np.asarray(block, np.float32) for block in blocks), n_piece):
         tape.append(piece)
         for start, end in cutter.push(detector.probabilities(piece)):
@@ -87,7 +91,8 @@ class Counted:
 class _Tape:
     """The samples of a recording that may still belong to an utterance. Places count from the recording's start."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float) -> None:
+        self._widest = int(pause_s / FRAME_S) - 3  # frames by which each end may move outwards: less than a pause
         self._samples = np.zeros(0, np.float32)
         self._begins = 0
         self._cut = 0  # the end of the last utterance
@@ -97,7 +102,7 @@ class _Tape:
 
     def drop_before(self, pending: int) -> None:
         """Forget what lies before the next utterance and what its start may be widened by."""
-        n_done = max(0, pending - _WIDEST_FRAMES * FRAME_SAMPLES - self._begins)
+        n_done = max(0, pending - self._widest * FRAME_SAMPLES - self._begins)
         n_done -= n_done % FRAME_SAMPLES
         self._samples, self._begins = self._samples[n_done:], self._begins + n_done
 
@@ -105,7 +110,7 @@ class _Tape:
         """Return an utterance, widened by the sound next to it, but not into the one before or the following one."""
         first = max(0, start + _PAD_SAMPLES - self._begins) // FRAME_SAMPLES
         last = max(first + 1, (end - _PAD_SAMPLES - self._begins) // FRAME_SAMPLES)
-        wider = widened(without_rumble(self._samples), first, last, _WIDEST_FRAMES)
+        wider = widened(without_rumble(self._samples), first, last, self._widest)
         start = max(self._cut, start - (first - wider[0]) * FRAME_SAMPLES, self._begins)
         end = max(end, min(end + (wider[1] - last) * FRAME_SAMPLES, following))
         end = min(end, self._begins + len(self._samples))
@@ -144,7 +149,8 @@ class _LevelledDetector:
 class _Cutter:
     """Finds utterances in the probabilities of consecutive frames. Spans are in samples, padding included."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float) -> None:
+        self._n_pause = -int(-pause_s // FRAME_S)  # frames
         self._n_frames = 0  # so far
         self._speaking = False
         self._start = 0  # of the open utterance, in samples
@@ -168,7 +174,7 @@ class _Cutter:
             self._n_frames += 1
             if self._speaking and len(self._probs) > _LONGEST_FRAMES:
                 yield from self._split()
-            elif self._probs and not any(self._spoken[-_PAUSE_FRAMES:]):
+            elif self._probs and not any(self._spoken[-self._n_pause :]):
                 yield from self.finish()
 
     def finish(self) -> Iterator[tuple[int, int]]:

@@ -421,7 +421,7 @@ def test_memory_does_not_grow_with_the_length():
 def spans(*stretches):
     """The utterances that are found in stretches of (number of frames, probability)."""
     probs = np.concatenate([np.full(n, p, np.float32) for n, p in stretches])
-    cutter = segments._Cutter()
+    cutter = segments._Cutter(segments.PAUSE_S)
     return [*cutter.push(probs), *cutter.finish()]
 
 
@@ -439,6 +439,13 @@ def test_a_pause_of_half_a_second_ends_an_utterance():
     assert len(spans((40, 0.9), (15, 0.0), (40, 0.9))) == 1
     apart = spans((40, 0.9), (16, 0.0), (40, 0.9))
     assert apart == [(0, 40 * FRAME + PAD), (56 * FRAME - PAD, 96 * FRAME + PAD)]
+
+
+def test_a_shorter_pause_ends_an_utterance_where_it_is_asked_for():
+    turns = np.concatenate([part for name in ("f1-anger-1", "m1-anger-1") for part in (clip(name), silence(0.2))])
+    (both,) = segments.segments([turns])
+    first, second = segments.segments([turns], pause_s=segments.TURN_S)
+    assert both.start_s == first.start_s < first.end_s < second.start_s < second.end_s == both.end_s
 
 
 def test_a_long_utterance_is_cut_at_its_longest_pause():
@@ -490,7 +497,7 @@ def test_utterances_are_ordered_apart_and_of_bearable_length(stretches):
 
 @given(st.lists(st.floats(0, 1, width=32), max_size=2_000), st.integers(1, 50))
 def test_frames_may_come_in_any_portions(probs, size):
-    cutter = segments._Cutter()
+    cutter = segments._Cutter(segments.PAUSE_S)
     found = []
     for at in range(0, len(probs), size):
         found += cutter.push(np.array(probs[at : at + size], np.float32))
