@@ -34,6 +34,7 @@ from sercli.types import (
     SAMPLE_RATE_HZ,
     Array,
     AudioConfig,
+    Group,
     Prediction,
     Recording,
     Transcript,
@@ -74,6 +75,7 @@ class PipelineConfig:
     adapt: Way = "auto"  # of long recordings, to each speaker or to the recording
     speakers: Speakers = "none"  # of long recordings: their number, "auto" to find it, "none" not to tell them apart
     neutral: tuple[Path, ...] = ()  # clips of the voice in all recordings, at rest
+    group: Group = "recording"  # what is adapted to; other than recordings: by `Pipeline.regrouped`, once all are there
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Pipeline:
         adapt: Way = "none",
         speakers: Speakers = "none",
         resting: Sequence[Prediction] = (),
+        group: Group = "recording",
     ) -> None:
         """Build a pipeline from a loaded model and, if the model reads text, a recogniser.
 
@@ -161,10 +164,11 @@ class Pipeline:
             adapt: as in `load`.
             speakers: as in `load`.
             resting: predictions for clips of the voice at rest, to adapt to first.
+            group: as in `PipelineConfig`.
         """
         self.predictor, self.labels = predictor, predictor.labels  # (K,) in the order of the probabilities
-        self._transcribe, self._adapt, self._speakers, self._resting = transcribe, adapt, speakers, resting
-        self._adapts = adapt != "none" and predictor.can_adapt
+        self._transcribe, self._speakers, self._group = transcribe, speakers, group
+        self._adapter = groups.Adapter(predictor, adapt, resting)
         self._reads_text, self._needs_text = "text" in predictor.reads, "text" in predictor.needs
         # What every recording lacks
         self._remarks = ["no motion capture: predicted without it"] * ("motion" in predictor.reads)
@@ -188,11 +192,18 @@ class Pipeline:
                 f"{config.model} reads motion capture, which recordings do not have: score it with ser evaluate, or "
                 "combine it with others (ser ensemble)."
             )
+        if config.group != "recording" and not predictor.can_adapt:
+            raise SerError(
+                f"{config.model} cannot be adapted: it needs an acoustic member and a fusion rule over probabilities; "
+                "leave out --group."
+            )
         transcribe = None
         if config.recogniser and "text" in predictor.reads:
             transcribe = plugins.recogniser(config.recogniser.name).make(config.recogniser.config, str(device))
         resting = cls(predictor, transcribe).at_rest(config.neutral) if config.neutral else ()
-        return cls(predictor, transcribe, adapt=config.adapt, speakers=config.speakers, resting=resting)
+        return cls(
+            predictor, transcribe, adapt=config.adapt, speakers=config.speakers, resting=resting, group=config.group
+        )
 
     def predict(
         self,
@@ -261,10 +272,8 @@ class Pipeline:
         mono = channels.mixed(map(channels.of_array, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
         found = self._utterances(recording, resampled, _unheard, live=True)
-        if self._adapts:
-            found = groups.adapted_so_far(
-                self.predictor, found, self._adapt, resting=self._resting, min_confidence=min_confidence
-            )
+        if self._adapter.is_of_use:
+            found = self._adapter.so_far(found, min_confidence=min_confidence)
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
 
     def open(self, recording: Recording, heard: Heard | None = None) -> RecordingResult:
@@ -347,7 +356,8 @@ class Pipeline:
         """Yield the predictions of a long recording: as it is read, or once it is read as a whole."""
         # (n, E) of each batch of utterances; None where the speaker is known, or speakers are not told apart
         voices: list[Array] | None = [] if self._speakers != "none" and recording.speaker is None else None
-        if not self._adapts and voices is None:
+        adapts = self._adapter.is_of_use and self._group == "recording"
+        if not adapts and voices is None:
             yield from self._utterances(recording, blocks, heard)
             return
         damage: AudioError | None = None
@@ -359,19 +369,10 @@ class Pipeline:
         if voices:
             n_speakers = self._speakers if isinstance(self._speakers, int) else None
             found = groups.with_speakers(found, np.concatenate(voices), n_speakers)
-        if self._adapts:
+        if adapts:
             several = len({one.speaker for one in found}) > 1
-            group: Literal["speaker", "recording"] = "speaker" if several else "recording"
-            least = recording.min_confidence
-            found = groups.by_key(
-                self.predictor,
-                found,
-                lambda one: one.speaker or "",
-                self._adapt,
-                group,
-                resting=self._resting,
-                min_confidence=least,
-            )
+            group: Group = "speaker" if several else "recording"
+            found = self._adapter.adapted(found, group, min_confidence=recording.min_confidence)
         yield from found
         if damage:
             raise damage
@@ -425,10 +426,17 @@ class Pipeline:
                     if not np.isnan(probs[row]).any()  # NaN: the member had no input
                 }
                 found[n] = replace(found[n].labelled(by_label.pop(""), recording.min_confidence), members=by_label)
-        if not self._resting:
-            return found
-        least = recording.min_confidence
-        return groups.adapted(self.predictor, found, "none", "recording", resting=self._resting, min_confidence=least)
+        alone = replace(self._adapter, way="none")  # to the clips at rest, if there are any
+        return alone.adapted(found, "recording", min_confidence=recording.min_confidence)
+
+    def regrouped(self, predictions: Iterable[Prediction], *, min_confidence: float) -> list[Prediction]:
+        """Return the predictions of all recordings, each adapted to its group.
+
+        Args:
+            predictions: in any order, which stays.
+            min_confidence: below this probability the label is "unsure".
+        """
+        return self._adapter.adapted(predictions, self._group, min_confidence=min_confidence)
 
     def at_rest(self, clips: Sequence[Path]) -> list[Prediction]:
         """Return the predictions for clips of a voice that are known to be neutral, to adapt to.

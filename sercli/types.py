@@ -48,6 +48,9 @@ Modality = Literal["acoustic", "linguistic", "motion", "both"]
 Way = Literal["none", "auto", "full"]
 """How predictions are adapted to a group of utterances: not at all, carefully, or by the mean of the group."""
 
+Group = Literal["recording", "folder", "speaker"]
+"""What utterances of the same voice or room have in common."""
+
 UNSURE = "unsure"
 """The label of a prediction whose probability is below `min_confidence`."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sercli import groups
+from sercli.groups import Adapter
 from sercli.types import Prediction, Predictions
 
 LABELS = ("neutral", "anger")
@@ -37,7 +38,7 @@ def predicted(path, p=0.8, **more):
 
 
 def test_a_group_is_adapted_and_keeps_what_it_was_before():
-    found = groups.adapted(Halving(), [predicted("a")] * 5, "auto", "recording")
+    found = Adapter(Halving(), "auto").adapted([predicted("a")] * 5, "recording")
     assert [one.label for one in found] == ["anger"] * 5
     assert found[0].probabilities == pytest.approx({"neutral": 0.4, "anger": 0.6})
     assert found[0].confidence == pytest.approx(0.6)
@@ -46,7 +47,7 @@ def test_a_group_is_adapted_and_keeps_what_it_was_before():
 
 
 def test_below_the_least_confidence_it_is_unsure():
-    (one, *_) = groups.adapted(Halving(), [predicted("a")] * 5, "auto", "recording", min_confidence=0.7)
+    (one, *_) = Adapter(Halving(), "auto").adapted([predicted("a")] * 5, "recording", min_confidence=0.7)
     assert one.label == "unsure"
 
 
@@ -58,9 +59,9 @@ def test_clips_at_rest_come_first_and_a_group_that_is_large_enough_after_them(n,
 
     monkeypatch.setattr(groups.adaptation, "at_rest", at_rest)
     resting = [replace(predicted("rest", 0.9), unadapted={"neutral": 0.3, "anger": 0.7}), predicted("rest")]
-    alone = groups.adapted(Halving(), [predicted("a")] * n, "none", "recording", resting=resting)
+    alone = Adapter(Halving(), "none", resting).adapted([predicted("a")] * n, "recording")
     assert alone[0].probabilities == pytest.approx({"neutral": 0.2, "anger": 0.8})
-    found = groups.adapted(Halving(), alone, "auto", "recording", resting=resting)
+    found = Adapter(Halving(), "auto", resting).adapted(alone, "recording")
     assert found[0].probabilities["neutral"] == pytest.approx(0.2 if n == 1 else 0.1)
     assert found[0].unadapted == pytest.approx({"neutral": 0.8, "anger": 0.2})
     assert (found[0].adapted.group, found[0].adapted.n, found[0].adapted.how) == how
@@ -71,23 +72,26 @@ def test_what_cannot_be_adapted_stays(why):
     model, n = Halving(), 4 if why == "few" else 5
     model.can_adapt = why != "model"
     given = [predicted("a")] * n
-    assert groups.adapted(model, given, "none" if why == "none" else "auto", "recording") == given
+    assert Adapter(model, "none" if why == "none" else "auto").adapted(given, "recording") == given
 
 
 def test_predictions_without_speech_are_passed_by_and_do_not_count():
     silent = Prediction("s", 0, 1, reason="no speech")
     given = [predicted("a"), silent, *[predicted("a")] * 3]
-    assert groups.adapted(Halving(), given, "auto", "folder") == given
-    found = groups.adapted(Halving(), [*given, predicted("b")], "auto", "folder")
+    assert Adapter(Halving(), "auto").adapted(given, "folder") == given
+    found = Adapter(Halving(), "auto").adapted([*given, predicted("b")], "folder")
     assert found[1] == silent
     assert found[0].adapted.n == 5
 
 
-def test_each_key_is_a_group_and_the_order_stays():
+@pytest.mark.parametrize("kind", ["speaker", "folder"])
+def test_each_speaker_or_folder_is_a_group_and_the_order_stays(kind):
     model = Halving()
-    given = [predicted(name, p) for name in "abx" for p in (0.6, 0.7, 0.8, 0.9, 0.5)]
+    speakers = {"a": "one", "b": "two", "x": None}
+    given = [predicted(f"{name}/{p}", p, speaker=speakers[name]) for name in "abx" for p in (0.6, 0.7, 0.8, 0.9, 0.5)]
     mixed = [given[n] for n in np.random.default_rng(0).permutation(len(given))]
-    found = groups.by_key(model, mixed, lambda one: {"a": "one", "b": "two"}.get(one.path), "auto", "speaker")
+    found = Adapter(model, "auto").adapted(mixed, kind)
     assert [one.path for one in found] == [one.path for one in mixed]
-    assert sorted(len(given.ids) for given in model.given) == [5, 5]
-    assert all((one.adapted is None) == (one.path == "x") for one in found)
+    assert [len(given.ids) for given in model.given] == [5] * (2 if kind == "speaker" else 3)
+    alone = [one for one in found if one.adapted is None]
+    assert {one.path[0] for one in alone} == ({"x"} if kind == "speaker" else set())

@@ -78,4 +78,4 @@ def test_each_utterance_is_adapted_to_those_up_to_itself(clips):
     grown = list(model.stream(blocks_of(clips), RATE_HZ))
     assert [one.adapted for one in plain] == [None] * 8
     assert [one.adapted for one in grown] == [None] * 4 + [Adapted("recording", n, "auto") for n in (5, 6, 7, 8)]
-    assert grown[5] == groups.adapted(model.predictor, plain[:6], "auto", "recording")[5]
+    assert grown[5] == groups.Adapter(model.predictor, "auto").adapted(plain[:6], "recording")[5]

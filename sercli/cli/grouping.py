@@ -1,48 +1,38 @@
 """Groups of recordings that `ser predict` adapts together: those of a folder, or of a speaker."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from sercli import groups
 from sercli.cli import sources
 from sercli.errors import SerError
-from sercli.pipeline import Pipeline, PipelineConfig, RecordingResult
-from sercli.types import Prediction, Recording, Way
+from sercli.types import Group, Recording, Way
 
 HINT = 8
 """Number of clips from which `ser predict` says what --group would do."""
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """Which predictions are adapted together."""
-
-    kind: Literal["folder", "speaker"]
-    way: Way
-
-    def key(self, prediction: Prediction) -> str | None:
-        """Return the group of a prediction; None: it belongs to none."""
-        return prediction.speaker if self.kind == "speaker" else str(Path(prediction.path).parent)
-
-
-def chosen(group: Literal["folder", "speaker"], way: Way, recordings: Sequence[Recording]) -> Grouping:
-    """Return which recordings are adapted together.
+def chosen(
+    group: Group | None, way: Way, recordings: Sequence[Recording], speakers_from: Path | None
+) -> tuple[Group, list[Recording]]:
+    """Return what is adapted to, and the recordings with their speakers.
 
     Args:
         group: the value of --group.
         way: the value of --adapt.
         recordings: with their speakers, where these are known.
+        speakers_from: the value of --speakers-from.
 
     Raises:
         SerError: options that exclude each other, or no speakers for --group speaker.
     """
-    if group == "speaker" and not any(one.speaker for one in recordings):
+    found = list(recordings) if speakers_from is None else with_speakers(recordings, speakers_from)
+    group = group or ("speaker" if speakers_from else "recording")
+    if group == "speaker" and not any(one.speaker for one in found):
         raise SerError("--group speaker needs --speakers-from, a table with the columns path and speaker; add it.")
-    if way == "none":
+    if group != "recording" and way == "none":
         raise SerError("--adapt none and --group exclude each other; leave one out.")
-    return Grouping(group, way)
+    return group, found
 
 
 def warn_of_neutral(recordings: Sequence[Recording], neutral: Sequence[Path]) -> None:
@@ -80,35 +70,3 @@ def with_speakers(recordings: Sequence[Recording], table: Path) -> list[Recordin
     if missing := [one.name for one in found if not one.speaker]:
         render.warn(f"{table} does not name the speaker of {len(missing)} recordings, such as {missing[0]}.")
     return found
-
-
-def adapted(
-    results: Iterable[tuple[RecordingResult, Sequence[Prediction]]], grouping: Grouping, config: PipelineConfig
-) -> Iterator[RecordingResult]:
-    """Yield the results in their order, once all are there, each adapted to its group."""
-    from sercli._system import devices
-    from sercli.model.loading import load_run
-
-    complete = list(results)
-    if not complete:
-        return
-    model = load_run(config.model, devices.pick_device(config.device))
-    if not model.can_adapt:
-        raise SerError(
-            f"{config.model} cannot be adapted: it needs an acoustic member and a fusion rule over probabilities; "
-            "leave out --group."
-        )
-    every = [one for _, predictions in complete for one in predictions]
-    anew = iter(
-        groups.by_key(
-            model,
-            every,
-            grouping.key,
-            grouping.way,
-            grouping.kind,
-            resting=Pipeline(model).at_rest(config.neutral) if config.neutral else (),
-            min_confidence=complete[0][0].recording.min_confidence,
-        )
-    )
-    for result, predictions in complete:
-        yield replace(result, predictions=[next(anew) for _ in predictions])

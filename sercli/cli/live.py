@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sercli._system import ctrl_c
 from sercli.cli import render
 from sercli.cli.recordings import Recordings
-from sercli.pipeline import Pipeline, PipelineConfig, RecordingResult
+from sercli.pipeline import PipelineConfig, RecordingResult
 from sercli.types import Array, Prediction, Recording
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Live(Recordings):
 
     def _predicted(self) -> Iterator[RecordingResult]:
         sound, (recording,), remarks = self._sound, self.all, list[str]()
-        pipeline = Pipeline.of(self.config)
+        pipeline = self.pipeline
         with (
             closing(ctrl_c.until_pressed(sound.blocks, sound.end)) as blocks,
             render.live_view(sound.described) as view,

@@ -329,21 +329,17 @@ def predict(
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
 
         folder = model_folder(model)
-        if speakers_from is not None:
-            recordings = grouping.with_speakers(recordings, speakers_from)
+        group, recordings = grouping.chosen(group, adapt, recordings, speakers_from)
         if neutral:
             grouping.warn_of_neutral(recordings, neutral)
-        group = group or ("speaker" if speakers_from else "recording")
-        together = None
-        if group != "recording":
-            together = grouping.chosen(group, adapt, recordings)
         config = PipelineConfig(
             folder,
             device,
             None if no_asr else recogniser(asr, settings),
-            adapt="none" if together else adapt,
+            adapt=adapt,
             speakers=_n_speakers(speakers),
             neutral=tuple(neutral or ()),
+            group=group,
         )
         info = runs.load_finished(folder)
         labels = info.labels
@@ -356,7 +352,7 @@ def predict(
         else:
             until_the_end.enter_context(connected(cluster, jobs))
             n_jobs = _n_jobs(jobs, len(recordings), device)
-            running = Recordings(recordings, config, jobs=n_jobs, keep=keep, group=together)
+            running = Recordings(recordings, config, jobs=n_jobs, keep=keep)
         until_the_end.callback(running.close)
         output.write(running, labels, files, given)
         if plot is not None:

@@ -3,6 +3,8 @@
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 from sercli import batch_runner, contracts, plugins
@@ -10,7 +12,6 @@ from sercli._system import processes
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
 from sercli.cli import grouping, options, render
-from sercli.cli.grouping import Grouping
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
@@ -38,15 +39,19 @@ class Recordings:
         *,
         jobs: int,
         keep: bool,
-        group: Grouping | None = None,
     ) -> None:
-        self.all, self.config, self.jobs, self.group = recordings, config, jobs, group
+        self.all, self.config, self.jobs = recordings, config, jobs
         self.n_labelled = 0  # predictions with a label so far
         self.n_worded = self.n_doubtful = 0  # predictions with words, and with words that are guesses
         self.kept: list[Prediction] | None = [] if keep else None
         self.failures: list[tuple[str, str]] = []  # name of the recording, and why
         self.n_clips = 0
         self._running: Generator[RecordingResult | AudioError, None, None] | None = None
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """That of this process."""
+        return Pipeline.of(self.config)
 
     def close(self) -> None:
         """Stop at once; otherwise worker processes would finish the recordings that they have started."""
@@ -56,11 +61,19 @@ class Recordings:
     def results(self) -> Iterator[RecordingResult]:
         """Yield each recording that can be opened, with progress on stderr; groups are adapted once all are there."""
         found = self._predicted()
-        if self.group:
-            found = grouping.adapted(((one, list(self.predictions(one))) for one in found), self.group, self.config)
+        if self.config.group != "recording":
+            found = self._regrouped(found)
         for result in found:
             self.n_clips += result.is_clip
             yield replace(result, predictions=self._kept(result.predictions))
+
+    def _regrouped(self, results: Iterable[RecordingResult]) -> Iterator[RecordingResult]:
+        pipeline = self.pipeline  # first, as it may be one that cannot be adapted
+        complete = [(one, list(self.predictions(one))) for one in results]
+        every = chain.from_iterable(predictions for _, predictions in complete)
+        anew = iter(pipeline.regrouped(every, min_confidence=self.all[0].min_confidence))
+        for result, predictions in complete:
+            yield replace(result, predictions=list(islice(anew, len(predictions))))
 
     def _predicted(self) -> Iterator[RecordingResult]:
         with render.progress("Predicting", _length_s(self.all)) as advance:
@@ -82,7 +95,7 @@ class Recordings:
 
     def _one_by_one(self, heard: Heard) -> Generator[RecordingResult | AudioError, None, None]:
         """Yield each result, its predictions computed lazily; damage deep inside is raised while they are read."""
-        pipeline = Pipeline.of(self.config)
+        pipeline = self.pipeline
         heard(0, [])
         for recording in self.all:
             try:
@@ -125,7 +138,7 @@ class Recordings:
             if isinstance(plugin, contracts.AdvisesOnDoubt):
                 n = f"{self.n_doubtful} of {self.n_worded} utterances"
                 render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
-        alone = self.group is None and self.config.adapt != "none"
+        alone = self.config.group == "recording" and self.config.adapt != "none"
         if alone and self.n_clips >= grouping.HINT:
             render.note(
                 f"{self.n_clips} clips were predicted each by itself. If they are of one voice or one room, --group "

@@ -1,10 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 import soundfile
 
 from sercli.cli import grouping
 from sercli.errors import SerError
-from sercli.types import Prediction, Recording
+from sercli.pipeline import Pipeline
+from sercli.types import Recording
 
 
 @pytest.fixture
@@ -16,12 +19,6 @@ def recordings(tmp_path):
         soundfile.write(path, np.zeros(160), 16_000)
         found.append(Recording(str(path), path))
     return found
-
-
-def test_recordings_of_a_folder_are_a_group(recordings):
-    group = grouping.Grouping("folder", "auto")
-    keys = [group.key(Prediction(one.name, 0, 1)) for one in recordings]
-    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize(
@@ -36,8 +33,25 @@ def test_a_table_tells_the_speakers(recordings, tmp_path, name, content):
     (tmp_path / name).write_text(content)
     found = grouping.with_speakers(recordings, tmp_path / name)
     assert [one.speaker for one in found] == ["Ann", None, "Bob"]
-    group = grouping.Grouping("speaker", "auto")
-    assert [group.key(Prediction(one.name, 0, 1, speaker=one.speaker)) for one in found] == ["Ann", None, "Bob"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_folder_is_adapted_to_after_the_voice_at_rest(ser, demo_runs, demo_clips, jobs):
+    clips = [demo_clips(f"m1-{name}") for name in ("anger-1", "anger-2", "sadness-1", "happiness-1", "neutral-1")]
+    words = ["predict", *clips, "--neutral", demo_clips("m1-neutral-2"), "-m", demo_runs.average, "--no-asr", "--json"]
+    found = list(map(json.loads, ser(*words, "--group", "folder", "--jobs", jobs).out.splitlines()))
+    assert [row["path"] for row in found] == list(map(str, clips))
+    alone = list(map(json.loads, ser(*words, "--jobs", 1).out.splitlines()))
+    assert [row["adapted"] for row in found] == [{"group": "folder", "n": 5, "how": "neutral, auto"}] * 5
+    assert [row["adapted"] for row in alone] == [{"group": "voice", "n": 1, "how": "neutral"}] * 5
+    assert [row["unadapted"] for row in found] == [row["unadapted"] for row in alone]
+
+
+def test_a_run_that_cannot_be_adapted_is_refused_before_anything_is_predicted(ser, demo_runs, recordings, monkeypatch):
+    monkeypatch.setattr(Pipeline, "open", None)
+    found = ser("predict", recordings[0].name, "-m", demo_runs.linguistic, "--no-asr", "--group", "folder")
+    assert found.code == 2
+    assert "linguistic cannot be adapted: it needs an acoustic member and a fusion rule over prob" in found.err
 
 
 def test_speakers_of_a_table_whose_names_differ_little_are_told(recordings, tmp_path, capsys):

@@ -111,7 +111,7 @@ def draw(recordings: Recordings, labels: Sequence[str], path: Path) -> None:
 
 
 def explain(recordings: Recordings, path: Path, *, by: "Kind | None", span: tuple[float, float] | None) -> None:
-    """Draw the explanation of one prediction; the model is loaded again, which is fast by now.
+    """Draw the explanation of one prediction.
 
     Args:
         recordings: a single one, whose predictions were kept.
@@ -122,19 +122,18 @@ def explain(recordings: Recordings, path: Path, *, by: "Kind | None", span: tupl
     Raises:
         SerError: the utterance has no label.
     """
-    from sercli._system import devices
     from sercli.evaluation import plots
     from sercli.model import attribution
-    from sercli.model.loading import load_run
 
-    recording, config = recordings.all[0], recordings.config
+    recording = recordings.all[0]
     assert recording.path is not None
     start_s, end_s = span or (0.0, 0.0)
     prediction = min(recordings.kept or [], key=lambda one: abs(one.start_s - start_s))
     if recording.text is not None:
         prediction = replace(prediction, asr_confidence=None)  # a given text has no ASR confidence
-    predictor = load_run(config.model, devices.pick_device(config.device))
     with render.progress("Explaining", None):
-        found = attribution.explain(predictor, prediction, recording.path, by=by, track=recording.track)
+        found = attribution.explain(
+            recordings.pipeline.predictor, prediction, recording.path, by=by, track=recording.track
+        )
     when = f", {clock(start_s, 1)} to {clock(end_s, 1)}" if span else ""
     plots.explanation_picture(found, path, name=f"{Path(prediction.path).name}{when}", label=str(prediction.label))
