@@ -108,14 +108,19 @@ def test_the_table_has_intervals_and_says_the_answer(ser, made):
     assert "6 speakers" in shown.err
 
 
+HEADS = {"system", "n", "WA", "UA", "95", "%", "of", "macro-F1", "macro-", "weighted", "F1", "ECE", "±", "seeds"}
+
+
 @pytest.mark.parametrize("columns", ["60", "72", "80", "120"])
 def test_a_narrow_terminal_folds_heads_and_names_but_no_figure(ser, made, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
     shown = ser("evaluate", "--all", made.runs).out
     rows = [line for line in shown.splitlines() if re.search(r"\d\.\d{3}–\d\.\d{3}", line)]
     assert len(rows) == 3
-    n_left_out = shown.count("Left out on a narrow terminal: ECE.")
-    assert n_left_out == (columns == "60")
+    n_left_out = 2 * shown.count("Left out on a narrow terminal: ECE, weighted F1.")
+    assert n_left_out == 2 * (columns == "60")
+    heads = shown.partition("─")[0].split("\n", 1)[1]
+    assert set(heads.split()) <= HEADS
     for row in rows:
         assert len(row) <= int(columns)
         assert len([cell for cell in row.split() if re.fullmatch(r"\d\.\d{3}(–\d\.\d{3})?", cell)]) == 7 - n_left_out

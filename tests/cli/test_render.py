@@ -343,11 +343,13 @@ def test_one_of_many_is_not_called_zero_percent():
 
 
 def test_a_narrow_terminal_has_fewer_figures_but_whole_ones():
-    named = replace(REPORT, name="acoustic-lld")
-    lines = _shown(render.systems_table, [named], [], title="Test part", width=40)[1]
+    named, long = (replace(REPORT, name=name) for name in ("acoustic-lld", "acoustic-whisper-one-vs-one"))
+    lines = _shown(render.systems_table, [named, long], [], title="Test part", width=40)[1]
     assert lines[1].split() == ["system", "n", "WA", "UA", "macro-F1"]
     figures = [f"{getattr(REPORT, name):.3f}" for name in ("wa", "ua", "macro_f1")]
     assert _row_of(lines, "acoustic-lld") == ["acoustic-lld", "16", *figures]
+    first = lines.index(next(line for line in lines if line.startswith("acoustic- ")))
+    assert [line.split()[0] for line in lines[first : first + 3]] == ["acoustic-", "whisper-one-", "vs-one"]
     assert "Left out on a narrow terminal: weighted F1." in lines
 
 

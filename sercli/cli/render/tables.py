@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from textwrap import fill
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _METRIC_OF = {"WA": "wa", "UA": "ua", "macro-F1": "macro_f1", "weighted F1": "weighted_f1"}  # of the columns
 _SPARED = ("ECE", "weighted F1", "macro-F1", "n", "± seeds")  # columns left out on a narrow terminal, in this order
 _BAR = 3  # the column of the bar in a table of classes, left out on a narrow terminal
-_SHORT_NAME = 12  # characters that the name of a system gets at least
+_SHORT_NAME = 12  # characters in a line of a system's name, at least
 _INTERVAL = "95 % of UA"
 
 # Minimum share of a row for each colour; medium lightness, readable on dark and light terminals.
@@ -94,9 +95,8 @@ def evaluation_table(evaluation: "Evaluation", headline: str, *, remark: str = "
     seeds = ["± seeds"] if any(report.n_seeds > 1 for report in reports) else []
     columns = ("WA", "UA", _INTERVAL, "macro-F1", "weighted F1", "ECE", *seeds)
     table = _scores(columns, groups, evaluation.baselines)
-    for whole_words in (True, False):
-        if not _fits(table):
-            _narrow(table, whole_words=whole_words)
+    if not _fits(table):
+        _narrow(table)
     where = plain(f"{evaluation.data.get('corpus', '')}: {_division(evaluation)}", "dim")
     notes = [*_notes(table, reports, evaluation.baselines), *([plain(remark)] if remark else [])]
     show(where, table, *notes, plain(headline, "bold"))
@@ -146,22 +146,28 @@ def _value(of: "Report | SystemResult", name: str) -> float:
     return float(getattr(metric, "value", metric))
 
 
-def _narrow(table: Table, *, whole_words: bool) -> None:
-    """Fold the heads of a table of systems, and names if that is not enough, but never numbers."""
+def _narrow(table: Table) -> None:
+    """Fold the heads of a table of systems at blanks and hyphens, but never numbers."""
     table.padding = (0, 0, 0, 0)
     for column in table.columns[1:]:
-        head = str(column.header).split() if whole_words else []
-        column.width = max(len("0.000–0.000" if str(column.header) == _INTERVAL else "0.000"), *map(len, head), 0)
+        head = str(column.header)
+        words = ["0.000–0.000"] if head == _INTERVAL else ["0.000", *head.replace("-", "- ").split()]
+        column.width = max(map(len, words))
 
 
 def _notes(table: Table, reports: Sequence[Report], baselines: Sequence[Report]) -> list[RenderableType]:
     """Sentences below a table of systems, without those columns that the terminal is too narrow for."""
     left_out = []
     columns = {str(column.header): column for column in table.columns}
+    names = [cell for cell in columns["system"].cells if isinstance(cell, Text)]
+    longest = max(map(len, names))
     for name in _SPARED:
-        if name in columns and not _fits(table, short_names=True):
+        if name in columns and _too_wide(table) > max(longest - _SHORT_NAME, 0):
             table.columns.remove(columns[name])
             left_out.append(name)
+    if (surplus := _too_wide(table)) > 0:
+        for text in names:
+            text.plain = fill(text.plain, longest - surplus)  # at hyphens, where there are some
     narrow = [plain(f"Left out on a narrow terminal: {', '.join(left_out)}.", "dim")] if left_out else []
     return [*narrow, *_absent([*reports, *baselines]), *_all_classes(reports)]
 
@@ -263,11 +269,14 @@ def _heat(count: float, total: float, between: str, *, diagonal: bool) -> Text:
     return Text(f"{as_count(count)}{between}{percent:>4}", f"bold {colour}" if diagonal else colour, justify="right")
 
 
-def _fits(table: Table, *, short_names: bool = False) -> bool:
+def _fits(table: Table) -> bool:
+    return _too_wide(table) <= 0
+
+
+def _too_wide(table: Table) -> int:
+    """The characters by which a table is wider than the terminal; negative: narrower."""
     console = streams.stdout()
-    unbounded = console.options.update(max_width=100_000)
-    names = Measurement.get(console, unbounded, Group(*table.columns[0].cells)).maximum if short_names else 0
-    return Measurement.get(console, unbounded, table).maximum - max(names - _SHORT_NAME, 0) <= console.width
+    return Measurement.get(console, console.options.update(max_width=100_000), table).maximum - console.width
 
 
 def _parts(columns: Sequence[int], fits: Callable[[Sequence[int]], bool]) -> Iterator[Sequence[int]]:

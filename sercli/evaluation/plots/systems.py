@@ -62,7 +62,7 @@ def reliability_picture(system: SystemResult, target: Target) -> None:
         upper.plot(confidence, accuracy, color=BLUE, marker="o", markersize=4.5, label="predictions")
         upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="Accuracy")
         upper.set_title(f"{system.name}\nECE {system.before.ece:.1%} before, {system.after.ece:.1%} after", fontsize=11)
-        upper.legend(loc="upper left")
+        figure.legend(loc="outside lower center", ncols=2)
         lower.bar(confidence, n / n.sum(), width=0.04, color=BLUE)
         lower.set(xlabel="Confidence", ylabel="Predictions")
         lower.yaxis.set_major_locator(MaxNLocator(2))

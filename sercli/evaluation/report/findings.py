@@ -142,8 +142,9 @@ def by_sentence(evaluation: Evaluation) -> dict[str, tuple[Slice, Slice]]:
 
 
 def commands(evaluation: Evaluation) -> list[str]:
-    """The commands that made the systems and the evaluation."""
+    """The commands that made the systems and the evaluation, in an order in which they can be repeated."""
     made = [system.training.command for system in evaluation.systems if system.training]
+    made.sort(key=lambda command: command.startswith("ser ensemble"))  # after its members
     return list(dict.fromkeys(command for command in (*made, evaluation.command) if command))
 
 
@@ -188,8 +189,9 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) ->
         return f"No: none of the {n:,} test utterances has a sentence of the training part of {who}."
     how = f"have a sentence (the same prompt or words) of the training part, which {who} can know by heart"
     if n_seen == n:
-        return f"Yes: all {n:,} test utterances {how}. The split prompts keeps prompts apart."
+        return f"Yes: all {n:,} test utterances {how}. --split prompts keeps sentences apart."
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
+    new.sort(key=lambda found: found[1].gap)
     scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points)" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)
     answer = "It seems so" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"

@@ -25,6 +25,7 @@ def told(made):
 
 
 THREE = made_up.evaluation(n_systems=3, n_seeds=1)
+MEMORISED = "Could the words be memorised?"
 BEST, SECOND, THIRD = (system.name for system in THREE.systems)
 
 
@@ -84,7 +85,7 @@ def test_the_lead_has_its_size_and_interval():
 
 def test_a_single_system_is_compared_with_chance_alone():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
-    assert set(told(made)) == {"How good is it?", "Where does it fail?", "Is it calibrated?"}
+    assert set(told(made)) == {"How good is it?", "Where does it fail?", MEMORISED, "Is it calibrated?"}
     assert "Chance is a UA of 12.5 %, below the interval." in told(made)["How good is it?"]
 
 
@@ -167,14 +168,32 @@ def test_words_are_called_memorised_where_new_sentences_are_surely_worse(high, g
     assert findings.memorised(replace(made, systems=tuple(systems))).startswith(f"{answer}: 464 of 480")
 
 
+def test_the_system_that_loses_most_on_new_sentences_is_named_first():
+    first, second = (s for s in made_up.with_sentences(TEXT).systems if s.modality != "acoustic")
+    seen, new, *more = second.slices
+    second = replace(second, slices=(seen, replace(new, gap=-0.4), *more))
+    assert findings.memorised(replace(TEXT, systems=(first, second))).endswith(
+        f"UA on the 16 others: {second.name} 41.0 % (−40.0 points) and {first.name} 41.0 % (−25.1 points)."
+    )
+
+
 def test_systems_without_text_memorise_no_words():
     audio = replace(TEXT, systems=tuple(s for s in TEXT.systems if s.modality == "acoustic"))
     assert sentences(464, audio) == ""
+    assert told(audio)[MEMORISED] == "No: no system here reads words."
     (fused,) = (s for s in TEXT.systems if s.modality == "both")
     for members, n in ((("acoustic", "motion"), 0), (("acoustic", "linguistic"), 1)):
         training = replace(fused.training, settings={f"{member}: train.lr": "0.1" for member in members})
         made = replace(TEXT, systems=(replace(fused, training=training),))
         assert sentences(464, made).count("464 of 480") == n
+
+
+def test_the_commands_come_in_an_order_in_which_they_can_be_repeated():
+    best, *others = THREE.systems
+    ensemble = "ser ensemble -a a -l b --out c"
+    fused = replace(best, training=replace(best.training, command=ensemble))
+    train = others[0].training.command
+    assert findings.commands(replace(THREE, systems=(fused, *others))) == [train, ensemble, THREE.command]
 
 
 def test_systems_with_other_train_parts_are_counted_apart():
