@@ -1,6 +1,6 @@
 """The facts around an evaluation that a report states: its question, the data and the protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -10,7 +10,7 @@ from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import Facts, Training
 from sercli.model.size import n_parameters
 from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history
-from sercli.runs.settings import DataSettings, ExperimentSettings, RunSettings, reads
+from sercli.runs.settings import DataSettings, RunSettings, reads
 from sercli.types import Utterance
 
 
@@ -146,22 +146,25 @@ def _corpus(inputs: EvaluationInputs) -> str:
 
 def _listed(settings: RunSettings) -> dict[str, str]:
     """All settings as text, such as "train.lr": "0.001"; of folds that were tuned separately all values."""
-    each = [_flat(one) for one in settings.by_fold.values()]
+    each = [_flat(one.sections()) for one in settings.by_fold.values()]
     tuned = {name: " | ".join(dict.fromkeys(one[name] for one in each if name in one)) for one in each for name in one}
     rule = {"rule": settings.rule} if settings.rule else {}
-    rule |= {f"ensemble.{name}": _text(value) for name, value in settings.ensemble.items()}
+    rule |= _flat({"ensemble": settings.ensemble})
     members = {
         f"{member}: {name}": value for member, own in settings.members.items() for name, value in _listed(own).items()
     }
-    return {**_flat(settings), **tuned, **rule, **members}
+    return {**_flat(settings.sections()), **tuned, **rule, **members}
 
 
-def _flat(settings: ExperimentSettings) -> dict[str, str]:
-    return {f"{part}.{name}": _text(v) for part, values in settings.sections().items() for name, v in values.items()}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _flat(values: Mapping[str, object], before: str = "") -> dict[str, str]:
+    """Each value as text by the name that --set knows, such as "feature.lld.deltas"."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return found
 
 
 def _by_speaker(settings: RunSettings) -> bool:

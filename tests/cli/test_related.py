@@ -26,7 +26,10 @@ def test_all_are_trained_that_the_dataset_has_inputs_for_and_evaluated_side_by_s
     assert sorted(folder.name for folder in related.folder.iterdir()) == TRAINED
     shown = ser("evaluate", "--all", related.folder, "--json")
     assert shown.code == 0, shown.err
-    assert sorted(system["name"] for system in json.loads(shown.out)["systems"]) == TRAINED
+    systems = {system["name"]: system for system in json.loads(shown.out)["systems"]}
+    assert sorted(systems) == TRAINED
+    settings = systems["yoon2018-mdre"]["training"]["settings"]
+    assert settings["feature.mfcc.deltas"] == "true"  # as --set knows it
 
 
 @pytest.mark.parametrize("name", TRAINED)

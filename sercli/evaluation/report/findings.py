@@ -189,7 +189,7 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) ->
         return f"No: none of the {n:,} test utterances has a sentence of the training part of {who}."
     how = f"have a sentence (the same prompt or words) of the training part, which {who} can know by heart"
     if n_seen == n:
-        return f"Yes: all {n:,} test utterances {how}. --split prompts keeps sentences apart."
+        return f"Yes: all {n:,} test utterances {how}. The split 'prompts' keeps sentences apart."
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
     scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points)" for name, one in new]

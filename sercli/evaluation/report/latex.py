@@ -18,7 +18,7 @@ _ESCAPES = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        '"': r"\textquotedbl{}",
+        '"': "''",  # OT1, the usual encoding of fonts, has no straight quotes
         "[": "{[}",
         "]": "{]}",
         "*": "{*}",

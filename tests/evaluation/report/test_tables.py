@@ -34,6 +34,7 @@ def one(rows, **wanted):
         ("\\input{/etc/passwd}", r"\textbackslash{}input\{/etc/passwd\}"),
         ("~^<>|", r"\textasciitilde{}\textasciicircum{}\textless{}\textgreater{}\textbar{}"),
         ("[best] *", "{[}best{]} {*}"),
+        ('"best"', "''best''"),  # which every encoding of fonts has
         ("two\nlines\tand\x00more", "two lines and more"),
         ("żal − über –", "żal $-$ über --"),
     ],
@@ -192,6 +193,12 @@ def test_latex_and_csv_tell_sentences_that_are_in_training_from_new_ones():
     assert one(csv_rows(made), system=best, figure="seen")["value"] == "464"
     assert one(csv_rows(made), system=best, by="sentence", of="new", figure="gap")["value"] == "-0.251"
     assert "tab:ser-sentences" not in latex(MADE)
+
+
+def test_latex_says_that_words_may_be_memorised_where_all_sentences_are_in_training():
+    all_seen = replace(MADE, systems=tuple(replace(s, n_seen=480) for s in MADE.systems))
+    assert "Could the words be memorised? Yes: all 480 test utterances" in table(latex(all_seen), "results")[1]
+    assert "memorised" not in table(latex(made_up.with_sentences(MADE)), "results")[1]
 
 
 def test_csv_has_one_figure_a_row_in_full():
