@@ -18,8 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from sercli import config, contracts, groups, plugins
-from sercli._system import devices, languages
+from sercli import config, groups, plugins
+from sercli._system import devices
 from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import distortions, without_rumble
 from sercli.audio.segments import Segment
@@ -29,6 +29,7 @@ from sercli.errors import AudioError, SerError
 from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import load_run
 from sercli.speakers import embedding
+from sercli.transcription import Transcribe, Transcriber
 from sercli.types import (
     NEUTRAL,
     SAMPLE_RATE_HZ,
@@ -37,7 +38,6 @@ from sercli.types import (
     Group,
     Prediction,
     Recording,
-    Transcript,
     Way,
 )
 
@@ -149,7 +149,7 @@ class Pipeline:
     def __init__(
         self,
         predictor: Model | Ensemble,
-        transcribe: Callable[[Sequence[Array]], list[Transcript]] | None = None,
+        transcribe: Transcribe | None = None,
         *,
         adapt: Way = "none",
         speakers: Speakers = "none",
@@ -167,9 +167,9 @@ class Pipeline:
             group: as in `PipelineConfig`.
         """
         self.predictor, self.labels = predictor, predictor.labels  # (K,) in the order of the probabilities
-        self._transcribe, self._speakers, self._group = transcribe, speakers, group
+        self._speakers, self._group = speakers, group
+        self._transcriber = Transcriber(predictor, transcribe)
         self._adapter = groups.Adapter(predictor, adapt, resting)
-        self._reads_text, self._needs_text = "text" in predictor.reads, "text" in predictor.needs
         # What every recording lacks
         self._remarks = ["no motion capture: predicted without it"] * ("motion" in predictor.reads)
 
@@ -268,7 +268,7 @@ class Pipeline:
             SerError: the model reads only text, and no speech is recognised.
         """
         recording, remarks = Recording("the stream", min_confidence=min_confidence), list(self._remarks)
-        self._check_text(recording)
+        self._transcriber.check(recording)
         mono = channels.mixed(map(channels.of_array, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
         found = self._utterances(recording, resampled, _unheard, live=True)
@@ -307,10 +307,10 @@ class Pipeline:
         heard: Heard,
     ) -> RecordingResult:
         name, text = recording.name, recording.text
-        self._check_text(recording)
+        self._transcriber.check(recording)
         remarks += self._remarks
         if text:
-            remarks += self._unread(text)
+            remarks += self._transcriber.remarks(text)
         head = _head(blocks, round(CLIP_S * SAMPLE_RATE_HZ) + 1)
         is_clip = len(head) <= CLIP_S * SAMPLE_RATE_HZ
         if text is not None and not is_clip:
@@ -324,22 +324,6 @@ class Pipeline:
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
         return RecordingResult(recording, is_clip, remarked, remarks)
-
-    def _check_text(self, recording: Recording) -> None:
-        if self._needs_text and self._transcribe is None and not (recording.text or "").strip():
-            raise AudioError(
-                f"{self.predictor.folder} needs text, and there is none for {recording.name or 'the array'}; "
-                "give text=... (--text), leave out asr=None (--no-asr), or use an acoustic model."
-            )
-
-    def _unread(self, text: str) -> Iterator[str]:
-        """Yield a remark on the words of a given text if the model knows less than half of them."""
-        for name, own in self.predictor.features:
-            plugin = plugins.feature(name)
-            if isinstance(plugin, contracts.HasVocabulary):
-                n_unknown, n = plugin.unknown(text, own)
-                if 2 * n_unknown > n:
-                    yield f"the model knows {n - n_unknown} of its {n} words, which may be in another language"
 
     def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
         start_s = recording.start_s or 0.0
@@ -411,8 +395,8 @@ class Pipeline:
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
-        found = [self._transcribed(recording, segment) for segment in spoken]
-        asked = [n for n, one in enumerate(found) if not (self._needs_text and one.reason)]
+        found = [self._transcriber.transcribed(recording, segment) for segment in spoken]
+        asked = [n for n, one in enumerate(found) if not one.reason or "text" not in self.predictor.needs]
         if asked:
             utterances = [word_times.utterance(f"{recording.path}#{n}", found[n], recording.path) for n in asked]
             by_id = {utterance.id: spoken[n] for utterance, n in zip(utterances, asked, strict=True)}
@@ -454,55 +438,6 @@ class Pipeline:
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
         return found
-
-    def _transcribed(self, recording: Recording, segment: Segment) -> Prediction:
-        """Return the prediction of a segment without the model's part: times, transcript and reason."""
-        transcript = None
-        if recording.text is not None:
-            transcript = Transcript(recording.text)
-        elif self._transcribe:
-            (transcript,) = self._transcribe([segment.signal])
-        text = transcript.text.strip() if transcript else ""
-        text = text if any(map(str.isalnum, text)) else ""  # "..." are no words
-        heard, start_s = transcript if text else None, segment.start_s
-        words = heard.words if heard else ()
-        return Prediction(
-            recording.name,
-            round(start_s, 3),
-            round(segment.end_s, 3),
-            text=text or None,
-            words=tuple(
-                replace(word, start_s=round(start_s + word.start_s, 3), end_s=round(start_s + word.end_s, 3))
-                for word in words
-            ),
-            asr_confidence=heard.confidence if heard else None,
-            language=heard.language if heard else None,
-            speaker=recording.speaker,
-            row=recording.row,
-            reason=self._reason(heard, given=recording.text is not None),
-        )
-
-    def _reason(self, heard: Transcript | None, *, given: bool) -> str | None:
-        """Return why the text of an utterance is not read; None: it is read, or the model reads no text.
-
-        Args:
-            heard: its words; None: there are none.
-            given: whether the caller gave the text.
-        """
-        if not self._reads_text:
-            return None
-        alone = "predicted from audio alone"
-        if heard is None:
-            missing = "no words" if given or self._transcribe is None else "no words recognised"
-            return missing if self._needs_text else f"{missing}: {alone}"
-        known = self.predictor.languages
-        if spoken := languages.foreign(heard.language, known):
-            what = f"words in {languages.name(spoken)}"
-            read = " and ".join(map(languages.name, known))
-            return f"{what}, and the model reads {read}" if self._needs_text else f"{what}: {alone}"
-        if not heard.confidence and self._needs_text:
-            return "words hardly recognised, perhaps in another language"
-        return None
 
 
 def _unheard(seconds: float, found: Sequence[Prediction]) -> None:

@@ -17,6 +17,7 @@ ROOMS = [
     ("sercli.pipeline", 7),
     ("sercli.training", 7),
     ("sercli.groups", 6),
+    ("sercli.transcription", 6),
     ("sercli.evaluation", 6),
     ("sercli.model", 5),
     ("sercli.dataset", 4),
