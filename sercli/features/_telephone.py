@@ -12,11 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sercli.audio.condition import HIGH_HZ, MIDDLE_HZ, NARROW
 from sercli.types import SAMPLE_RATE_HZ, Array
 
 WEIGHTS = Path(__file__).with_name("telephone.safetensors")
-_NARROW = 10**-4.5  # mean power of high bands to that of middle ones; speech has -39 dB or more, G.711 -48 or less
-_HIGH_HZ, _MIDDLE_HZ = (4200, 8000), (200, 3600)
 
 
 class WideBand(nn.Module):
@@ -38,7 +37,7 @@ class WideBand(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight.float())
         self.register_buffer("bias", bias.float())
-        for name, span_hz in (("high", _HIGH_HZ), ("middle", _MIDDLE_HZ)):
+        for name, span_hz in (("high", HIGH_HZ), ("middle", MIDDLE_HZ)):
             self.register_buffer(name, torch.from_numpy(_bands(filterbank, *span_hz)))
 
     def forward(self, frames: Tensor, mel: Tensor, n_mel: int | Tensor) -> Tensor:
@@ -51,7 +50,7 @@ class WideBand(nn.Module):
         """
         real = torch.arange(mel.shape[0]) < n_mel
         power = (10 ** (4 * mel - 4) * real[:, None]).sum(0)
-        narrow = (power * self.high).sum() / self.high.sum() < _NARROW * (power * self.middle).sum() / self.middle.sum()
+        narrow = (power * self.high).sum() / self.high.sum() < NARROW * (power * self.middle).sum() / self.middle.sum()
         if not torch.compiler.is_exporting() and not narrow:
             return frames
         n_layers, n_states = self.bias.shape
