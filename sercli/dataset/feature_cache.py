@@ -43,7 +43,7 @@ class _Index:
     ids: list[str]
     digests: list[str]
     lengths: list[int]  # rows of the .npy that belong to each utterance
-    crc32: int | None = None  # of the .npy; None: written by an earlier version
+    crc32: int  # of the .npy
 
 
 class FeatureStore:
@@ -53,7 +53,7 @@ class FeatureStore:
         self.folder = folder
         self._where: dict[str, tuple[Path, int, int]] = {}
         self._open: dict[Path, Array] = {}
-        self._crc32: dict[Path, int | None] = {}
+        self._crc32: dict[Path, int] = {}
         for path, index in indexes:
             self._crc32[path] = index.crc32
             ends = np.cumsum(index.lengths)
@@ -68,7 +68,7 @@ class FeatureStore:
         """
         path, start, end = self._where[utterance_id]
         if path not in self._open:
-            if self._crc32[path] not in (None, _crc32(path)):
+            if self._crc32[path] != _crc32(path):
                 raise SerError(f"{path} was changed after it was computed; delete it, and repeat the command.")
             self._open[path] = np.load(path, mmap_mode="r", allow_pickle=False)
         return self._open[path][start:end]
