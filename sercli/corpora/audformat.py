@@ -65,19 +65,25 @@ def read(root: Path, config: Config | None = None) -> Iterator[Utterance | Remar
     if not any(there.values()):
         raise SerError(f"{root} has none of its {len(there)} recordings, such as {next(iter(there))}; add them.")
     language = database.languages[0] if len(database.languages) == 1 else None
+    given, iso639 = {*about["language"].values(), *([language] if language else [])}, extras.load("iso639")
+    names = {one: iso639.Lang(one).name for one in given if iso639.is_language(one)}
+    for one in sorted(given - names.keys()):
+        yield Remark("warning", str(root), f"'{one}' is no language of ISO 639; the language of its clips is not known")
     for segment, (label, part) in sorted(labels.items(), key=lambda item: item[0][:2]):
         if not there[segment[0]]:
             yield Remark("skipped", segment[0], "its recording is not there")
         elif label is None:
             yield Remark("skipped", _id(segment), "its label is missing")
         else:
-            yield _utterance(segment, label, part, partial(_first, about, segment), language)
+            yield _utterance(segment, label, part, partial(_first, about, segment), language, names)
 
 
-def _utterance(segment: Segment, label: str, part: str | None, value: Any, language: str | None) -> Utterance:
+def _utterance(
+    segment: Segment, label: str, part: str | None, value: Any, language: str | None, names: Mapping[str, str]
+) -> Utterance:
     file, start_s, end_s = segment
-    spoken, text, sex = value("language") or language, value(*_TEXTS), value(*_SEXES)
-    attributes = {"language": extras.load("iso639").Lang(spoken).name if spoken else None, "sex": sex, "part": part}
+    spoken, text, sex = value("language") or language or "", value(*_TEXTS), value(*_SEXES)
+    attributes = {"language": names.get(spoken), "sex": sex, "part": part}
     return Utterance(
         id=_id(segment),
         corpus="audformat",

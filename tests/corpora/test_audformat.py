@@ -63,6 +63,17 @@ def test_labels_speakers_and_what_is_known_of_them_come_from_all_tables(make, st
     assert reasons(items) == {"wav/bob-neutral.wav": "its label is missing"}
 
 
+def test_a_language_that_has_no_code_is_named_and_not_known(make):
+    def spoken(db):
+        whole(db)
+        add(db, "languages", "language", ["Deutsch", "fra", None, None])
+
+    items = list(corpus.read(make(spoken)))
+    assert [u.attributes.get("language") for u in utterances(items)] == [None, "French", "German"]
+    warnings = [item.reason for item in items if getattr(item, "kind", "") == "warning"]
+    assert warnings == ["'Deutsch' is no language of ISO 639; the language of its clips is not known"]
+
+
 def test_segments_have_the_speaker_of_their_file_and_the_part_of_their_table(make):
     def segments(db):
         for split, start_s in (("train", 0.25), ("dev", 0.5)):
