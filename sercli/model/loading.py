@@ -1,6 +1,5 @@
 """Loading a finished run, a single model or an ensemble, from its directory."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +55,7 @@ def load_model(folder: Path, device: torch.device) -> Model:
         n_features = [len(normaliser.mean) for normaliser in normalisers]
         _check_shapes(model, n_features, info, weights)
         module = spec.network(model, n_features, len(info.labels))
-        module.load_state_dict(_checked(weights))
+        module.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise SerError(
@@ -69,7 +68,7 @@ def files_of(model: ModelSpec) -> tuple[str, ...]:
     """Names of the files in a run directory that its model needs beside the weights."""
     found = (plugins.feature(name) for name, _ in model.features)
     own = (file for plugin in found if isinstance(plugin, contracts.ReadsFiles) for file in plugin.FILES)
-    return ("run.json", "split.json", "train_part.json", "normaliser.npz", *own)
+    return ("split.json", "train_part.json", "normaliser.npz", *own)
 
 
 def _localised(model: ModelSpec, folder: Path) -> ModelSpec:
@@ -95,29 +94,6 @@ def _check_shapes(model: ModelSpec, n_features: Sequence[int], info: RunInfo, we
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f"'{name}' has the shape {found.get(name)}, run.json implies {expected.get(name)}")
-
-
-def _checked(weights: Path) -> dict[str, torch.Tensor]:
-    """Return weights, whose digest is in the file if this version wrote it.
-
-    Raises:
-        ValueError: it is another one.
-    """
-    found = load_file(weights)
-    with safe_open(weights, "pt") as file:
-        written = (file.metadata() or {}).get("digest")
-    if written not in (None, digest(found)):
-        raise ValueError("they were changed after training")
-    return found
-
-
-def digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Return the digest of tensors in memory, with their names."""
-    content = hashlib.blake2b(digest_size=16)
-    for name in sorted(tensors):
-        content.update(name.encode())
-        content.update(tensors[name].numpy().tobytes())
-    return content.hexdigest()
 
 
 def _normalisers(arrays: Mapping[str, Array], n_inputs: int, n_features: int) -> tuple[Normaliser, ...]:

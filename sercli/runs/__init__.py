@@ -5,13 +5,15 @@ cross-validation is a directory of run directories.
 """
 
 import csv
+import hashlib
 import io
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal
@@ -33,6 +35,8 @@ CROSS_VALIDATION: Final = "cross-validation"
 """The kind of a directory that holds a run for each fold and seed."""
 
 _LOCK = "run"
+_DIGESTED = ("*.json", "*.npz", "*.safetensors", "predictions/*.csv")
+_NOT_DIGESTED = ("run.json", "resume.safetensors")
 _MOST_NAMED = 4  # settings that a refusal names; those of another model differ in twenty
 _AGAIN = ". Train the run again, or copy it again"
 
@@ -59,6 +63,8 @@ class RunInfo:
     hardware: str = ""  # that its network was trained on; a cross-validation's runs have their own
     command: str = ""  # that made it, or resumed it; "": another program than `ser` did
     schema: int = SCHEMA
+    files: dict[str, str] = field(default_factory=dict)  # name -> digest, of the files of a finished run
+    digest: str = ""  # of the other fields, see `_record`; "": not finished, or by a version that wrote none
 
     @property
     def words(self) -> str:
@@ -91,7 +97,7 @@ def load_info(folder: Path) -> RunInfo:
     """Read run.json.
 
     Raises:
-        SerError: no run there, damaged, or made by another version.
+        SerError: no run there, damaged, changed since it was finished, or made by another version.
     """
     path = folder / "run.json"
     if not path.is_file():
@@ -111,6 +117,11 @@ def load_info(folder: Path) -> RunInfo:
         info = msgspec.convert(content, RunInfo)
     for name in sorted(content.keys() - _FIELDS):
         raise SerError(f"{path} has an unknown field `{name}`; upgrade ser, or train the run again.")
+    if info.digest:
+        written = {folder / name: digest for name, digest in info.files.items() if (folder / name).is_file()}
+        changed = (file for file, digest in written.items() if _digest_of(file) != digest)
+        if file := path if _record(content) != info.digest else next(changed, None):
+            raise SerError(f"{file} was changed after the run was finished{_AGAIN}.")
     return info
 
 
@@ -157,7 +168,34 @@ def check_labels(folders: Sequence[Path], infos: Sequence[RunInfo]) -> None:
 
 def write_info(folder: Path, info: RunInfo) -> None:
     """Write run.json with the versions of the packages that made the run, and the command."""
-    write_json(folder / "run.json", replace(info, versions=_versions(), command=_command()))
+    write_record(folder, replace(info, versions=_versions(), command=_command()))
+
+
+def write_record(folder: Path, info: RunInfo) -> None:
+    """Write run.json as it is; that of a finished run with the digests of its files and its own."""
+    if info.status == "finished":
+        paths = sorted(path for kind in _DIGESTED for path in folder.glob(kind) if path.name not in _NOT_DIGESTED)
+        info = replace(info, files={path.relative_to(folder).as_posix(): _digest_of(path) for path in paths})
+        content = msgspec.json.decode(msgspec.json.encode(info), type=dict[str, object])
+        info = replace(info, digest=_record(content))
+    write_json(folder / "run.json", info)
+
+
+def _record(content: Mapping[str, object]) -> str:
+    """Return the digest of run.json's content, without the folder of the dataset, which may move, and the command."""
+    kept = {name: value for name, value in content.items() if name not in ("data", "command", "digest")}
+    return hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=16).hexdigest()
+
+
+def _digest_of(path: Path) -> str:
+    state = path.stat()
+    return _digest_in(path, state.st_mtime_ns, state.st_size)
+
+
+@cache  # word vectors take a second a gigabyte, and a command reads run.json several times
+def _digest_in(path: Path, _changed_ns: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _command() -> str:

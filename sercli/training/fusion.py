@@ -277,3 +277,4 @@ def _copy_models(models: Mapping[str, Model], folder: Path) -> None:
             if (model.folder / name).is_file():
                 write_atomic(target / name, partial(shutil.copyfile, model.folder / name))
         write_tensors(target / experiment.WEIGHTS, model.module.state_dict())
+        runs.write_record(target, model.info)

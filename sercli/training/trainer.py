@@ -19,7 +19,6 @@ from sercli._system.files import write_atomic
 from sercli.errors import DivergedError, SerError
 from sercli.evaluation.metrics import uar
 from sercli.model.batches import Batch, Examples, evaluation_batches
-from sercli.model.loading import digest
 from sercli.training.batches import training_batches
 from sercli.types import Array, EpochResult, TrainConfig
 
@@ -192,9 +191,9 @@ class Trainer:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors by their names, wherever they are, as a .safetensors file with their digest."""
+    """Write tensors by their names, wherever they are, as a .safetensors file."""
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    write_atomic(path, save(plain, {"digest": digest(plain), **(metadata or {})}))
+    write_atomic(path, save(plain, metadata))
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

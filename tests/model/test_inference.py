@@ -1,11 +1,12 @@
+import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
+from sercli import runs
 from sercli.dataset.manifest import Dataset, make_manifest
 from sercli.errors import SerError
 from sercli.model import feature_provider
@@ -94,16 +95,14 @@ def test_a_run_takes_its_users_word_vectors_along(train, plans, tiny_dataset, ro
 
 def test_an_ensemble_is_no_single_model(runs_made, tmp_path):
     shutil.copytree(runs_made.acoustic, tmp_path / "run")
-    info = tmp_path / "run" / "run.json"
-    info.write_text(info.read_text().replace('"kind": "model"', '"kind": "ensemble"'))
+    runs.write_record(tmp_path / "run", replace(runs.load_info(tmp_path / "run"), kind="ensemble"))
     with pytest.raises(SerError, match="is an ensemble; give a single model"):
         load_model(tmp_path / "run", CPU)
 
 
 def test_an_unfinished_run_is_refused_with_the_way_to_finish_it(runs_made, tmp_path):
     shutil.copytree(runs_made.acoustic, tmp_path / "run")
-    info = tmp_path / "run" / "run.json"
-    info.write_text(info.read_text().replace('"finished"', '"training"'))
+    runs.write_record(tmp_path / "run", replace(runs.load_info(tmp_path / "run"), status="training", digest=""))
     with pytest.raises(SerError, match=r"is not finished .* repeat the command that started it"):
         load_model(tmp_path / "run", CPU)
 
@@ -111,13 +110,14 @@ def test_an_unfinished_run_is_refused_with_the_way_to_finish_it(runs_made, tmp_p
 @pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
 def test_damaged_weights_are_refused_by_the_runs_name(damage, runs_made, tmp_path):
     shutil.copytree(runs_made.acoustic, tmp_path / "run")
-    weights = tmp_path / "run" / "weights.safetensors"
+    weights, info = tmp_path / "run" / "weights.safetensors", runs.load_info(tmp_path / "run")
     if damage == "missing":
         weights.unlink()
     elif damage == "truncated":
         weights.write_bytes(weights.read_bytes()[:-50])
     else:
         weights.write_bytes((runs_made.linguistic / "weights.safetensors").read_bytes())
+    runs.write_record(tmp_path / "run", info)
     with pytest.raises(SerError, match=r"run: the weights cannot be read \(.+\); train the run again"):
         load_model(tmp_path / "run", CPU)
 
@@ -130,17 +130,31 @@ def test_a_run_that_learned_other_features_than_this_version_gives_is_refused(me
         older.predict(tiny_dataset.manifest.utterances[:2], rows)
 
 
-def test_weights_that_were_changed_after_training_are_refused_and_those_without_a_digest_are_read(runs_made, tmp_path):
+@pytest.mark.parametrize("name", ["run.json", "predictions/test.csv", "split.json", "weights.safetensors"])
+def test_a_run_whose_files_were_changed_after_it_was_finished_is_refused(name, runs_made, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(runs_made.acoustic, folder)
-    weights = folder / "weights.safetensors"
-    tensors = load_file(weights)
-    content = bytearray(weights.read_bytes())
-    content[-2] ^= 1
-    weights.write_bytes(content)
-    with pytest.raises(
-        SerError, match=r"the weights cannot be read \(they were changed after training\); train the run"
-    ):
-        load_model(folder, torch.device("cpu"))
-    save_file(tensors, weights)
-    load_model(folder, torch.device("cpu"))
+    changed = folder / name
+    content = changed.read_bytes()
+    changed.write_bytes(content.replace(b"anger", b"angry") if b"anger" in content else content[:-1] + b" ")
+    with pytest.raises(SerError, match=f"run/{name} was changed after the run was finished. Train the run again, or"):
+        runs.load_info(folder)
+
+
+def test_a_run_may_be_formatted_anew_lose_its_predictions_or_be_told_where_its_dataset_is(runs_made, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs_made.acoustic, folder)
+    content = json.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_text(json.dumps({**content, "data": "elsewhere"}))
+    shutil.rmtree(folder / "predictions")
+    assert load_model(folder, CPU).info.data == "elsewhere"
+
+
+def test_runs_and_ensembles_of_versions_without_digests_are_read(runs_made, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs_made.acoustic, folder)
+    content = json.loads((folder / "run.json").read_bytes())
+    content["labels"][0] = "calm"
+    del content["digest"], content["files"]
+    (folder / "run.json").write_text(json.dumps(content))
+    assert runs.load_info(folder).labels[0] == "calm"

@@ -84,7 +84,7 @@ def test_the_same_command_goes_on_with_what_is_left(made, cv, tmp_path, monkeypa
     shutil.copytree(made[0], out)
     shutil.rmtree(out / "fold-3" / "seed-0")
     info = runs.load_info(out)
-    runs.write_info(out, replace(info, status="training"))
+    runs.write_info(out, replace(info, status="training", digest=""))
     trained = []
     train = experiment.train
     monkeypatch.setattr(
