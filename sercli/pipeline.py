@@ -21,7 +21,7 @@ import numpy as np
 from sercli import config, groups, plugins
 from sercli._system import devices
 from sercli.audio import channels, discovery, isolation, reading, segments
-from sercli.audio.condition import distortions, without_rumble
+from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
 from sercli.dataset import word_times
 from sercli.dataset.extraction import SegmentFeatures
@@ -271,7 +271,7 @@ class Pipeline:
         self._transcriber.check(recording)
         mono = channels.mixed(map(channels.of_array, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
-        found = self._utterances(recording, resampled, _unheard, live=True)
+        found = self._utterances(recording, resampled, _unheard, live=remarks)
         if self._adapter.is_of_use:
             found = self._adapter.so_far(found, min_confidence=min_confidence)
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
@@ -317,9 +317,7 @@ class Pipeline:
             raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
-        distorted = distortions(head)
-        if distorted and isolation.speech_share(without_rumble(head)):
-            remarks += distorted
+        remarks += isolation.distorted(head)
         whole = chain([head], blocks)
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
@@ -368,25 +366,28 @@ class Pipeline:
         heard: Heard,
         voices: list[Array] | None = None,
         *,
-        live: bool = False,
+        live: list[str] | None = None,
     ) -> Iterator[Prediction]:
         """Yield the predictions of a recording's utterances as it is read; a list, if given, gets the voices.
 
-        The first batches are smaller, so that the first prediction doesn't wait; those of a live stream are single.
+        The first batches are smaller, so that the first prediction doesn't wait; those of a live stream are single,
+        and a list that it gives gets remarks on its sound.
         """
         counted = segments.Counted(blocks)
         start_s = recording.start_s or 0.0
         pause_s = segments.PAUSE_S if voices is None else segments.TURN_S
-        cut = segments.segments(counted, live=live, pause_s=pause_s)
+        cut = segments.segments(counted, live=live is not None, pause_s=pause_s)
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in cut)
         n_chosen, done_s = 1, 0.0
         while chosen := list(islice(spoken, n_chosen)):
             found = self._predict(recording, chosen)
+            if live is not None:
+                live += [remark for remark in chosen[0].distortions if remark not in live]
             if voices is not None:
                 voices.append(embedding.embed([one.signal for one in chosen], str(self.predictor.device)))
             heard(chosen[-1].end_s - start_s - done_s, found)
             yield from found
-            n_chosen, done_s = min(2 * n_chosen, 1 if live else _BATCH), chosen[-1].end_s - start_s
+            n_chosen, done_s = min(2 * n_chosen, _BATCH if live is None else 1), chosen[-1].end_s - start_s
         whole_s = counted.n_samples / SAMPLE_RATE_HZ
         if whole_s > done_s:
             heard(whole_s - done_s, [])

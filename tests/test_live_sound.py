@@ -8,10 +8,11 @@ from statistics import median
 
 import numpy as np
 import pytest
+import soundfile
 
 import sercli
 from sercli import groups
-from sercli.audio import reading
+from sercli.audio import condition, reading
 from sercli.types import Adapted
 
 DEMO = Path(__file__).parents[1] / "data" / "demo" / "audio"
@@ -79,3 +80,16 @@ def test_each_utterance_is_adapted_to_those_up_to_itself(clips):
     assert [one.adapted for one in plain] == [None] * 8
     assert [one.adapted for one in grown] == [None] * 4 + [Adapted("recording", n, "auto") for n in (5, 6, 7, 8)]
     assert grown[5] == groups.Adapter(model.predictor, "auto").adapted(plain[:6], "recording")[5]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 8_000])
+def test_a_stream_and_prepare_tell_clipping_and_the_telephones_band_as_predict_does(clips, tmp_path, rate_hz):
+    sound = condition.resample(clips[0], RATE_HZ, rate_hz)
+    if rate_hz == RATE_HZ:
+        sound = sound.clip(-0.3 * sound.max(), 0.3 * sound.max())
+    soundfile.write(tmp_path / "a.wav", sound, rate_hz)
+    model = sercli.load(asr=None)
+    (clip,) = model.predict(tmp_path / "a.wav")
+    (first,) = model.stream(np.array_split(np.concatenate([sound, PAUSE]), 20), rate_hz)
+    assert len(clip.remarks) == 1
+    assert first.remarks == reading.inspect(tmp_path / "a.wav").remarks == clip.remarks

@@ -11,6 +11,7 @@ import numpy as np
 
 from sercli.audio.condition import (
     NO_SPEECH_DBFS,
+    distortions,
     frame_power,
     gain,
     is_active,
@@ -50,6 +51,12 @@ GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
 
 _MOST_KEPT = 10_000  # about 1 kB each
 _kept: dict[bytes, Array] = {}  # of `speech_probabilities`, by the signal's content
+
+
+def distorted(signal: Array) -> list[str]:
+    """Return the remarks of `condition.distortions` on a signal (n_samples,) at 16 kHz if it holds speech."""
+    found = distortions(signal)
+    return found if found and speech_share(without_rumble(signal)) else []  # as the features get it, which keep it
 
 
 def speech_share(signal: Array) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sercli.audio import channels, kinds
+from sercli.audio.condition import resample
 from sercli.audio.sound_print import Printer, SoundPrint
 from sercli.audio.soundfiles import NO_LENGTH, SoundFile, no_samples, open_sound_file
 from sercli.errors import AudioError
@@ -44,10 +45,14 @@ def inspect(path: Path) -> AudioFacts:
         AudioError: missing, empty, truncated, not audio, or with samples that are not numbers; the message names the
             file and what to do.
     """
+    from sercli.audio.isolation import distorted
+
     remarks: list[str] = []
     with _open(path, None, remarks) as source:
         n_samples, rate_hz, printer = 0, source.rate_hz, Printer(source.rate_hz)
         for block in _blocks(source, path, remarks):
+            if not n_samples:
+                remarks += distorted(resample(block, rate_hz, SAMPLE_RATE_HZ))
             n_samples += len(block)
             printer.add(block)
     if n_samples == 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercli.audio.blocks import regrouped
-from sercli.audio.condition import gain, speech_level_dbfs, without_rumble
+from sercli.audio.condition import distortions, gain, speech_level_dbfs, without_rumble
 from sercli.audio.isolation import LEVEL_DBFS, MARGIN_S, SPEECH_PROBABILITY, widened
 from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector
 from sercli.types import SAMPLE_RATE_HZ, Array
@@ -48,6 +48,7 @@ class Segment:
     start_s: float
     end_s: float
     signal: Array  # (n,) float32 at 16 kHz, without offset and rumble
+    distortions: tuple[str, ...] = ()  # remarks on the sound as it was recorded
 
 
 def segments(blocks: Iterable[Array], *, live: bool = False, pause_s: float = PAUSE_S) -> Iterator[Segment]:
@@ -115,8 +116,9 @@ class _Tape:
         end = max(end, min(end + (wider[1] - last) * FRAME_SAMPLES, following))
         end = min(end, self._begins + len(self._samples))
         self._cut = end
-        signal = without_rumble(self._samples[start - self._begins : end - self._begins])
-        return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, signal)
+        recorded = self._samples[start - self._begins : end - self._begins]
+        remarks = tuple(distortions(recorded))
+        return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, without_rumble(recorded), remarks)
 
 
 class _LevelledDetector:
