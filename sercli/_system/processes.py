@@ -271,11 +271,6 @@ def ctrl_c_blocked() -> Iterator[None]:
             handler(signal.SIGINT, None)
 
 
-def end_with_first() -> None:
-    """End this process when its parent ends, even if the parent is killed."""
-    threading.Thread(target=_await_first, daemon=True).start()
-
-
 def _each(function: Callable[[T], R], block: list[T]) -> list[R]:
     return [function(item) for item in block]
 
@@ -316,12 +311,13 @@ def _begin(needs: str | None, counters: "SynchronizedArray[float]") -> None:
     _reported = partial(count, counters=counters)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; later it has no effect
-    end_with_first()
+    threading.Thread(target=_end_with_first, daemon=True).start()
     if needs is not None:
         import_module(needs)
 
 
-def _await_first() -> None:
+def _end_with_first() -> None:
+    """End this process when its parent ends, even if the parent is killed."""
     first = parent_process()
     assert first is not None
     first.join()

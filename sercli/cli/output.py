@@ -3,30 +3,19 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sercli.cli import options, writers
 from sercli.errors import SerError
 
+Shape = Literal["table", "json", "csv", "csv-raw", "srt", "vtt", "audacity", "audformat"]
+"""The formats of predictions."""
+
 if TYPE_CHECKING:
     from sercli.cli.recordings import Recordings
     from sercli.types import Recording
-
-
-class Shape(StrEnum):
-    """The formats of predictions."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    csv_raw = "csv-raw"
-    srt = "srt"
-    vtt = "vtt"
-    audacity = "audacity"
-    audformat = "audformat"
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class Output:
 
     @classmethod
     def chosen(
-        cls, shape: Shape | None, short: dict[Shape, bool], out: Path | None, *, summary: bool, skip_done: bool
+        cls, shape: Shape | None, short: Mapping[Shape, bool], out: Path | None, *, summary: bool, skip_done: bool
     ) -> "Output":
         """Return what the options ask for.
 
@@ -62,13 +51,13 @@ class Output:
         if len(names) > 1:
             raise SerError(f"{given[0]} and {given[1]} exclude each other; give one.")
         by_file = writers.single_file(out) if out else None
-        name = next(iter(names), Shape(by_file or ("json" if out else "table")))
-        if by_file and name != Shape.table and by_file != name.removesuffix("-raw"):
+        name = next(iter(names), by_file or ("json" if out else "table"))
+        if by_file and name != "table" and by_file != name.removesuffix("-raw"):
             raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
-        if out and name == Shape.table:
-            known = ", ".join((*writers.FORMATS, Shape.audformat))
+        if out and name == "table":
+            known = ", ".join((*writers.FORMATS, "audformat"))
             raise SerError(f"--format table cannot be used with --out; give one of {known}.")
-        if name == Shape.audformat:
+        if name == "audformat":
             if out is None:
                 raise SerError("--format audformat needs --out, the folder for the database; add it.")
             if summary or skip_done or (out / "db.yaml").exists():
@@ -85,7 +74,7 @@ class Output:
         if skip_done and not is_folder:
             raise SerError("--skip-done needs --out, the folder with the files; add it.")
         form = form.summarised() if form and summary else form
-        return cls(out, form, name == Shape.audformat, is_folder, summary, skip_done)
+        return cls(out, form, name == "audformat", is_folder, summary, skip_done)
 
     @property
     def folder(self) -> Path:
@@ -171,12 +160,12 @@ class Output:
     ) -> None:
         """Predict all recordings and write or show each as soon as it is predicted."""
         from sercli.cli import render
-        from sercli.cli.writers import done, sinks
+        from sercli.cli.writers import database, done, sinks
 
         if self.is_database:
-            sinks.write_database(running, labels, self.folder)
+            database.write(running.every_prediction(), labels, self.folder)
         elif self.form is None and self.summary:
-            sinks.summarise(running)
+            render.summary_rows(running.every_prediction())
         elif self.form is None:
             sinks.show(running, labels)
         elif self.out is None:

@@ -1,7 +1,6 @@
 """`ser predict`: recognise the emotion in recordings."""
 
 from contextlib import ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,18 +14,10 @@ from sercli.errors import ConfigError, SerError
 if TYPE_CHECKING:
     from sercli.pipeline import Speakers
 
-Adapt = Literal["none", "auto", "full"]  # `Way` of sercli.types, which would import numpy here
-
-
+# `Way` and `Group` of sercli.types and `Kind` of sercli.model.explanation, which would import numpy here
+Adapt = Literal["none", "auto", "full"]
 Group = Literal["recording", "folder", "speaker"]
-
-
-class ExplainBy(StrEnum):
-    """The ways to explain a prediction."""
-
-    attention = "attention"
-    occlusion = "occlusion"
-
+ExplainBy = Literal["attention", "occlusion"]
 
 _OUTPUT = {"rich_help_panel": "Predictions"}
 _WORDS = {"rich_help_panel": "Speech recognition"}
@@ -275,8 +266,9 @@ def predict(
 
         typer.echo("\n".join(live.microphones()))
         return
-    short = {Shape.json: json, Shape.csv: csv, Shape.csv_raw: csv_raw}
-    output = Output.chosen(shape, short, out, summary=summary, skip_done=skip_done)
+    output = Output.chosen(
+        shape, {"json": json, "csv": csv, "csv-raw": csv_raw}, out, summary=summary, skip_done=skip_done
+    )
     if explain is None and (explain_by or at):
         raise SerError("--explain-by and --at need --explain, the PNG to draw; add it.")
     for option, picture in (("--plot", plot), ("--explain", explain)):
@@ -358,7 +350,7 @@ def predict(
         if plot is not None:
             sinks.draw(running, labels, plot)
         if explain is not None:
-            sinks.explain(running, explain, by=explain_by.value if explain_by else None, span=explained)
+            sinks.explain(running, explain, by=explain_by, span=explained)
         running.hints()
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)

@@ -67,6 +67,10 @@ class Recordings:
             self.n_clips += result.is_clip
             yield replace(result, predictions=self._kept(result.predictions))
 
+    def every_prediction(self) -> Iterator[Prediction]:
+        """Yield the predictions of all recordings, one recording after the other."""
+        return chain.from_iterable(map(self.predictions, self.results()))
+
     def _regrouped(self, results: Iterable[RecordingResult]) -> Iterator[RecordingResult]:
         pipeline = self.pipeline  # first, as it may be one that cannot be adapted
         complete = [(one, list(self.predictions(one))) for one in results]

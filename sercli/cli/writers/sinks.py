@@ -11,7 +11,6 @@ from sercli._system.clock import clock
 from sercli._system.files import UTF_8, write_atomic
 from sercli.cli import render
 from sercli.cli.recordings import Recordings
-from sercli.cli.writers import database
 from sercli.cli.writers.formats import Format
 from sercli.errors import AudioError
 from sercli.types import Prediction
@@ -31,16 +30,6 @@ def show(recordings: Recordings, labels: Sequence[str]) -> None:
             clips = []
             render.timeline_rows(result.recording.name, recordings.predictions(result), labels)
     _show_clips(clips, alone=len(recordings.all) == 1)
-
-
-def write_database(recordings: Recordings, labels: Sequence[str], folder: Path) -> None:
-    """Write all predictions as a database in audformat."""
-    database.write(chain.from_iterable(map(recordings.predictions, recordings.results())), labels, folder)
-
-
-def summarise(recordings: Recordings) -> None:
-    """Show the summary of each recording."""
-    render.summary_rows(chain.from_iterable(map(recordings.predictions, recordings.results())))
 
 
 def _show_clips(clips: Sequence[Prediction], *, alone: bool) -> None:
@@ -63,7 +52,7 @@ def write_one(recordings: Recordings, labels: Sequence[str], form: Format, path:
 
 def _pieces(recordings: Recordings, labels: Sequence[str], form: Format) -> Iterable[str]:
     """Return the text of all recordings; the first prediction is made at once, since it may be an error."""
-    predictions = chain.from_iterable(map(recordings.predictions, recordings.results()))
+    predictions = recordings.every_prediction()
     first = list(islice(predictions, 1))
     return form.lines(chain(first, predictions), labels)
 
