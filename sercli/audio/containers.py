@@ -116,17 +116,15 @@ class Container:
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
         """As `SoundFile.blocks`. In Matroska the start is exact to 1 ms, the resolution of its time stamps."""
-        return regrouped(self._first(self._pieces(first, to_end=n_frames is None), n_frames), block)
+        return regrouped(self._pieces(first, None if n_frames is None else first + n_frames), block)
 
-    def _first(self, pieces: Iterator[Array], n_frames: int | None) -> Iterator[Array]:
-        """Yield pieces until there are enough frames; None: all of them."""
-        for piece in pieces:
-            yield piece[:n_frames]
-            if n_frames is not None and (n_frames := max(0, n_frames - len(piece))) == 0:
-                return
+    def _pieces(self, first: int, stop: int | None) -> Iterator[Array]:
+        """Yield consecutive (n, n_channels) float32, with silence where nothing was recorded.
 
-    def _pieces(self, first: int, *, to_end: bool) -> Iterator[Array]:
-        """Yield consecutive (n, n_channels) float32 from frame `first` on, with silence where nothing was recorded."""
+        Args:
+            first: the frame to begin with.
+            stop: the frame to end before; None: the last one is included.
+        """
         at, frames = self._from(first)
         shift, budget = 0, _SILENCE_S * self.rate_hz  # frames of silence that were left out; that may be inserted
         for frame in frames:
@@ -140,10 +138,12 @@ class Container:
                 self._leap(at, gap)
             budget += frame.samples - silence
             for part in chain(self._silence(silence), [_samples(frame, self.n_channels)]):
-                at += len(part)
+                begin, at = at, at + len(part)
                 if at > first:
-                    yield part[max(0, first - at + len(part)) :]
-        if to_end and self.n_frames is not None and at + shift < self.n_frames - self._slack_s * self.rate_hz:
+                    yield part[max(0, first - begin) : None if stop is None else stop - begin]
+                if stop is not None and at >= stop:
+                    return
+        if stop is None and self.n_frames is not None and at + shift < self.n_frames - self._slack_s * self.rate_hz:
             raise truncated(self._path, self.n_frames / self.rate_hz, at / self.rate_hz)
 
     def _leap(self, at: int, gap: int) -> None:

@@ -5,13 +5,13 @@ array, and half an hour of audio needs no more memory than a second. Tables are 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
 from sercli.errors import ConfigError
-from sercli.types import Array
+from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, WindowS
 
 SILENCE = 1e-10
 """Power that counts as silence: less than the rounding noise of 16-bit audio in any band."""
@@ -220,28 +220,34 @@ def mel_filterbank(sample_rate_hz: int, window: int, n_mels: int, fmin_hz: float
     return table(filters)
 
 
-class MelFrames(NamedTuple):
+@dataclass(frozen=True)
+class MelConfig(AudioConfig):
     """How a signal is cut into frames, and their spectra into mel bands."""
 
-    window: int  # samples
-    hop: int  # samples
-    filterbank: Array  # (window // 2 + 1, n_mels)
+    window_s: WindowS = 0.025  # length of a frame and of its FFT
+    hop_s: Positive = 0.010  # from one frame to the next
+    n_mels: Bands = 64  # mel bands
+    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below it there is hum, not speech
+    fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
+
+    def __post_init__(self) -> None:
+        """Compute the tables now, so that impossible settings are refused before any audio is read."""
+        mel_frames(self)
 
 
 @cache
-def mel_frames(
-    sample_rate_hz: int, window_s: float, hop_s: float, n_mels: int, fmin_hz: float, fmax_hz: float | None
-) -> MelFrames:
-    """Return frames and bands of these lengths in seconds, and as `mel_filterbank` takes them.
+def mel_frames(config: MelConfig) -> tuple[int, int, Array]:
+    """Return the samples in a frame and to the next one, and the filterbank.
 
     Raises:
         ConfigError: as `frame_samples` and `mel_filterbank`.
     """
-    window, hop = frame_samples(window_s, hop_s, sample_rate_hz)
-    return MelFrames(window, hop, mel_filterbank(sample_rate_hz, window, n_mels, fmin_hz, fmax_hz))
+    rate_hz = config.sample_rate_hz
+    window, hop = frame_samples(config.window_s, config.hop_s, rate_hz)
+    return window, hop, mel_filterbank(rate_hz, window, config.n_mels, config.fmin_hz, config.fmax_hz)
 
 
-def mel_levels(signal: Array, mel: MelFrames) -> Array:
+def mel_levels(signal: Array, config: MelConfig) -> Array:
     """Return the power of mel bands in dB: librosa's `power_to_db(melspectrogram(..., center=False), top_db=None)`.
 
     Frames start at the first sample and nothing is padded, unless the clip is shorter than one frame. The floor is
@@ -249,14 +255,15 @@ def mel_levels(signal: Array, mel: MelFrames) -> Array:
 
     Args:
         signal: (n_samples,) float32.
-        mel: its frames and bands.
+        config: its frames and bands.
 
     Returns:
         (T, n_mels) float32; T as `count_frames` returns it.
     """
-    framed, taper = frames(signal, mel.window, mel.hop), hann(mel.window)
-    spectra = (power(framed[rows], taper) for rows in blocks(len(framed), mel.window))
-    return decibels(np.concatenate([multiply(spectrum, mel.filterbank) for spectrum in spectra]))
+    window, hop, filterbank = mel_frames(config)
+    framed, taper = frames(signal, window, hop), hann(window)
+    spectra = (power(framed[rows], taper) for rows in blocks(len(framed), window))
+    return decibels(np.concatenate([multiply(spectrum, filterbank) for spectrum in spectra]))
 
 
 def hz_to_mel(hz: float | Array) -> Array:

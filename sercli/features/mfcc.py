@@ -8,7 +8,7 @@ import numpy as np
 from sercli.audio import dsp
 from sercli.contracts import Extractor
 from sercli.errors import ConfigError
-from sercli.types import Array, AudioConfig, Bands, NonNegative, Positive, PositiveInt, WindowS
+from sercli.types import Array, PositiveInt
 
 INPUT = "audio"
 VERSION = 2
@@ -18,15 +18,10 @@ DELTA_FRAMES = 9  # number of frames that each slope is fitted to
 
 
 @dataclass(frozen=True)
-class Config(AudioConfig):
+class Config(dsp.MelConfig):
     """Frames, bands and coefficients."""
 
-    window_s: WindowS = 0.025  # length of a frame and of its FFT
-    hop_s: Positive = 0.010  # from one frame to the next
     n_mfcc: PositiveInt = 40  # coefficients, at most n_mels; the first is the loudness
-    n_mels: Bands = 64  # mel bands that they are computed from
-    fmin_hz: NonNegative = 50.0  # lower edge of the first band; below it there is hum, not speech
-    fmax_hz: Positive | None = None  # upper edge of the last band; null: half the sample rate
     deltas: bool = True  # a further column for each coefficient: its slope
     accelerations: bool = False  # a further column for each coefficient: its curvature
 
@@ -36,12 +31,7 @@ class Config(AudioConfig):
             raise ConfigError(
                 f"feature.n_mfcc={self.n_mfcc} is more than n_mels={self.n_mels}; give fewer coefficients."
             )
-        _mel(self)
-
-
-def _mel(config: Config) -> dsp.MelFrames:
-    rate, edges = config.sample_rate_hz, (config.fmin_hz, config.fmax_hz)
-    return dsp.mel_frames(rate, config.window_s, config.hop_s, config.n_mels, *edges)
+        super().__post_init__()
 
 
 def make(config: Config, _device: str) -> Extractor:
@@ -62,7 +52,7 @@ def extract(signal: Array, config: Config) -> Array:
         (T, 80) float32: coefficients, then slopes; 40 columns for each of the two, and for curvatures; T as
         `dsp.count_frames` says.
     """
-    bands = dsp.mel_levels(signal, _mel(config)).T
+    bands = dsp.mel_levels(signal, config).T
     coefficients = librosa.feature.mfcc(S=bands, n_mfcc=config.n_mfcc).T.copy()  # not a view of as many as bands
     orders = [1] * config.deltas + [2] * config.accelerations
     slopes = [librosa.feature.delta(coefficients, width=DELTA_FRAMES, order=n, axis=0, mode="nearest") for n in orders]
