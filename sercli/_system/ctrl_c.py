@@ -23,12 +23,12 @@ def keeps(what: str) -> None:
     _kept = what
 
 
-def end() -> NoReturn:
+def end(say: "Callable[[str], None]" = lambda line: print(line, file=sys.stderr)) -> NoReturn:  # noqa: T201
     """Say what is kept, and exit with code 130 and a visible cursor, which a progress bar may have hidden."""
     if "rich" in sys.modules and sys.stderr.isatty():
         print(_SHOW_CURSOR, end="", file=sys.stderr, flush=True)  # noqa: T201
     if _kept:
-        print(f"ser: interrupted. {_kept}", file=sys.stderr)  # noqa: T201
+        say(f"ser: interrupted. {_kept}")
     sys.exit(CODE)
 
 

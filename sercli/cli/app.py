@@ -66,7 +66,7 @@ def main() -> NoReturn:
     try:
         _run()
     except KeyboardInterrupt:
-        ctrl_c.end()
+        ctrl_c.end(_say)
     finally:
         sys.unraisablehook = before
         options.hush(False)
@@ -141,7 +141,11 @@ def _subcommand() -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    line = f"ser: {' '.join(message.split())}"
+    _say(f"ser: {' '.join(message.split())}")
+    sys.exit(2)
+
+
+def _say(line: str) -> None:
     with suppress(OSError):  # stderr may be a full disk, too
         if sys.stderr.isatty():
             from sercli.cli.render import console
@@ -149,4 +153,3 @@ def _fail(message: str) -> NoReturn:
             console.show(console.plain(line), on=console.stderr())
         else:
             print(line, file=sys.stderr)  # noqa: T201 - rich would take 60 ms to say this
-    sys.exit(2)

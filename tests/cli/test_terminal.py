@@ -237,10 +237,13 @@ def test_colours_suit_light_and_dark_terminals_and_no_color_has_none(screen, dem
         ),
     ],
 )
-def test_ctrl_c_says_in_one_line_what_is_kept_and_how_to_go_on(ser, monkeypatch, words, where, said):
+def test_ctrl_c_says_in_one_line_what_is_kept_and_how_to_go_on(ser, screen, monkeypatch, words, where, said):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(f"sercli.{where}", interrupt)
     stopped = ser(*words)
     assert (stopped.code, stopped.out, stopped.err) == (130, "", f"ser: interrupted. {said}\n")
+    shown = screen(40, *words)
+    assert shown.code == 130
+    assert [*filter(None, shown.lines)] == [*_wrapped(stopped.err, 40)]
