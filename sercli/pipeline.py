@@ -412,7 +412,7 @@ class Pipeline:
                 }
                 found[n] = replace(found[n].labelled(by_label.pop(""), recording.min_confidence), members=by_label)
         alone = replace(self._adapter, way="none")  # to the clips at rest, if there are any
-        return alone.adapted(found, "recording", min_confidence=recording.min_confidence)
+        return alone.adapted(found, "recording", min_confidence=recording.min_confidence) if alone.resting else found
 
     def regrouped(self, predictions: Iterable[Prediction], *, min_confidence: float) -> list[Prediction]:
         """Return the predictions of all recordings, each adapted to its group.

@@ -314,16 +314,16 @@ def predict(
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli import runs
         from sercli._system.cluster import connected
-        from sercli.cli import grouping, render
+        from sercli.cli import render
         from sercli.cli.live import Live
         from sercli.cli.recordings import Recordings
         from sercli.cli.writers import sinks
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
 
         folder = model_folder(model)
-        group, recordings = grouping.chosen(group, adapt, recordings, speakers_from)
+        group, recordings = sources.grouped(group, adapt, recordings, speakers_from)
         if neutral:
-            grouping.warn_of_neutral(recordings, neutral)
+            sources.warn_of_neutral(recordings, neutral)
         config = PipelineConfig(
             folder,
             device,

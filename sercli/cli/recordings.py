@@ -11,7 +11,7 @@ from sercli import batch_runner, contracts, plugins
 from sercli._system import processes
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
-from sercli.cli import grouping, options, render
+from sercli.cli import options, render
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
@@ -26,6 +26,7 @@ def named(error: AudioError, recording: Recording) -> str:
     return str(error).replace(str(recording.path), recording.name)
 
 
+_HINT = 8  # clips from which it is said what --group would do
 _NAMED = 20  # failures that the last line names
 
 
@@ -143,7 +144,7 @@ class Recordings:
                 n = f"{self.n_doubtful} of {self.n_worded} utterances"
                 render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
         alone = self.config.group == "recording" and self.config.adapt != "none"
-        if alone and self.n_clips >= grouping.HINT:
+        if alone and self.n_clips >= _HINT:
             render.note(
                 f"{self.n_clips} clips were predicted each by itself. If they are of one voice or one room, --group "
                 "folder takes that into account; --speakers-from does so for each speaker."

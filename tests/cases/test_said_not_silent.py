@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from sercli.audio import reading
-from sercli.cli import grouping
+from sercli.cli import sources
 from sercli.corpora import table
 from sercli.dataset import label_sets, preparation
 from sercli.dataset.manifest import make_manifest
@@ -87,16 +87,16 @@ def test_columns_of_a_list_that_may_be_meant_are_named(write, columns, cells, re
 
 def test_recordings_without_a_speaker_beside_others_are_told(write, tmp_path, capsys):
     path = write("s.csv", ["path", "speaker"], ["a.wav", "ann"], ["elsewhere.wav", "bob"])
-    assert [one.speaker for one in grouping.with_speakers(recordings(tmp_path), path)] == ["ann", None]
+    assert [one.speaker for one in sources.with_speakers(recordings(tmp_path), path)] == ["ann", None]
     assert "does not name the speaker of 1 recordings, such as b.wav." in " ".join(capsys.readouterr().err.split())
 
 
 def test_speakers_that_contradict_each_other_are_refused(write, tmp_path):
     path = write("s.csv", ["path", "speaker"], ["a.wav", "ann"], ["a.wav", "bob"])
     with pytest.raises(SerError, match=r"several speakers; list each recording once\."):
-        grouping.with_speakers(recordings(tmp_path), path)
+        sources.with_speakers(recordings(tmp_path), path)
     with pytest.raises(SerError, match=r"names their speakers; leave out --speakers-from\."):
-        grouping.with_speakers(recordings(tmp_path, speaker="eve"), path)
+        sources.with_speakers(recordings(tmp_path, speaker="eve"), path)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercli.cli import grouping
+from sercli.cli import sources
 from sercli.errors import SerError
 from sercli.pipeline import Pipeline
 from sercli.types import Recording
@@ -31,7 +31,7 @@ def recordings(tmp_path):
 )
 def test_a_table_tells_the_speakers(recordings, tmp_path, name, content):
     (tmp_path / name).write_text(content)
-    found = grouping.with_speakers(recordings, tmp_path / name)
+    found = sources.with_speakers(recordings, tmp_path / name)
     assert [one.speaker for one in found] == ["Ann", None, "Bob"]
 
 
@@ -56,7 +56,7 @@ def test_a_run_that_cannot_be_adapted_is_refused_before_anything_is_predicted(se
 
 def test_speakers_of_a_table_whose_names_differ_little_are_told(recordings, tmp_path, capsys):
     (tmp_path / "s.csv").write_text("path,speaker\none/a.wav,Ann\none/b.wav,ann\ntwo/c.wav,Bob\n")
-    grouping.with_speakers(recordings, tmp_path / "s.csv")
+    sources.with_speakers(recordings, tmp_path / "s.csv")
     told = " ".join(capsys.readouterr().err.split())
     assert told.startswith(
         "warning: Speakers whose names differ little ('Ann' = 'ann') count as different people; correct"
@@ -68,13 +68,13 @@ def test_a_table_of_other_recordings_is_refused(recordings, tmp_path):
     with pytest.raises(
         SerError, match=r"s\.csv names none of the 3 recordings, such as .*a\.wav; its paths are relative"
     ):
-        grouping.with_speakers(recordings, tmp_path / "s.csv")
+        sources.with_speakers(recordings, tmp_path / "s.csv")
 
 
 def test_a_table_without_speakers_is_refused(recordings, tmp_path):
     (tmp_path / "s.csv").write_text("path,label\none/a.wav,anger\n")
     with pytest.raises(SerError, match="names no speakers; give a table with the columns path and speaker"):
-        grouping.with_speakers(recordings, tmp_path / "s.csv")
+        sources.with_speakers(recordings, tmp_path / "s.csv")
 
 
 @pytest.mark.parametrize(
