@@ -182,6 +182,8 @@ class Container:
                 # A broadcast starts and ends anywhere, and an unfinished file does not end with a whole packet.
                 if packet.is_corrupt and self._counted and "mpegts" not in self._kinds:
                     raise AudioError(f"{self._path} is truncated: a packet is incomplete; copy or export it again.")
+                if "mp3" in self._kinds and bytes(packet).startswith(b"ID3"):
+                    continue  # the tag of a recording that was joined to the one before
                 yield from packet.decode()
         except (av.FFmpegError, OSError, ValueError, IndexError) as error:  # IndexError: of a stream that begins later
             raise _damaged(self._path, error) from None

@@ -70,11 +70,14 @@ def n_bytes_after_end(path: Path, head: bytes) -> int:
     They are there where recordings were joined, or the recorder stopped before it wrote the final length.
     """
     n_file = path.stat().st_size
-    if head[:4] in _ENDS:
+    if head[:4] in _ENDS and head[8:12] != b"AVI ":  # of which each GB is a part of its own, all of them read
         form, at, n_before = _ENDS[head[:4]]
         end = sum(struct.unpack_from(form, head.ljust(HEAD_BYTES, b"\0"), at)) + n_before
     elif head[:4] == b"caff" or head[4:8] == b"ftyp":
         end = _next_begins(path, n_file, is_caf=head[:4] == b"caff")
+    elif head[:4] == b"FLV\x01":
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            end = content.find(head[:13], 1) % (n_file + 1)  # -1, none, is the end of the file
     else:
         return 0
     n_after = n_file - end

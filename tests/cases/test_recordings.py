@@ -225,10 +225,29 @@ def test_recordings_joined_byte_by_byte_are_read_to_the_end(tmp_path, capfd, suf
     assert (remarks, capfd.readouterr().err) == ([], "")
 
 
-@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "m4a"])
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mp3", "libmp3lame"), ("mkv", "pcm_s16le"), ("webm", "libopus"), ("mka", "flac"), ("ts", "aac"), ("aac", "aac")],
+)
+def test_recordings_of_ffmpeg_joined_byte_by_byte_are_read_to_the_end(tmp_path, suffix, codec):
+    path = encode(tmp_path / f"a.{suffix}", codec=codec)
+    path.write_bytes(path.read_bytes() * 2)
+    found, remarks = read(path)
+    assert len(found) / RATE_HZ == pytest.approx(4, abs=0.2)
+    assert remarks == []
+
+
+def test_the_further_parts_of_an_avi_are_no_recording_that_is_left_out(tmp_path):
+    path = encode(tmp_path / "a.avi", codec="pcm_s16le")
+    further = b"AVIXJUNK" + struct.pack("<I", 4_000) + bytes(4_000)
+    path.write_bytes(path.read_bytes() + b"RIFF" + struct.pack("<I", len(further)) + further)
+    assert read(path)[1] == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "m4a", "flv"])
 def test_what_follows_the_end_of_a_recording_is_counted_and_not_read(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
-    if suffix == "m4a":
+    if suffix in ("m4a", "flv"):
         encode(path, noise(1), codec="aac")
     else:
         write(path, noise(1))
