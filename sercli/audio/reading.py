@@ -112,7 +112,6 @@ def stream(
     sample_rate_hz: int,
     start_s: float | None = None,
     end_s: float | None = None,
-    block_s: float = BLOCK_S,
     track: int | None = None,
     remarks: list[str] | None = None,
 ) -> Iterator[Array]:
@@ -123,12 +122,11 @@ def stream(
         sample_rate_hz: of the yielded signal.
         start_s: as `read`.
         end_s: as `read`.
-        block_s: length of a piece.
         track: number of the sound track, from 1; None: the one flagged default, else the first with speech.
         remarks: gets a phrase for all that is left out, guessed or cannot be known, until the last piece is read.
 
     Yields:
-        (n_samples,) float32 of about `block_s`, or shorter where channels are mixed; resampling continues from one to
+        (n_samples,) float32 of about `BLOCK_S`, or shorter where channels are mixed; resampling continues from one to
         the next.
 
     Raises:
@@ -137,7 +135,7 @@ def stream(
     n_samples = 0
     remarks = [] if remarks is None else remarks
     with _open(path, track, remarks) as source:
-        blocks = _blocks(source, path, remarks, start_s, end_s, block_s)
+        blocks = _blocks(source, path, remarks, start_s, end_s)
         for block in resampled(blocks, source.rate_hz, sample_rate_hz):
             n_samples += len(block)
             yield block
@@ -227,7 +225,6 @@ def _blocks(
     remarks: list[str],
     start_s: float | None = None,
     end_s: float | None = None,
-    block_s: float = BLOCK_S,
 ) -> Iterator[Array]:
     """Yield blocks (n,) float32 of a part of the recording; nothing if the part is outside of it.
 
@@ -238,7 +235,7 @@ def _blocks(
     n_frames = None if end_s is None else round(end_s * source.rate_hz) - first
     if first < 0 or (n_frames is not None and n_frames <= 0):
         return
-    block_frames = max(1, min(int(block_s * source.rate_hz), _BLOCK_VALUES // max(1, source.n_channels)))
+    block_frames = max(1, min(int(BLOCK_S * source.rate_hz), _BLOCK_VALUES // max(1, source.n_channels)))
     yield from channels.mixed(_finite(source.blocks(first, n_frames, block_frames), path), source.rate_hz, remarks)
 
 

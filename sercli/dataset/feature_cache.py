@@ -94,13 +94,15 @@ def ensure(
     Raises:
         SerError: as `fill`.
     """
-    return _fill(dataset, [(feature, feature_config)], jobs, device, progress)[0].store()
+    return fill(dataset, [(feature, feature_config)], jobs=jobs, device=device, progress=progress)[0].store()
 
 
 def fill(
     dataset: Dataset, wanted: FeatureSpecs, *, jobs: int = 1, device: str = "cpu", progress: ProgressFactory
-) -> None:
-    """Compute what is missing of several features; processes that have no more to do of one begin with the next.
+) -> "list[_Parts]":
+    """Compute what is missing of several features, and return their parts.
+
+    Processes that have no more to do of one begin with the next.
 
     Args:
         dataset: where the features are stored.
@@ -113,10 +115,6 @@ def fill(
         SerError: no utterance has what a feature needs, a recording went missing since `prepare`, or torch cannot use
             the device.
     """
-    _fill(dataset, wanted, jobs, device, progress)
-
-
-def _fill(dataset: Dataset, wanted: FeatureSpecs, jobs: int, device: str, progress: ProgressFactory) -> list["_Parts"]:
     features = [_Parts(dataset, name, feature_config) for name, feature_config in wanted]
     missing = [feature for feature in features if feature.missing]
     networks = [f for f in missing if isinstance(plugins.feature(f.feature), contracts.UsesDevice)]

@@ -89,7 +89,6 @@ def score(
     train_counts: Mapping[str, int] | None = None,
     levels: Mapping[str, float | None] | None = None,
     utterance_errors: Mapping[str, float] | None = None,
-    n_mistakes: int = 20,
 ) -> Evaluation:
     """The metrics of systems on the same utterances, their differences and slices.
 
@@ -100,7 +99,6 @@ def score(
         train_counts: class counts of the train part, from which the majority baseline takes its class.
         levels: id -> level of the active speech, in dBFS.
         utterance_errors: id -> the recogniser's word error rate.
-        n_mistakes: per system, at most.
 
     Raises:
         MismatchError: see `compare`; or an utterance is missing.
@@ -116,7 +114,7 @@ def score(
     pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
     return Evaluation(
         labels=systems[0].runs[0].labels,
-        systems=tuple(_result(system, grouped, predicted, subsets, n_mistakes) for system, grouped in pairs),
+        systems=tuple(_result(system, grouped, predicted, subsets) for system, grouped in pairs),
         baselines=baselines,
         differences=intervals.differences(pairs),
         groups=groups,
@@ -225,11 +223,7 @@ def _in_order(utterances: Sequence[Utterance], system: PooledPredictions) -> lis
 
 
 def _result(
-    system: PooledPredictions,
-    grouped: Grouped,
-    utterances: Sequence[Utterance],
-    subsets: Sequence[Part],
-    n_mistakes: int,
+    system: PooledPredictions, grouped: Grouped, utterances: Sequence[Utterance], subsets: Sequence[Part]
 ) -> SystemResult:
     truth = np.tile(system.truth, len(system.runs))
     probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
@@ -248,7 +242,7 @@ def _result(
         risk_coverage=reliability.risk_coverage(probs, truth),
         slices=slices.shown(found),
         worst=slices.worst(found, len(utterances), absent),
-        mistakes=mistakes(system, utterances, n_mistakes),
+        mistakes=mistakes(system, utterances),
         folds=folds,
         over_folds=intervals.over_folds(folds),
         n_seen=None if system.seen is None else len(system.seen),

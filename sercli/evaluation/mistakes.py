@@ -13,25 +13,24 @@ from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.results import Evaluation, Mistake, PooledPredictions
 from sercli.types import SAMPLE_RATE_HZ, Array, Predictions, Utterance
 
-_N_CLIPS = 5
+_MOST, _N_CLIPS = 20, 5
 _LONGEST_S = 15
 
 
-def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance], n: int = 20) -> tuple[Mistake, ...]:
-    """The most confident mistakes, in falling order of confidence.
+def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance]) -> tuple[Mistake, ...]:
+    """The 20 most confident mistakes, in falling order of confidence.
 
     With several seeds the mean of their probabilities counts, so a mistake of a single training is not listed.
 
     Args:
         predictions: of N labelled utterances.
         utterances: (N,) the same ones.
-        n: how many, at most.
     """
     labels = predictions.runs[0].labels
     probs: Array = np.mean([run.probs for run in predictions.runs], axis=0)
     members = _members(predictions.runs)
     wrong = np.flatnonzero(probs.argmax(axis=1) != predictions.truth)
-    chosen = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:n]
+    chosen = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:_MOST]
     return tuple(
         Mistake(
             id=u.id,

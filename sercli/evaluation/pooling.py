@@ -15,13 +15,13 @@ from sercli.types import Predictions
 Predict = Callable[[Path], Predictions]  # returns the predictions of one single run, given its directory
 
 
-def stored(folder: Path, part: str = "test") -> Predictions:
-    """The predictions that a run wrote for one of its parts, with those of its members if it is an ensemble."""
-    predictions = runs.read_predictions(folder, part)
+def stored(folder: Path) -> Predictions:
+    """The predictions that a run wrote for its test part, with those of its members if it is an ensemble."""
+    predictions = runs.read_predictions(folder, "test")
     members = {
-        name: runs.read_predictions(folder, f"{part}-{name}").probs
+        name: runs.read_predictions(folder, f"test-{name}").probs
         for name in runs.load_info(folder).settings.members
-        if (folder / "predictions" / f"{part}-{name}.csv").exists()
+        if (folder / "predictions" / f"test-{name}.csv").exists()
     }
     return replace(predictions, members=members)
 

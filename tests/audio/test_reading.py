@@ -284,21 +284,25 @@ def test_a_header_with_many_channels_and_a_high_rate_is_read_in_small_blocks(tmp
 def test_the_pieces_of_a_stream_put_together_are_what_read_gives(tmp_path_factory, n_samples, from_hz, block_s):
     noise = np.random.default_rng(n_samples).uniform(-0.5, 0.5, n_samples)
     path = write(tmp_path_factory.mktemp("stream") / "a.wav", noise, from_hz)
-    pieces = list(reading.stream(path, sample_rate_hz=RATE_HZ, block_s=block_s))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "BLOCK_S", block_s)
+        pieces = list(reading.stream(path, sample_rate_hz=RATE_HZ))
     assert all(piece.dtype == np.float32 for piece in pieces)
     np.testing.assert_allclose(np.concatenate(pieces), reading.read(path, sample_rate_hz=RATE_HZ), atol=1e-6)
 
 
-def test_a_stream_is_resampled_as_one_signal_is(tmp_path):
+def test_a_stream_is_resampled_as_one_signal_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK_S", 0.1)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * 44_100).astype(np.float32)
     path = write(tmp_path / "a.wav", noise, 44_100, subtype="FLOAT")
-    pieces = list(reading.stream(path, sample_rate_hz=RATE_HZ, block_s=0.1))
+    pieces = list(reading.stream(path, sample_rate_hz=RATE_HZ))
     assert len(pieces) > 20
     expected = soxr.resample(noise, 44_100, RATE_HZ, quality="HQ")
     np.testing.assert_allclose(np.concatenate(pieces), expected, atol=1e-4)
 
 
-def test_the_memory_of_a_stream_does_not_grow_with_the_recording(tmp_path):
+def test_the_memory_of_a_stream_does_not_grow_with_the_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK_S", 5.0)
     path = tmp_path / "a.wav"
     half_an_hour = 2 * 30 * 60 * 8_000
     with path.open("wb") as file:  # a hole in the file: zeros that take no room
@@ -306,17 +310,18 @@ def test_the_memory_of_a_stream_does_not_grow_with_the_recording(tmp_path):
         file.truncate(44 + half_an_hour)
     tracemalloc.start()
     try:
-        n_samples = sum(len(piece) for piece in reading.stream(path, sample_rate_hz=RATE_HZ, block_s=5.0))
+        n_samples = sum(len(piece) for piece in reading.stream(path, sample_rate_hz=RATE_HZ))
         assert n_samples == 30 * 60 * RATE_HZ
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
         tracemalloc.stop()
 
 
-def test_a_stream_gives_what_lies_before_the_damage_and_then_says_so(tmp_path):
+def test_a_stream_gives_what_lies_before_the_damage_and_then_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK_S", 1.0)
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 10 * RATE_HZ)
     path = cut(write(tmp_path / "a.flac", noise), 0.6)
-    pieces = reading.stream(path, sample_rate_hz=RATE_HZ, block_s=1.0)
+    pieces = reading.stream(path, sample_rate_hz=RATE_HZ)
     assert len(next(pieces)) == RATE_HZ
     with pytest.raises(AudioError, match="is damaged or truncated"):
         list(pieces)
