@@ -493,8 +493,9 @@ def test_an_array_is_predicted_as_the_file_it_was_read_from(shipped, demo, dtype
         (np.zeros(100, np.int64), 16_000, "type int64"),
         (np.full(100, np.nan, np.float32), 16_000, "not numbers"),
         (np.zeros(0, np.float32), 16_000, "holds no samples"),
+        (np.zeros((2, 16_000), np.float32), 16_000, r"shape \(2, 16000\).*give \(n_samples,\) or \(n_samples, n_ch"),
     ],
-    ids=["rate", "shape", "type", "nan", "empty"],
+    ids=["rate", "shape", "type", "nan", "empty", "sideways"],
 )
 def test_an_array_that_is_no_signal_is_refused_with_what_to_give(shipped, array, rate_hz, said):
     with pytest.raises(SerError, match=said):

@@ -9,9 +9,13 @@ from sercli.audio.blocks import regrouped
 from sercli.errors import AudioError
 from sercli.types import Array
 
+_MOST_CHANNELS = 64  # of an array; more are samples
 _SILENT = 10**-7.5  # power of a channel in which nothing is heard: -75 dBFS
 _CANCELS = 0.1  # of the mean's power if one channel alone sounded: below it the channels cancel each other out
 _AGREES = 0.3  # above it they do so no more
+_APART = 10**1.2  # a channel this much above the other has a sound of its own; microphones in one room differ less
+_LEAST_APART = (10, 0.1)  # frames of each channel, and share of those with sound, that tell different voices
+_N_FRAMES = 20  # in a piece, usually a second
 _MOST_VALUES = 2**20  # in a piece that is mixed at once, whatever rate and channels a header claims
 
 
@@ -22,7 +26,9 @@ def of_array(signal: Array) -> Array:
         AudioError: another shape or type, or samples that are not finite.
     """
     signal = np.asarray(signal)
-    if signal.ndim not in (1, 2) or 0 in signal.shape[1:] or (signal.dtype != np.int16 and signal.dtype.kind != "f"):
+    sideways = signal.ndim == 2 and 0 < signal.shape[0] < signal.shape[1] > _MOST_CHANNELS
+    is_sound = signal.dtype == np.int16 or signal.dtype.kind == "f"
+    if signal.ndim not in (1, 2) or sideways or 0 in signal.shape[1:] or not is_sound:
         raise AudioError(
             f"An array of shape {signal.shape} and type {signal.dtype} is not an audio signal; give (n_samples,) or "
             "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
@@ -65,6 +71,7 @@ class _Mixer:
         self._remarks = remarks
         self._heard = np.zeros(n_channels, bool)
         self._cancelled = np.zeros(n_channels)  # power of each channel where they cancel
+        self._apart, self._n_loud = np.zeros(n_channels, int), 0  # frames with sound, in which one of two stands out
         self._alone: int | None = None  # the channel that is used in place of the mean
 
     def mix(self, second: Array) -> Array:
@@ -73,6 +80,8 @@ class _Mixer:
         self._heard |= power >= _SILENT
         if not self._heard.any():
             return _mean(second)
+        if len(power) == 2:
+            self._compare(second)
         mean = _mean(second if self._heard.all() else second[:, self._heard])
         if power.max() >= _SILENT:
             share = mean.var(dtype=np.float64) * np.count_nonzero(self._heard) ** 2 / power.max()
@@ -90,8 +99,21 @@ class _Mixer:
             if remark not in self._remarks:
                 self._remarks.append(remark)
 
+    def _compare(self, second: Array) -> None:
+        """Count the frames in which one of two channels is far above the other."""
+        length = max(1, len(second) // _N_FRAMES)
+        power = second[: len(second) // length * length].reshape(-1, length, 2).var(axis=1, dtype=np.float64)
+        power = power[power.max(axis=1) >= 10 * _SILENT]
+        self._apart += (power > _APART * power[:, ::-1]).sum(axis=0)
+        self._n_loud += len(power)
+
     def finish(self) -> None:
-        """Name the channels in which nothing was heard, if something was in others."""
+        """Tell two channels with a voice each; name those in which nothing was heard, if something was in others."""
+        least, share = _LEAST_APART
+        if self._apart.min() >= max(least, share * self._n_loud):
+            self._remarks.append(
+                "its two channels have different voices, as calls do, which are mixed; save each channel as a file"
+            )
         silent = [str(n + 1) for n, heard in enumerate(self._heard) if not heard]
         if 0 < len(silent) < len(self._heard):
             which = f"channel {silent[0]}" if len(silent) == 1 else f"channels {', '.join(silent)}"

@@ -70,6 +70,14 @@ def test_a_silent_channel_does_not_halve_the_others(tmp_path):
     assert remarks == ["channel 2 of 2 is silent and left out"]
 
 
+def test_two_channels_with_a_voice_each_are_told_and_two_microphones_in_a_room_are_not(tmp_path):
+    first, second = (np.concatenate([noise(2, n)[:: 1 - 2 * n], np.zeros(2 * RATE_HZ)])[:: 1 - 2 * n] for n in (0, 1))
+    for bleed, told in ((0.05, True), (0.5, False)):
+        call = np.stack([first + bleed * second, second + bleed * first], axis=1)
+        _, remarks = read(write(tmp_path / "call.wav", call))
+        assert [remark.startswith("its two channels have different voices") for remark in remarks] == [True] * told
+
+
 def test_channels_that_differ_are_averaged_without_a_remark(tmp_path):
     both = np.stack([noise(2.0, 1), noise(2.0, 2)], 1)
     found, remarks = read(write(tmp_path / "a.wav", both, subtype="FLOAT"))
