@@ -192,7 +192,7 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) ->
         return f"Yes: all {n:,} test utterances {how}. The split 'prompts' keeps sentences apart."
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
-    scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points)" for name, one in new]
+    scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points from all)" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)
     answer = "It seems so" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
     return f"{answer}: {n_seen:,} of {n:,} test utterances {how}. UA on the {n - n_seen:,} others: {shortened(scores)}."

@@ -103,7 +103,7 @@ def test_failures_name_the_worst_slice_the_weakest_class_and_the_pair():
     worst = replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200, gap=-0.267, low=0.4, high=0.6)
     best = replace(best, worst=worst)
     assert told(replace(made, systems=(best,)))["Where does it fail?"] == (
-        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points; interval 40.0 to 60.0). "
+        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points from all; interval 40.0 to 60.0). "
         "Lowest recall: neutral, 40.0 %. "
         "Most confused: neutral and calm; 60.0 % of neutral is predicted as calm, 10.0 % of calm as neutral."
     )
@@ -145,7 +145,7 @@ def sentences(n_seen, made=TEXT):
             480,
             "Yes: all 480 test utterances have a sentence (the same prompt or words) of the training part, which aver",
         ),
-        (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points) and linguistic-sentence 41.0 %"),
+        (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points from all) and linguistic"),
         (
             None,
             "Not known of average of sound and words and linguistic-sentence: the dataset was not found, or the runs",
@@ -173,7 +173,7 @@ def test_the_system_that_loses_most_on_new_sentences_is_named_first():
     seen, new, *more = second.slices
     second = replace(second, slices=(seen, replace(new, gap=-0.4), *more))
     assert findings.memorised(replace(TEXT, systems=(first, second))).endswith(
-        f"UA on the 16 others: {second.name} 41.0 % (−40.0 points) and {first.name} 41.0 % (−25.1 points)."
+        f"others: {second.name} 41.0 % (−40.0 points from all) and {first.name} 41.0 % (−25.1 points from all)."
     )
 
 
