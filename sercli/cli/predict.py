@@ -279,16 +279,10 @@ def predict(
 
     at_s = None if at is None else moments.seconds(at)
     settings = _asr_settings(sets or [])
-    needing = {
-        "--text": text,
-        "--track": track,
-        "--jobs": jobs,
-        "--cluster": cluster,
-        "--skip-done": skip_done,
-        "--plot": plot,
-    }
-    needing |= {"--explain": explain, "--group": group, "--speakers-from": speakers_from}
-    needing |= {"--speakers": speakers != "none", "--format audformat": output.is_database}
+    needing: dict[str, object] = {"--text": text, "--track": track, "--jobs": jobs, "--cluster": cluster}
+    needing |= {"--skip-done": skip_done, "--plot": plot, "--explain": explain, "--group": group}
+    needing |= {"--speakers-from": speakers_from, "--speakers": speakers != "none"}
+    needing |= {"--format audformat": output.is_database}
     if skip_done and (group or speakers_from) not in (None, "recording"):
         raise SerError("--skip-done would leave what it skips out of its group; leave out --group, or --skip-done.")
     sound = sources.sound(paths, raw, input_device, needing)
@@ -334,21 +328,19 @@ def predict(
             group=group,
         )
         info = runs.load_finished(folder)
-        labels = info.labels
         if text is not None and info.modality == "acoustic":
             raise SerError(f"--text does nothing with {folder}, which reads no text; leave it out.")
         explained = moments.utterance_at(recordings[0], at_s) if explain else None
-        keep = plot is not None or explain is not None
         if sound:
             running: Recordings = Live(sound, recordings, config)
         else:
             until_the_end.enter_context(connected(cluster, jobs))
             n_jobs = _n_jobs(jobs, len(recordings), device)
-            running = Recordings(recordings, config, jobs=n_jobs, keep=keep)
+            running = Recordings(recordings, config, jobs=n_jobs, keep=bool(plot or explain))
         until_the_end.callback(running.close)
-        output.write(running, labels, files, given)
+        output.write(running, info.labels, files, given)
         if plot is not None:
-            sinks.draw(running, labels, plot)
+            sinks.draw(running, info.labels, plot)
         if explain is not None:
             sinks.explain(running, explain, by=explain_by, span=explained)
         running.hints()
