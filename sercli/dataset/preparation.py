@@ -12,6 +12,7 @@ from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
 from sercli.contracts import Corpus, HasConfig, HasLanguage, PluginConfig
 from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, label_sets, manifest, same_sounds, scan
+from sercli.dataset.doubts import doubts
 from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
@@ -82,6 +83,7 @@ def prepare(
     label_of = {u.id: u.label for u in kept}
     torn = (ids for ids in duplicates if len({label_of[name] for name in ids}) > 1)
     remarks += [*broken, *dropped, *(Remark("warning", " = ".join(ids[:2]), _TORN) for ids in torn)]
+    remarks += doubts(kept, labels, plugin.LABELS)
     info = DatasetInfo(
         corpus=corpus,
         licence=plugin.LICENCE,

@@ -219,7 +219,7 @@ def test_stretches_are_checked_against_their_recording(corpus, prepare):
     prepared = prepare(corpus(*rows))
     lengths = {u.audio.removesuffix(".wav"): u.duration_s for u in prepared.dataset.manifest.utterances}
     assert lengths == {"inside": 0.03, "rest": 0.04, "slack": 0.08, "beyond": 0.08}
-    assert prepared.summary.remarks == (
+    assert tuple(remark for remark in prepared.summary.remarks if "its stretch" in remark.reason) == (
         Remark("warning", "beyond.wav@0.02-9", "its stretch goes beyond the end of its recording"),
         Remark("skipped", "outside.wav@0.1-0.2", "its stretch lies outside its recording"),
         Remark("skipped", "hair.wav@0.05-0.0500001", "its stretch lies outside its recording"),
