@@ -20,6 +20,7 @@ import numpy as np
 
 from sercli import config, groups, plugins
 from sercli._system import devices
+from sercli._system.progress import nothing
 from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
@@ -244,7 +245,7 @@ class Pipeline:
             mono = channels.mixed(iter([channels.of_array(source)]), sample_rate_hz, remarks)
             blocks = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
             recording = Recording("", None, text, min_confidence)
-            return iter(self._opened(recording, blocks, remarks, _unheard).predictions)
+            return iter(self._opened(recording, blocks, remarks, nothing).predictions)
         given = [source] if isinstance(source, str | PathLike) else source
         found = discovery.find([Path(one) for one in given])
         recordings = (Recording(str(path), path, text, min_confidence, track=track) for path in found)
@@ -271,12 +272,12 @@ class Pipeline:
         self._transcriber.check(recording)
         mono = channels.mixed(map(channels.of_array, blocks), sample_rate_hz, remarks)
         resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
-        found = self._utterances(recording, resampled, _unheard, live=remarks)
+        found = self._utterances(recording, resampled, nothing, live=remarks)
         if self._adapter.is_of_use:
             found = self._adapter.so_far(found, min_confidence=min_confidence)
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
 
-    def open(self, recording: Recording, heard: Heard | None = None) -> RecordingResult:
+    def open(self, recording: Recording, heard: Heard = nothing) -> RecordingResult:
         """Return the result of a recording that has a path; its predictions are computed lazily.
 
         Args:
@@ -297,7 +298,7 @@ class Pipeline:
             track=recording.track,
             remarks=remarks,
         )
-        return self._opened(recording, blocks, remarks, heard or _unheard)
+        return self._opened(recording, blocks, remarks, heard)
 
     def _opened(
         self,
@@ -439,10 +440,6 @@ class Pipeline:
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
         return found
-
-
-def _unheard(seconds: float, found: Sequence[Prediction]) -> None:
-    """Do nothing: a `Heard`."""
 
 
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:

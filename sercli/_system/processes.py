@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import SynchronizedArray
 from typing import Protocol, TypeVar
 
+from sercli._system.progress import nothing
 from sercli.errors import SerError
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ def mapped(
     chunksize: int = 1,
     ahead: int = _AHEAD,
     in_order: bool = True,
-    on_report: OnReport | None = None,
+    on_report: OnReport = nothing,
 ) -> Generator[R, None, None]:
     """Yield a function's result for each item, computed by `jobs` processes, or by the workers of `elsewhere`.
 
@@ -133,7 +134,7 @@ def mapped(
         SerError: a process was killed.
     """
     if here(jobs):
-        yield from map(partial(reporting, on_report or _ignored, function), items)
+        yield from map(partial(reporting, on_report, function), items)
         return
     remaining = iter(items)
     blocks = iter(lambda: list(islice(remaining, chunksize)), [])
@@ -143,7 +144,7 @@ def mapped(
             coming = ((submit(function, block), block) for block in blocks)
             waiting.update(islice(coming, _n_workers(jobs) * ahead))
             while waiting:
-                first = _first_done(islice(waiting, 1) if in_order else waiting, on_report or _ignored)
+                first = _first_done(islice(waiting, 1) if in_order else waiting, on_report)
                 done = first.result()
                 del waiting[first]
                 waiting.update(islice(coming, max(0, _n_workers(jobs) * ahead - len(waiting))))
@@ -285,11 +286,7 @@ def reporting(on_report: OnReport, function: Callable[[T], R], item: T) -> R:
         _reported = before
 
 
-def _ignored(done: float, stage: int) -> None:
-    """Nobody waits for what is reported."""
-
-
-_reported: OnReport = _ignored
+_reported: OnReport = nothing
 _passed_on = [0.0] * 16  # of what processes reported, by stage
 
 

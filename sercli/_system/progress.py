@@ -21,11 +21,11 @@ ProgressFactory = Callable[[str, float], AbstractContextManager[Advance]]
 """(description, total work) -> a context whose value reports work as done; work on recordings is seconds of audio."""
 
 
-def unseen(done: float = 1, shown: str = "", /) -> None:
-    """Show nothing: an `Advance`."""
+def nothing(*_: object) -> None:
+    """Do nothing, where nobody wants to hear of what is done."""
 
 
 @contextmanager
 def no_progress(description: str, total: float) -> Iterator[Advance]:
     """A `ProgressFactory` that shows nothing: for one of several processes, and for library calls."""
-    yield unseen
+    yield nothing

@@ -8,7 +8,7 @@ from pathlib import Path
 from sercli import plugins
 from sercli._system import limits
 from sercli._system.batching import like_length
-from sercli._system.progress import unseen
+from sercli._system.progress import nothing
 from sercli.audio.condition import prepare_signal, resample
 from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
@@ -79,7 +79,7 @@ def extract(
     feature_config: object,
     *,
     device: str = "cpu",
-    advance: Callable[[float], None] = unseen,
+    advance: Callable[[float], None] = nothing,
 ) -> list[Array]:
     """Compute a feature of utterances from their audio, text or motion capture: (T, F) float32 for each.
 

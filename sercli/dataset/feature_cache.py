@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from sercli import config, contracts, plugins
 from sercli._system import processes
 from sercli._system.files import sweep, write_atomic, write_json
-from sercli._system.progress import Advance, ProgressFactory, unseen
+from sercli._system.progress import Advance, ProgressFactory, nothing
 from sercli.dataset import extraction
 from sercli.dataset.feature_specs import FeatureSpecs, key, title
 from sercli.dataset.manifest import Dataset
@@ -150,7 +150,8 @@ class _Reports:
     """What was reported of each feature: processes that have no more to do of one begin with the next."""
 
     def __init__(self) -> None:
-        self._stage, self._step = -1, unseen
+        self._stage = -1
+        self._step: Advance = nothing
         self._early: defaultdict[int, float] = defaultdict(float)
 
     def begin(self, stage: int, step: Advance) -> None:

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from sercli import contracts, plugins, runs
 from sercli._system import arrays, devices, limits, processes
+from sercli._system.progress import nothing
 from sercli.dataset import extraction, same_sounds
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import dimensions_of, soft_targets
@@ -46,10 +47,6 @@ OnEpoch = Callable[[EpochResult, bool], None]
 """Called after each epoch with its result and whether its weights are the ones to keep so far."""
 
 
-def show_nothing(result: EpochResult, best: bool) -> None:
-    """An `OnEpoch` for several trainings at a time."""
-
-
 @dataclass(frozen=True)
 class Context:
     """What a model or an ensemble is trained with."""
@@ -58,7 +55,7 @@ class Context:
     provider: FeatureProvider
     seed: int
     device: torch.device
-    on_epoch: OnEpoch = show_nothing
+    on_epoch: OnEpoch = nothing
 
 
 def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -> RunInfo:
