@@ -35,7 +35,8 @@ def export(
     from sercli.model.export import export as write
 
     chosen = run or pipeline.model_folder(None) / "members" / "acoustic"
-    names = write(chosen, out, int8=int8)
+    with render.progress("Exporting", None):
+        names = write(chosen, out, int8=int8)
     render.note(f"{out}: {', '.join(names)}")
     if "example.py" in names:
         render.note(f"Next: python {quote(str(out / 'example.py'))} CLIP.wav")

@@ -146,6 +146,12 @@ def test_the_screen_shows_what_a_pipe_gets_and_no_bar(screen, ser, commands, mon
         assert shown.cursor.x == 0
 
 
+def test_an_export_shows_a_bar_until_it_ends(screen, demo_runs, tmp_path):
+    shown = screen(80, "export", demo_runs.acoustic, "-o", tmp_path / "onnx")  # a run that is refused, which is fast
+    assert any(sign in shown.written for sign in BAR)
+    assert not any(sign in line for line in shown.lines for sign in BAR)
+
+
 def test_quiet_leaves_answers_alone(screen, ser, commands, monkeypatch):
     monkeypatch.setattr(plots, "trials_picture", lambda *_: None)
     monkeypatch.setenv("COLUMNS", "80")

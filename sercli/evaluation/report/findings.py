@@ -129,7 +129,8 @@ def protocol(evaluation: Evaluation) -> str:
     elif "fold" in facts:
         how = f"fold {facts['fold']}, split {facts['split']}"
     else:
-        how = f"{facts['folds']}-fold cross-validation, split {facts['split']}"
+        crossed = "" if facts["folds"] == 1 else f"{facts['folds']}-fold cross-validation, "
+        how = f"{crossed}split {facts['split']}"
     seeds = sorted({system.report.n_seeds for system in evaluation.systems})
     several = f"; values are the mean over {' to '.join(map(str, seeds))} seeds, ± their standard deviation"
     return f"{n:,} utterances{speakers} ({how}){several if seeds[-1] > 1 else ''}."

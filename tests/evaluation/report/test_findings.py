@@ -188,6 +188,11 @@ def test_systems_without_text_memorise_no_words():
         assert sentences(464, made).count("464 of 480") == n
 
 
+def test_a_division_that_a_corpus_gives_is_no_cross_validation():
+    given = replace(THREE, protocol={"split": "official", "folds": 1})
+    assert findings.protocol(given) == "480 utterances of 24 speakers (split official)."
+
+
 def test_the_commands_come_in_an_order_in_which_they_can_be_repeated():
     best, *others = THREE.systems
     ensemble = "ser ensemble -a a -l b --out c"
