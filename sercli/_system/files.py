@@ -1,11 +1,13 @@
 """Walking folders, and writing files atomically."""
 
 import errno
+import hashlib
 import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -192,6 +194,18 @@ def readable(path: Path, advice: str) -> Iterator[None]:
         yield
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SerError(f"{path} cannot be read: {error}{advice}.") from None
+
+
+def digest(path: Path) -> str:
+    """Return the digest of a file's bytes (BLAKE2b, 16 bytes in hexadecimal), kept while its size and time stay."""
+    state = path.stat()
+    return _digest(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1 << 14)
+def _digest(path: Path, _changed_ns: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def write_json(path: Path, value: object) -> None:

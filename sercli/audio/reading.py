@@ -1,6 +1,5 @@
 """Reading recordings: any file that libsndfile or FFmpeg decodes, checked, mixed to mono and resampled."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sercli._system.files import digest
 from sercli.audio import channels, kinds
 from sercli.audio.condition import resample
 from sercli.audio.sound_print import Printer, SoundPrint
@@ -57,9 +57,7 @@ def inspect(path: Path) -> AudioFacts:
             printer.add(block)
     if n_samples == 0:
         raise no_samples(path)
-    with path.open("rb") as raw:
-        digest = hashlib.file_digest(raw, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return AudioFacts(digest, n_samples / rate_hz, printer.finish(), tuple(remarks))
+    return AudioFacts(digest(path), n_samples / rate_hz, printer.finish(), tuple(remarks))
 
 
 def duration_s(path: Path, *, track: int | None = None) -> float:

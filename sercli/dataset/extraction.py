@@ -8,6 +8,7 @@ from pathlib import Path
 from sercli import plugins
 from sercli._system import limits
 from sercli._system.batching import like_length
+from sercli._system.files import digest
 from sercli._system.progress import nothing
 from sercli.audio.condition import prepare_signal, resample
 from sercli.audio.isolation import isolated
@@ -167,8 +168,10 @@ def _text(utterance: Utterance, feature: str) -> str:
 def _signal(utterance: Utterance, root: Path, feature: str, feature_config: AudioConfig) -> Array:
     if utterance.audio is None:
         raise SerError(f"'{utterance.id}' has no recording, which the feature '{feature}' needs; use its text.")
-    rate_hz = feature_config.sample_rate_hz
-    signal = read(root / utterance.audio, sample_rate_hz=rate_hz, start_s=utterance.start_s, end_s=utterance.end_s)
+    rate_hz, path = feature_config.sample_rate_hz, root / utterance.audio
+    signal = read(path, sample_rate_hz=rate_hz, start_s=utterance.start_s, end_s=utterance.end_s)
+    if utterance.digest not in (None, digest(path)):
+        raise SerError(f"{path} was changed after `ser prepare` read it; run `ser prepare` again.")
     if feature_config.variant:
         signal = varied(signal, feature_config.variant, rate_hz)
     return isolated(signal, rate_hz)[0]

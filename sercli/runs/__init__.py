@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal
@@ -23,7 +22,7 @@ import numpy as np
 
 from sercli import __version__
 from sercli._system import arrays, locks
-from sercli._system.files import readable, refuse_links_out, sweep, visible_names, write_atomic, write_json
+from sercli._system.files import digest, readable, refuse_links_out, sweep, visible_names, write_atomic, write_json
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
 from sercli.runs.settings import RunSettings
@@ -118,8 +117,8 @@ def load_info(folder: Path) -> RunInfo:
     for name in sorted(content.keys() - _FIELDS):
         raise SerError(f"{path} has an unknown field `{name}`; upgrade ser, or train the run again.")
     if info.digest:
-        written = {folder / name: digest for name, digest in info.files.items() if (folder / name).is_file()}
-        changed = (file for file, digest in written.items() if _digest_of(file) != digest)
+        written = {folder / name: found for name, found in info.files.items() if (folder / name).is_file()}
+        changed = (file for file in written if digest(file) != written[file])
         if file := path if _record(content) != info.digest else next(changed, None):
             raise SerError(f"{file} was changed after the run was finished{_AGAIN}.")
     return info
@@ -175,7 +174,7 @@ def write_record(folder: Path, info: RunInfo) -> None:
     """Write run.json as it is; that of a finished run with the digests of its files and its own."""
     if info.status == "finished":
         paths = sorted(path for kind in _DIGESTED for path in folder.glob(kind) if path.name not in _NOT_DIGESTED)
-        info = replace(info, files={path.relative_to(folder).as_posix(): _digest_of(path) for path in paths})
+        info = replace(info, files={path.relative_to(folder).as_posix(): digest(path) for path in paths})
         content = msgspec.json.decode(msgspec.json.encode(info), type=dict[str, object])
         info = replace(info, digest=_record(content))
     write_json(folder / "run.json", info)
@@ -185,17 +184,6 @@ def _record(content: Mapping[str, object]) -> str:
     """Return the digest of run.json's content, without the folder of the dataset, which may move, and the command."""
     kept = {name: value for name, value in content.items() if name not in ("data", "command", "digest")}
     return hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=16).hexdigest()
-
-
-def _digest_of(path: Path) -> str:
-    state = path.stat()
-    return _digest_in(path, state.st_mtime_ns, state.st_size)
-
-
-@cache  # word vectors take a second a gigabyte, and a command reads run.json several times
-def _digest_in(path: Path, _changed_ns: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _command() -> str:
