@@ -466,7 +466,7 @@ def test_the_card_of_an_unsure_answer_marks_the_likeliest_class():
     text = console.file.getvalue()
     assert "unsure" in text
     assert "no words" in text
-    assert "\x1b[1;32m█" in text
+    assert "\x1b[32m█" in text
 
 
 def test_the_card_of_silence_is_one_line():

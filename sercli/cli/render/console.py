@@ -30,7 +30,7 @@ def note(message: str) -> None:
 
 def warn(message: str) -> None:
     """Print one line on stderr that begins with "warning:"."""
-    show(Text.assemble(("warning: ", "bold yellow"), plain(" ".join(message.splitlines()))), on=stderr())
+    show(Text.assemble(("warning: ", "bold magenta"), plain(" ".join(message.splitlines()))), on=stderr())
 
 
 @cache

@@ -85,4 +85,4 @@ class LiveView:
             yield plain(shares(self._so_far))
             if p.adapted:
                 yield plain(f"adapted to the {p.adapted.group} ({p.adapted.how}, {p.adapted.n} so far)", "dim")
-        yield from (plain(remark, "yellow") for remark in self._remarks)
+        yield from (plain(remark, "magenta") for remark in self._remarks)

@@ -18,7 +18,7 @@ from sercli.runs.settings import reads
 from sercli.types import Prediction
 
 _BAR = 24  # characters of the bar of a probability of 1
-_BEST = "bold green"
+_BEST = "green"  # of bars; text of this colour is not readable on every white
 
 
 def prediction_rows(predictions: Sequence[Prediction]) -> None:
@@ -54,7 +54,7 @@ def prediction_card(prediction: Prediction) -> None:
         prediction: of the clip.
     """
     p = prediction
-    label = plain(p.label, _BEST) if p.label else plain(p.reason or MISSING)
+    label = plain(p.label, "bold") if p.label else plain(p.reason or MISSING)
     about: list[RenderableType] = [Text(": ").join([plain(p.path), label])]
     if p.probabilities:
         about += [Text(), _classes(p, streams.stdout().width), Text()]
