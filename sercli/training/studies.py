@@ -23,7 +23,14 @@ PATIENCE_S = 60
 
 _DATABASE = "study.db"
 _OWNER = "study.json"
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # raised while Optuna decodes
+_MALFORMED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)  # raised while Optuna decodes
 _ANOTHER = "choose another --out or --storage."
 
 
@@ -128,14 +135,17 @@ def check(study: optuna.Study, place: Place, settings: Section, space: Mapping[s
         if directions != [optuna.study.StudyDirection.MAXIMIZE]:
             raise SerError(f"{place} holds a study that does not maximise one value; {_ANOTHER}")
         for trial in trials:
-            _check_space(place, trial, space)
+            _check_trial(place, trial, space)
         if old is None:
             study.set_user_attr("settings", settings)
         else:
             _compare(study.study_name, old, settings)
 
 
-def _check_space(place: Place, trial: optuna.trial.FrozenTrial, space: Mapping[str, BaseDistribution]) -> None:
+def _check_trial(place: Place, trial: optuna.trial.FrozenTrial, space: Mapping[str, BaseDistribution]) -> None:
+    value: object = trial.value  # as the database has it
+    if trial.state == optuna.trial.TrialState.COMPLETE and not (isinstance(value, float) and 0 <= value <= 1):
+        raise SerError(f"{place}: trial {trial.number} has the value {value}, which is no UA from 0 to 1; {_ANOTHER}")
     for name, distribution in trial.distributions.items():
         if not name.startswith(("architecture.", "train.")):
             raise SerError(f"{place}: trial {trial.number} has a parameter '{name}' that no search has; {_ANOTHER}")
