@@ -397,7 +397,7 @@ class Pipeline:
 
     def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
         """Return one prediction for each segment; the model is called once for all that it can predict."""
-        found = [self._transcriber.transcribed(recording, segment) for segment in spoken]
+        found = self._transcriber.transcribed(recording, spoken)
         asked = [n for n, one in enumerate(found) if not one.reason or "text" not in self.predictor.needs]
         if asked:
             utterances = [word_times.utterance(f"{recording.path}#{n}", found[n], recording.path) for n in asked]

@@ -42,13 +42,16 @@ class Transcriber:
                 if 2 * n_unknown > n:
                     yield f"the model knows {n - n_unknown} of its {n} words, which may be in another language"
 
-    def transcribed(self, recording: Recording, segment: Segment) -> Prediction:
-        """Return the prediction of a segment without the model's part: times, transcript and reason."""
-        transcript = None
+    def transcribed(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
+        """Return the predictions of segments without the model's part: times, transcript and reason."""
+        heard: Sequence[Transcript | None] = [None] * len(spoken)
         if recording.text is not None:
-            transcript = Transcript(recording.text)
+            heard = [Transcript(recording.text)] * len(spoken)
         elif self.transcribe:
-            (transcript,) = self.transcribe([segment.signal])
+            heard = self.transcribe([segment.signal for segment in spoken])
+        return [self._prediction(recording, *one) for one in zip(spoken, heard, strict=True)]
+
+    def _prediction(self, recording: Recording, segment: Segment, transcript: Transcript | None) -> Prediction:
         heard = transcript if transcript and any(map(str.isalnum, transcript.text)) else None  # "..." are no words
         start_s = segment.start_s
         found = Prediction(

@@ -405,7 +405,9 @@ def test_a_linguistic_run_that_hears_no_words_has_no_answer_and_says_why(systems
 
 def test_a_linguistic_run_answers_those_utterances_in_which_it_hears_words(systems, blocks):
     said = iter([STOP, "", STOP])
-    answers = _answers(systems.linguistic, blocks([0.5] * 3, 16), transcribe=lambda _: [Transcript(next(said))])
+    answers = _answers(
+        systems.linguistic, blocks([0.5] * 3, 16), transcribe=lambda heard: [Transcript(next(said)) for _ in heard]
+    )
     assert [a.label is None for a in answers] == [False, True, False]
     assert answers[0].probabilities == pytest.approx(answers[2].probabilities, abs=1e-6)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,7 @@ from sercli.errors import AudioError, ConfigError, SerError
 from sercli.types import HUMAN, SAMPLE_RATE_HZ, Array, Transcript, Utterance
 
 _FOLDER = "transcripts"
-_SHARE = 8  # recordings for which it pays to start another process
+_BLOCK = 8  # recordings that are transcribed together; for so many it pays to start another process
 _MARKER = re.compile(r"\[[^\[\]]*\]")
 # A number with the points, commas and colons inside it; or letters and digits with the apostrophes between them.
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+|\w+(?:'\w+)*")
@@ -215,13 +216,13 @@ def _begin(path: Path, engine: str, engine_config: PluginConfig) -> tuple[str, .
 def _append(
     path: Path,
     missing: Sequence[Utterance],
-    transcribe: Callable[[Utterance], Transcript | str],
+    transcribe: Callable[[Sequence[Utterance]], list[Transcript | str]],
     jobs: int,
     progress: ProgressFactory,
 ) -> tuple[str, ...]:
-    """Write a line for each utterance as soon as it is transcribed; return why the others cannot be read."""
+    """Write a line for each utterance as soon as its block is transcribed; return why the others cannot be read."""
     failures = []
-    jobs = min(jobs, len(missing) // _SHARE)
+    blocks = [missing[n : n + _BLOCK] for n in range(0, len(missing), _BLOCK)]
     killed = (
         "A process that transcribed was killed, perhaps for want of memory; repeat the command, which continues where "
         f"it stopped, with {processes.FEWER}."
@@ -232,15 +233,15 @@ def _append(
         closing(
             processes.mapped(
                 transcribe,
-                missing,
-                jobs,
+                blocks,
+                min(jobs, len(missing) // _BLOCK),
                 killed=killed,
-                chunksize=processes.block_size(len(missing)),
+                chunksize=processes.block_size(len(blocks)),
                 on_report=lambda done_s, _: step(done_s),
             )
         ) as results,
     ):
-        for u, result in zip(missing, results, strict=True):
+        for u, result in zip(missing, chain.from_iterable(results), strict=True):
             if isinstance(result, str):
                 failures.append(result)
             else:
@@ -250,17 +251,27 @@ def _append(
     return tuple(failures)
 
 
-def _transcribe(root: Path, engine: str, engine_config: PluginConfig, device: str, u: Utterance) -> Transcript | str:
-    """Return the transcript of an utterance, or why its recording cannot be read."""
+def _transcribe(
+    root: Path, engine: str, engine_config: PluginConfig, device: str, block: Sequence[Utterance]
+) -> list[Transcript | str]:
+    """Return the transcript of each utterance, or why its recording cannot be read."""
+    signals = [_signal(root, u) for u in block]
+    transcribe = _loaded(plugins.recogniser(engine).make, engine_config, device)
+    heard = iter(transcribe([signal for signal in signals if not isinstance(signal, str)]))
+    processes.report(
+        sum(u.duration_s or 0.0 for u, signal in zip(block, signals, strict=True) if not isinstance(signal, str))
+    )
+    return [signal if isinstance(signal, str) else next(heard) for signal in signals]
+
+
+def _signal(root: Path, u: Utterance) -> Array | str:
+    """Return an utterance's signal, or why its recording cannot be read."""
     from sercli.audio.reading import read  # which what was transcribed before needs no more
 
     try:
-        signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
+        return read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
     except AudioError as error:
         return str(error)
-    transcript = _loaded(plugins.recogniser(engine).make, engine_config, device)([signal])[0]
-    processes.report(u.duration_s or 0.0)
-    return transcript
 
 
 _Transcribe = Callable[[Sequence[Array]], list[Transcript]]

@@ -27,7 +27,7 @@ class Fake:
     def __init__(self, *segments, languages=None):
         self.segments = segments
         self.languages = languages
-        self.model = SimpleNamespace(is_multilingual=languages is not None)
+        self.model = SimpleNamespace(is_multilingual=languages is not None, device="cpu")
         self.asked = []
 
     def detect_language(self, audio):
@@ -105,6 +105,17 @@ def test_words_are_heard_with_their_times_offline(demo_clip, monkeypatch):
 def test_the_same_sound_has_the_same_words(demo_clip):
     sound = demo_clip("m2-sadness-1")
     assert transcribe(sound, whisper.Config()) == transcribe(sound, whisper.Config())
+
+
+@pytest.mark.parametrize("n_tokens", [12, 4], ids=["enough tokens", "too few tokens for the words"])
+def test_signals_have_the_same_words_together_and_alone(demo_clip, monkeypatch, n_tokens):
+    monkeypatch.setattr(whisper, "_TOKENS_PER_S", n_tokens)
+    monkeypatch.setattr(whisper, "_TOKENS_LEAST", n_tokens)
+    monkeypatch.setattr(whisper, "_is_doubtful", lambda *_: False)
+    one, silence = demo_clip("f1-neutral-1"), np.zeros(2 * RATE_HZ, np.float32)
+    signals = [one, silence[:0], np.concatenate([one] * 3), np.concatenate([one] * 6), one[:RATE_HZ], silence]
+    hear = whisper.make(whisper.Config(), "cpu")
+    assert hear(signals) == [hear([signal])[0] for signal in signals]
 
 
 def test_base_tells_which_language_it_hears(demo_clip):
@@ -200,9 +211,9 @@ class Windows:
 SURE = [segment("it is so", 0.9, 0.9, 0.9)]
 
 
-@pytest.mark.parametrize(("seconds", "window_s"), [(0.5, 10), (7.9, 10), (8.1, 11), (14.9, 17), (18, 20), (19, 30)])
+@pytest.mark.parametrize(("seconds", "window_s"), [(0.5, 10), (7.9, 10), (8.1, 12), (14.9, 18), (18, 20), (19, 30)])
 def test_a_signal_is_read_in_a_window_that_holds_it_with_room_behind(monkeypatch, seconds, window_s):
-    model = Windows(SimpleNamespace(is_multilingual=False), SURE)
+    model = Windows(SimpleNamespace(is_multilingual=False, device="cpu"), SURE)
     model.put_in_place(monkeypatch)
     assert transcribe(np.zeros(round(seconds * RATE_HZ), np.float32), whisper.Config()).text == "it is so"
     assert model.lengths_s == [window_s]
@@ -212,17 +223,31 @@ def test_a_signal_is_read_in_a_window_that_holds_it_with_room_behind(monkeypatch
     "doubtful",
     [
         pytest.param([], id="no words"),
-        pytest.param([segment("it was", 0.5, 0.6)], id="improbable words"),
-        pytest.param([segment("it it", 0.9, 0.9, compression=2.5)], id="repeated words"),
-        pytest.param([segment(" ".join("it" * 18), *[0.9] * 36)], id="as many words as the limit allows"),
+        pytest.param([segment("it it", 0.9, 0.9, compression=1.9)], id="repeated words"),
+        pytest.param([segment("it was", 0.9, 0.9, no_speech=0.4)], id="words where perhaps nobody speaks"),
+        pytest.param([segment(" ".join("it" * 9), *[0.9] * 18)], id="as many words as the limit allows"),
         pytest.param([segment("it", 0.9), segment("was", 0.9, seek=100)], id="words that ended too early"),
     ],
 )
 def test_doubtful_words_are_read_again_in_the_whole_window(monkeypatch, doubtful):
-    model = Windows(SimpleNamespace(is_multilingual=False), doubtful, SURE)
+    model = Windows(SimpleNamespace(is_multilingual=False, device="cpu"), doubtful, SURE)
     model.put_in_place(monkeypatch)
     assert transcribe(SOUND, whisper.Config()).text == "it is so"
     assert model.lengths_s == [10, 30]
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        pytest.param([segment("it is so", 0.9, 0.9, 0.9), segment(".", 0.1, no_speech=0.8, seek=100)], id="silence"),
+        pytest.param([segment("it is so", 0.3, 0.3, 0.3)], id="improbable words"),
+    ],
+)
+def test_neither_silence_behind_words_nor_improbable_words_are_read_again(monkeypatch, heard):
+    model = Windows(SimpleNamespace(is_multilingual=False, device="cpu"), heard)
+    model.put_in_place(monkeypatch)
+    assert transcribe(SOUND, whisper.Config()).text == "it is so"
+    assert model.lengths_s == [10]
 
 
 def test_multilingual_weights_write_the_likeliest_language(fake):

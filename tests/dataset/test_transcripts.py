@@ -127,6 +127,7 @@ def test_words_of_another_sound_are_not_taken_for_an_utterances(corpus, add, hea
 
 
 def test_a_killed_run_goes_on_where_it_was(corpus, add, heard, monkeypatch):
+    monkeypatch.setattr(transcripts, "_BLOCK", 2)
     make = whisper.make
 
     def killed_at_the_third(config, device):
@@ -243,7 +244,7 @@ def test_two_at_once_do_not_write_into_each_others_lines(corpus, add, heard):
 
 
 def test_several_processes_hear_the_same_as_one_and_report_the_seconds_that_they_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(transcripts, "_SHARE", 1)
+    monkeypatch.setattr(transcripts, "_BLOCK", 1)
     told = []
 
     @contextmanager
