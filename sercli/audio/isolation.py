@@ -22,7 +22,7 @@ from sercli.audio.condition import (
 from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector
 from sercli.types import SAMPLE_RATE_HZ, Array
 
-VERSION = 1
+VERSION = 2
 """Changes with what `isolated` returns, so that features are computed again."""
 
 SPEECH_PROBABILITY = 0.5
@@ -41,6 +41,7 @@ LEVEL_DBFS = -26.0
 MARGIN_S = 0.1
 """What is kept on each side of the first and the last frame of speech."""
 
+LEAD_FRAMES = 16  # at most, of silence before a signal: the detector is less sure where a signal has just begun
 QUIET_S = 0.1  # digital silence before and after
 FADE_S = 0.02  # at both ends, so that background noise does not begin and end with a click
 LOUD_DB = 30.0  # sound next to speech belongs to it if it is at most this far below the loudest frame,
@@ -70,12 +71,13 @@ def speech_share(signal: Array) -> float:
     signal = without_rumble(signal)
     if speech_level_dbfs(signal) < NO_SPEECH_DBFS:
         return 0.0
+    signal = on_grid(signal)[0]
     speaking = speech_probabilities(signal) > SPEECH_PROBABILITY
     n_speech = int(np.count_nonzero(speaking))
     n_active = np.count_nonzero(is_active(frame_power(signal, FRAME_SAMPLES)))
     if n_speech * FRAME_S < LEAST_SPEECH_S or n_speech < LEAST_SPEECH_SHARE * n_active:
         return 0.0
-    return n_speech / len(speaking)
+    return n_speech / (len(speaking) - LEAD_FRAMES - 1)
 
 
 def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array, float]:
@@ -89,21 +91,31 @@ def isolated(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> tuple[Array
         (n,) float32, and the time of its first sample in the given signal in seconds, which may be below 0.
     """
     signal = without_rumble(signal, sample_rate_hz)
-    usual = resample(signal, sample_rate_hz, SAMPLE_RATE_HZ)
+    usual, n_before = on_grid(resample(signal, sample_rate_hz, SAMPLE_RATE_HZ))
     speaking = np.flatnonzero(speech_probabilities(usual) > SPEECH_PROBABILITY)
     if not len(speaking):
         return signal, 0.0
     first, last = widened(usual, int(speaking[0]), int(speaking[-1]) + 1, len(usual))
     margin = round(MARGIN_S * SAMPLE_RATE_HZ)
-    start = round(max(0, first * FRAME_SAMPLES - margin) * sample_rate_hz / SAMPLE_RATE_HZ)
-    stop = round(min(len(usual), last * FRAME_SAMPLES + margin) * sample_rate_hz / SAMPLE_RATE_HZ)
-    kept = signal[start:stop].copy()
+    places = first * FRAME_SAMPLES - n_before - margin, last * FRAME_SAMPLES - n_before + margin
+    start, stop = (round(place * sample_rate_hz / SAMPLE_RATE_HZ) for place in places)
+    kept = np.pad(signal[max(0, start) : stop], (max(0, -start), max(0, stop - len(signal))))
     n_fade = min(round(FADE_S * sample_rate_hz), len(kept) // 2)
     fade = np.sin(np.pi / 2 * (np.arange(n_fade, dtype=np.float32) + 0.5) / max(1, n_fade)) ** 2
     kept[:n_fade] *= fade
     kept[len(kept) - n_fade :] *= fade[::-1]
     quiet = np.zeros(round(QUIET_S * sample_rate_hz), np.float32)
     return np.concatenate([quiet, kept, quiet]), start / sample_rate_hz - QUIET_S
+
+
+def on_grid(signal: Array) -> tuple[Array, int]:
+    """Return a signal (n,) at 16 kHz between silence, so that its peak begins a frame, and the samples before it.
+
+    The same speech then lies alike on the frames, whatever stands before it. A frame that begins a few milliseconds
+    later can move the cut to the speech, and with it what the features are computed from.
+    """
+    n_before = LEAD_FRAMES * FRAME_SAMPLES - int(np.abs(signal).argmax()) % FRAME_SAMPLES
+    return np.pad(signal, (n_before, (LEAD_FRAMES + 1) * FRAME_SAMPLES - n_before)), n_before
 
 
 def speech_probabilities(signal: Array) -> Array:

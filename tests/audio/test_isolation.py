@@ -40,6 +40,15 @@ def test_what_nobody_hears_changes_nothing(spoken, change):
     assert close(isolated(change(spoken))[0], isolated(spoken)[0])
 
 
+@pytest.mark.parametrize("n_before", [64, 256, 5_000, 16_000])
+def test_silence_of_any_length_before_a_clip_leaves_the_cut_where_it_was(spoken, n_before):
+    spoken = spoken[np.flatnonzero(np.abs(spoken) > 0.02)[0] :]  # the clip begins with speech
+    expected, at_s = isolated(spoken)
+    found, later_s = isolated(np.pad(spoken, (n_before, 0)))
+    assert later_s == pytest.approx(at_s + n_before / RATE_HZ)
+    np.testing.assert_allclose(found[4_000:], expected[4_000:], atol=1e-3)  # the filter of rumble sees another edge
+
+
 def test_the_time_of_the_first_sample_is_given(spoken):
     (alone, lead_s), (_, later_s) = isolated(spoken), isolated(np.concatenate([silence(3), spoken, silence(1)]))
     assert later_s == pytest.approx(lead_s + 3, abs=0.07)

@@ -154,10 +154,12 @@ def test_a_word_is_enough():
     ("n_speech", "n_frames", "is_speech"), [(6, 50, False), (7, 50, True), (7, 100, False), (8, 100, True)]
 )
 def test_a_fifth_of_a_second_is_speech_if_it_is_a_twelfth_of_the_sound(monkeypatch, n_speech, n_frames, is_speech):
-    probs = np.where(np.arange(n_frames) < n_speech, 0.6, 0.4)
+    before = np.zeros(isolation.LEAD_FRAMES)
+    probs = np.concatenate([before, np.where(np.arange(n_frames) < n_speech, 0.6, 0.4), [0.0]])
     monkeypatch.setattr("sercli.audio.isolation._kept", {})
     monkeypatch.setattr(silero.SpeechDetector, "probabilities", lambda self, signal: probs)
     sound = np.resize(np.array([0.1, -0.1], np.float32), n_frames * FRAME)
+    sound[0] = 0.3  # the peak, so that the first frame begins with the sound
     assert (isolation.speech_share(sound) > 0) is is_speech
     probs = np.concatenate([probs, np.zeros(200)])  # silence around it counts for nothing
     assert (isolation.speech_share(np.concatenate([sound, np.zeros(200 * FRAME, np.float32)])) > 0) is is_speech

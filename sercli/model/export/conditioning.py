@@ -24,11 +24,12 @@ _EDGE = round(condition.EDGE_S * SAMPLE_RATE_HZ)
 _QUIET = round(isolation.QUIET_S * SAMPLE_RATE_HZ)
 _FADE = round(isolation.FADE_S * SAMPLE_RATE_HZ)
 _MARGIN = round(isolation.MARGIN_S * SAMPLE_RATE_HZ)
+_LEAD = (isolation.LEAD_FRAMES + 1) * FRAME_SAMPLES  # around a signal on the grid
 _LEVEL_FRAME = round(condition.FRAME_S * SAMPLE_RATE_HZ)
 
 
 class BeforeDetector(nn.Module):
-    """(n,) samples -> (n,) samples without rumble, and what the detector of speech reads: (frames, 576)."""
+    """(n,) samples -> (n + 8704,) without rumble on the grid, and what the detector of speech reads: (frames, 576)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class BeforeDetector(nn.Module):
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """As the pipeline, filter twice: once the recording, and once the utterance."""
-        signal = self.without_rumble(self.without_rumble(samples))
+        signal = _on_grid(self.without_rumble(self.without_rumble(samples)))
         level = speech_level_dbfs(signal, torch.tensor(signal.shape[0]))
         frames = _framed(signal * _gain(level, isolation.LEVEL_DBFS), FRAME_SAMPLES)
         before = torch.cat([torch.zeros(1, CONTEXT_SAMPLES), frames[:-1, FRAME_SAMPLES - CONTEXT_SAMPLES :]])
@@ -44,22 +45,21 @@ class BeforeDetector(nn.Module):
 
 
 class AfterDetector(nn.Module):
-    """(n,) samples without rumble, (frames,) probabilities of speech -> the speech alone at its level."""
+    """(n,) samples on the grid, (frames,) probabilities of speech -> the speech alone at its level."""
 
     def __init__(self, level_dbfs: float | None) -> None:
         super().__init__()
         self.level_dbfs = level_dbfs
 
     def forward(self, signal: Tensor, detected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (n + 3200,) samples, zero behind the speech; () their number; () share of the frames with speech."""
+        """Return (n + 6400,) samples, zero behind the speech; () their number; () share of the frames with speech."""
         power = _framed(signal, FRAME_SAMPLES).square().mean(dim=1)
         speaking = detected > isolation.SPEECH_PROBABILITY
         first, last = _widened(power, speaking)
         n_samples = signal.shape[0]
-        start = (first * FRAME_SAMPLES - _MARGIN).clamp(min=0)
-        n_kept = (last * FRAME_SAMPLES + _MARGIN).clamp(max=n_samples) - start
-        place = torch.arange(n_samples + 2 * _QUIET) - _QUIET
-        inside = (place >= 0) & (place < n_kept)
+        start, n_kept = first * FRAME_SAMPLES - _MARGIN, (last - first) * FRAME_SAMPLES + 2 * _MARGIN
+        place = torch.arange(n_samples + 2 * (_MARGIN + _QUIET)) - _QUIET
+        inside = (place >= 0) & (place < n_kept) & (place + start >= 0) & (place + start < n_samples)
         kept = signal[(place + start).clamp(0, n_samples - 1)]
         faded = kept * _fade(place, n_kept) * _fade(n_kept - 1 - place, n_kept)
         speech = torch.where(inside, faded, 0.0)
@@ -68,6 +68,14 @@ class AfterDetector(nn.Module):
             level = speech_level_dbfs(speech, length)
             speech = torch.where(level < condition.NO_SPEECH_DBFS, speech, speech * _gain(level, self.level_dbfs))
         return speech, length, _speech_share(signal, power, speaking)
+
+
+def _on_grid(signal: Tensor) -> Tensor:
+    """(n,) -> (n + 8704,), between silence, as `isolation.on_grid`."""
+    n_samples = signal.shape[0]
+    n_before = isolation.LEAD_FRAMES * FRAME_SAMPLES - signal.abs().argmax() % FRAME_SAMPLES
+    place = torch.arange(n_samples + _LEAD) - n_before
+    return torch.where((place >= 0) & (place < n_samples), signal[place.clamp(0, n_samples - 1)], 0.0)
 
 
 class _WithoutRumble(nn.Module):
@@ -163,4 +171,4 @@ def _speech_share(signal: Tensor, power: Tensor, speaking: Tensor) -> Tensor:
         & (n_speech >= isolation.LEAST_SPEECH_SHARE * n_active)
         & (level >= condition.NO_SPEECH_DBFS)
     )
-    return torch.where(spoken, n_speech / speaking.shape[0], 0.0)
+    return torch.where(spoken, n_speech / (speaking.shape[0] - isolation.LEAD_FRAMES - 1), 0.0)
