@@ -78,9 +78,9 @@ def stranger(tmp_path):
 
 
 def change(folder, **changes):
-    """Set what stands in run.json under names with dots between."""
+    """Set what stands in run.json under names with dots between; a stranger's file has no digest, or one that fits."""
     path = folder / "run.json"
-    info = json.loads(path.read_bytes())
+    info = json.loads(path.read_bytes()) | {"digest": ""}
     for name, value in changes.items():
         *above, last = name.split("__")
         at = info

@@ -64,8 +64,7 @@ def _on_terminal(terminal, patch):
     before = [os.dup(number) for number in range(3)]
     for number in range(3):
         os.dup2(terminal, number)
-    for stream in (console.stdout, console.stderr):
-        stream.cache_clear()
+    _forget_consoles()
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as out, open(2, "w", encoding="utf-8", closefd=False) as err:
             patch.setattr(sys, "stdout", out)
@@ -76,7 +75,14 @@ def _on_terminal(terminal, patch):
         for number, old in enumerate(before):
             os.dup2(old, number)
             os.close(old)
+        _forget_consoles()
     return ended.value.code
+
+
+def _forget_consoles():
+    """Let the next message find out anew where it goes."""
+    for stream in (console.stdout, console.stderr):
+        stream.cache_clear()
 
 
 def _read(terminal, stream, written):
