@@ -48,7 +48,7 @@ class Segment:
     start_s: float
     end_s: float
     signal: Array  # (n,) float32 at 16 kHz, without offset and rumble
-    distortions: tuple[str, ...] = ()  # remarks on the sound as it was recorded
+    distortions: tuple[str, ...] = ()  # remarks on the sound as it was recorded, if it is live
 
 
 def segments(blocks: Iterable[Array], *, live: bool = False, pause_s: float = PAUSE_S) -> Iterator[Segment]:
@@ -67,7 +67,7 @@ def segments(blocks: Iterable[Array], *, live: bool = False, pause_s: float = PA
         utterances in order, without overlap, each padded with a tenth of a second on both sides.
     """
     n_piece = _LIVE_SAMPLES if live else _PIECE_SAMPLES
-    detector, cutter, tape = _LevelledDetector(_PIECE_SAMPLES - n_piece), _Cutter(pause_s), _Tape(pause_s)
+    detector, cutter, tape = _LevelledDetector(_PIECE_SAMPLES - n_piece), _Cutter(pause_s), _Tape(pause_s, live=live)
     for piece in regrouped((np.asarray(block, np.float32) for block in blocks), n_piece):
         tape.append(piece)
         for start, end in cutter.push(detector.probabilities(piece)):
@@ -92,7 +92,8 @@ class Counted:
 class _Tape:
     """The samples of a recording that may still belong to an utterance. Places count from the recording's start."""
 
-    def __init__(self, pause_s: float) -> None:
+    def __init__(self, pause_s: float, *, live: bool) -> None:
+        self._is_live = live
         self._widest = int(pause_s / FRAME_S) - 3  # frames by which each end may move outwards: less than a pause
         self._samples = np.zeros(0, np.float32)
         self._begins = 0
@@ -117,7 +118,8 @@ class _Tape:
         end = min(end, self._begins + len(self._samples))
         self._cut = end
         recorded = self._samples[start - self._begins : end - self._begins]
-        remarks = tuple(distortions(recorded))
+        # The head of any other recording is looked at, see `isolation.distorted`.
+        remarks = tuple(distortions(recorded)) if self._is_live else ()
         return Segment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, without_rumble(recorded), remarks)
 
 

@@ -14,12 +14,22 @@ DEMO = Path(__file__).parents[2] / "data" / "demo"
 
 
 @pytest.fixture
-def ser(monkeypatch, capsys):
+def forget_consoles():
+    """forget_consoles() lets the next message find out anew where it goes, and how wide that is."""
+
+    def forget():
+        for stream in (console.stdout, console.stderr):
+            stream.cache_clear()
+
+    return forget
+
+
+@pytest.fixture
+def ser(monkeypatch, capsys, forget_consoles):
     """ser(*words) runs `ser WORDS ...` in this process and returns its exit code, stdout and stderr."""
 
     def run(*words):
-        for stream in (console.stdout, console.stderr):
-            stream.cache_clear()  # a console keeps the COLUMNS of its first use
+        forget_consoles()
         monkeypatch.setattr(sys, "argv", ["ser", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:

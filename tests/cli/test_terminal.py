@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.text import Text
 
 from sercli.cli import app
-from sercli.cli.render import console
 from sercli.evaluation import plots
 
 COLUMNS = (40, 80, 120)
@@ -29,7 +28,7 @@ QUICK = ["--set", "train.epochs=2", "--set", "architecture.hidden_size=8"]
 
 
 @pytest.fixture
-def screen(monkeypatch):
+def screen(monkeypatch, forget_consoles):
     """screen(columns, *words) runs `ser WORDS ...` on a terminal and returns its exit code and what stands there."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
@@ -45,7 +44,9 @@ def screen(monkeypatch):
         reader.start()
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["ser", *map(str, words)])
+            forget_consoles()
             code = _on_terminal(theirs, patch)
+        forget_consoles()
         os.write(theirs, END)
         reader.join(30)
         assert not reader.is_alive()
@@ -64,7 +65,6 @@ def _on_terminal(terminal, patch):
     before = [os.dup(number) for number in range(3)]
     for number in range(3):
         os.dup2(terminal, number)
-    _forget_consoles()
     try:
         with open(1, "w", encoding="utf-8", closefd=False) as out, open(2, "w", encoding="utf-8", closefd=False) as err:
             patch.setattr(sys, "stdout", out)
@@ -75,14 +75,7 @@ def _on_terminal(terminal, patch):
         for number, old in enumerate(before):
             os.dup2(old, number)
             os.close(old)
-        _forget_consoles()
     return ended.value.code
-
-
-def _forget_consoles():
-    """Let the next message find out anew where it goes."""
-    for stream in (console.stdout, console.stderr):
-        stream.cache_clear()
 
 
 def _read(terminal, stream, written):
