@@ -22,8 +22,7 @@ class Classifier(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """(B, T, F), (B,), for each input -> (B, K) scores before the softmax."""
-        scores: Tensor = self.classifier(self.encode(*inputs))
-        return scores
+        return self.classifier(self.encode(*inputs))
 
     def fix_classifier(self, weight: Tensor) -> None:
         """Make the scores a fixed product of the embedding and a weight (K, E), which is not trained."""
@@ -92,8 +91,7 @@ def frame_weights(attention: nn.Module | None, states: Tensor, lengths: Tensor) 
     mask = time_mask(lengths, states.shape[1])
     if attention is None:
         return mask / lengths[:, None]
-    weights: Tensor = attention(states, mask)
-    return weights
+    return attention(states, mask)
 
 
 def spread(weights: Tensor, lengths: Tensor, n_frames: int, step: int) -> Tensor:

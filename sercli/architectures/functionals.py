@@ -55,8 +55,7 @@ class Functionals(Classifier):
         """(B, T, F), (B,) for each input -> (B, E)."""
         pairs = zip(inputs[::2], inputs[1::2], strict=True)
         values = self.norm(torch.cat([functionals(x, lengths) for x, lengths in pairs], dim=1)).clamp(-_MOST, _MOST)
-        embedding: Tensor = self.dropout(torch.relu(self.hidden_norm(self.hidden(self.input_dropout(values)))))
-        return embedding
+        return self.dropout(torch.relu(self.hidden_norm(self.hidden(self.input_dropout(values)))))
 
 
 build = Functionals

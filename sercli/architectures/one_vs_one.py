@@ -87,8 +87,7 @@ class OneVsOne(Classifier):
         mean = weighted_mean(x, frame_weights(None, x, lengths))
         unit = nn.functional.normalize((mean - self.centre) * self.scale, dim=1)
         kept = nn.functional.normalize(unit - unit @ self.removed.T @ self.removed, dim=1)
-        odds: Tensor = self.lines(self.input_dropout(kept))
-        return odds
+        return self.lines(self.input_dropout(kept))
 
     def loss(self, targets: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
         """Mean cross-entropy of the pairs, each on the targets (B, K) of its two classes."""

@@ -122,5 +122,4 @@ class _Mixer:
 
 
 def _mean(channels: Array) -> Array:
-    mean: Array = channels.mean(axis=1)
-    return mean
+    return channels.mean(axis=1)

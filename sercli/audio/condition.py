@@ -43,8 +43,7 @@ def without_rumble(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Array
 def rumble_gain(n_fft: int, sample_rate_hz: int) -> Array:
     """Return the gain (n_fft // 2 + 1,) of the filter against rumble at each frequency of a spectrum."""
     powered = (np.fft.rfftfreq(n_fft, 1 / sample_rate_hz) / _LOWEST_HZ) ** _STEEPNESS
-    found: Array = powered / (1 + powered)
-    return found
+    return powered / (1 + powered)
 
 
 def prepare_signal(signal: Array, config: AudioConfig) -> Array:
@@ -61,8 +60,7 @@ def prepare_signal(signal: Array, config: AudioConfig) -> Array:
     level = speech_level_dbfs(signal, sample_rate_hz=config.sample_rate_hz)
     if config.level_dbfs is None or level < NO_SPEECH_DBFS:
         return signal
-    scaled: Array = signal * gain(level, config.level_dbfs)
-    return scaled
+    return signal * gain(level, config.level_dbfs)
 
 
 def resample(signal: Array, from_hz: int, to_hz: int) -> Array:
@@ -89,14 +87,12 @@ def frame_power(signal: Array, frame_samples: int) -> Array:
     """Return the mean power (T,) float64 of whole frames; a signal shorter than a frame is one frame."""
     usable = len(signal) - len(signal) % frame_samples
     frames = signal[:usable].reshape(-1, frame_samples) if usable else signal[None]
-    power: Array = np.einsum("tn,tn->t", frames, frames, dtype=np.float64) / frames.shape[1]
-    return power
+    return np.einsum("tn,tn->t", frames, frames, dtype=np.float64) / frames.shape[1]
 
 
 def is_active(power: Array) -> Array:
     """Return a mask (T,) of the frames that are within 30 dB of the loudest one."""
-    active: Array = power >= power.max() * 10 ** (-ACTIVE_DB / 10)
-    return active
+    return power >= power.max() * 10 ** (-ACTIVE_DB / 10)
 
 
 def gain(from_dbfs: float, to_dbfs: float) -> np.float32:

@@ -77,8 +77,7 @@ def _opened(path: Path, reason: str) -> InputContainer:
     try:
         # The absolute path, because FFmpeg takes text before a colon for a protocol. Nothing is fetched from a network.
         options = {"protocol_whitelist": "file"}
-        container: InputContainer = av.open(str(path.absolute()), "r", options=options, **_LENIENT)
-        return container
+        return av.open(str(path.absolute()), "r", options=options, **_LENIENT)
     except (av.FFmpegError, OSError, ValueError) as error:
         with path.open("rb") as file:
             head = file.read(16)

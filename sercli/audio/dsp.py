@@ -131,8 +131,7 @@ def spectrum(framed: Array, taper: Array) -> Array:
     """
     from scipy import fft  # its import takes as long as an hour of audio
 
-    bins: Array = fft.rfft(framed * taper)
-    return bins
+    return fft.rfft(framed * taper)
 
 
 def power(framed: Array, taper: Array) -> Array:

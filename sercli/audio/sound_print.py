@@ -71,8 +71,7 @@ def _words(signal: Array, rate_hz: int) -> Array:
     grows = slope[_APART:] > slope[:-_APART]  # (W, bits)
     words = np.packbits(grows, axis=1, bitorder="little").view("<u4")[:, 0]
     loudness = smooth[_APART:].sum(axis=1)
-    quiet: Array = np.where(loudness > _QUIET * loudness.max(), words, np.uint32(0))
-    return quiet
+    return np.where(loudness > _QUIET * loudness.max(), words, np.uint32(0))
 
 
 def _energy(signal: Array, rate_hz: int) -> Array:

@@ -93,10 +93,8 @@ class SoundFile:
     def _read(self, n_frames: int) -> Array:
         """Return (n, channels) float32; 16-bit samples are scaled here, which libsndfile does three times as slowly."""
         if self._file.subtype != "PCM_16":
-            decoded: Array = self._file.read(n_frames, dtype="float32", always_2d=True)
-            return decoded
-        scaled: Array = self._file.read(n_frames, dtype="int16", always_2d=True) * _STEP_16_BITS
-        return scaled
+            return self._file.read(n_frames, dtype="float32", always_2d=True)
+        return self._file.read(n_frames, dtype="int16", always_2d=True) * _STEP_16_BITS
 
 
 def as_mp3(signal: Array, rate_hz: int) -> bytes:

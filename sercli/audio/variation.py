@@ -84,5 +84,4 @@ def _spectrum(signal: Array, n_more: int = 0) -> tuple[Array, int]:
 
 
 def _signal(spectrum: Array, n_fft: int, n_samples: int) -> Array:
-    found: Array = np.fft.irfft(spectrum, n_fft)[:n_samples].astype(np.float32)
-    return found
+    return np.fft.irfft(spectrum, n_fft)[:n_samples].astype(np.float32)

@@ -156,5 +156,4 @@ def _different(table: Array, words: Array, places: Array, shifts: Array, fewest:
     n_heard = heard.sum(axis=2)
     n_bits = (np.bitwise_count(others ^ words[places]) * heard).sum(axis=2)
     shares = np.where(n_heard >= fewest, n_bits / np.maximum(32 * n_heard, 1), 1.0)
-    least: Array = shares.min(axis=1, initial=1.0)
-    return least
+    return shares.min(axis=1, initial=1.0)

@@ -37,8 +37,7 @@ def soft_targets(dataset: Dataset, utterances: Sequence[Utterance]) -> Array:
                 f"train.targets=soft needs raters' votes, and '{u.id}' of {dataset.info.corpus} has none for a class "
                 "of the dataset; leave the setting out."
             )
-    shares: Array = targets / targets.sum(axis=1, keepdims=True)
-    return shares
+    return targets / targets.sum(axis=1, keepdims=True)
 
 
 def _ballots(utterance: Utterance) -> list[list[str]]:
@@ -55,5 +54,4 @@ def dimensions_of(utterances: Sequence[Utterance]) -> Array | None:
     values = np.array([[v if isinstance(v, int | float) else np.nan for v in row] for row in raw], np.float32)
     if not np.isfinite(values).any(axis=0).all():
         return None
-    scaled: Array = (values - np.nanmean(values, axis=0)) / np.maximum(np.nanstd(values, axis=0), 1e-6)
-    return scaled
+    return (values - np.nanmean(values, axis=0)) / np.maximum(np.nanstd(values, axis=0), 1e-6)

@@ -11,5 +11,4 @@ def mean(members: Sequence[Predictions]) -> Array:
     """(N, K): the mean over the members that have input; NaN where none has."""
     probs = np.stack([member.probs for member in members])  # (M, N, K)
     n_members = (~np.isnan(probs)).sum(axis=0)
-    found: Array = np.where(n_members, np.nansum(probs, axis=0) / np.maximum(n_members, 1), np.nan)
-    return found
+    return np.where(n_members, np.nansum(probs, axis=0) / np.maximum(n_members, 1), np.nan)

@@ -45,8 +45,7 @@ def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: 
     confidence = np.ones(len(audio)) if texts[0].asr_confidence is None else texts[0].asr_confidence
     weight = (config.cap * confidence)[:, None]  # (N, 1)
     mixed = (1 - weight) * audio + weight * _without_background(text, audio, texts[0].labels, config.background)
-    found: Array = np.where(np.isnan(text), audio, np.where(np.isnan(audio), text, mixed))
-    return found
+    return np.where(np.isnan(text), audio, np.where(np.isnan(audio), text, mixed))
 
 
 def _without_background(text: Array, audio: Array, labels: Sequence[str], background: str | None) -> Array:

@@ -46,12 +46,10 @@ def build(config: Config, encoders: "Sequence[nn.Module]", embeddings: Sequence[
             own = [tuple(islice(left, 2 * getattr(encoder, "n_inputs", 1))) for encoder in self.encoders]
             parts = zip(self.encoders, own, strict=True)
             joined = torch.cat([encoder.encode(*tensors) for encoder, tensors in parts], dim=1)  # type: ignore[operator]
-            scaled: Tensor = (joined - self.mean) * self.scale
-            return scaled
+            return (joined - self.mean) * self.scale
 
         def forward(self, *inputs: Tensor) -> Tensor:
-            scores: Tensor = self.classifier(self.dropout(self.encode(*inputs)))
-            return scores
+            return self.classifier(self.dropout(self.encode(*inputs)))
 
     return Fusion()
 
@@ -74,5 +72,4 @@ def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: 
     scaled = np.nan_to_num((joined - state["mean"]) * state["scale"])  # of a member without input: 0, its mean
     scores = scaled @ state["weight"].T.astype(np.float64) + state["bias"]
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    probs: Array = powers / powers.sum(axis=1, keepdims=True)
-    return probs
+    return powers / powers.sum(axis=1, keepdims=True)

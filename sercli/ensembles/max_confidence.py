@@ -17,5 +17,4 @@ def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: 
     """(N, K): the probabilities of the member that has the highest one for any class; the first member wins a tie."""
     stacked = np.stack([member.probs for member in members])  # (M, N, K)
     surest = np.nan_to_num(stacked.max(axis=2), nan=-1).argmax(axis=0)  # (N,)
-    chosen: Array = stacked[surest, np.arange(stacked.shape[1])]
-    return chosen
+    return stacked[surest, np.arange(stacked.shape[1])]

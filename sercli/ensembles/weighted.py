@@ -46,5 +46,4 @@ def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: 
     weights = np.where(
         weights.sum(axis=0) > 0, weights, ~np.isnan(probs)
     )  # all that are left weigh 0: they count alike
-    mean: Array = (weights * np.nan_to_num(probs)).sum(axis=0) / weights.sum(axis=0)
-    return mean
+    return (weights * np.nan_to_num(probs)).sum(axis=0) / weights.sum(axis=0)

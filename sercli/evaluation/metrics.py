@@ -199,8 +199,7 @@ def class_numbers(values: Sequence[str], labels: Sequence[str]) -> NDArray[np.in
 
 def _f1(occurs: Array, predicted: Array, right: Array) -> Array:
     """(..., K): 0 where a class neither occurs nor is predicted."""
-    f1: Array = 2 * right / np.maximum(occurs + predicted, 1)  # 1: a class that does not occur is never right
-    return f1
+    return 2 * right / np.maximum(occurs + predicted, 1)  # 1: a class that does not occur is never right
 
 
 def _shares(part: Array, whole: Array, labels: Sequence[str]) -> dict[str, float | None]:

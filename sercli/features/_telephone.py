@@ -69,5 +69,4 @@ def _bands(filterbank: Array, low_hz: float, high_hz: float) -> Array:
     """(M,) 1 for bands that lie within a span, 0 for others."""
     hz = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filterbank))
     outside = filterbank[(hz < low_hz) | (hz > high_hz)].sum(axis=0)
-    inside: Array = (outside == 0).astype(np.float32)
-    return inside
+    return (outside == 0).astype(np.float32)

@@ -85,16 +85,14 @@ def _pitch_classes(hz: Array) -> Array:
     """(n_bins, 12) of 0 and 1: each bin from `LOWEST_HZ` up belongs to the nearest semitone of any octave."""
     in_range = hz >= LOWEST_HZ
     semitone = np.round(12 * np.log2(np.where(in_range, hz, LOWEST_A_HZ) / LOWEST_A_HZ)).astype(int)
-    classes: Array = np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES] * in_range[:, None]
-    return classes
+    return np.eye(PITCH_CLASSES)[semitone % PITCH_CLASSES] * in_range[:, None]
 
 
 def _equal_parts(n_bins: int) -> Array:
     """(n_bins, PARTS) of 0 and 1: bins above 0 Hz in parts of equal width; a remainder at the top belongs to none."""
     width = (n_bins - 1) // PARTS
     part = (np.arange(n_bins) - 1) // width
-    parts: Array = (part[:, None] == np.arange(PARTS)).astype(np.float32)
-    return parts
+    return (part[:, None] == np.arange(PARTS)).astype(np.float32)
 
 
 def make(config: Config, _device: str) -> Extractor:
@@ -171,8 +169,7 @@ def _part_energies(framed: Array) -> Array:
     """Energy of ten equal pieces of each frame, (T, PARTS); a remainder at the end belongs to none."""
     width = framed.shape[1] // PARTS
     parts = framed[:, : PARTS * width].reshape(len(framed), PARTS, width)
-    energies: Array = np.einsum("tpn,tpn->tp", parts, parts)
-    return energies
+    return np.einsum("tpn,tpn->tp", parts, parts)
 
 
 def _entropy(energies: Array) -> Array:
@@ -197,8 +194,7 @@ def _flux(magnitude: Array) -> Array:
     """
     shares = magnitude / np.maximum(magnitude.sum(axis=1, keepdims=True), _FAINT)
     change = shares[1:] - shares[:-1]
-    distance: Array = np.einsum("tk,tk->t", change, change)
-    return distance
+    return np.einsum("tk,tk->t", change, change)
 
 
 def _rolloff(power: Array, frequencies: Array) -> Array:

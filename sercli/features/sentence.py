@@ -129,8 +129,7 @@ def word_places(text: str, config: Config) -> Array:
     if not inner.any():
         return np.array([-1])
     starts = np.array([word.start() for word in re.finditer(r"\S+", text)])
-    found: Array = np.searchsorted(starts, np.array(encoding.offsets)[inner, 0], side="right") - 1
-    return found
+    return np.searchsorted(starts, np.array(encoding.offsets)[inner, 0], side="right") - 1
 
 
 def identity(config: Config) -> dict[str, object]:

@@ -251,5 +251,4 @@ def sounding(signal: Array, n_frames: int) -> Array:
     np.square(kept, out=power[: kept.size])
     level = np.convolve(power.reshape(n_frames, _STEP).mean(axis=1), np.ones(_SMOOTHED) / _SMOOTHED)
     level = level[_SMOOTHED // 2 :][:n_frames]  # mode="same" would give at least _SMOOTHED values
-    found: Array = level >= level.max() * 10 ** (-_SOUNDING_DB / 10)
-    return found
+    return level >= level.max() * 10 ** (-_SOUNDING_DB / 10)

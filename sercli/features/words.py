@@ -199,5 +199,4 @@ def _tokenizer() -> Callable[[str], list[str]]:
     """NLTK's treebank tokenizer, which needs no download; importing nltk takes seconds, so it is imported here."""
     from nltk.tokenize import NLTKWordTokenizer
 
-    cut: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
-    return cut
+    return NLTKWordTokenizer().tokenize

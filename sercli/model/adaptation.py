@@ -36,8 +36,7 @@ _SMALLEST = 1e-12
 def scores(probs: Array) -> Array:
     """Return the scores (N, K) of probabilities (N, K): logarithms whose mean over the classes is 0."""
     logs = np.log(np.maximum(probs, _SMALLEST))
-    centred: Array = logs - logs.mean(axis=1, keepdims=True)
-    return centred
+    return logs - logs.mean(axis=1, keepdims=True)
 
 
 def class_scores(probs: Array, y: Array) -> Array | None:
@@ -54,8 +53,7 @@ def class_scores(probs: Array, y: Array) -> Array | None:
     if len(np.unique(y)) < probs.shape[1]:
         return None
     means = np.stack([found[y == k].mean(axis=0) for k in range(probs.shape[1])])
-    apart: Array = means - means.mean(axis=0)
-    return apart
+    return means - means.mean(axis=0)
 
 
 def by_group(probs: Array, expected: Array, *, way: Way) -> Array:
@@ -77,8 +75,7 @@ def by_group(probs: Array, expected: Array, *, way: Way) -> Array:
     offset = (found - _UNSEEN * classes @ expected).mean(axis=0) * n / (n + _PRIOR)
     mix = classes.mean(axis=0)
     evenness = -(mix * np.log(np.maximum(mix, _SMALLEST))).sum() / np.log(n_labels)
-    adapted: Array = evenness * _shifted(found, offset) + (1 - evenness) * _by_mix(probs)
-    return adapted
+    return evenness * _shifted(found, offset) + (1 - evenness) * _by_mix(probs)
 
 
 def at_rest(probs: Array, expected: Array, *, resting: Array, neutral: int) -> Array:
@@ -107,5 +104,4 @@ def _by_mix(probs: Array) -> Array:
 
 def _shifted(found: Array, offset: Array) -> Array:
     powers = np.exp(found - offset - (found - offset).max(axis=1, keepdims=True))
-    probs: Array = powers / powers.sum(axis=1, keepdims=True)
-    return probs
+    return powers / powers.sum(axis=1, keepdims=True)

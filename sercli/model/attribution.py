@@ -163,8 +163,7 @@ def _attention(read: _Input, question: _Question) -> Array | None:
         weights_of = member.module.attend(*batch.inputs)[1]
         found = weights_of[read.place] if isinstance(weights_of, tuple) else weights_of
         if found is not None:
-            weights: Array = found[0].double().cpu().numpy()
-            return weights
+            return found[0].double().cpu().numpy()
     if question.by == "attention":
         raise SerError(f"{member.folder} has no attention; give --explain-by occlusion, or leave it out.")
     return None
@@ -176,8 +175,7 @@ def _row_edges(read: _Input, length_s: float, n_rows: int) -> Array:
     if isinstance(plugin, contracts.HasFrameStep):
         own = read.config
         assert isinstance(own, AudioConfig), "only audio has frames of a fixed length"
-        edges: Array = np.arange(n_rows + 1) * (plugin.frame_step_s(own) * own.speed)
-        return edges
+        return np.arange(n_rows + 1) * (plugin.frame_step_s(own) * own.speed)
     return np.linspace(0, length_s, n_rows + 1)
 
 
@@ -186,8 +184,7 @@ def _falls(member: Model, question: _Question, utterances: Sequence[Utterance], 
     place = member.labels.index(question.predicted)
     whole = member.predict([question.utterance], question.rows).probs[0, place]
     batches = [utterances[n : n + _BATCH] for n in range(0, len(utterances), _BATCH)]
-    falls: Array = whole - np.concatenate([member.predict(batch, rows).probs[:, place] for batch in batches])
-    return falls
+    return whole - np.concatenate([member.predict(batch, rows).probs[:, place] for batch in batches])
 
 
 def _falls_without_words(member: Model, question: _Question) -> Array:
@@ -218,5 +215,4 @@ def _without(signal: Array, rate_hz: float, start_s: float, end_s: float) -> Arr
     """Return the signal with silence from start to end, and short fades around it."""
     times = np.arange(len(signal)) / rate_hz
     gain = np.interp(times, [start_s - _FADE_S, start_s, end_s, end_s + _FADE_S], [1, 0, 0, 1])
-    faded: Array = (signal * gain).astype(np.float32)
-    return faded
+    return (signal * gain).astype(np.float32)

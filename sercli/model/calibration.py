@@ -28,8 +28,7 @@ def temper(probs: Array, temperature: float) -> Array:
         return probs
     scores = np.log(np.maximum(probs, _SMALLEST)) / temperature
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    tempered: Array = powers / powers.sum(axis=1, keepdims=True)
-    return tempered
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def fit_temperature(probs: Array, y: Array) -> float:

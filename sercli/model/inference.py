@@ -183,8 +183,7 @@ class Ensemble:
         probs = temper(self.rule.combine(members, self.state, self.config), self.info.temperature)
         own = np.stack(list(alone.values()))  # (M, N, K)
         single = (~np.isnan(own[:, :, 0])).sum(axis=0) == 1
-        found: Array = np.where(single[:, None], np.nansum(own, axis=0), probs)
-        return found
+        return np.where(single[:, None], np.nansum(own, axis=0), probs)
 
 
 def _spread(member: Model, utterances: Sequence[Utterance], provider: FeatureProvider) -> Predictions:

@@ -93,8 +93,7 @@ def without_emotion(embeddings: Array, fitted: Fitted, core: Array) -> Array:
     along = along - along[core].mean(axis=0)
     x, y = along[core], rest[core] - rest[core].mean(axis=0)
     damped = x.T @ x + fitted.damping * len(core) * np.eye(len(fitted.directions))
-    less: Array = rest - along @ np.linalg.solve(damped, x.T @ y)
-    return less
+    return rest - along @ np.linalg.solve(damped, x.T @ y)
 
 
 def count(splits: Sequence[Split], fitted: Fitted) -> int:
@@ -147,15 +146,13 @@ def _k_means(unit: Array, groups: Array) -> Array:
 def _core(durations_s: Array) -> Array:
     """Return the places of the utterances that form groups: those that are long enough, evenly spread if very many."""
     (places,) = np.nonzero(durations_s >= min(_RELIABLE_S, float(np.median(durations_s))))
-    core: Array = places[np.linspace(0, len(places) - 1, min(len(places), _CORE)).round().astype(int)]
-    return core
+    return places[np.linspace(0, len(places) - 1, min(len(places), _CORE)).round().astype(int)]
 
 
 def _centres(vectors: Array, groups: Array) -> Array:
     """(N, E), (N,) -> (k, E), the mean of each group."""
     members = groups == np.arange(groups.max() + 1)[:, None]
-    means: Array = members @ vectors / members.sum(axis=1, keepdims=True)
-    return means
+    return members @ vectors / members.sum(axis=1, keepdims=True)
 
 
 def _scatter(vectors: Array, groups: Array) -> float:
@@ -180,8 +177,7 @@ def _silhouette(similar: Array, groups: Array) -> float:
 
 
 def _unit(vectors: Array) -> Array:
-    unit: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return unit
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def _by_first(groups: Array) -> Array:
@@ -191,8 +187,7 @@ def _by_first(groups: Array) -> Array:
     [0, 1, 0, 2]
     """
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    numbered: Array = np.argsort(np.argsort(first))[inverse]
-    return numbered
+    return np.argsort(np.argsort(first))[inverse]
 
 
 @cache

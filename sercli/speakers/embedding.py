@@ -62,8 +62,7 @@ def embed(signals: Sequence[Array], device: str | torch.device = "cpu") -> Array
     found = _run([piece for of_one in pieces for piece in of_one], torch.device(device))
     starts = np.cumsum([0, *map(len, pieces)])[:-1]
     sums: Array = np.add.reduceat(found, starts, axis=0) if len(signals) else found
-    unit: Array = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-6)
-    return unit
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-6)
 
 
 def mel_power(signal: Array) -> Array:

@@ -73,8 +73,7 @@ def _warped(features: Array, factor: float) -> Array:
     below = places.astype(np.int64)
     above = np.minimum(below + 1, features.shape[1] - 1)
     share = (places - below).astype(np.float32)
-    warped: Array = (1 - share) * features[:, below] + share * features[:, above]
-    return warped
+    return (1 - share) * features[:, below] + share * features[:, above]
 
 
 def _shifted(features: Array, by: int) -> Array:

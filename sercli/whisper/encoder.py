@@ -75,8 +75,7 @@ class _Layer(nn.Module):
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # each (B, heads, T, E / heads)
         found = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=keys)
         x = x + self.out(found.transpose(1, 2).reshape(n_batch, n_steps, n_states))
-        fed: Tensor = x + self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x))))
-        return fed
+        return x + self.feed_out(nn.functional.gelu(self.feed_in(self.feed_norm(x))))
 
 
 class _OneDnnLinear(nn.Module):

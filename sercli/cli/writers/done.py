@@ -33,8 +33,7 @@ def settings_with(model: Path | None, settings: Mapping[str, object]) -> dict[st
         for path in sorted(path for pattern in _MODEL for path in model.glob(pattern)):
             content.update(path.read_bytes())
         name = f"{model.resolve().name} {content.hexdigest()}"
-    found: dict[str, object] = msgspec.to_builtins({**settings, "model": name}, enc_hook=str)
-    return found
+    return msgspec.to_builtins({**settings, "model": name}, enc_hook=str)
 
 
 def check(folder: Path, settings: Mapping[str, object]) -> None:

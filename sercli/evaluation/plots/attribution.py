@@ -151,8 +151,7 @@ def _spread(places: Array, gap: float, end: float) -> Array:
     """Ascending places (n,), moved to the side as little as keeps them `gap` apart and below `end`."""
     steps = gap * np.arange(len(places))
     apart = np.maximum.accumulate(places - steps) + steps
-    ended: Array = np.minimum(apart, end - steps[::-1])
-    return ended
+    return np.minimum(apart, end - steps[::-1])
 
 
 def _draw_weights(axes: Axes, weighing: Weighing, lefts: Array, widths: Array, colour: str) -> None:
