@@ -16,11 +16,7 @@ _Version = tuple[tuple[str, int, int], ...]  # path, size and time of each file 
 
 
 def run(
-    recordings: Sequence[Recording],
-    config: PipelineConfig,
-    *,
-    jobs: int,
-    heard: Heard,
+    recordings: Sequence[Recording], config: PipelineConfig, *, jobs: int, heard: Heard
 ) -> Generator[RecordingResult | AudioError, None, None]:
     """Return an iterator over, for each recording in order, its complete result or the error that says what is wrong.
 

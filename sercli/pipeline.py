@@ -31,16 +31,7 @@ from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import load_run
 from sercli.speakers import embedding
 from sercli.transcription import Transcribe, Transcriber
-from sercli.types import (
-    NEUTRAL,
-    SAMPLE_RATE_HZ,
-    Array,
-    AudioConfig,
-    Group,
-    Prediction,
-    Recording,
-    Way,
-)
+from sercli.types import NEUTRAL, SAMPLE_RATE_HZ, Array, AudioConfig, Group, Prediction, Recording, Way
 
 CLIP_S = 15.0
 """A recording of up to this length is one utterance; a longer one is cut into utterances."""
@@ -301,11 +292,7 @@ class Pipeline:
         return self._opened(recording, blocks, remarks, heard)
 
     def _opened(
-        self,
-        recording: Recording,
-        blocks: Iterator[Array],
-        remarks: list[str],
-        heard: Heard,
+        self, recording: Recording, blocks: Iterator[Array], remarks: list[str], heard: Heard
     ) -> RecordingResult:
         name, text = recording.name, recording.text
         self._transcriber.check(recording)

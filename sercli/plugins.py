@@ -14,15 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
-from sercli.contracts import (
-    Architecture,
-    Corpus,
-    Feature,
-    FusionRule,
-    LearnsFromPredictions,
-    Recogniser,
-    TrainsNetwork,
-)
+from sercli.contracts import Architecture, Corpus, Feature, FusionRule, LearnsFromPredictions, Recogniser, TrainsNetwork
 from sercli.errors import SerError, no_such
 
 # Of each kind: what messages call it, its folder (the group of entry points is `sercli.FOLDER`), and its contract.

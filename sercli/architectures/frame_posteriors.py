@@ -26,10 +26,7 @@ class Config:
     max_frames: PositiveInt = 1500  # longer input is cut
 
 
-SEARCH_SPACE: SearchSpace = {
-    "fc_size": [128, 256, 512],
-    "dropout": (0.0, 0.6),
-}
+SEARCH_SPACE: SearchSpace = {"fc_size": [128, 256, 512], "dropout": (0.0, 0.6)}
 
 
 class FramePosteriors(Classifier):

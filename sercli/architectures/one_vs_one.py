@@ -33,9 +33,7 @@ class Config:
     input_dropout: Dropout = 0.0  # on the mean frame
 
 
-SEARCH_SPACE: SearchSpace = {
-    "input_dropout": (0.0, 0.5),
-}
+SEARCH_SPACE: SearchSpace = {"input_dropout": (0.0, 0.5)}
 
 
 def start(module: nn.Module, features: Iterable[Array], y: Array) -> None:

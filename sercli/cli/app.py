@@ -13,12 +13,7 @@ from sercli._system import ctrl_c, limits, streams
 from sercli.cli import ensemble, evaluate, export, options, predict, prepare, train, tune
 from sercli.errors import SerError
 
-app = typer.Typer(
-    name="ser",
-    cls=options.Group,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="ser", cls=options.Group, no_args_is_help=True, pretty_exceptions_enable=False)
 for command in (prepare, tune, train, ensemble, evaluate, predict, export):
     app.command(cls=options.Command)(getattr(command, command.__name__.rpartition(".")[2]))
 

@@ -152,11 +152,7 @@ class Output:
         return left, files
 
     def write(
-        self,
-        running: "Recordings",
-        labels: Sequence[str],
-        files: dict[str, Path],
-        settings: Mapping[str, object],
+        self, running: "Recordings", labels: Sequence[str], files: dict[str, Path], settings: Mapping[str, object]
     ) -> None:
         """Predict all recordings and write or show each as soon as it is predicted."""
         from sercli.cli import render

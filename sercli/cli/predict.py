@@ -67,8 +67,7 @@ def predict(
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv, for spreadsheets.", **_OUTPUT)] = False,
     csv_raw: Annotated[
-        bool,
-        typer.Option("--csv-raw", help="CSV for programs: text and numbers as they are.", **_OUTPUT),
+        bool, typer.Option("--csv-raw", help="CSV for programs: text and numbers as they are.", **_OUTPUT)
     ] = False,
     out: Annotated[
         Path | None,
@@ -88,8 +87,7 @@ def predict(
         ),
     ] = False,
     plot: Annotated[
-        Path | None,
-        typer.Option("--plot", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT),
+        Path | None, typer.Option("--plot", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT)
     ] = None,
     min_confidence: Annotated[
         float,

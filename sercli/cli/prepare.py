@@ -144,12 +144,7 @@ def _feature_specs(corpus: str, names: str | None, sets: list[str]) -> "FeatureS
 
 
 def _transcribe(
-    prepared: "Prepared",
-    asr: str,
-    asr_config: "PluginConfig",
-    jobs: int,
-    device: str,
-    progress: "ProgressFactory",
+    prepared: "Prepared", asr: str, asr_config: "PluginConfig", jobs: int, device: str, progress: "ProgressFactory"
 ) -> None:
     """Transcribe the recordings of a dataset, and show how many, their word error rate and their mean confidence.
 

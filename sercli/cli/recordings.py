@@ -33,14 +33,7 @@ _NAMED = 20  # failures that the last line names
 class Recordings:
     """The recordings of one command. One that cannot be read is reported and skipped, unless it is the only one."""
 
-    def __init__(
-        self,
-        recordings: Sequence[Recording],
-        config: PipelineConfig,
-        *,
-        jobs: int,
-        keep: bool,
-    ) -> None:
+    def __init__(self, recordings: Sequence[Recording], config: PipelineConfig, *, jobs: int, keep: bool) -> None:
         self.all, self.config, self.jobs = recordings, config, jobs
         self.n_labelled = 0  # predictions with a label so far
         self.n_worded = self.n_doubtful = 0  # predictions with words, and with words that are guesses

@@ -91,11 +91,7 @@ def open_study(place: Place, name: str) -> optuna.Study:
             patience = {"connect_args": {"timeout": PATIENCE_S}} if place.url.startswith("sqlite:") else {}
             storage = optuna.storages.RDBStorage(place.url, patience, heartbeat_interval=HEARTBEAT_S)
         study = optuna.create_study(
-            study_name=name,
-            storage=storage,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=pruner(),
+            study_name=name, storage=storage, direction="maximize", load_if_exists=True, pruner=pruner()
         )
     except (
         *(ValueError, ImportError, OSError, RuntimeError, sqlalchemy.exc.SQLAlchemyError),

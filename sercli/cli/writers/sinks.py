@@ -58,11 +58,7 @@ def _pieces(recordings: Recordings, labels: Sequence[str], form: Format) -> Iter
 
 
 def write(
-    recordings: Recordings,
-    labels: Sequence[str],
-    form: Format,
-    files: Mapping[str, Path],
-    begin: Callable[[], None],
+    recordings: Recordings, labels: Sequence[str], form: Format, files: Mapping[str, Path], begin: Callable[[], None]
 ) -> None:
     """Write a file for each recording, atomically; one that cannot be written is a failure of its recording alone.
 
