@@ -186,7 +186,7 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
     """Show what was found, what was skipped and why, and the classes before and after the choice of labels."""
     from sercli.cli import render
 
-    info, duplicates = summary.info, summary.info.same_sounds or ()
+    info, duplicates = summary.info, summary.info.same_sounds
     facts: Facts = {
         "corpus": f"{info.corpus} ({info.licence})",
         "utterances": info.n_utterances,

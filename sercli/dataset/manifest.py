@@ -44,10 +44,10 @@ class DatasetInfo:
     manifest_sha256: str
     n_utterances: int
     hours: float
+    same_sounds: tuple[tuple[str, ...], ...]  # ids, several for one sound
     skipped: dict[str, int] = field(default_factory=dict)  # reason -> count
     where: dict[str, str] = field(default_factory=dict)  # attribute -> its value in all utterances that were chosen
     features: tuple[str, ...] = ()  # what the last `prepare` computed
-    same_sounds: tuple[tuple[str, ...], ...] | None = None  # ids, several for one sound; None: never compared
     language: str | None = None  # code of the language of the corpus; None: each utterance has its own, or not known
     schema: int = SCHEMA
 

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -20,7 +19,6 @@ from sercli.types import Utterance
 
 _FILE = "train_part.json"
 _N_NAMED = 3  # names in a warning
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class TrainPart:
 
     recordings: frozenset[str]  # digests of audio files and of their samples, or of transcripts without audio
     speakers: frozenset[str]  # corpus/speaker
-    prints: frozenset[Print] | None = None  # of the recordings; None: written before there were any
-    sentences: frozenset[str] | None = None  # digests; see `_sentences`; None: as above
+    prints: frozenset[Print]  # of the recordings
+    sentences: frozenset[str]  # digests; see `_sentences`
 
 
 def write_train_part(folder: Path, utterances: Sequence[Utterance], dataset: Path) -> None:
@@ -110,7 +108,7 @@ def find_seen(
     """
     trained = _union(parts)
     audio = list(index.values())
-    copies = {audio[number].path for number, _ in alike(audio, tuple(trained.prints or ()))}
+    copies = {audio[number].path for number, _ in alike(audio, tuple(trained.prints))}
     copies |= {one.path for one in audio if one.sound.digest in trained.recordings}
     by_recording = [
         (_recording(u), u.id) for u in utterances if u.audio in copies or _recording(u) in trained.recordings
@@ -137,12 +135,12 @@ def seen_sentences(run: Path, info: RunInfo, utterances: Sequence[Utterance], *,
     tested = {one: read_split(one.folder).test for one in fold_runs(run, info.settings)[: info.settings.split.n_folds]}
     by_id = {u.id: u for u in utterances}
     seen = [_seen_by(one.folder, [by_id[i] for i in ids]) for one, ids in tested.items()]
-    return _all_of(seen)
+    return None if None in seen else frozenset().union(*(ids for ids in seen if ids))
 
 
 def _seen_by(folder: Path, utterances: Sequence[Utterance]) -> frozenset[str] | None:
     part = read_train_part(folder)
-    if part is None or part.sentences is None:
+    if part is None:
         return None
     return frozenset(u.id for u in utterances if not part.sentences.isdisjoint(_sentences(u)))
 
@@ -172,17 +170,7 @@ def _speaker(utterance: Utterance) -> str | None:
 
 
 def _union(parts: Sequence[TrainPart]) -> TrainPart:
-    return TrainPart(
-        frozenset().union(*(part.recordings for part in parts)),
-        frozenset().union(*(part.speakers for part in parts)),
-        _all_of([part.prints for part in parts]),
-        _all_of([part.sentences for part in parts]),
-    )
-
-
-def _all_of(sets: Sequence[frozenset[_T] | None]) -> frozenset[_T] | None:
-    """Everything in the sets; None if one of them is not known."""
-    return None if None in sets else frozenset().union(*(one for one in sets if one))
+    return TrainPart(**{f.name: frozenset().union(*(getattr(part, f.name) for part in parts)) for f in fields(TrainPart)})
 
 
 def _read(path: Path) -> TrainPart:

@@ -85,7 +85,7 @@ def _seen(every: Sequence[EvaluatedRun], dataset: Dataset, *, dropped: bool) -> 
     if not parts:
         return None
     listed = [part for part in parts.values() if part is not None]
-    unlisted = tuple(name for name, part in parts.items() if part is None or part.prints is None)
+    unlisted = tuple(name for name, part in parts.items() if part is None)
     utterances = dataset.manifest.utterances
     found = overlap.find_seen(utterances, listed, overlap.audio_of(utterances, dataset.folder))
     return replace(found, dropped=dropped, unlisted=unlisted)

@@ -114,14 +114,11 @@ def _without_copies(dataset: Dataset, parts: tuple[Split, ...]) -> tuple[Split, 
     """The same splits; those by `seed` or a file are marked as leaky if a sound is in several parts.
 
     Raises:
-        SerError: a sound is in several parts of another split, or the dataset's sounds were never compared.
+        SerError: a sound is in several parts of another split.
     """
-    same = dataset.info.same_sounds
-    if same is None:
-        raise SerError(f"{dataset.folder} was prepared before sounds were compared; repeat its `ser prepare`.")
     checked = []
     for split in parts:
-        pairs = same_sounds.crossing(same, split)
+        pairs = same_sounds.crossing(dataset.info.same_sounds, split)
         if pairs and split.kind not in ("seed", "file"):
             raise SerError(
                 f"--split {split.kind} fold {split.fold}: {same_sounds.named(pairs)} under different names in several "

@@ -26,7 +26,7 @@ ROWS = (
 
 def make_dataset(folder: Path, rows=ROWS) -> Dataset:
     made = make_manifest(rows, LABELS)
-    info = DatasetInfo("table", "none", "/corpus", "four", LABELS, "speakers", None, made.sha256, len(rows), 0.1)
+    info = DatasetInfo("table", "none", "/corpus", "four", LABELS, "speakers", None, made.sha256, len(rows), 0.1, ())
     return Dataset(folder, info, made)
 
 

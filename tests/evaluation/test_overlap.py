@@ -108,13 +108,13 @@ def test_utterances_of_one_recording_are_one_recording(trained):
 
 def test_an_utterance_without_audio_words_or_speaker_is_never_seen():
     bare = Utterance("u", "c", "anger")
-    assert find_seen([bare], [TrainPart((), ())], {}).ids == frozenset()
+    assert find_seen([bare], [TrainPart((), (), (), ())], {}).ids == frozenset()
     assert str(find_seen([bare], [], {})) == ""
 
 
 def test_seen_utterances_are_counted_with_their_first_names(trained):
     speakers = [recorded(n, "table", f"{n}", "digest 1" if n == 3 else None) for n in range(3, 8)]
-    parts = [trained, TrainPart((), tuple(f"table/{n}" for n in range(4, 8)))]
+    parts = [trained, TrainPart((), tuple(f"table/{n}" for n in range(4, 8)), (), ())]
     assert str(find_seen(speakers, parts, {})) == "1 recording (u3) and 4 speakers (table/4, table/5, table/6, ...)"
 
 

@@ -52,5 +52,5 @@ def test_a_dataset_whose_sounds_were_never_compared_is_refused(copied):
     content = json.loads(path.read_text())
     del content["same_sounds"]
     path.write_text(json.dumps(content))
-    with pytest.raises(SerError, match=r"was prepared before sounds were compared; repeat its `ser prepare`\."):
+    with pytest.raises(SerError, match=r"dataset\.json cannot be read: .* `same_sounds`\. Run `ser prepare` again\."):
         setup(copied.data, "speakers")
