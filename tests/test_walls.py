@@ -81,7 +81,7 @@ HOMES = {
     "soundfile": ("sercli.audio.soundfiles",),
     "click": (),
     "pickle": ("sercli._system.cluster",),  # what other processes get is pickled anyway
-    "audformat": (),  # sercli._system.extras loads it
+    "audformat": (),  # sercli._system.packages loads it
     "pandas": (),
 }
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sercli import __version__
-from sercli._system import extras, limits, locks, processes
+from sercli._system import limits, locks, packages, processes
 from sercli.errors import SerError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def connected(where: str | None, jobs: int | None) -> Iterator[None]:
             if jobs is None
             else f"--jobs {jobs} does nothing with --cluster {where}, whose workers run already; leave it out."
         )
-    distributed = extras.load("distributed", "cluster")
+    distributed = packages.load("distributed", "cluster")
     for name in ("distributed", "distributed.client"):  # what counts is raised
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as until_the_end:
@@ -223,7 +223,7 @@ def _slurm(file: Path, jobs: int) -> Iterator[str]:
         SerError: the file cannot be read, lacks settings, or Slurm refuses the job.
     """
     usual = signal.getsignal(signal.SIGINT)
-    dask_jobqueue = extras.load("dask_jobqueue", "cluster")
+    dask_jobqueue = packages.load("dask_jobqueue", "cluster")
     signal.signal(signal.SIGINT, usual)  # which that import replaces by a silent exit
     import dask.config
 

@@ -1,7 +1,8 @@
-"""Memory and threads of this process and of the numerical libraries in it."""
+"""Memory, threads and standard streams of this process, and batches of bounded size."""
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 # As glibc's malloc.h numbers them.
@@ -60,3 +61,42 @@ def keep_freed() -> None:
     if hasattr(libc, "gnu_get_libc_version"):  # musl's malloc has no such settings
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
+
+
+def like_length(lengths: Sequence[float], most: float) -> Iterator[list[int]]:
+    """Yield batches of item indices, shortest items first, each with a padded size of at most `most`.
+
+    Args:
+        lengths: of the items.
+        most: largest padded size, the longest item times the number of items; a longer item gets its own batch.
+
+    >>> list(like_length([3, 1, 2, 9], 6))
+    [[1, 2], [0], [3]]
+    """
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[place] > most:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+@cache
+def open_closed() -> frozenset[str]:
+    """Open what is closed of stdin, stdout and stderr on the null device, once a process; return their names.
+
+    Otherwise the first file that this process or a child opens would get the stream's number, and what a library prints
+    would be written into it. `sys.stdin` stays None: nothing can be read from it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.set_inheritable(number, True)
+    closed = frozenset(name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None)
+    for name in closed - {"stdin"}:
+        setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
+    return closed

@@ -1,11 +1,24 @@
-"""Weights that an installed package brings: found without importing it, and checked by their hash."""
+"""Packages that only an extra of ser installs, and the weights that packages bring, checked by their hash."""
 
 import hashlib
 import importlib.util
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from sercli.errors import SerError
+
+
+def load(name: str, extra: str | None = None) -> ModuleType:
+    """Import a package that an extra installs; None: the one of the same name.
+
+    Raises:
+        SerError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise SerError(f"{error.name} is not installed; run: pip install 'sercli[{extra or name}]'") from None
 
 
 @cache

@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame, format_dtypes
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from sercli._system.clock import clock, parse_clock
+from sercli._system.text import clock, parse_clock
 from sercli.audio import segments
 from sercli.audio.blocks import regrouped
 from sercli.audio.condition import speech_level_dbfs

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sercli._system import extras
-from sercli._system.clock import clock
+from sercli._system import packages
+from sercli._system.text import clock
 from sercli.audio import discovery
 from sercli.errors import AudioError, SerError
 from sercli.types import Array
@@ -101,7 +101,7 @@ def microphones() -> list[str]:
 
 def _sounddevice() -> ModuleType:
     try:
-        return extras.load("sounddevice", "mic")
+        return packages.load("sounddevice", "mic")
     except OSError as error:  # the package has the library only for Windows and macOS
         raise SerError(f"{error}; install it, such as by: sudo apt install libportaudio2") from None
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from sercli import __version__
-from sercli._system import ctrl_c, limits, streams
+from sercli._system import ctrl_c, limits
 from sercli.cli import ensemble, evaluate, export, options, predict, prepare, train, tune
 from sercli.errors import SerError
 
@@ -53,7 +53,7 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 success, 1 bug, 2 wrong input, 130 Ctrl-C."""
-    streams.open_closed()
+    limits.open_closed()
     if sys.argv[1:2] not in (["train"], ["tune"]):  # which use each kernel in every epoch
         limits.keep_few_kernels()
     limits.set_threads()

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from sercli._system.clock import clock
+from sercli._system.text import clock
 from sercli.errors import AudioError, SerError
 from sercli.types import SAMPLE_RATE_HZ, Recording
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-from sercli._system import limits, streams
+from sercli._system import limits
 from sercli.errors import SerError
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def need_stdout(instead: str) -> None:
     Raises:
         SerError: stdout is closed.
     """
-    if "stdout" in streams.open_closed():
+    if "stdout" in limits.open_closed():
         raise SerError(f"stdout is closed, so the results would be lost; open it, or give {instead}.")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sercli._system import names as named
+from sercli._system.text import alike_speakers
 from sercli.cli import options
 from sercli.errors import SerError
 
@@ -207,6 +207,6 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
             "`ser train` refuses a split that puts them into different parts."
         )
     if summary.similar_speakers:
-        render.warn(f"{named.as_people(summary.similar_speakers)}; correct the corpus.")
+        render.warn(f"{alike_speakers(summary.similar_speakers)}; correct the corpus.")
     for name in (name for name, done in summary.features.items() if not done):
         render.note(f"Feature {name} was skipped: no utterance has the input that it needs.")

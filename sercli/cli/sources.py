@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercli import contracts, plugins
-from sercli._system import names
+from sercli._system.text import alike_speakers, similar_names
 from sercli.cli import writers
 from sercli.errors import SerError
 from sercli.types import Group, Recording, Remark, Way
@@ -164,8 +164,8 @@ def listed(table: Path) -> list[Recording]:
         if isinstance(one, Remark):
             render.warn(f"{one.source}: {one.reason}")
     rows = [one for one in found if isinstance(one, Recording)]
-    if similar := names.similar(one.speaker for one in rows):
-        render.warn(f"{names.as_people(similar)}; correct {table}.")
+    if similar := similar_names(one.speaker for one in rows):
+        render.warn(f"{alike_speakers(similar)}; correct {table}.")
     return rows
 
 

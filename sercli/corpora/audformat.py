@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sercli._system import extras
+from sercli._system import packages
 from sercli.corpora._columns import LABELS_AS_WRITTEN
 from sercli.corpora._files import corpus_files, not_this_corpus, shown
 from sercli.errors import SerError, no_such
@@ -65,7 +65,7 @@ def read(root: Path, config: Config | None = None) -> Iterator[Utterance | Remar
     if not any(there.values()):
         raise SerError(f"{root} has none of its {len(there)} recordings, such as {next(iter(there))}; add them.")
     language = database.languages[0] if len(database.languages) == 1 else None
-    given, iso639 = {*about["language"].values(), *([language] if language else [])}, extras.load("iso639")
+    given, iso639 = {*about["language"].values(), *([language] if language else [])}, packages.load("iso639")
     names = {one: iso639.Lang(one).name for one in given if iso639.is_language(one)}
     for one in sorted(given - names.keys()):
         yield Remark("warning", str(root), f"'{one}' is no language of ISO 639; the language of its clips is not known")
@@ -103,7 +103,7 @@ def _load(root: Path) -> Any:
     if pickled:
         raise SerError(f"{pickled[0]} is a pickle, which may run any code; delete it, where there is a CSV or parquet.")
     try:
-        return extras.load("audformat").Database.load(str(root), load_data=True)
+        return packages.load("audformat").Database.load(str(root), load_data=True)
     except SerError:
         raise
     except Exception as error:  # YAML, pandas, pyarrow and audformat raise errors of their own
@@ -164,7 +164,7 @@ def _values(table: Any, column: str) -> dict[Segment, str | None]:
 
 
 def _by_segment(values: Any) -> dict[Segment, str | None]:
-    index = extras.load("audformat").utils.to_segmented_index(values.index, allow_nat=True)
+    index = packages.load("audformat").utils.to_segmented_index(values.index, allow_nat=True)
     missing = values.isna()
     return {
         (file, start.total_seconds(), None if end != end else end.total_seconds()): (  # NaT differs from itself

@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sercli._system import names
+from sercli._system.text import plain_name
 from sercli.audio.discovery import equivalent
 from sercli.corpora._columns import LABELS_AS_WRITTEN, NAMES, missing, own_names, resembled
 from sercli.corpora._files import lines_of, list_folder, need_columns, read_rows, read_text, shown
@@ -70,7 +70,7 @@ def read(root: Path) -> Iterator[Utterance | Remark]:
             continue
         yield from (Remark("warning", row.source, f"its {name} is missing ({word})") for name, word in absent.items())
         given = row.cells.get("label", "")
-        word = names.plain(given) or given
+        word = plain_name(given) or given
         row.cells["label"] = spellings.setdefault(word, word if word in LABELS and given not in LABELS else given)
         if row.cells["label"] != given:
             spelling = shown(row.cells["label"])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sercli import plugins
 from sercli._system import limits
-from sercli._system.batching import like_length
 from sercli._system.files import digest
+from sercli._system.limits import like_length
 from sercli._system.progress import nothing
 from sercli.audio.condition import prepare_signal, resample
 from sercli.audio.isolation import isolated

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from sercli import config, plugins
-from sercli._system import locks, names, processes
+from sercli._system import locks, processes
 from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
+from sercli._system.text import similar_names
 from sercli.contracts import Corpus, HasConfig, HasLanguage, PluginConfig
 from sercli.dataset import audio_index, extraction, feature_cache, fingerprint, label_sets, manifest, same_sounds, scan
 from sercli.dataset.doubts import doubts
@@ -108,7 +109,7 @@ def prepare(
         after=_counts(kept, labels),
         mapping=label_sets.classes(label_set, before, plugin.LABELS),
         remarks=tuple(remarks),
-        similar_speakers=names.similar(u.speaker for u in kept),
+        similar_speakers=similar_names(u.speaker for u in kept),
     )
     return Prepared(Dataset(out, info, made), summary)
 

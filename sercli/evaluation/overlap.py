@@ -170,7 +170,9 @@ def _speaker(utterance: Utterance) -> str | None:
 
 
 def _union(parts: Sequence[TrainPart]) -> TrainPart:
-    return TrainPart(**{f.name: frozenset().union(*(getattr(part, f.name) for part in parts)) for f in fields(TrainPart)})
+    return TrainPart(
+        **{f.name: frozenset().union(*(getattr(part, f.name) for part in parts)) for f in fields(TrainPart)}
+    )
 
 
 def _read(path: Path) -> TrainPart:

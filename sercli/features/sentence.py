@@ -22,8 +22,8 @@ import numpy as np
 from msgspec import Meta
 
 from sercli._system import packages
-from sercli._system.batching import like_length
 from sercli._system.files import write_atomic
+from sercli._system.limits import like_length
 from sercli.contracts import Extractor
 from sercli.errors import ConfigError, SerError
 from sercli.features import _transformers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from msgspec import Meta
 
-from sercli._system.batching import like_length
+from sercli._system.limits import like_length
 from sercli.audio import dsp
 from sercli.contracts import Extractor
 from sercli.errors import ConfigError

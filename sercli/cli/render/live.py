@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from sercli._system.clock import clock
+from sercli._system.text import clock
 from sercli.cli import options
 from sercli.cli.render import console as streams
 from sercli.cli.render.console import bar, figure, note, plain

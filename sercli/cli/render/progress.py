@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 
-from sercli._system.clock import clock
 from sercli._system.progress import Advance, ProgressFactory
+from sercli._system.text import clock
 from sercli.cli import options
 from sercli.cli.render import console as streams
 from sercli.cli.render.console import figure, note, plain

@@ -8,7 +8,7 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sercli._system.clock import clock
+from sercli._system.text import clock
 from sercli.cli.render import console as streams
 from sercli.cli.render.console import MISSING, figure, plain, show
 from sercli.cli.render.predictions import counted, legend, transcript

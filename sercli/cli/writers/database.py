@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sercli import __version__
-from sercli._system import extras
+from sercli._system import packages
 from sercli.errors import SerError
 from sercli.types import UNSURE, Prediction
 
@@ -23,7 +23,7 @@ def write(predictions: Iterable[Prediction], labels: Sequence[str], folder: Path
     Raises:
         SerError: one stretch of a recording is there twice, which the format cannot hold.
     """
-    audformat = extras.load("audformat")
+    audformat = packages.load("audformat")
     every = list(predictions)
     found = dict.fromkeys((str(Path(p.path).absolute()), p.start_s, p.end_s) for p in every)
     if len(found) < len(every):

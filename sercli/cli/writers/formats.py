@@ -11,8 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from sercli._system.clock import clock
-from sercli._system.spreadsheets import harmless
+from sercli._system.text import clock, harmless
 
 if TYPE_CHECKING:
     from sercli.cli.summaries import Summary

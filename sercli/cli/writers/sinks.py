@@ -7,8 +7,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercli._system.clock import clock
 from sercli._system.files import UTF_8, write_atomic
+from sercli._system.text import clock
 from sercli.cli import render
 from sercli.cli.recordings import Recordings
 from sercli.cli.writers.formats import Format

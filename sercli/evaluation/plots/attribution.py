@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sercli._system.clock import clock
+from sercli._system.text import clock
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, Target, new_figure
 from sercli.model.explanation import Explanation, Weighing
 from sercli.types import Array

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from sercli._system.spreadsheets import harmless
+from sercli._system.text import harmless
 from sercli.evaluation.metrics import METRICS
 from sercli.evaluation.results import Evaluation, SystemResult
 from sercli.types import Report

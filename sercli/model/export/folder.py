@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sercli import __version__, config, contracts, plugins, runs
-from sercli._system import extras
+from sercli._system import packages
 from sercli._system.files import make_folder, refuse_links, refuse_others, write_atomic, write_json
 from sercli.audio import silero
 from sercli.errors import SerError
@@ -58,7 +58,7 @@ def export(run: Path, out: Path, *, int8: bool = False) -> tuple[str, ...]:
     refuse_others(out, {*names}, "an export")
     refuse_links(*(out / name for name in names))
     for package in ("onnx", "onnxscript"):
-        extras.load(package, "export")
+        packages.load(package, "export")
     make_folder(out)
     head = _traced(Head(model), (torch.randn(1, 50, model.info.n_features),), 1, ["features"], ["probabilities"])
     write_atomic(out / HEAD, head.SerializeToString())
