@@ -143,7 +143,6 @@ Cluster = Annotated[
         metavar="WHERE",
         help="Compute on machines that share this file system: tcp://HOST:8786, a dask scheduler; or slurm:FILE, "
         "--jobs of Slurm with the settings of dask-jobqueue.",
-        show_default=False,
     ),
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]

@@ -1,21 +1,22 @@
-"""What `ser predict` gives: its format, and where it goes."""
+"""What `ser predict` gives: its format, and where it goes: the screen, stdout, a file, or one for each recording."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sercli.cli import options, writers
-from sercli.errors import SerError
+from sercli.errors import AudioError, SerError
 
 Shape = Literal["table", "json", "csv", "csv-raw", "srt", "vtt", "audacity", "audformat"]
 """The formats of predictions."""
 
 if TYPE_CHECKING:
     from sercli.cli.recordings import Recordings
-    from sercli.types import Recording
+    from sercli.types import Prediction, Recording
 
 
 @dataclass(frozen=True)
@@ -154,22 +155,83 @@ class Output:
     def write(
         self, running: "Recordings", labels: Sequence[str], files: dict[str, Path], settings: Mapping[str, object]
     ) -> None:
-        """Predict all recordings and write or show each as soon as it is predicted."""
+        """Predict all recordings and write or show each as soon as it is predicted.
+
+        If the only recording cannot be read, nothing is written.
+        """
+        from sercli._system.files import write_atomic
         from sercli.cli import render
-        from sercli.cli.writers import database, done, sinks
+        from sercli.cli.writers import database, done
 
         if self.is_database:
             database.write(running.every_prediction(), labels, self.folder)
         elif self.form is None and self.summary:
             render.summary_rows(running.every_prediction())
         elif self.form is None:
-            sinks.show(running, labels)
-        elif self.out is None:
-            sinks.stream(running, labels, self.form)
+            _show(running, labels)
         elif self.is_folder:
-            begin = partial(done.begin, self.folder, settings)
-            sinks.write(running, labels, self.form, files, begin)
+            _write_each(running, labels, self.form, files, partial(done.begin, self.folder, settings))
         else:
-            sinks.write_one(running, labels, self.form, self.out)
+            predictions = running.every_prediction()
+            first = list(islice(predictions, 1))  # at once, since it may be an error
+            pieces = self.form.lines(chain(first, predictions), labels)
+            if self.out:
+                write_atomic(self.out, partial(_save, pieces, self.form))
+            else:
+                for piece in pieces:
+                    render.write(piece)
         if self.form and self.form.timed and not running.n_labelled:
             render.note("No utterance has a label, such as where nobody speaks: there are no subtitles.")
+
+
+def _show(running: "Recordings", labels: Sequence[str]) -> None:
+    """Show tables: a card for a single clip, a row for each of several, for longer recordings a row per utterance."""
+    from sercli.cli import render
+
+    clips: list[Prediction] = []
+    for result in running.results():
+        if result.is_clip:
+            clips += running.predictions(result)
+            continue
+        if clips:
+            render.prediction_rows(clips)
+        clips = []
+        render.timeline_rows(result.recording.name, running.predictions(result), labels)
+    if len(running.all) == 1 and clips:
+        render.prediction_card(clips[0])
+    elif clips:
+        render.prediction_rows(clips)
+
+
+def _write_each(
+    running: "Recordings",
+    labels: Sequence[str],
+    form: writers.Format,
+    files: Mapping[str, Path],
+    begin: Callable[[], None],
+) -> None:
+    """Write a file for each recording, atomically; one that cannot be written is a failure of its recording alone.
+
+    Args:
+        running: the recordings.
+        labels: all that a prediction can have.
+        form: of the files.
+        files: of each recording by its name.
+        begin: called before the first file is written.
+    """
+    from sercli._system.files import write_atomic
+
+    for n, result in enumerate(running.results()):
+        if n == 0:
+            begin()
+        try:
+            write_atomic(files[result.recording.name], partial(_save, form.lines(result.predictions, labels), form))
+        except (AudioError, OSError) as error:
+            running.failed(result.recording, error)
+
+
+def _save(pieces: Iterable[str], form: writers.Format, path: Path) -> None:
+    from sercli._system.files import UTF_8
+
+    with path.open("w", encoding=form.encoding, errors=UTF_8[1], newline="") as file:
+        file.writelines(pieces)

@@ -58,7 +58,6 @@ def predict(
             "--format",
             metavar="FORMAT",
             help="table, json, csv, csv-raw, srt, vtt, audacity or audformat. Default: table; json with --out.",
-            show_default=False,
             **_OUTPUT,
         ),
     ] = None,
@@ -101,7 +100,6 @@ def predict(
             "--track",
             min=1,
             help="Sound track of films with several. Default: the one flagged default, else the first with speech.",
-            show_default=False,
         ),
     ] = None,
     input_device: Annotated[
@@ -110,7 +108,6 @@ def predict(
             "--input-device",
             metavar="NAME",
             help="With mic: number or part of the name of the device; list shows all. Default: the system's.",
-            show_default=False,
         ),
     ] = None,
     raw: Annotated[
@@ -121,7 +118,6 @@ def predict(
             min=1_000,
             max=1_000_000,
             help="With -: stdin is raw samples at this rate: 16-bit, little-endian, one channel (ffmpeg -f s16le).",
-            show_default=False,
         ),
     ] = None,
     adapt: Annotated[
@@ -140,7 +136,6 @@ def predict(
             metavar="GROUP",
             help="What has one voice or room: recording, each long one or each speaker in it; folder; or speaker, each "
             "of --speakers-from. Default: speaker with --speakers-from, else recording.",
-            show_default=False,
             **_VOICE,
         ),
     ] = None,
@@ -186,18 +181,13 @@ def predict(
             "--explain-by",
             help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
             "attention, where the network has one.",
-            show_default=False,
             **_EXPLANATION,
         ),
     ] = None,
     at: Annotated[
         str | None,
         typer.Option(
-            "--at",
-            metavar="M:SS",
-            help="Time of the utterance to explain; the nearest is taken.",
-            show_default=False,
-            **_EXPLANATION,
+            "--at", metavar="M:SS", help="Time of the utterance to explain; the nearest is taken.", **_EXPLANATION
         ),
     ] = None,
     text: Annotated[
@@ -272,10 +262,10 @@ def predict(
     for option, picture in (("--plot", plot), ("--explain", explain)):
         if picture and picture.suffix.lower() != ".png":
             raise SerError(f"{option} {picture}: the picture is a PNG; give a name that ends in .png.")
-    from sercli.cli import moments, sources
+    from sercli.cli import pictures, sources
     from sercli.cli.writers import done
 
-    at_s = None if at is None else moments.seconds(at)
+    at_s = None if at is None else pictures.seconds(at)
     settings = _asr_settings(sets or [])
     needing: dict[str, object] = {"--text": text, "--track": track, "--jobs": jobs, "--cluster": cluster}
     needing |= {"--skip-done": skip_done, "--plot": plot, "--explain": explain, "--group": group}
@@ -304,13 +294,11 @@ def predict(
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
-        from sercli import runs
-        from sercli._system.cluster import connected
         from sercli.cli import render
         from sercli.cli.live import Live
         from sercli.cli.recordings import Recordings
-        from sercli.cli.writers import sinks
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
+        from sercli.runs import load_finished
 
         folder = model_folder(model)
         group, recordings = sources.grouped(group, adapt, recordings, speakers_from)
@@ -325,22 +313,27 @@ def predict(
             neutral=tuple(neutral or ()),
             group=group,
         )
-        info = runs.load_finished(folder)
+        info = load_finished(folder)
         if text is not None and info.modality == "acoustic":
             raise SerError(f"--text does nothing with {folder}, which reads no text; leave it out.")
-        explained = moments.utterance_at(recordings[0], at_s) if explain else None
+        explained = pictures.utterance_at(recordings[0], at_s) if explain else None
         if sound:
             running: Recordings = Live(sound, recordings, config)
         else:
-            until_the_end.enter_context(connected(cluster, jobs))
-            n_jobs = _n_jobs(jobs, len(recordings), device)
+            if cluster:
+                from sercli._system.cluster import connected
+
+                until_the_end.enter_context(connected(cluster, jobs))
+            # One for each core only with many recordings, not on a GPU: each process has its own model.
+            many = len(recordings) >= _MANY and device in ("auto", "cpu")
+            n_jobs = min(len(recordings), options.n_jobs(jobs) if jobs or many else 1)
             running = Recordings(recordings, config, jobs=n_jobs, keep=bool(plot or explain))
         until_the_end.callback(running.close)
         output.write(running, info.labels, files, given)
         if plot is not None:
-            sinks.draw(running, info.labels, plot)
+            pictures.draw(running, info.labels, plot)
         if explain is not None:
-            sinks.explain(running, explain, by=explain_by, span=explained)
+            pictures.explain(running, explain, by=explain_by, span=explained)
         running.hints()
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)
@@ -372,9 +365,3 @@ def _n_speakers(given: str) -> "Speakers":
     if not given.isdecimal() or int(given) < 1:
         raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
     return int(given)
-
-
-def _n_jobs(jobs: int | None, n_recordings: int, device: str) -> int:
-    """Return the number given, or for many recordings one per core, not on a GPU: each process has its own model."""
-    many = n_recordings >= _MANY and device in ("auto", "cpu")
-    return max(1, min(n_recordings, options.n_jobs(jobs) if jobs or many else 1))

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sercli.cli.moments import seconds as seconds_of
+from sercli.cli.pictures import seconds as seconds_of
 from sercli.cli.predict import ExplainBy
 from sercli.errors import SerError
 from sercli.evaluation import plots

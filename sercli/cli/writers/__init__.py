@@ -1,4 +1,4 @@
-"""The output of `ser predict`: its formats and file names; sinks.py writes it."""
+"""The output of `ser predict`: its formats and file names."""
 
 from sercli.cli.writers.files import MIC, STDIN, single_file, targets
 from sercli.cli.writers.formats import FORMATS, Format

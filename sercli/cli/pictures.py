@@ -1,10 +1,18 @@
-"""The value of --at: a time in a recording, and the utterance there that is explained."""
+"""The pictures of `ser predict`: a recording's timeline, and what counted in the utterance at the time of --at."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sercli._system.text import clock
 from sercli.errors import AudioError, SerError
 from sercli.types import SAMPLE_RATE_HZ, Recording
+
+if TYPE_CHECKING:
+    from sercli.cli.recordings import Recordings
+    from sercli.model.explanation import Kind
 
 _ROUNDED_S = 0.0501  # tolerance for times read from the table, which shows tenths of a second
 
@@ -75,3 +83,45 @@ def utterance_at(recording: Recording, at_s: float | None) -> tuple[float, float
 
 def _distance_s(span: tuple[float, float], moment_s: float) -> float:
     return max(span[0] - moment_s, moment_s - span[1], 0.0)
+
+
+def draw(recordings: "Recordings", labels: Sequence[str], path: Path) -> None:
+    """Draw the timeline of a recording whose predictions were kept; its audio is read again to save memory."""
+    from sercli.audio import reading
+    from sercli.evaluation import plots
+
+    rate_hz = 4_000  # plenty for an envelope
+    recording = recordings.all[0]
+    assert recording.path is not None
+    blocks = reading.stream(recording.path, sample_rate_hz=rate_hz, track=recording.track)
+    plots.timeline_picture(recordings.kept or [], labels, blocks, rate_hz, path)
+
+
+def explain(recordings: "Recordings", path: Path, *, by: "Kind | None", span: tuple[float, float] | None) -> None:
+    """Draw the explanation of one prediction.
+
+    Args:
+        recordings: a single one, whose predictions were kept.
+        path: the PNG to write.
+        by: the method; None: attention if the model has one.
+        span: begin and end of the utterance in seconds; None: there is only one utterance.
+
+    Raises:
+        SerError: the utterance has no label.
+    """
+    from sercli.cli import render
+    from sercli.evaluation import plots
+    from sercli.model import attribution
+
+    recording = recordings.all[0]
+    assert recording.path is not None
+    start_s, end_s = span or (0.0, 0.0)
+    prediction = min(recordings.kept or [], key=lambda one: abs(one.start_s - start_s))
+    if recording.text is not None:
+        prediction = replace(prediction, asr_confidence=None)  # a given text has no ASR confidence
+    with render.progress("Explaining", None):
+        found = attribution.explain(
+            recordings.pipeline.predictor, prediction, recording.path, by=by, track=recording.track
+        )
+    when = f", {clock(start_s, 1)} to {clock(end_s, 1)}" if span else ""
+    plots.explanation_picture(found, path, name=f"{Path(prediction.path).name}{when}", label=str(prediction.label))
