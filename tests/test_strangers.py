@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from sercli._system import locks
 from sercli._system.files import write_json
 from sercli.dataset import manifest, transcripts
 from sercli.errors import SerError
+from sercli.features import sentence, wav2vec2, words
 from sercli.runs import load_info
+from sercli.whisper import weights
 
 PACKAGE = Path(__file__).parents[1] / "sercli"
 SHIPPED = PACKAGE / "pretrained"
@@ -188,6 +191,26 @@ def test_links_within_a_run_and_to_a_run_are_fine(stranger, tmp_path):
     (stranger / "again").symlink_to("members")
     (tmp_path / "latest").symlink_to(stranger)
     assert load_info(tmp_path / "latest") == load_info(stranger)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("members/acoustic/weights.safetensors", load_info),
+        ("pipe", lambda folder: weights.find(str(folder))),
+        ("pipe", lambda folder: wav2vec2.make(wav2vec2.Config(model=str(folder)), "cpu")),
+        ("config.json", lambda folder: sentence.identity(sentence.Config(model=str(folder)))),
+        ("pipe", lambda folder: words.identity(words.Config(vectors=str(folder / "pipe")))),
+    ],
+    ids=["run", "whisper", "transformers", "sentence", "vectors"],
+)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(stranger, name, read):
+    for other in sentence.FILES:
+        (stranger / other).touch()
+    (stranger / name).unlink(missing_ok=True)
+    os.mkfifo(stranger / name)
+    with pytest.raises(SerError, match=rf"{name} is a pipe or a device, which ser does not read there; replace it"):
+        read(stranger)
 
 
 def test_a_dataset_whose_features_lie_elsewhere_is_refused(tiny_dataset, tmp_path):

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import takewhile
@@ -150,15 +150,27 @@ def refuse_links(*paths: Path) -> None:
             raise SerError(f"{path} is a link, through which ser does not write; remove it, or choose another --out.")
 
 
-def refuse_links_out(folder: Path) -> None:
-    """Raise if a folder contains a link to a folder outside of it, because writing there would leave the folder.
+def refuse_pipes(paths: Iterable[Path]) -> None:
+    """Raise if something in place of a file is neither a file nor a folder: reading a pipe may wait for ever.
 
     Raises:
-        SerError: there is such a link; the message names it.
+        SerError: there is such a path; the message names it.
+    """
+    for path in paths:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SerError(f"{path} is a pipe or a device, which ser does not read there; replace it with a file.")
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Raise if a folder contains a pipe, or a link to a folder outside of it, as writing there would leave the folder.
+
+    Raises:
+        SerError: there is such a link or pipe; the message names it.
     """
     home, pending = folder.resolve(), [folder]
     while pending:  # os.walk recurses, and a stranger's folder may be deep
         below = pending.pop()
+        refuse_pipes(below.iterdir())
         for path in (path for path in below.iterdir() if path.is_dir()):
             if not path.is_symlink():
                 pending.append(path)

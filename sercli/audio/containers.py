@@ -263,7 +263,7 @@ def _samples(frame: AudioFrame, n_channels: int) -> Array:
 
 def _damaged(path: Path, error: Exception) -> AudioError:
     reason = getattr(error, "strerror", None) or error
-    return AudioError(f"{path} is damaged or truncated ({reason}); copy or export it again.")
+    return AudioError(f"{path} is damaged, truncated, or joined of several ({reason}); copy or export it again.")
 
 
 def _unknown_form(path: Path) -> AudioError:

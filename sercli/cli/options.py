@@ -24,6 +24,21 @@ class Command(TyperCommand):
     `{asr}` in the help of a parameter becomes the names of that kind, `{presets}` in the command's a line for each.
     """
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line.
+
+        Raises:
+            SerError: an option with one value, or a key of `--set` and `--where`, is given twice.
+        """
+        values, _, order = self.make_parser(ctx).parse_args(args=[*args])
+        chosen = [one for one in order if isinstance(one, TyperOption) and not one.is_flag]
+        given = [max(one.opts, key=len) for one in chosen if not one.multiple]
+        keyed = (one for one in {*chosen} if "=" in (one.metavar or ""))
+        given += [f"{one.opts[0]} {pair.partition('=')[0]}" for one in keyed for pair in values[str(one.name)]]
+        if twice := [name for name in given if given.count(name) > 1]:
+            raise SerError(f"{twice[0]} is given more than once, and only one value can be used; give it once.")
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         from sercli import plugins

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sercli._system import locks
 from sercli.cli import options, writers
 from sercli.errors import AudioError, SerError
 
@@ -176,7 +177,9 @@ class Output:
             first = list(islice(predictions, 1))  # at once, since it may be an error
             pieces = self.form.lines(chain(first, predictions), labels)
             if self.out:
-                write_atomic(self.out, partial(_save, pieces, self.form))
+                with locks.alone(self.out.parent, self.out.name):  # another command's answers would replace these
+                    write_atomic(self.out, partial(_save, pieces, self.form))
+                locks.forget(self.out.parent, self.out.name)
             else:
                 for piece in pieces:
                     render.write(piece)

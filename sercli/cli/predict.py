@@ -294,7 +294,7 @@ def predict(
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
-        from sercli.cli import render
+        from sercli.cli import render, voices
         from sercli.cli.live import Live
         from sercli.cli.recordings import Recordings
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
@@ -302,8 +302,7 @@ def predict(
 
         folder = model_folder(model)
         group, recordings = sources.grouped(group, adapt, recordings, speakers_from)
-        if neutral:
-            sources.warn_of_neutral(recordings, neutral)
+        voices.warn(recordings, group, neutral or ())
         config = PipelineConfig(
             folder,
             device,

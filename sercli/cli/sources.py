@@ -118,15 +118,6 @@ def grouped(
     return group, found
 
 
-def warn_of_neutral(recordings: Sequence[Recording], neutral: Sequence[Path]) -> None:
-    """Warn of recordings that are clips of the voice at rest themselves."""
-    from sercli.cli import render
-
-    rest = {path.resolve() for path in neutral}
-    for name in [one.name for one in recordings if one.path and one.path.resolve() in rest]:
-        render.warn(f"{name} is a --neutral clip, so that its own prediction tells nothing.")
-
-
 def with_speakers(recordings: Sequence[Recording], table: Path) -> list[Recording]:
     """Return the recordings with the speakers that a table names.
 

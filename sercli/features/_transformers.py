@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sercli._system.files import refuse_pipes
 from sercli.contracts import Extractor
 from sercli.errors import SerError
 
@@ -39,6 +40,8 @@ def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
     local = folder.is_dir()
     if not local and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
         raise SerError(f"There is no folder {name}; check the path, or give a {what}'s name on the model hub.")
+    if local:
+        refuse_pipes(folder.iterdir())
     try:
         return cls.from_pretrained(str(folder) if local else name, **options)
     except Exception as error:  # network, hub, disk and each format of weights raise errors of their own

@@ -22,7 +22,7 @@ import numpy as np
 from msgspec import Meta
 
 from sercli._system import packages
-from sercli._system.files import write_atomic
+from sercli._system.files import refuse_pipes, write_atomic
 from sercli._system.limits import like_length
 from sercli.contracts import Extractor
 from sercli.errors import ConfigError, SerError
@@ -197,6 +197,7 @@ def _state(model: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     """
     try:
         folder = Path(model).expanduser().absolute()
+        refuse_pipes(folder / name for name in FILES)
         states = [(folder / name).stat() for name in FILES]
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown user after ~; ValueError: invalid name
         reason = error.strerror if isinstance(error, OSError) else error

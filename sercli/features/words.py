@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sercli._system.files import refuse_pipes
 from sercli.contracts import Extractor
 from sercli.errors import SerError
 from sercli.features import _vectors
@@ -180,6 +181,7 @@ def _state(path: str) -> tuple[str, int, int]:
     """The full path of a file, its time of change in ns and its size in bytes."""
     try:
         file = Path(path).expanduser()
+        refuse_pipes([file])
         file.open("rb").close()
         state = file.stat()
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: unknown user after ~; ValueError: invalid name

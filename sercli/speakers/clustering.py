@@ -22,6 +22,10 @@ FITTED = Path(__file__).parent / "models" / "clustering.safetensors"
 MOST_SPEAKERS = 6
 """No more speakers are found unless their number is given."""
 
+ONE_VOICE = 0.63
+"""`likeness` below this shows several voices, clearly: of 16 utterances of six speakers in 60 to 99 % (corpora of acted
+emotion), of clips of the other sex in 96 %. Of 8 or more utterances of one voice in all its emotions less than 1 %."""
+
 _LEAST_UTTERANCES = 2  # of a speaker
 _RELIABLE_S = 1.0  # shorter utterances don't form groups; they join the nearest
 _CORE = 1000  # utterances that form groups in a very long recording; time and memory grow with their square
@@ -80,6 +84,19 @@ def name(speaker: int) -> str:
     """
     rest, last = divmod(speaker, len(ascii_uppercase))
     return (name(rest - 1) if rest else "") + ascii_uppercase[last]
+
+
+def likeness(voices: Array, others: Array | None = None) -> float:
+    """Return the mean cosine between embeddings, without the directions of emotion.
+
+    Args:
+        voices: (N, E) N >= 2 if there are no others.
+        others: (M, E) to compare them with; None: they are compared with each other.
+    """
+    directions = _shipped().directions
+    one, other = (_unit(x - x @ directions.T @ directions) for x in (voices, voices if others is None else others))
+    cosines = one @ other.T
+    return float(cosines.mean() if others is not None else (cosines.sum() - len(one)) / (len(one) * (len(one) - 1)))
 
 
 def without_emotion(embeddings: Array, fitted: Fitted, core: Array) -> Array:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sercli._system import packages
+from sercli._system.files import refuse_pipes
 from sercli.errors import SerError
 from sercli.types import Array
 from sercli.whisper import checks
@@ -100,6 +101,7 @@ def find(model: str | None, *, n_layers: int | None = None) -> Model:
 def _folder(model: str) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
+        refuse_pipes(folder.iterdir())
         if not any((folder / name).is_file() for name in _FILES):
             raise SerError(f"{folder} has no {' or '.join(_FILES)}; give the folder of a Whisper model.")
         return folder

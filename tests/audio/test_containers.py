@@ -253,7 +253,9 @@ def test_a_playlist_is_not_read_in_place_of_what_it_names(tmp_path):
 def test_damage_in_a_container_that_is_known_is_told_as_damage(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(5_000))
-    with pytest.raises(AudioError, match=r"is damaged or truncated \(.*\); copy or export it again\.$"):
+    with pytest.raises(
+        AudioError, match=r"is damaged, truncated, or joined of several \(.*\); copy or export it again\.$"
+    ):
         reading.read(path, sample_rate_hz=RATE_HZ)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sercli.cli import sources
+from sercli.cli import sources, voices
 from sercli.errors import SerError
 from sercli.pipeline import Pipeline
 from sercli.types import Recording
@@ -90,3 +90,23 @@ def test_options_that_cannot_be_used_together_are_refused(ser, recordings, optio
     found = ser("predict", recordings[0].name, "--no-asr", *options)
     assert found.code == 2
     assert message in found.err
+
+
+def test_voices_that_are_clearly_not_one_are_told(demo_clips, tmp_path, capsys):
+    def said(group, clips, neutral=()):
+        voices.warn([Recording(clip.name, clip) for clip in clips], group, [demo_clips(one) for one in neutral])
+        return " ".join(capsys.readouterr().err.split())
+
+    def clips(who):
+        return [demo_clips(f"{who}-{emotion}-{n}") for emotion in ("anger", "sadness") for n in range(1, 5)]
+
+    changed = []
+    for clip, factor in [(clip, 1.4) for clip in clips("f1")] + [(clip, 0.8) for clip in clips("m1")]:
+        signal, rate_hz = soundfile.read(clip)
+        changed.append(tmp_path / f"{clip.stem}.wav")
+        soundfile.write(changed[-1], signal, round(rate_hz * factor))  # a child's voice, and a deep one
+    mixed = f"The recordings of folder {tmp_path} seem to be of several voices or rooms (likeness 0."
+    assert mixed in said("folder", changed)
+    assert said("recording", changed) == said("folder", clips("m1")) == said("folder", changed[:9][1:]) == ""
+    assert "The --neutral clips seem to be of another voice" in said("recording", clips("m1"), ["f1-neutral-1"])
+    assert said("recording", clips("m1"), ["m1-neutral-1"]) == ""

@@ -53,6 +53,15 @@ def test_who_prepares_something_else_is_told_who_is_there(ser, tiny_corpus, tmp_
         manifest.load(out)
 
 
+def test_one_file_is_not_written_by_two_commands(ser, demo_clips, demo_runs, tmp_path):
+    words = ["predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "-o", tmp_path / "all.csv"]
+    with locks.alone(tmp_path, "all.csv"):
+        assert f"{tmp_path} is being written to by another process (process {os.getpid()} on " in ser(*words).err
+    assert ser(*words).code == 0
+    assert contents(tmp_path).keys() == {"all.csv"}
+    assert not list(tmp_path.glob(".*.lock"))
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
 def test_who_trains_the_same_run_is_told_who_is_there_until_that_one_dies(started, ser, tiny_dataset, tmp_path):
     out = tmp_path / "run"

@@ -27,7 +27,7 @@ class Confused:
 def headline(evaluation: Evaluation) -> str:
     """The result in one sentence."""
     best, *others = evaluation.systems
-    level = f"UA {percent(best.ua.value)} % (chance: {percent(chance(evaluation))} %)"
+    level = f"UA {percent(best.ua.value)} % ({without_model(evaluation)})"
     if not others:
         return f"{best.name}: {level}."
     lead = difference_of(evaluation, best.name, others[0].name)
@@ -209,9 +209,20 @@ def untold(evaluation: Evaluation) -> str:
     return f"Whether it is better cannot be told from {groups.n} {groups.kind}s."
 
 
-def chance(evaluation: Evaluation) -> float:
-    """The highest UA of a baseline."""
+def floor(evaluation: Evaluation) -> float:
+    """The highest UA of a baseline: of the majority, where not all classes occur."""
     return max(report.ua for report in evaluation.baselines)
+
+
+def without_model(evaluation: Evaluation) -> str:
+    """The UA of the baselines in a few words."""
+    chance, majority = (report.ua for report in evaluation.baselines)
+    text = f"chance: {percent(chance)} %"
+    if majority <= chance:
+        return text
+    occurring = sum(recall is not None for recall in evaluation.baselines[0].recall.values())
+    of = f"only {occurring} of {len(evaluation.labels)} classes occur"
+    return f"{text}; always the most frequent class: {percent(majority)} %, since {of}"
 
 
 def equals(evaluation: Evaluation) -> list[str]:

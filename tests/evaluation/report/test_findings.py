@@ -5,7 +5,7 @@ from html import unescape
 import made_up
 import pytest
 
-from sercli.evaluation.metrics import report
+from sercli.evaluation.metrics import baselines, report
 from sercli.evaluation.report import findings
 from sercli.evaluation.report.templates import template
 from sercli.evaluation.results import Estimate, Groups
@@ -86,7 +86,17 @@ def test_the_lead_has_its_size_and_interval():
 def test_a_single_system_is_compared_with_chance_alone():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
     assert set(told(made)) == {"How good is it?", "Where does it fail?", MEMORISED, "Is it calibrated?"}
-    assert "Chance is a UA of 12.5 %, below the interval." in told(made)["How good is it?"]
+    assert "What needs no model is below the interval (chance: 12.5 %)." in told(made)["How good is it?"]
+
+
+def test_where_classes_are_missing_chance_is_not_confused_with_the_majority():
+    made = made_up.evaluation(n_systems=1, n_seeds=1, labels=("neutral", "calm", "anger", "fear"))
+    truth = ["neutral"] * 8 + ["calm"] * 4
+    system = replace(made.systems[0], ua=Estimate(0.45, 0.4, 0.48))
+    made = replace(made, systems=(system,), baselines=baselines(truth, made.labels))
+    said = "chance: 25.0 %; always the most frequent class: 50.0 %, since only 2 of 4 classes occur"
+    assert findings.headline(made).endswith(f"UA 45.0 % ({said}).")
+    assert f"The interval includes what needs no model ({said})" in told(made)["How good is it?"]
 
 
 def test_a_system_at_the_level_of_chance_is_called_that():
