@@ -5,7 +5,7 @@ CTranslate2 checks neither shapes nor tokens: with wrong ones it ends the proces
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -50,6 +50,26 @@ class _Spectrogram(msgspec.Struct):
     n_fft: int = 400
 
 
+class _HuggingFace(msgspec.Struct):
+    """The encoder's part of config.json in Hugging Face's format; another activation would be ignored."""
+
+    encoder_attention_heads: int
+    encoder_layers: int
+    activation_function: Literal["gelu"] = "gelu"
+
+
+def hugging_face(folder: Path, n_mels: int) -> tuple[int, int]:
+    """Return the numbers of heads and layers of an encoder in Hugging Face's format, whose settings are checked.
+
+    Raises:
+        ValueError: a setting is missing, or is not that by which features are computed.
+        OSError: config.json cannot be read.
+    """
+    _check_spectrogram(folder, n_mels, _Spectrogram(n_mels))
+    found = _decoded(folder / "config.json", _HuggingFace)
+    return found.encoder_attention_heads, found.encoder_layers
+
+
 def check_encoder(found: Mapping[str, Array]) -> None:
     """Check an encoder's variables, by their names after `encoder/`.
 
@@ -89,10 +109,14 @@ def check_folder(folder: Path, variables: Mapping[str, Array]) -> None:
             raise ValueError(f"config.json has {name} beyond the {n_tokens} tokens of model.bin")
     if (n_words := len(_vocabulary(folder))) != n_tokens:
         raise ValueError(f"its vocabulary has {n_words} tokens, model.bin {n_tokens}")
+    _check_spectrogram(folder, n_mels, _Spectrogram())
+
+
+def _check_spectrogram(folder: Path, n_mels: int, usual: _Spectrogram) -> None:
     path = folder / "preprocessor_config.json"
-    given = _decoded(path, _Spectrogram) if path.is_file() else _Spectrogram()
+    given = _decoded(path, _Spectrogram) if path.is_file() else usual
     if given != _Spectrogram(n_mels):
-        raise ValueError(f"{path.name} does not describe the {n_mels} mel bands that model.bin needs")
+        raise ValueError(f"{path.name} does not describe the {n_mels} mel bands that the weights need")
 
 
 def check_tokenizer(folder: Path, numbers: Mapping[str, int]) -> None:

@@ -3,7 +3,6 @@
 `benchmarks/make_whisper.py` makes those that come with ser: tiny.en, and the first layers of base's encoder.
 """
 
-import json
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -239,20 +238,20 @@ def _read_hugging_face(folder: Path) -> dict[str, Array]:
     """Return the encoder of a Hugging Face folder under CTranslate2's names without `encoder/`."""
     from safetensors.numpy import load_file
 
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     path = folder / "model.safetensors"
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError("too large for a Whisper model")
     loaded = load_file(path)
     tensors = {name.removeprefix("model."): value.astype(np.float32) for name, value in loaded.items()}
+    n_heads, n_layers = checks.hugging_face(folder, tensors["encoder.conv1.weight"].shape[1])
     out: dict[str, Array] = {
-        "num_heads": np.array(int(config["encoder_attention_heads"])),
+        "num_heads": np.array(n_heads),
         "position_encodings/encodings": tensors["encoder.embed_positions.weight"],
     }
     names = {"encoder.layer_norm": "layer_norm"}
     for conv in ("conv1", "conv2"):
         names[f"encoder.{conv}"] = conv
-    for layer in range(int(config["encoder_layers"])):
+    for layer in range(n_layers):
         prefix, target = f"encoder.layers.{layer}", f"layer_{layer}"
         names |= {f"{prefix}.{theirs}": f"{target}/{ours}" for theirs, ours in _HF_LAYER.items()}
         q, k, v = (tensors[f"{prefix}.self_attn.{part}_proj.weight"] for part in "qkv")

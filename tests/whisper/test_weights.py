@@ -137,6 +137,15 @@ def test_a_hugging_face_folder_gives_the_same_encoder(tmp_path):
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_allclose(first[name], second[name])
+    heads = {"encoder_attention_heads": 2, "encoder_layers": 1}
+    for file, settings, said in (
+        ("config.json", {**heads, "activation_function": "relu"}, "config.json: Invalid enum value 'relu'"),
+        ("preprocessor_config.json", {"hop_length": 80}, "preprocessor_config.json does not describe the 5 mel bands"),
+    ):
+        (theirs / "config.json").write_text(json.dumps(heads))
+        (theirs / file).write_text(json.dumps(settings))
+        with pytest.raises(SerError, match=said):
+            weights.read_encoder(weights.find(str(theirs)))
 
 
 @pytest.mark.parametrize(
