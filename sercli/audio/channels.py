@@ -1,11 +1,10 @@
 """Several channels as one: their mean, or a single channel where they cancel each other out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import numpy as np
 
-from sercli.audio.blocks import regrouped
 from sercli.errors import AudioError
 from sercli.types import Array
 
@@ -79,10 +78,10 @@ class _Mixer:
         power = second.var(axis=0, dtype=np.float64)  # without an offset, which adds up where sounds cancel
         self._heard |= power >= _SILENT
         if not self._heard.any():
-            return _mean(second)
+            return second.mean(axis=1)
         if len(power) == 2:
             self._compare(second)
-        mean = _mean(second if self._heard.all() else second[:, self._heard])
+        mean = (second if self._heard.all() else second[:, self._heard]).mean(axis=1)
         if power.max() >= _SILENT:
             share = mean.var(dtype=np.float64) * np.count_nonzero(self._heard) ** 2 / power.max()
             if share < _CANCELS:
@@ -121,5 +120,21 @@ class _Mixer:
             self._remarks.append(f"{which} of {len(self._heard)} {verb} silent and left out")
 
 
-def _mean(channels: Array) -> Array:
-    return channels.mean(axis=1)
+def regrouped(blocks: Iterable[Array], n_frames: int) -> Iterator[Array]:
+    """Yield consecutive blocks (n, ...) of a signal as blocks of one length; the last may be shorter.
+
+    >>> [block.tolist() for block in regrouped([np.arange(1), np.arange(1, 4)], 2)]
+    [[0, 1], [2, 3]]
+    """
+    held: list[Array] = []
+    n_held = 0
+    for block in blocks:
+        held.append(block)
+        n_held += len(block)
+        if n_held >= n_frames:
+            joined = np.concatenate(held)
+            n_whole = n_held - n_held % n_frames
+            held, n_held = [joined[n_whole:]], n_held - n_whole
+            yield from np.split(joined[:n_whole], n_whole // n_frames)
+    if n_held:
+        yield np.concatenate(held)

@@ -15,10 +15,9 @@ from av.container import InputContainer
 
 from sercli._system.text import clock, parse_clock
 from sercli.audio import segments
-from sercli.audio.blocks import regrouped
+from sercli.audio.channels import regrouped
 from sercli.audio.condition import speech_level_dbfs
-from sercli.audio.kinds import JOINED, n_mpeg_frames
-from sercli.audio.soundfiles import NO_LENGTH, no_samples, truncated
+from sercli.audio.soundfiles import JOINED, NO_LENGTH, n_mpeg_frames, no_samples, truncated
 from sercli.errors import AudioError
 from sercli.types import Array
 

@@ -1,7 +1,7 @@
 """Reading recordings: any file that libsndfile or FFmpeg decodes, checked, mixed to mono and resampled."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sercli._system.files import digest
-from sercli.audio import channels, kinds
+from sercli.audio import channels, soundfiles
 from sercli.audio.condition import resample
 from sercli.audio.sound_print import Printer, SoundPrint
-from sercli.audio.soundfiles import NO_LENGTH, SoundFile, no_samples, open_sound_file
+from sercli.audio.soundfiles import NO_LENGTH, SoundFile, no_samples
 from sercli.errors import AudioError
 from sercli.types import SAMPLE_RATE_HZ, Array
 
@@ -152,23 +152,26 @@ def _open(path: Path, track: int | None, remarks: list[str]) -> Iterator["SoundF
         AudioError: missing, empty, truncated as far as its header tells, or not audio.
     """
     head = _check_file(path)
-    if n_after := kinds.n_bytes_after_end(path, head):
+    if n_after := soundfiles.n_bytes_after_end(path, head):
         remarks.append(f"{n_after} bytes after the end that its header gives are left out (joined, or unfinished)")
-    found = kinds.ffmpeg_alone(path, head) or open_sound_file(path, remarks)
+    found = soundfiles.ffmpeg_alone(path, head) or soundfiles.open_sound_file(path, remarks)
     if isinstance(found, SoundFile):
-        with closing(found):
-            _check_rate(path, found.rate_hz, remarks)
-            if track not in (None, 1):
-                raise AudioError(f"{path} has 1 sound track, and track {track} is asked for; leave out --track.")
-            yield found
+        if track not in (None, 1):
+            raise AudioError(f"{path} has 1 sound track, and track {track} is asked for; leave out --track.")
+        opened: AbstractContextManager[SoundFile | Container] = closing(found)
     else:
         from sercli.audio import containers  # PyAV is slow to import
 
         if found == NO_LENGTH:
             remarks.append(f"{found}: read to the end of the file, which may be unfinished")
-        with containers.open_container(path, found, track, remarks, _readable) as container:
-            _check_rate(path, container.rate_hz, remarks)
-            yield container
+        opened = containers.open_container(path, found, track, remarks, _readable)
+    with opened as source:
+        rate_hz = source.rate_hz
+        if rate_hz not in _RATES_HZ:
+            raise AudioError(f"{path} is damaged: its header says {rate_hz} samples a second; copy or export it again.")
+        if rate_hz < _TELEPHONE_HZ:
+            remarks.append(f"sampled at {rate_hz} Hz, so nothing above {rate_hz / 2:g} Hz is known")
+        yield source
 
 
 def _readable(path: Path, track: int) -> Iterator[Array]:
@@ -186,14 +189,14 @@ def _check_file(path: Path) -> bytes:
         if not path.is_file():
             raise AudioError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}; give a recording.")
         with path.open("rb") as file:  # libsndfile would say "System error" for a file without read permission
-            head = file.read(kinds.HEAD_BYTES)
+            head = file.read(soundfiles.HEAD_BYTES)
     except PermissionError:
         raise AudioError(f"{path} cannot be read: Permission denied; change its permissions.") from None
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}; check the path.") from None
     if size == 0:
         raise AudioError(f"{path} is empty (0 bytes); record or export it again.")
-    if what := kinds.stand_in(head):
+    if what := soundfiles.stand_in(head):
         raise AudioError(f"{path} {what}")
     return head
 
@@ -208,13 +211,6 @@ def _nothing(path: Path, start_s: float | None, end_s: float | None, track: int 
         f"{path} is {whole_s:.2f} s long and holds no samples between {start_s or 0.0:g} s and {to}; "
         "correct start_s and end_s, which are seconds."
     )
-
-
-def _check_rate(path: Path, rate_hz: int, remarks: list[str]) -> None:
-    if rate_hz not in _RATES_HZ:
-        raise AudioError(f"{path} is damaged: its header says {rate_hz} samples a second; copy or export it again.")
-    if rate_hz < _TELEPHONE_HZ:
-        remarks.append(f"sampled at {rate_hz} Hz, so nothing above {rate_hz / 2:g} Hz is known")
 
 
 def _blocks(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sercli.audio.blocks import regrouped
+from sercli.audio.channels import regrouped
 from sercli.audio.condition import distortions, gain, speech_level_dbfs, without_rumble
 from sercli.audio.isolation import LEVEL_DBFS, MARGIN_S, SPEECH_PROBABILITY, widened
 from sercli.audio.silero import FRAME_S, FRAME_SAMPLES, SpeechDetector

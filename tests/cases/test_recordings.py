@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from make_containers import encode
 
-from sercli.audio import channels, kinds, reading
+from sercli.audio import channels, reading, soundfiles
 from sercli.errors import AudioError
 
 RATE_HZ = 16_000
@@ -271,7 +271,7 @@ def test_the_samples_of_a_caf_without_a_length_are_not_taken_for_its_parts(tmp_p
     head = b"caff\0\1\0\0" + b"desc" + struct.pack(">q", 32) + bytes(32) + b"data" + struct.pack(">q", -1)
     path = tmp_path / "a.caf"
     path.write_bytes(head + bytes(12 * 100 - 1) + b"caff" + bytes(2_000))
-    assert kinds.n_bytes_after_end(path, path.read_bytes()[: kinds.HEAD_BYTES]) == 0
+    assert soundfiles.n_bytes_after_end(path, path.read_bytes()[: soundfiles.HEAD_BYTES]) == 0
 
 
 @pytest.mark.parametrize("seconds", [0.04, 3.01])
