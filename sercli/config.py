@@ -121,9 +121,12 @@ def differences(old: Mapping[str, object], new: Mapping[str, object], prefix: st
 
 
 def _convert(value: object, hint: object, name: str) -> object:
-    """The value as the field's type."""
+    """The value as the field's type; text may be a JSON list, or null where that is allowed."""
     try:
-        converted = msgspec.convert(_literal(value, hint), hint, strict=False)
+        if value == "null" and type(None) in typing.get_args(hint):
+            return None
+        given = json.loads(value) if isinstance(value, str) and value.startswith("[") and _takes_list(hint) else value
+        converted = msgspec.convert(given, hint, strict=False)
     except msgspec.ValidationError:
         raise ConfigError(f"{name}={value}: must be {_describe(hint)}.") from None
     except (ValueError, RecursionError):  # no JSON
@@ -157,13 +160,6 @@ def _describe(hint: object) -> str:
     if type(None) in arguments:
         return f"{', or '.join(_describe(a) for a in arguments if a is not type(None))}, or null"
     return _WORDS.get(hint, str(hint))
-
-
-def _literal(value: object, hint: object) -> object:
-    """The value, parsed where it is the text of a JSON list, or of null where that is allowed."""
-    if value == "null" and type(None) in typing.get_args(hint):
-        return None
-    return json.loads(value) if isinstance(value, str) and value.startswith("[") and _takes_list(hint) else value
 
 
 def _takes_list(hint: object) -> bool:

@@ -87,7 +87,11 @@ class LayerMix(Classifier):
         members = states.chunk(self.config.n_members, dim=2)  # each (B, T, H)
         attentions = [*self.attentions] if self.attentions else [None] * len(members)
         weights = [frame_weights(a, m, lengths) for a, m in zip(attentions, members, strict=True)]
-        pooled = torch.cat(self._statistics(torch.cat(members), torch.cat(weights)).chunk(len(members)), dim=1)
+        every, weight = torch.cat(members), torch.cat(weights)
+        statistics = mean = weighted_mean(every, weight)
+        if self.config.deviation:
+            statistics = torch.cat([mean, weighted_std(every, weight, mean)], dim=1)
+        pooled = torch.cat(statistics.chunk(len(members)), dim=1)
         # Divided by the number of heads, so that the classifier's output is the mean of their scores.
         embedding = self.dropout(pooled) / len(members)
         return embedding, torch.stack(weights).mean(dim=0) if self.attentions else None
@@ -99,11 +103,6 @@ class LayerMix(Classifier):
         weights = torch.stack(self.classifier.weight.chunk(n_members, dim=1))  # (M, K, E / M)
         scores = torch.einsum("mbe,mke->mbk", parts, weights) + self.classifier.bias
         return nn.functional.cross_entropy(scores.flatten(0, 1), targets.repeat(n_members, 1))
-
-    def _statistics(self, states: Tensor, weights: Tensor) -> Tensor:
-        """(B, T, H), (B, T) -> (B, 2 H), or (B, H) without the deviation."""
-        mean = weighted_mean(states, weights)
-        return torch.cat([mean, weighted_std(states, weights, mean)], dim=1) if self.config.deviation else mean
 
     def _mixed(self, x: Tensor) -> Tensor:
         """(B, T, L * D) -> (B, T, D), or unchanged where the layers are not mixed."""

@@ -12,7 +12,7 @@ from sercli.types import SAMPLE_RATE_HZ, Recording
 
 if TYPE_CHECKING:
     from sercli.cli.recordings import Recordings
-    from sercli.model.explanation import Kind
+    from sercli.model.attribution import Kind
 
 _ROUNDED_S = 0.0501  # tolerance for times read from the table, which shows tenths of a second
 

@@ -14,7 +14,7 @@ from sercli.errors import ConfigError, SerError
 if TYPE_CHECKING:
     from sercli.pipeline import Speakers
 
-# `Way` and `Group` of sercli.types and `Kind` of sercli.model.explanation, which would import numpy here
+# `Way` and `Group` of sercli.types and `Kind` of sercli.model.attribution, which would import numpy here
 Adapt = Literal["none", "auto", "full"]
 Group = Literal["recording", "folder", "speaker"]
 ExplainBy = Literal["attention", "occlusion"]

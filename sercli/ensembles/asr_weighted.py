@@ -41,19 +41,13 @@ def combine(members: Sequence[Predictions], state: Mapping[str, Array], config: 
             f"The rule asr-weighted combines linguistic models with others, not {len(texts)} linguistic with "
             f"{len(audios)} others; choose another rule, such as average."
         )
-    text, audio = mean(texts), mean(audios)
+    text, audio, labels = mean(texts), mean(audios), texts[0].labels
     confidence = np.ones(len(audio)) if texts[0].asr_confidence is None else texts[0].asr_confidence
     weight = (config.cap * confidence)[:, None]  # (N, 1)
-    mixed = (1 - weight) * audio + weight * _without_background(text, audio, texts[0].labels, config.background)
+    read = text.copy()
+    if config.background in labels:  # its probability is dealt out in proportion to the audio's
+        column = labels.index(config.background)
+        read[:, column] = 0
+        read += text[:, column : column + 1] * audio
+    mixed = (1 - weight) * audio + weight * read
     return np.where(np.isnan(text), audio, np.where(np.isnan(audio), text, mixed))
-
-
-def _without_background(text: Array, audio: Array, labels: Sequence[str], background: str | None) -> Array:
-    """(N, K): the text's probabilities, that of the background class dealt out in proportion to the audio's."""
-    if background not in labels:
-        return text
-    column = labels.index(background)
-    probs = text.copy()
-    probs[:, column] = 0
-    probs += text[:, column : column + 1] * audio
-    return probs

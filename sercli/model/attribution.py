@@ -1,13 +1,14 @@
 """What a prediction may depend on: the moments and words that a network attends to, or that change its prediction.
 
-There are two methods, described in `sercli.model.explanation`; neither shows why a network decides as it does. The
+There are two methods, described in `Weighing`; neither shows why a network decides as it does. The
 members of an ensemble are explained one by one, by their own predictions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from sercli.dataset import extraction, word_times
 from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import SerError
 from sercli.model.batches import Examples, evaluation_batches
-from sercli.model.explanation import Explanation, Kind, Weighing
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Ensemble, Model
 from sercli.runs.settings import reads
@@ -30,6 +30,48 @@ BLANK_S = 0.25
 
 _FADE_S = 0.005  # at both ends of such a stretch, so that it does not begin and end with a click
 _BATCH = 16  # variants of the utterance that go through the network together
+
+
+Kind = Literal["attention", "occlusion"]
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """The weight of each piece of one model's input.
+
+    Attention is how a network distributes its attention: weights that sum to 1. High attention does not mean that the
+    prediction depends on it (Jain and Wallace 2019, "Attention is not explanation").
+
+    Occlusion is the effect of removing a piece: by how much the probability of the predicted class falls without it,
+    below 0 where it rises. The prediction depends on these pieces one by one; occlusion does not show what several
+    pieces say alike, or only together.
+    """
+
+    kind: Kind
+    weights: Array  # (n,) float64
+    source: str  # what the model reads: "audio" or "text", with a number where several members read it
+    edges_s: Array = field(default_factory=lambda: np.zeros(0))  # (n + 1,) of audio: where its pieces begin and end
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The prediction for one utterance, with the weight of each piece that a model read. Times are the recording's."""
+
+    predicted: str  # the most probable class, whose probability occlusion follows
+    probs: dict[str, dict[str, float]]  # by each source, and "together" if there are several; each sums to 1
+    signal: Array  # (n_samples,) of the utterance
+    rate_hz: int
+    start_s: float  # of the utterance
+    audio: tuple[Weighing, ...]  # one for each model that reads audio
+    text: tuple[Weighing, ...]  # one for each model that reads text, if there is some
+    words: tuple[str, ...]  # (n,) the pieces of the text
+    spans_s: tuple[tuple[float, float], ...]  # (n,) start and end of each word; empty where they are unknown
+    asr_confidence: float | None  # in [0, 1]; None: the text was given
+
+    @property
+    def length_s(self) -> float:
+        """Length of the utterance."""
+        return len(self.signal) / self.rate_hz
 
 
 def explain(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from sercli import config, contracts, plugins, runs
 from sercli.dataset import extraction
@@ -15,7 +16,6 @@ from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.batches import Normaliser
 from sercli.model.inference import Ensemble, Model
-from sercli.runs import RunInfo
 from sercli.types import Array, ModelSpec
 
 
@@ -48,14 +48,18 @@ def load_model(folder: Path, device: torch.device) -> Model:
     info = runs.load_single(folder)
     if info.kind != "model":
         raise SerError(f"{folder} is an {info.kind}; give a single model.")
-    model = _localised(spec.model_of(info.settings.sections()), folder)
-    weights = folder / "weights.safetensors"
+    model, features = spec.model_of(info.settings.sections()), []
+    for name, own in model.features:
+        plugin = plugins.feature(name)
+        features.append((name, plugin.localise(own, folder) if isinstance(plugin, contracts.ReadsFiles) else own))
+    model = replace(model, features=tuple(features))
     try:
         normalisers = _normalisers(runs.read_arrays(folder / "normaliser.npz"), len(model.features), info.n_features)
         n_features = [len(normaliser.mean) for normaliser in normalisers]
-        _check_shapes(model, n_features, info, weights)
+        weights = load_file(folder / "weights.safetensors")
+        _check_shapes(model, n_features, len(info.labels), weights)
         module = spec.network(model, n_features, len(info.labels))
-        module.load_state_dict(load_file(weights))
+        module.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise SerError(
@@ -71,26 +75,15 @@ def files_of(model: ModelSpec) -> tuple[str, ...]:
     return ("split.json", "train_part.json", "normaliser.npz", *own)
 
 
-def _localised(model: ModelSpec, folder: Path) -> ModelSpec:
-    """The model with the files of its features read from the run directory."""
-    local = []
-    for name, own in model.features:
-        plugin = plugins.feature(name)
-        local.append((name, plugin.localise(own, folder) if isinstance(plugin, contracts.ReadsFiles) else own))
-    return replace(model, features=tuple(local))
-
-
-def _check_shapes(model: ModelSpec, n_features: Sequence[int], info: RunInfo, weights: Path) -> None:
+def _check_shapes(model: ModelSpec, n_features: Sequence[int], n_labels: int, weights: Mapping[str, Tensor]) -> None:
     """Refuse weights that do not fit the settings, before a network of that size takes up memory.
 
     Raises:
         ValueError: naming the first tensor that is missing, unexpected or of another shape.
     """
     with torch.device("meta"):  # tensors with a shape and no memory
-        module = spec.network(model, n_features, len(info.labels))
-        expected = {name: list(t.shape) for name, t in module.state_dict().items()}
-    with safe_open(weights, "pt") as file:
-        found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - not a dictionary
+        module = spec.network(model, n_features, n_labels)
+    expected, found = ({name: list(t.shape) for name, t in of.items()} for of in (module.state_dict(), weights))
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f"'{name}' has the shape {found.get(name)}, run.json implies {expected.get(name)}")

@@ -15,7 +15,7 @@ from sercli.cli.pictures import seconds as seconds_of
 from sercli.cli.predict import ExplainBy
 from sercli.errors import SerError
 from sercli.evaluation import plots
-from sercli.model.explanation import Kind
+from sercli.model.attribution import Kind
 
 RATE_HZ = 16_000
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from sercli.evaluation import plots
 from sercli.evaluation.plots import as_svg, explanation_picture
-from sercli.model.explanation import Explanation, Weighing
+from sercli.model.attribution import Explanation, Weighing
 
 FOUR = ("neutral", "happiness", "sadness", "anger")
 RATE_HZ = 16_000

@@ -20,7 +20,7 @@ from sercli.audio import isolation
 from sercli.audio.condition import prepare_signal, without_rumble
 from sercli.audio.silero import SpeechDetector
 from sercli.model.export import export
-from sercli.model.export.conditioning import AfterDetector, BeforeDetector
+from sercli.model.export.modules import AfterDetector, BeforeDetector
 from sercli.pipeline import PRETRAINED
 from sercli.types import AudioConfig
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,8 +11,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sercli._system.text import clock
 from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, Target, new_figure
-from sercli.model.explanation import Explanation, Weighing
 from sercli.types import Array
+
+if TYPE_CHECKING:
+    from sercli.model.attribution import Explanation, Weighing
 
 _COLOURS = {"audio and text": "#666666", "audio": BLUE, "text": GREEN, "motion": "#CC79A7", "together": "#333333"}
 _PALER = 0.75  # opacity of each further member that reads the same
@@ -33,7 +36,7 @@ _NOTES = {
 }
 
 
-def explanation_picture(explanation: Explanation, target: Target, *, name: str, label: str) -> None:
+def explanation_picture(explanation: "Explanation", target: Target, *, name: str, label: str) -> None:
     """Draw one utterance: its waveform shaded by weight, the weights of moments and of words, and the probabilities.
 
     Words with times have their bars where they are spoken; without times the bars are evenly spaced.
@@ -71,18 +74,18 @@ def explanation_picture(explanation: Explanation, target: Target, *, name: str, 
         figure.supxlabel("\n".join(notes), x=0.02, ha="left", size=8, color=GREY)
 
 
-def _final(explanation: Explanation) -> dict[str, float]:
+def _final(explanation: "Explanation") -> dict[str, float]:
     """The probabilities of the whole system."""
     return explanation.probs.get("together") or next(iter(explanation.probs.values()))
 
 
-def _title(explanation: Explanation, name: str, label: str) -> str:
+def _title(explanation: "Explanation", name: str, label: str) -> str:
     predicted = explanation.predicted
     probability = f"{_final(explanation)[predicted]:.0%}"
     return f"{name}: {label} ({probability if label == predicted else f'{predicted} {probability}'})"
 
 
-def _draw_wave(axes: Axes, explanation: Explanation) -> None:
+def _draw_wave(axes: Axes, explanation: "Explanation") -> None:
     """Lowest and highest sample of each column, over the shade of the moments as the first model weighs them."""
     start_s, signal = explanation.start_s, explanation.signal
     for audio in explanation.audio[:1]:
@@ -100,14 +103,14 @@ def _draw_wave(axes: Axes, explanation: Explanation) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _draw_audio(axes: Axes, explanation: Explanation, audio: Weighing) -> None:
+def _draw_audio(axes: Axes, explanation: "Explanation", audio: "Weighing") -> None:
     edges = audio.edges_s
     what = _what(audio, explanation, f"with {edges[1] - edges[0]:.2f} s silenced")
     _head(axes, f"{audio.source.capitalize()}: {what}", BLUE)
     _draw_weights(axes, audio, edges[:-1], np.diff(edges), BLUE)
 
 
-def _draw_text(axes: Axes, explanation: Explanation, text: Weighing, words: Sequence[str], width_in: float) -> None:
+def _draw_text(axes: Axes, explanation: "Explanation", text: "Weighing", words: Sequence[str], width_in: float) -> None:
     """A bar for each word, and the words upright below, moved to the side where they would touch."""
     from_s, to_s = explanation.start_s, explanation.start_s + explanation.length_s
     even = np.linspace(from_s, to_s, len(words) + 1)
@@ -134,7 +137,7 @@ def _head(axes: Axes, text: str, colour: str) -> None:
     axes.set_title(text, fontsize=9.5, color=colour, loc="left", pad=3)
 
 
-def _what(weighing: Weighing, explanation: Explanation, without: str) -> str:
+def _what(weighing: "Weighing", explanation: "Explanation", without: str) -> str:
     if weighing.kind == "attention":
         return "attention (dashed: an even share)"
     return f"occlusion, points of “{explanation.predicted}” lost {without}"
@@ -154,7 +157,7 @@ def _spread(places: Array, gap: float, end: float) -> Array:
     return np.minimum(apart, end - steps[::-1])
 
 
-def _draw_weights(axes: Axes, weighing: Weighing, lefts: Array, widths: Array, colour: str) -> None:
+def _draw_weights(axes: Axes, weighing: "Weighing", lefts: Array, widths: Array, colour: str) -> None:
     """A bar for each piece: attention as multiples of an even share, occlusion in percentage points."""
     attention = weighing.kind == "attention"
     scale = len(weighing.weights) if attention else 100
@@ -168,13 +171,13 @@ def _draw_weights(axes: Axes, weighing: Weighing, lefts: Array, widths: Array, c
     axes.set_ylabel("× even" if attention else "points", fontsize=9)
 
 
-def _limit(weighing: Weighing) -> float:
+def _limit(weighing: "Weighing") -> float:
     """The weight with the full colour: at least twice an even share, so that small weights stay pale."""
     least = 2 / len(weighing.weights) if weighing.kind == "attention" else _LEAST_RANGE
     return max(float(np.abs(weighing.weights).max()), least)
 
 
-def _draw_bars(axes: Axes, explanation: Explanation) -> None:
+def _draw_bars(axes: Axes, explanation: "Explanation") -> None:
     """A group of bars for each class: the probability from each member, and from all together."""
     final = _final(explanation)
     likeliest = sorted(final, key=final.__getitem__, reverse=True)[:_CLASSES]

@@ -16,8 +16,7 @@ from sercli._system import packages
 from sercli._system.files import make_folder, refuse_links, refuse_others, write_atomic, write_json
 from sercli.audio import silero
 from sercli.errors import SerError
-from sercli.model.export.conditioning import LONGEST_S, SHORTEST_S, BeforeDetector
-from sercli.model.export.network import AfterDetection, Head
+from sercli.model.export.modules import LONGEST_S, SHORTEST_S, AfterDetection, BeforeDetector, Head
 from sercli.model.inference import Model
 from sercli.model.loading import load_model
 from sercli.types import SAMPLE_RATE_HZ, AudioConfig

@@ -1,4 +1,4 @@
-"""What `sercli.audio` does to an utterance before a feature reads it, as torch modules for `ser export`.
+"""The networks that `ser export` writes: a head, and what `sercli.audio` does before a feature reads an utterance.
 
 The detector of speech is another network, so there is a module before it and one behind it. All shapes depend on the
 number of samples alone; the cut to the speech is a shift to the front, with silence behind it.
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sercli.audio import condition, isolation
 from sercli.audio.silero import CONTEXT_SAMPLES, FRAME_S, FRAME_SAMPLES
+from sercli.model.inference import Model
 from sercli.types import SAMPLE_RATE_HZ
 
 LONGEST_S = 15.0
@@ -68,6 +69,39 @@ class AfterDetector(nn.Module):
             level = speech_level_dbfs(speech, length)
             speech = torch.where(level < condition.NO_SPEECH_DBFS, speech, speech * _gain(level, self.level_dbfs))
         return speech, length, _speech_share(signal, power, speaking)
+
+
+class Head(nn.Module):
+    """(1, T, F) features as their extractor gives them -> (1, K) probabilities."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.network, self.temperature = model.module, model.info.temperature
+        (normaliser,) = model.normalisers
+        self.register_buffer("mean", torch.tensor(normaliser.mean))
+        self.register_buffer("scale", torch.tensor(normaliser.scale))
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(1, T, F), (1,) real frames, all without it -> (1, K)."""
+        given = torch.full((1,), features.shape[1]) if lengths is None else lengths
+        scores = self.network((features - self.mean) * self.scale, given)
+        return torch.softmax(scores / self.temperature, dim=1)
+
+
+class AfterDetection(nn.Module):
+    """(n,) samples without rumble, (frames,) probabilities of speech -> (K,) probabilities, () share of speech."""
+
+    def __init__(self, model: Model, feature: nn.Module, level_dbfs: float | None) -> None:
+        super().__init__()
+        self.speech, self.feature, self.head = AfterDetector(level_dbfs), feature, Head(model)
+
+    def forward(self, signal: Tensor, detected: Tensor) -> tuple[Tensor, Tensor]:
+        """(n,), (frames,) -> (K,), ()."""
+        samples, length, share = self.speech(signal, detected)
+        return self.head(*self.feature(samples, length))[0], share
 
 
 def _on_grid(signal: Tensor) -> Tensor:
