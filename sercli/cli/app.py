@@ -93,7 +93,9 @@ def _run() -> NoReturn:
         if not error.format_message():  # `ser` alone: typer has already printed the help
             sys.exit(2)
         message = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
-        _fail(f"{message}{'' if message.endswith('?') else '.'} See `ser {_subcommand()}--help`.")
+        known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+        subcommand = next((f"{word} " for word in sys.argv[1:] if word in known), "")
+        _fail(f"{message}{'' if message.endswith('?') else '.'} See `ser {subcommand}--help`.")
     sys.exit(2 if code else 0)  # typer returns 1 where it has no completion for a shell
 
 
@@ -128,11 +130,6 @@ def _remedy(number: int | None) -> str:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "Free some space, or choose another place."
     return "Choose another place."
-
-
-def _subcommand() -> str:
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    return next((f"{word} " for word in sys.argv[1:] if word in known), "")
 
 
 def _fail(message: str) -> NoReturn:

@@ -10,10 +10,11 @@ shared folder, divide the parts between them by a lock on each.
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -139,7 +140,8 @@ def _compute(features: Sequence["_Parts"], jobs: int, device: str, progress: Pro
     mapped = processes.mapped(make, tasks, min(jobs, n_tasks), killed=killed, ahead=_AHEAD, on_report=reports.add)
     with closing(mapped) as computed:
         for stage, feature in enumerate(features):
-            with progress(feature.title, feature.missing_s()) as step:
+            utterances = chain.from_iterable(map(feature.utterances, feature.missing))
+            with progress(feature.title, sum(map(extraction.length_s, utterances))) as step:
                 reports.begin(stage % _STAGES, step)
                 for _ in zip(feature.missing, computed, strict=False):
                     pass
@@ -164,12 +166,6 @@ class _Reports:
             self._step(done_s)
         else:
             self._early[stage] += done_s
-
-
-def _bare(utterance: Utterance) -> Utterance:
-    """What a feature is computed from; raters' votes would take most of the way to a process."""
-    read = {name: value for name, value in utterance.attributes.items() if name in (MOTION, WORD_TIMES)}
-    return replace(utterance, attributes=read)
 
 
 class _Parts:
@@ -201,14 +197,14 @@ class _Parts:
     def task(self, n: int, stage: int = 0) -> "_Task":
         """Return what part n is computed from."""
         path, root = self.folder / f"part-{n:05d}.npy", Path(self._dataset.info.root)
-        return _Task(path, tuple(map(_bare, self._utterances(n))), root, self.feature, self._config, stage)
+        return _Task(path, tuple(self.utterances(n)), root, self.feature, self._config, stage)
 
-    def _utterances(self, n: int) -> list[Utterance]:
-        return [self._dataset.manifest.utterances[place] for place in self._usable[n * PART : (n + 1) * PART]]
-
-    def missing_s(self) -> float:
-        """Return how much audio the feature must be computed of."""
-        return sum(extraction.length_s(u) for n in self.missing for u in self._utterances(n))
+    def utterances(self, n: int) -> Iterator[Utterance]:
+        """Yield those of part n, with what the feature is computed from: votes would take long to reach a process."""
+        for place in self._usable[n * PART : (n + 1) * PART]:
+            utterance = self._dataset.manifest.utterances[place]
+            read = {name: value for name, value in utterance.attributes.items() if name in (MOTION, WORD_TIMES)}
+            yield replace(utterance, attributes=read)
 
     def store(self) -> FeatureStore:
         """Open all parts.

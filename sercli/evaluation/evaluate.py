@@ -109,6 +109,9 @@ def score(
     predicted = _in_order(utterances, systems[0])
     kind, group_of = intervals.grouping(predicted, over)
     groups = Groups(kind, len(set(group_of)))
+    over_groups = f"over {groups.n} {groups.kind}s"
+    uncertainty: Facts = {"intervals": f"95 %, {over_groups} (Wilson, jackknife and Student's t)"}
+    uncertainty |= {"test of differences": f"sign flips {over_groups}"} if len(systems) > 1 else {}
     subsets = slices.parts(predicted, levels=levels, word_errors=utterance_errors)
     pairs = [(system, intervals.group(system, group_of)) for system in systems]
     pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
@@ -118,7 +121,7 @@ def score(
         baselines=baselines,
         differences=intervals.differences(pairs),
         groups=groups,
-        protocol=_uncertainty(groups, len(systems)),
+        protocol=uncertainty,
         warnings=(*_cautions(groups, len(systems), predicted), *slices.notes(subsets), *protocols(systems, predicted)),
     )
 
@@ -249,13 +252,6 @@ def _result(
         published=published(system, utterances),
         training=None,
     )
-
-
-def _uncertainty(groups: Groups, n_systems: int) -> Facts:
-    """How intervals and tests are made."""
-    over = f"over {groups.n} {groups.kind}s"
-    facts: Facts = {"intervals": f"95 %, {over} (Wilson, jackknife and Student's t)"}
-    return facts | ({"test of differences": f"sign flips {over}"} if n_systems > 1 else {})
 
 
 def _cautions(groups: Groups, n_systems: int, utterances: Sequence[Utterance]) -> list[str]:

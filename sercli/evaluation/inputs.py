@@ -1,6 +1,6 @@
 """The inputs of an evaluation: runs, their predictions, and the dataset that describes the utterances."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -146,19 +146,14 @@ def _error_rates(views: Mapping[str, Dataset], ids: Sequence[str]) -> tuple[dict
 
 def _own_dataset(runs: Sequence[EvaluatedRun]) -> Dataset | None:
     """The dataset that the first run was trained on, if it is still where one of the runs says."""
-    for run in runs:
-        for folder in _candidates(run):
+    for run in (run for run in runs if run.info.data):
+        data, above = Path(run.info.data), run.folder.resolve().parents  # a relative path may count from any of them
+        for folder in dict.fromkeys([data, *(folder / data for folder in above)]):
             with suppress(SerError):
                 dataset = manifest.load(folder)
                 if runs[0].trained_on(dataset):
                     return dataset
     return None
-
-
-def _candidates(run: EvaluatedRun) -> Iterator[Path]:
-    """Folders that may hold the run's dataset: a relative path counts from a folder above the run, too."""
-    if data := run.info.data:
-        yield from dict.fromkeys([Path(data), *(above / data for above in run.folder.resolve().parents)])
 
 
 def _end(folder: Path, n: int) -> str:

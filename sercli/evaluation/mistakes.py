@@ -11,7 +11,7 @@ from sercli.audio.soundfiles import as_mp3
 from sercli.errors import AudioError, SerError
 from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.results import Evaluation, Mistake, PooledPredictions
-from sercli.types import SAMPLE_RATE_HZ, Array, Predictions, Utterance
+from sercli.types import SAMPLE_RATE_HZ, Array, Utterance
 
 _MOST, _N_CLIPS = 20, 5
 _LONGEST_S = 15
@@ -28,7 +28,9 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance]) ->
     """
     labels = predictions.runs[0].labels
     probs: Array = np.mean([run.probs for run in predictions.runs], axis=0)
-    members = _members(predictions.runs)
+    runs = predictions.runs
+    names = dict.fromkeys(name for run in runs for name in run.members)
+    members = {name: np.mean([run.members[name] for run in runs if name in run.members], axis=0) for name in names}
     wrong = np.flatnonzero(probs.argmax(axis=1) != predictions.truth)
     chosen = wrong[np.argsort(-probs[wrong].max(axis=1), kind="stable")][:_MOST]
     return tuple(
@@ -67,9 +69,3 @@ def clips(evaluation: Evaluation, inputs: EvaluationInputs) -> dict[str, bytes]:
             signal = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
             found[u.id] = as_mp3(signal[: _LONGEST_S * SAMPLE_RATE_HZ], SAMPLE_RATE_HZ)
     return found
-
-
-def _members(runs: Sequence[Predictions]) -> dict[str, Array]:
-    """The probabilities (N, K) of each member, the mean over the seeds that have them."""
-    names = dict.fromkeys(name for run in runs for name in run.members)
-    return {name: np.mean([run.members[name] for run in runs if name in run.members], axis=0) for name in names}

@@ -120,19 +120,15 @@ def _without_copies(dataset: Dataset, parts: tuple[Split, ...]) -> tuple[Split, 
     for split in parts:
         pairs = same_sounds.crossing(dataset.info.same_sounds, split)
         if pairs and split.kind not in ("seed", "file"):
+            instead = ""
+            with suppress(SerError):  # where the dataset cannot have it
+                instead = f", or use --split {splits.make_split(dataset.manifest, 'seed').kind} (leaky)"
             raise SerError(
                 f"--split {split.kind} fold {split.fold}: {same_sounds.named(pairs)} under different names in several "
-                f"parts, so scores would be too good; keep one of each in the corpus{_or_leaky(dataset)}."
+                f"parts, so scores would be too good; keep one of each in the corpus{instead}."
             )
         checked.append(replace(split, leaky=True, test_apart=False, same_sounds=pairs) if pairs else split)
     return tuple(checked)
-
-
-def _or_leaky(dataset: Dataset) -> str:
-    """Return the advice to use the split that may be leaky, where the dataset can have it."""
-    with suppress(SerError):
-        return f", or use --split {splits.make_split(dataset.manifest, 'seed').kind} (leaky)"
-    return ""
 
 
 def _divide(dataset: Dataset, kind: str, n_folds: int | None, fold: int | None, seed: int) -> tuple[Split, ...]:

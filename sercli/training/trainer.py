@@ -70,17 +70,14 @@ class Trainer:
         """The epoch whose weights are kept; the first of several with equal loss."""
         return self.history[-1] if self.config.keep == "last" else min(self.history, key=lambda one: one.valid_loss)
 
-    def _since_best(self) -> int:
-        return len(self.history) - self.best.epoch if self.history else 0
-
     def epochs(self) -> Iterator[EpochResult]:
         """Train until the patience or the epochs run out, yielding after each epoch; then load the weights to keep.
 
         Raises:
             DivergedError: the loss is no longer a number.
         """
-        while len(self.history) < self.config.epochs and self._since_best() < self.config.patience:
-            result = self._epoch(len(self.history) + 1)
+        while (n := len(self.history)) < self.config.epochs and (not n or n - self.best.epoch < self.config.patience):
+            result = self._epoch(n + 1)
             self.history.append(result)
             if self.best is result:
                 self.best_weights = copy.deepcopy(self.module.state_dict())
