@@ -39,23 +39,18 @@ def read(file: Path | BinaryIO) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-            _check_sizes(archive, members)
+            assert archive.fp is not None
+            there = archive.fp.seek(0, 2)
+            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+                raise ValueError("its arrays are compressed; write them with numpy.savez")
+            if sum(member.file_size for member in members) > there:
+                raise ValueError("its arrays claim more bytes than the file has")
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     except (zipfile.BadZipFile, EOFError, struct.error, zlib.error) as error:
         raise ValueError(str(error)) from None
     # zipfile and numpy raise these for a corrupt archive or header; too deep a nesting is a RuntimeError.
     except (RuntimeError, TypeError, KeyError, SyntaxError, tokenize.TokenError, OverflowError, MemoryError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
-
-
-def _check_sizes(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse arrays that would take more memory than the file has bytes."""
-    assert archive.fp is not None
-    there = archive.fp.seek(0, 2)
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise ValueError("its arrays are compressed; write them with numpy.savez")
-    if sum(member.file_size for member in members) > there:
-        raise ValueError("its arrays claim more bytes than the file has")
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:

@@ -57,7 +57,11 @@ def open_container(
         AudioError: the file is damaged, has no such track, or is in a format that FFmpeg does not know.
     """
     with _opened(path, reason) as container:
-        _check_streams(path, container, reason)
+        kinds = sorted({stream.type for stream in container.streams})
+        if container.format.name in _PLAYLISTS or not kinds:
+            raise _no_audio(path, reason)
+        if not container.streams.audio:
+            raise AudioError(f"{path} has no audio, only {' and '.join(kinds)}; give a recording with audio.")
         n_tracks = len(container.streams.audio)
         chosen = 1 if n_tracks == 1 and track is None else track
         if chosen is None:
@@ -207,14 +211,6 @@ def _choose(path: Path, identity: tuple[int, int], flagged: tuple[bool, ...], li
         if any(segments.segments(listen(path, track))):
             return track, "the first with speech"
     return 1, "as none has speech in its first ten minutes"
-
-
-def _check_streams(path: Path, container: InputContainer, reason: str) -> None:
-    kinds = sorted({stream.type for stream in container.streams})
-    if container.format.name in _PLAYLISTS or not kinds:
-        raise _no_audio(path, reason)
-    if not container.streams.audio:
-        raise AudioError(f"{path} has no audio, only {' and '.join(kinds)}; give a recording with audio.")
 
 
 def _begin(container: InputContainer, stream: AudioStream, head: AudioFrame) -> tuple[int, float]:

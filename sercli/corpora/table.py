@@ -149,7 +149,12 @@ def _divided(
             raise SerError(f"{source}: two keys differ only in upper and lower case; rename one of them.")
         need_columns(named, need or (("label",) if "text" in named else ("label", "path")), header)
         filled = {name: value for name, value in named.items() if value not in (None, "")}
-        cells = {name: _cell(name, value, source) for name, value in filled.items() if name in NAMES}
+        cells: dict[str, str] = {}
+        for name, value in filled.items():
+            if name in NAMES:
+                if isinstance(value, bool) or not isinstance(value, str | int | float):
+                    raise SerError(f"{source}: {name} is {shown(json.dumps(value))}; it must be text or a number.")
+                cells[name] = str(value).strip()
         others = {name: value for name, value in filled.items() if name and name not in NAMES}
         for name in sorted(others.keys() - remarked):
             if meant := resembled(name):
@@ -199,13 +204,6 @@ def _with_each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
-
-
-def _cell(name: str, value: object, source: str) -> str:
-    """Return a JSON value as the text of a CSV cell."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise SerError(f"{source}: {name} is {shown(json.dumps(value))}; it must be text or a number.")
-    return str(value).strip()
 
 
 def _utterance(row: _Row, folder: Path) -> Utterance:

@@ -85,7 +85,7 @@ def extract(
     """Compute a feature of utterances from their audio, text or motion capture: (T, F) float32 for each.
 
     Args:
-        utterances: computed in batches of like length, returned in this order.
+        utterances: with the feature's input; computed in batches of like length, returned in this order.
         root: folder that the paths of their audio are relative to.
         feature: name of the feature.
         feature_config: its Config.
@@ -93,16 +93,16 @@ def extract(
         advance: called with the seconds of audio whose features were computed since the last call.
 
     Raises:
-        SerError: an utterance has no audio or text, or its audio cannot be read.
+        SerError: the audio of an utterance cannot be read, or was changed.
     """
     if not isinstance(feature_config, AudioConfig):
-        inputs = [_text(u, feature) if reads_text(feature) else motion.read(root, u) for u in utterances]
+        inputs = [u.text if reads_text(feature) else motion.read(root, u) for u in utterances]
         found = extractor(feature, feature_config, device)(inputs)
         advance(sum(map(length_s, utterances)))
         return found
     features: dict[int, Array] = {}
     for places in like_length([length_s(u) for u in utterances], _BATCH_S):
-        signals = [_signal(utterances[place], root, feature, feature_config) for place in places]
+        signals = [_signal(utterances[place], root, feature_config) for place in places]
         chosen = [utterances[place] for place in places]
         computed = extract_signals(signals, feature, feature_config, device=device, utterances=chosen)
         features |= zip(places, computed, strict=True)
@@ -159,15 +159,8 @@ class SegmentFeatures:
         return self._speech[key]
 
 
-def _text(utterance: Utterance, feature: str) -> str:
-    if utterance.text is None:
-        raise SerError(f"'{utterance.id}' has no transcript, which the feature '{feature}' reads.")
-    return utterance.text
-
-
-def _signal(utterance: Utterance, root: Path, feature: str, feature_config: AudioConfig) -> Array:
-    if utterance.audio is None:
-        raise SerError(f"'{utterance.id}' has no recording, which the feature '{feature}' needs; use its text.")
+def _signal(utterance: Utterance, root: Path, feature_config: AudioConfig) -> Array:
+    assert utterance.audio is not None, "see `check_inputs`"
     rate_hz, path = feature_config.sample_rate_hz, root / utterance.audio
     signal = read(path, sample_rate_hz=rate_hz, start_s=utterance.start_s, end_s=utterance.end_s)
     if utterance.digest not in (None, digest(path)):

@@ -74,10 +74,6 @@ class FeatureStore:
             self._open[path] = np.load(path, mmap_mode="r", allow_pickle=False)
         return self._open[path][start:end]
 
-    def rows(self, ids: Sequence[str]) -> list[Array]:
-        """Return the features of these utterances, each (T, F)."""
-        return [self[i] for i in ids]
-
 
 def ensure(
     dataset: Dataset,

@@ -70,7 +70,11 @@ def read_train_part(folder: Path) -> TrainPart | None:
     paths = [Path(entry.path).with_name(_FILE) for entry in walk(folder) if entry.name == "weights.safetensors"]
     if not paths or not all(path.exists() for path in paths):
         return None
-    return _union([_read(path) for path in paths])
+    parts = []
+    for path in paths:
+        with readable(path, ". Train the run again, or copy it again"):
+            parts.append(msgspec.json.decode(path.read_bytes(), type=TrainPart))
+    return _union(parts)
 
 
 @dataclass(frozen=True)
@@ -173,8 +177,3 @@ def _union(parts: Sequence[TrainPart]) -> TrainPart:
     return TrainPart(
         **{f.name: frozenset().union(*(getattr(part, f.name) for part in parts)) for f in fields(TrainPart)}
     )
-
-
-def _read(path: Path) -> TrainPart:
-    with readable(path, ". Train the run again, or copy it again"):
-        return msgspec.json.decode(path.read_bytes(), type=TrainPart)

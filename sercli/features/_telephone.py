@@ -37,8 +37,10 @@ class WideBand(nn.Module):
         super().__init__()
         self.register_buffer("weight", weight.float())
         self.register_buffer("bias", bias.float())
-        for name, span_hz in (("high", HIGH_HZ), ("middle", MIDDLE_HZ)):
-            self.register_buffer(name, torch.from_numpy(_bands(filterbank, *span_hz)))
+        hz = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filterbank))
+        for name, (low, high) in (("high", HIGH_HZ), ("middle", MIDDLE_HZ)):  # (M,) 1 for bands that lie within
+            outside = filterbank[(hz < low) | (hz > high)].sum(axis=0)
+            self.register_buffer(name, torch.from_numpy((outside == 0).astype(np.float32)))
 
     def forward(self, frames: Tensor, mel: Tensor, n_mel: int | Tensor) -> Tensor:
         """Return the states, mapped where the speech is of a narrow band.
@@ -63,10 +65,3 @@ def load(layers: Sequence[int], filterbank: Array) -> WideBand:
     """Return the map of some of base's layers, counted from 1, for the filterbank of its spectrogram."""
     tensors, chosen = load_file(WEIGHTS), [layer - 1 for layer in layers]
     return WideBand(tensors["weight"][chosen], tensors["bias"][chosen], filterbank).eval()
-
-
-def _bands(filterbank: Array, low_hz: float, high_hz: float) -> Array:
-    """(M,) 1 for bands that lie within a span, 0 for others."""
-    hz = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filterbank))
-    outside = filterbank[(hz < low_hz) | (hz > high_hz)].sum(axis=0)
-    return (outside == 0).astype(np.float32)

@@ -65,7 +65,10 @@ def extract(signal: Array, config: Config) -> Array:
         (n_frames, n_bins) float32 in [0, 1]; 128 x 128 by default for a clip of any length.
     """
     picture = np.zeros((config.n_frames, config.n_bins), np.float32)
-    power = _pooled_power(signal[: config.n_samples], config)
+    window, pool = config.n_fft_samples, config.pool_frames
+    framed, taper = dsp.frames(signal[: config.n_samples], window, config.hop_samples), dsp.hann(window)
+    blocks = (framed[rows] for rows in dsp.blocks(len(framed), window, multiple_of=pool))
+    power = np.concatenate([dsp.means(dsp.power(block, taper)[:, 1:], pool) for block in blocks])  # (rows, n_bins)
     relative = power / max(float(power.max()), dsp.SILENCE)
     levels = 1 + np.log10(np.maximum(relative, 10 ** (config.floor_db / 10))) * (10 / -config.floor_db)
     picture[: len(levels)] = np.maximum(levels, 0)
@@ -75,11 +78,3 @@ def extract(signal: Array, config: Config) -> Array:
 def frame_step_s(config: Config) -> float:
     """Return the seconds from one row to the next; the number of rows does not depend on the clip."""
     return config.pool_frames * config.hop_samples / config.sample_rate_hz
-
-
-def _pooled_power(signal: Array, config: Config) -> Array:
-    """Mean power of every `pool_frames` frames, (rows, n_bins); the last row is the mean of those that remain."""
-    window, pool = config.n_fft_samples, config.pool_frames
-    framed, taper = dsp.frames(signal, window, config.hop_samples), dsp.hann(window)
-    blocks = (framed[rows] for rows in dsp.blocks(len(framed), window, multiple_of=pool))
-    return np.concatenate([dsp.means(dsp.power(block, taper)[:, 1:], pool) for block in blocks])

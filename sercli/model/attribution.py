@@ -181,14 +181,15 @@ def _of_audio(read: _Input, question: _Question) -> Weighing:
 
 
 def _of_text(read: _Input, question: _Question) -> Weighing:
-    """(n,) a weight for each word."""
-    plugin = read.plugin
-    weights = _attention(read, question) if isinstance(plugin, contracts.HasWordPlaces) else None
-    if weights is None or not isinstance(plugin, contracts.HasWordPlaces):
-        return Weighing("occlusion", _falls_without_words(read.member, question), read.source)
-    places = plugin.word_places(question.utterance.text or "", read.config)
-    kept = places >= 0
-    return Weighing("attention", np.bincount(places[kept], weights[kept], len(question.words)), read.source)
+    """(n,) a weight for each word: by attention, else what the prediction loses without it."""
+    plugin, words = read.plugin, question.words
+    if isinstance(plugin, contracts.HasWordPlaces) and (weights := _attention(read, question)) is not None:
+        places = plugin.word_places(question.utterance.text or "", read.config)
+        kept = places >= 0
+        return Weighing("attention", np.bincount(places[kept], weights[kept], len(words)), read.source)
+    texts = [" ".join((*words[:n], *words[n + 1 :])) for n in range(len(words))]
+    variants = [replace(question.utterance, transcripts={"given": text}) for text in texts]
+    return Weighing("occlusion", _falls(read.member, question, variants, question.rows), read.source)
 
 
 @torch.inference_mode()
@@ -227,14 +228,6 @@ def _falls(member: Model, question: _Question, utterances: Sequence[Utterance], 
     whole = member.predict([question.utterance], question.rows).probs[0, place]
     batches = [utterances[n : n + _BATCH] for n in range(0, len(utterances), _BATCH)]
     return whole - np.concatenate([member.predict(batch, rows).probs[:, place] for batch in batches])
-
-
-def _falls_without_words(member: Model, question: _Question) -> Array:
-    """(n,) the falls when each of the words is left out."""
-    words = question.words
-    texts = [" ".join((*words[:n], *words[n + 1 :])) for n in range(len(words))]
-    variants = [replace(question.utterance, transcripts={"given": text}) for text in texts]
-    return _falls(member, question, variants, question.rows)
 
 
 def _falls_in_silence(member: Model, question: _Question, stretches: Sequence[tuple[float, float]]) -> Array:

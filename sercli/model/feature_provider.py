@@ -26,7 +26,7 @@ def cached_features(dataset: Dataset, *, jobs: int, device: str = "cpu", progres
         key = feature_specs.key(feature, config)
         if key not in stores:
             stores[key] = feature_cache.ensure(dataset, feature, config, jobs=jobs, device=device, progress=progress)
-        rows = stores[key].rows([u.id for u in utterances])
+        rows = [stores[key][u.id] for u in utterances]
         if not isinstance(config, AudioConfig) or config.normalise == "none":
             return rows
         found = []
@@ -47,6 +47,6 @@ def _of_speaker(dataset: Dataset, store: feature_cache.FeatureStore, utterance: 
             f"feature.normalise={kind} needs the speaker of each utterance, and '{utterance.id}' has none; "
             "give feature.normalise=none."
         )
-    own = [u.id for u in dataset.manifest.utterances if u.speaker == utterance.speaker and u.audio is not None]
-    voice = Normaliser.of(store.rows(own), "feature")
+    own = [u for u in dataset.manifest.utterances if u.speaker == utterance.speaker and u.audio is not None]
+    voice = Normaliser.of([store[u.id] for u in own], "feature")
     return voice if kind == "speaker-z" else replace(voice, scale=np.ones_like(voice.scale))

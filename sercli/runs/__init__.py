@@ -167,7 +167,15 @@ def check_labels(folders: Sequence[Path], infos: Sequence[RunInfo]) -> None:
 
 def write_info(folder: Path, info: RunInfo) -> None:
     """Write run.json with the versions of the packages that made the run, and the command."""
-    write_record(folder, replace(info, versions=_versions(), command=_command()))
+    versions = {"ser": __version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "soundfile", "librosa", "nltk"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    program = Path(sys.argv[0])
+    ours = program.stem == "ser" or program.parent.name == "sercli"
+    write_record(folder, replace(info, versions=versions, command=shlex.join(["ser", *sys.argv[1:]]) if ours else ""))
 
 
 def write_record(folder: Path, info: RunInfo) -> None:
@@ -184,22 +192,6 @@ def _record(content: Mapping[str, object]) -> str:
     """Return the digest of run.json's content, without the folder of the dataset, which may move, and the command."""
     kept = {name: value for name, value in content.items() if name not in ("data", "command", "digest")}
     return hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=16).hexdigest()
-
-
-def _command() -> str:
-    """The command line of this process; "" if it is not that of `ser`."""
-    program = Path(sys.argv[0])
-    return shlex.join(["ser", *sys.argv[1:]]) if program.stem == "ser" or program.parent.name == "sercli" else ""
-
-
-def _versions() -> dict[str, str]:
-    found = {"ser": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "soundfile", "librosa", "nltk"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
 
 
 def start(folder: Path, info: RunInfo) -> RunInfo:

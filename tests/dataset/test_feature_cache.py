@@ -91,7 +91,7 @@ def test_features_that_were_changed_after_they_were_computed_are_refused(dataset
 def test_rows_come_in_the_order_asked_for(dataset, ensure):
     store = ensure(dataset)
     ids = ids_of(dataset)[::-3]
-    for rows, name in zip(store.rows(ids), ids, strict=True):
+    for rows, name in zip([store[i] for i in ids], ids, strict=True):
         np.testing.assert_array_equal(rows, store[name])
 
 
@@ -379,19 +379,6 @@ def test_a_recording_that_went_missing_is_named(dataset, ensure, jobs):
         ensure(with_rows(dataset, rows), jobs=jobs)
 
 
-@pytest.mark.parametrize(
-    ("feature", "config", "message"),
-    [
-        ("log-mel", SMALL, "'bare' has no recording, which the feature 'log-mel' needs; use its text."),
-        ("words", words.Config(), "'bare' has no transcript, which the feature 'words' reads."),
-    ],
-)
-def test_what_an_utterance_lacks_is_named(tmp_path, feature, config, message):
-    with pytest.raises(SerError) as caught:
-        extraction.extract([Utterance("bare", "table", "anger")], tmp_path, feature, config)
-    assert str(caught.value) == message
-
-
 def test_features_do_not_follow_the_gain():
     t = np.arange(8_000) / 16_000
     signal = (0.5 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
@@ -521,4 +508,4 @@ def test_a_lock_that_a_dead_machine_left_behind_is_not_waited_for_for_ever(datas
     folder.mkdir(parents=True)
     with FileLock(folder / ".part-00000.lock"):
         store = feature_cache.ensure(dataset, "log-mel", SMALL, progress=no_progress)
-    assert len(store.rows([u.id for u in dataset.manifest.utterances])) == 20
+    assert len([store[u.id] for u in dataset.manifest.utterances]) == 20

@@ -69,22 +69,21 @@ def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
     """Sentences stay on one line, however long; a table is followed by a blank line."""
     for renderable in renderables:
         if isinstance(renderable, Text):
-            console.print(_by_words(renderable, console) if console.is_terminal else renderable, soft_wrap=True)
+            if console.is_terminal:
+                lines = renderable.split(allow_blank=True)
+                renderable = Text("\n").join(_by_words(line, console) for line in lines)
+            console.print(renderable, soft_wrap=True)
         else:
             console.print(renderable)
     if any(isinstance(renderable, Table) for renderable in renderables):
         console.print()
 
 
-def _by_words(text: Text, console: Console) -> Text:
-    """Text with blanks up to the terminal's edge where that would cut a word, so that what is copied has its lines.
+def _by_words(line: Text, console: Console) -> Text:
+    """A line with blanks up to the terminal's edge where that would cut a word, so that what is copied has its lines.
 
     What is between quotes gets no blanks, for it may be a path; a number and its % stay together.
     """
-    return Text("\n").join(_one_by_words(line, console) for line in text.split(allow_blank=True))
-
-
-def _one_by_words(line: Text, console: Console) -> Text:
     width = console.width
     if cell_len(line.plain) <= width:
         return line
