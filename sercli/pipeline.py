@@ -305,7 +305,7 @@ class Pipeline:
             raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
-        remarks += isolation.distorted(head)
+        remarks += isolation.distorted(head) + isolation.noisy(head)
         whole = chain([head], blocks)
         found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)

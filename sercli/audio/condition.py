@@ -20,6 +20,7 @@ FLOOR_POWER = 1e-12  # -120 dBFS
 _LOWEST_HZ = 50.0  # below every voice; a constant offset, rumble and the hum of handling lie there
 _STEEPNESS = 8  # exponent of the filter: 110 dB less at 10 Hz, 0.3 dB less at 70 Hz
 _CLIPPED = 0.003  # share of samples within 1 % of the largest one: speech has a tenth of that at most
+_COARSE = 64  # different values of samples, as of 8 bits at a low level
 EDGE_S = 0.25  # the signal is mirrored over this length at both ends, so that the filter has no step to answer
 
 
@@ -117,6 +118,8 @@ def distortions(signal: Array) -> list[str]:
     high, middle = (power[(hz >= low) & (hz < end)].mean() for low, end in (HIGH_HZ, MIDDLE_HZ))
     if high < NARROW * middle:
         found.append("it has nothing above 4 kHz, as over the telephone, where about one label in four changes")
-    if np.mean(np.abs(signal) >= 0.99 * peak) > _CLIPPED:
+    if (n_values := len(np.unique(signal))) < _COARSE:
+        found.append(f"its samples have only {n_values} values, so that its labels are less sure; record it louder")
+    elif np.mean(np.abs(signal) >= 0.99 * peak) > _CLIPPED:
         found.append("it is clipped, so that its labels are less sure; record it at a lower level")
     return found

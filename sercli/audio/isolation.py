@@ -50,6 +50,13 @@ QUIETEST = 10  # per cent
 DIGITAL_SILENCE = 1e-11  # frames below this power do not count as background noise
 GAP_FRAMES = 4  # sound within an eighth of a second of speech is next to it
 
+NOISY = 10**0.4
+"""Power of speech to that of the quietest tenth of the frames, below which a recording is noisy.
+
+1,200 clips of RAVDESS, EmoDB and nEMO have 9 dB or more, and 2 cut to their speech less than 4. With white or pink
+noise as loud as the speech they have 1 to 4 dB, and 15 to 55 % of the labels change.
+"""
+
 _MOST_KEPT = 10_000  # about 1 kB each
 _kept: dict[bytes, Array] = {}  # of `speech_probabilities`, by the signal's content
 
@@ -58,6 +65,19 @@ def distorted(signal: Array) -> list[str]:
     """Return the remarks of `condition.distortions` on a signal (n_samples,) at 16 kHz if it holds speech."""
     found = distortions(signal)
     return found if found and speech_share(without_rumble(signal)) else []  # as the features get it, which keep it
+
+
+def noisy(signal: Array) -> list[str]:
+    """Return a remark if the quietest tenth of a signal (n_samples,) at 16 kHz is nearly as loud as its speech."""
+    signal = on_grid(without_rumble(without_rumble(signal)))[0]  # as the features get it, which keep what is found
+    power = frame_power(signal, FRAME_SAMPLES)
+    heard = power > DIGITAL_SILENCE
+    spoken = power[heard & (speech_probabilities(signal)[: len(power)] > SPEECH_PROBABILITY)]
+    if len(spoken) < max(LEAST_SPEECH_S / FRAME_S, LEAST_SPEECH_SHARE * len(power)):
+        return []
+    if np.median(spoken) > NOISY * np.percentile(power[heard], QUIETEST):
+        return []
+    return ["noise or reverberation is nearly as loud as its speech, so that its labels are less sure"]
 
 
 def speech_share(signal: Array) -> float:

@@ -77,4 +77,7 @@ def test_a_telephone_band_and_clipping_are_told_and_nothing_of_a_whole_signal():
     ]
     clipped = "it is clipped, so that its labels are less sure; record it at a lower level"
     assert condition.distortions(whole.clip(-0.15, 0.15)) == [clipped]
+    few = np.unique(coarse := (whole * 20).round() / 20).size
+    louder = f"its samples have only {few} values, so that its labels are less sure; record it louder"
+    assert condition.distortions(coarse) == [louder]
     assert condition.distortions(np.zeros(100, np.float32)) == []

@@ -3,7 +3,7 @@ import pytest
 from sounds import RATE_HZ, clip, silence
 
 from sercli.audio import condition
-from sercli.audio.isolation import isolated, widened
+from sercli.audio.isolation import isolated, noisy, widened
 from sercli.audio.silero import FRAME_SAMPLES
 
 RNG = np.random.default_rng(0)
@@ -38,6 +38,14 @@ def close(found, expected):
 )
 def test_what_nobody_hears_changes_nothing(spoken, change):
     assert close(isolated(change(spoken))[0], isolated(spoken)[0])
+
+
+def test_speech_in_noise_is_told(spoken):
+    said = ["noise or reverberation is nearly as loud as its speech, so that its labels are less sure"]
+    level = np.sqrt(np.mean(spoken**2))
+    assert noisy(spoken + noise(len(spoken) / RATE_HZ, level)[: len(spoken)]) == said
+    assert noisy(spoken) == noisy(spoken + noise(len(spoken) / RATE_HZ, level / 30)[: len(spoken)]) == []
+    assert noisy(noise(2, 0.1)) == []
 
 
 @pytest.mark.parametrize("n_before", [64, 256, 5_000, 16_000])

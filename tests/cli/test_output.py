@@ -64,7 +64,7 @@ def test_csv_has_the_probabilities_of_both_members_to_4_decimals_and_nothing_whe
     assert list(rows[0]) == [
         *["path", "start_s", "end_s", "speaker", "label", "confidence", "neutral", "anger"],
         *["audio_only_neutral", "audio_only_anger", "text_only_neutral", "text_only_anger"],
-        *["asr_confidence", "text", "reason"],
+        *["asr_confidence", "text", "reason", "remarks"],
     ]
     assert next(csv.reader(io.StringIO(_text("csv")))) == list(rows[0])
     assert [rows[0][name] for name in ("path", "neutral", "anger")] == ["talk.wav", "0.3333", "0.6667"]

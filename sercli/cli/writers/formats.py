@@ -83,11 +83,11 @@ def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw:
             every = [part or {} for part in (p.probabilities, p.members.get("acoustic"), p.members.get("linguistic"))]
             probs = [part.get(label) for part in every for label in labels]
             head = (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence)
-            yield p.row, (*head, *probs, p.asr_confidence, p.text, p.reason)
+            yield p.row, (*head, *probs, p.asr_confidence, p.text, p.reason, "; ".join(p.remarks))
 
     probs = [f"{part}{label}" for part in ("", "audio_only_", "text_only_") for label in labels]
-    names = ("path", "start_s", "end_s", "speaker", "label", "confidence", *probs, "asr_confidence", "text", "reason")
-    return _csv(names, rows(), raw)
+    head = ("path", "start_s", "end_s", "speaker", "label", "confidence")
+    return _csv((*head, *probs, "asr_confidence", "text", "reason", "remarks"), rows(), raw)
 
 
 def csv_summaries(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw: bool = False) -> Iterator[str]:
