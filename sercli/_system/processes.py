@@ -8,7 +8,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
-from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.process import BaseProcess
@@ -200,24 +199,12 @@ def shared() -> Iterator[None]:
         _held = None
 
 
-def start(jobs: int, *, needs: str) -> None:
-    """Inside `shared`: start the processes before there is work for them.
-
-    Args:
-        jobs: how many.
-        needs: the module that each process imports when it starts.
-    """
-    if _held == [] and _elsewhere is None:
-        _held.append(_Processes(jobs, needs))
-        _held[0].start()
-
-
 class _Processes:
     """The processes of a pool, as many as jobs, started together."""
 
-    def __init__(self, jobs: int, needs: str | None = None) -> None:
+    def __init__(self, jobs: int) -> None:
         self.executor = ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(needs, _counters())
+            jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(_counters(),)
         )
         self._jobs = jobs
         self._before: set[BaseProcess] | None = None  # processes that are not of this pool; None: not started
@@ -303,14 +290,12 @@ def count(done: float, stage: int, counters: "SynchronizedArray[float] | None" =
         counters[stage] += done
 
 
-def _begin(needs: str | None, counters: "SynchronizedArray[float]") -> None:
+def _begin(counters: "SynchronizedArray[float]") -> None:
     global _reported
     _reported = partial(count, counters=counters)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; later it has no effect
     threading.Thread(target=_end_with_first, daemon=True).start()
-    if needs is not None:
-        import_module(needs)
 
 
 def _end_with_first() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sercli import config, plugins
-from sercli._system import locks, processes
+from sercli._system import locks
 from sercli._system.files import odd_name, refuse_others, sweep
 from sercli._system.progress import ProgressFactory
 from sercli._system.text import similar_names
@@ -22,7 +22,6 @@ from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"
 _TORN = "the same sound, or one that overlaps by more than half, has another label"
-_MANY = 128  # utterances for each process that is started while the corpus is still being read
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,7 @@ def prepare(
     where = dict(where or {})
     _check_out(out, {"corpus": corpus, "labels": label_set, "where": where})
     root = _resolved(root)
-    utterances, remarks = _read(
-        plugin, root, settings, jobs if jobs > 1 and not (out / audio_index.NAME).exists() else 0
-    )
+    utterances, remarks = _read(plugin, root, settings)
     base = root.parent if root.is_file() else root
     for name, value in where.items():
         utterances, others = _where(utterances, name, value)
@@ -150,8 +147,7 @@ def _check_out(out: Path, now: Mapping[str, object]) -> None:
         raise MismatchError(f"{out} holds another dataset: {'; '.join(differing)}. Choose another --out, or delete it.")
 
 
-def _read(plugin: Corpus, root: Path, settings: PluginConfig, jobs: int) -> tuple[list[Utterance], list[Remark]]:
-    """Read a corpus; with jobs, processes start as soon as there are enough recordings for them."""
+def _read(plugin: Corpus, root: Path, settings: PluginConfig) -> tuple[list[Utterance], list[Remark]]:
     if not root.exists():
         raise SerError(f"{root} does not exist; give the folder of the corpus.")
     utterances: list[Utterance] = []
@@ -166,9 +162,6 @@ def _read(plugin: Corpus, root: Path, settings: PluginConfig, jobs: int) -> tupl
             remarks.append(Remark("skipped", odd, scan.UNREADABLE))
         else:
             utterances.append(item)
-        if jobs and len(utterances) == _MANY * jobs:
-            processes.start(jobs, needs=feature_cache.__name__)
-            jobs = 0
     if not utterances and (unreadable := [remark for remark in remarks if remark.reason == scan.UNREADABLE]):
         raise SerError(f"{root}: {_hint('native', unreadable)}")
     if not utterances:

@@ -10,14 +10,12 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
-from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 from children import ended, living
 
 from sercli._system import processes
-from sercli.errors import SerError
 
 WORK = """
 import os, sys, time
@@ -179,55 +177,3 @@ def test_no_more_items_are_taken_than_are_soon_worked_on():
 @pytest.mark.parametrize("n", [0, 1, 3, 7])
 def test_what_is_mapped_comes_whole_and_in_order(n):
     assert list(processes.mapped(abs, range(-n, 0), 2, killed="one is gone", chunksize=3)) == list(range(n, 0, -1))
-
-
-def test_they_can_start_and_import_before_there_is_work():
-    with processes.shared():
-        before = living()
-        processes.start(2, needs="colorsys")
-        begun = living() - before
-        assert len(begun) == 2
-        with processes.pool(2) as pool:
-            found = {(pool.submit(os.getpid).result(), pool.submit(imported, "colorsys").result()) for _ in range(40)}
-        assert {pid for pid, _ in found} <= begun
-        assert {there for _, there in found} == {True}
-    assert ended(begun)
-
-
-def imported(name):
-    return name in sys.modules
-
-
-def test_they_start_early_only_where_they_stay_for_the_work():
-    before = living()
-    processes.start(2, needs="colorsys")
-    assert living() == before
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError()])
-def test_those_that_started_early_end_where_the_command_is_broken_off(error):
-    def read():
-        with processes.shared():
-            processes.start(2, needs="colorsys")
-            begun.extend(living())
-            raise error
-
-    begun = []
-    with pytest.raises(type(error)):
-        read()
-    assert len(begun) == 2
-    assert ended(begun)
-
-
-def test_one_that_is_killed_before_there_is_work_is_told_of():
-    def work():
-        with processes.shared():
-            before = set(active_children())
-            processes.start(2, needs="colorsys")
-            for process in set(active_children()) - before:
-                process.kill()
-                process.join()
-            list(processes.mapped(abs, [1, 2], 2, killed="one is gone"))
-
-    with pytest.raises(SerError, match="one is gone"):
-        work()

@@ -502,22 +502,6 @@ def test_the_tiny_corpus_is_prepared_whole(tiny_dataset):
     assert {u.duration_s for u in rows} == {0.6}
 
 
-@pytest.mark.parametrize(
-    ("jobs", "many", "before", "begun"),
-    [(2, 2, False, [2]), (2, 3, False, []), (1, 1, False, []), (2, 2, True, [])],
-    ids=["many", "few", "one process", "seen before"],
-)
-def test_processes_start_while_a_large_new_corpus_is_read(corpus, prepare, monkeypatch, jobs, many, before, begun):
-    root = corpus(*({"path": f"{n}.wav", "label": "sad"} for n in range(5)))
-    if before:
-        prepare(root)
-    started = []
-    monkeypatch.setattr(preparation, "_MANY", many)
-    monkeypatch.setattr(preparation.processes, "start", lambda jobs, needs: started.append(jobs))
-    prepare(root, jobs=jobs)
-    assert started == begun
-
-
 def test_a_recording_that_is_no_longer_named_is_forgotten(corpus, prepare, inspected, tmp_path):
     prepare(corpus({"path": "1.wav", "label": "sad"}, {"path": "2.wav", "label": "sad"}))
     prepare(corpus({"path": "1.wav", "label": "sad"}))
