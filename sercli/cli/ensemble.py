@@ -20,12 +20,17 @@ def ensemble(
     motion: options.Motion = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Folder made by `ser prepare`. Without it, only rules that learn nothing."),
+        typer.Option(
+            "--data", metavar="DATASET", help="Folder made by `ser prepare`. Without it, only rules that learn nothing."
+        ),
     ] = None,
     out: options.Out,
     words: options.Words = "human",
     rule: Annotated[
-        str, typer.Option("--rule", help="Fusion rule: {ensemble}; or all of them, each in a folder of its own.")
+        str,
+        typer.Option(
+            "--rule", metavar="RULE", help="Fusion rule: {ensemble}; or all of them, each in a folder of its own."
+        ),
     ] = options.ALL,
     seed: options.Seed = 0,
     device: options.Device = "auto",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sercli.evaluation.results import Evaluation
 
 _of_report = partial(typer.Option, rich_help_panel="The report")
-_to_file = partial(_of_report, dir_okay=False)
+_to_file = partial(_of_report, metavar="FILE", dir_okay=False)
 
 
 def evaluate(
@@ -28,10 +28,14 @@ def evaluate(
     ensemble: Annotated[
         options.Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="The same, if not an ensemble.")
     ] = None,
-    every: Annotated[Path | None, typer.Option("--all", help="Every run below this folder.")] = None,
+    every: Annotated[Path | None, typer.Option("--all", metavar="FOLDER", help="Every run below this folder.")] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Predict again: on the test part of the runs' dataset, or on all of another."),
+        typer.Option(
+            "--data",
+            metavar="DATASET",
+            help="Predict again: on the test part of the runs' dataset, or on all of another.",
+        ),
     ] = None,
     drop_seen: Annotated[
         bool,

@@ -17,7 +17,7 @@ def export(
         ),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write to.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder to write to.")],
     int8: Annotated[
         bool, typer.Option("--int8", help="Also write the model with weights of 8 bits: smaller, a little less exact.")
     ] = False,

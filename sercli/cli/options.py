@@ -60,10 +60,12 @@ class Group(TyperGroup):
 
 
 def _with_short_types(parameters: Iterable[object]) -> list[TyperArgument | TyperOption]:
-    """Show no type for a flag, N for a whole number, and no upper bound of seeds."""
+    """Show no type for a flag or beside the name of an argument, N for a whole number, and no upper bound of seeds."""
     found = [one for one in parameters if isinstance(one, TyperArgument | TyperOption)]
     for parameter in found:
-        if getattr(parameter, "is_flag", False):
+        if isinstance(parameter, TyperArgument):
+            parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
+        elif parameter.is_flag:
             parameter.metavar = ""
         elif isinstance(parameter.min, int) and parameter.metavar is None:
             parameter.metavar = "N"
@@ -104,19 +106,22 @@ Acoustic = Annotated[
 ]
 Linguistic = Annotated[Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")]
 Motion = Annotated[Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")]
-Preset = Annotated[str | None, typer.Option("-m", "--model", help="Preset; `ser train --help` lists them.")]
-Data = Annotated[Path, typer.Option("--data", help="Folder made by `ser prepare`.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
+Preset = Annotated[
+    str | None, typer.Option("-m", "--model", metavar="PRESET", help="One preset; `ser train --help` lists them.")
+]
+Data = Annotated[Path, typer.Option("--data", metavar="DATASET", help="Folder made by `ser prepare`.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to write to.")]
 SplitKind = Annotated[
     str | None,
     typer.Option(
         "--split",
+        metavar="SPLIT",
         help="loso, speakers, prompts, official, seed (leaky), or file:FOLDS, such as file:RUN/folds.json. "
         "Default: as the corpus suggests.",
     ),
 ]
 Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]
-Fold = Annotated[str, typer.Option("--fold", help="Fold to test on, counted from 1; or all.")]
+Fold = Annotated[str, typer.Option("--fold", metavar="K", help="Fold to test on, counted from 1; or all.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed up.")]
 Presets = Annotated[
@@ -132,16 +137,20 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
+        metavar="FILE",
         help="TOML or JSON file of settings, as `ser tune` writes it; or the folder of `ser tune --fold all`.",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as train.lr=0.001; repeat for more."),
 ]
 Words = Annotated[
-    str, typer.Option("--words", help="Transcripts to read: human, or a recogniser's name, such as whisper.")
+    str,
+    typer.Option(
+        "--words", metavar="NAME", help="Transcripts to read: human, or a recogniser's name, such as whisper."
+    ),
 ]
 Quiet = Annotated[
     bool,

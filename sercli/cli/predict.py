@@ -46,9 +46,10 @@ def predict(
     paths: Annotated[
         list[Path],
         typer.Argument(
+            metavar="PATH",
             help="Audio or video files, folders, patterns such as 'calls/*.mp3'; - for a file on stdin; mic for a "
             "microphone; or one table (.csv, .tsv, .jsonl) with a column path and, if you like, start_s, end_s, text "
-            "and speaker."
+            "and speaker.",
         ),
     ],
     *,
@@ -71,7 +72,11 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Folder for one file per recording, or one file for all: .csv, .json.", **_OUTPUT
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="Folder for one file per recording, or one file for all: .csv, .json.",
+            **_OUTPUT,
         ),
     ] = None,
     skip_done: Annotated[
@@ -86,7 +91,10 @@ def predict(
         ),
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT)
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT
+        ),
     ] = None,
     min_confidence: Annotated[
         float,
@@ -124,6 +132,7 @@ def predict(
         Adapt,
         typer.Option(
             "--adapt",
+            metavar="none|auto|full",
             help="Take a voice and its room into account. auto: carefully; full: for groups whose emotions are known "
             "to be mixed; none: each utterance by itself.",
             **_VOICE,
@@ -143,6 +152,7 @@ def predict(
         Path | None,
         typer.Option(
             "--speakers-from",
+            metavar="FILE",
             help="Table of the speakers, with the columns path and speaker.",
             dir_okay=False,
             **_VOICE,
@@ -170,6 +180,7 @@ def predict(
         Path | None,
         typer.Option(
             "--explain",
+            metavar="FILE",
             help="PNG of the moments and words that counted in one utterance.",
             dir_okay=False,
             **_EXPLANATION,
@@ -179,6 +190,7 @@ def predict(
         ExplainBy | None,
         typer.Option(
             "--explain-by",
+            metavar="KIND",
             help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
             "attention, where the network has one.",
             **_EXPLANATION,
@@ -191,7 +203,8 @@ def predict(
         ),
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="The words of a single clip, instead of recognition.", **_WORDS)
+        str | None,
+        typer.Option("--text", metavar="WORDS", help="The words of a single clip, instead of recognition.", **_WORDS),
     ] = None,
     no_asr: Annotated[
         bool, typer.Option("--no-asr", help="No speech recognition: faster, from audio alone.", **_WORDS)
@@ -200,6 +213,7 @@ def predict(
         str,
         typer.Option(
             "--asr",
+            metavar="NAME",
             help="Speech recogniser: {asr}. Words it is not sure of have an ASR confidence, from 0 (guesses) to 1.",
             **_WORDS,
         ),
@@ -212,7 +226,9 @@ def predict(
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option("--model", "-m", help="Run directory of your own. Default: the model that comes with ser."),
+        typer.Option(
+            "--model", "-m", metavar="RUN", help="Run directory of your own. Default: the model that comes with ser."
+        ),
     ] = None,
     card: Annotated[
         bool,

@@ -21,9 +21,10 @@ Facts = dict[str, str | int | float | None]
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="One of {corpus}.")],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="One of {corpus}.")],
     root: Annotated[
-        Path | None, typer.Argument(help="Folder of the corpus (for table: the CSV, TSV or JSONL file).")
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Folder of the corpus (for table: the CSV, TSV or JSONL file)."),
     ] = None,
     *,
     out: options.Out,
@@ -31,6 +32,7 @@ def prepare(
         str,
         typer.Option(
             "--labels",
+            metavar="LABELS",
             help="four: neutral, happiness, sadness, anger; native: all that the corpus has; other=disgust,fear: the "
             "four and one more class; or a TOML or JSON file with all classes.",
         ),
@@ -46,10 +48,15 @@ def prepare(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option("--features", help="Comma-separated names. Default: those of all presets that need no extra."),
+        typer.Option(
+            "--features",
+            metavar="NAMES",
+            help="Comma-separated names. Default: those of all presets that need no extra.",
+        ),
     ] = None,
     asr: Annotated[
-        str | None, typer.Option("--asr", help="Speech recogniser that transcribes all recordings: {asr}.")
+        str | None,
+        typer.Option("--asr", metavar="NAME", help="Speech recogniser that transcribes all recordings: {asr}."),
     ] = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,

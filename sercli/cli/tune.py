@@ -19,7 +19,10 @@ def tune(
         int, typer.Option("--trials", min=1, help="Number of trials of the whole study, including earlier ones.")
     ] = 50,
     storage: Annotated[
-        str | None, typer.Option("--storage", help="Optuna storage URL, shared by machines. Default: SQLite in --out.")
+        str | None,
+        typer.Option(
+            "--storage", metavar="URL", help="Optuna storage URL, shared by machines. Default: SQLite in --out."
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Number of processes that share the study. Default: one.")

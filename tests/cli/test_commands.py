@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -305,12 +306,11 @@ def test_runs_of_any_kind_are_evaluated_without_naming_it(ser, iemocap):
 
 
 @pytest.mark.parametrize("command", ["", "prepare", "train", "tune", "ensemble", "evaluate", "predict", "export"])
-def test_help_has_no_types_of_flags_and_no_bounds_that_mean_nothing(ser, monkeypatch, command):
+def test_help_names_values_as_people_do_and_has_no_bounds_that_mean_nothing(ser, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     shown = ser(*command.split(), "--help").out
     assert "--help" in shown
-    for odd in ("<bool>", "2147483647", "int range"):
-        assert odd not in shown
+    assert not re.search(r"<[a-z]|list\[|2147483647|int range", shown)
 
 
 def test_the_help_of_train_has_a_line_for_each_preset(ser, monkeypatch):
