@@ -21,7 +21,9 @@ def ensemble(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", metavar="DATASET", help="Folder made by `ser prepare`. Without it, only rules that learn nothing."
+            "--data",
+            metavar="DATASET",
+            help="Folder made by `ser prepare`. Without it: only single runs, and rules that learn nothing.",
         ),
     ] = None,
     out: options.Out,

@@ -17,7 +17,7 @@ from sercli.types import Utterance
 def question(inputs: EvaluationInputs) -> str:
     """The question that the evaluation answers, in one sentence."""
     *labels, last = inputs.systems[0].runs[0].labels
-    what, where = f"{', '.join(labels)} and {last}", f"in the speech of {_corpus(inputs)}?"
+    what, where = f"{', '.join(labels)} and {last}", f"in the utterances of {_corpus(inputs)}?"
     if len(inputs.systems) > 1:
         return f"Which of {len(inputs.systems)} systems recognises {what} best {where}"
     return f"How well does {inputs.systems[0].name} recognise {what} {where}"

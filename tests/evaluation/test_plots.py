@@ -351,7 +351,7 @@ def test_intervals_are_drawn_where_they_are_with_lines_for_the_baselines(drawn, 
 
 def test_one_system_alone_has_its_interval(drawn, tmp_path):
     intervals_picture(SYSTEMS[1:2], [], tmp_path / "a.png")
-    assert [text.get_text() for text in drawn[0].legends[0].texts] == ["acoustic"]
+    assert [text.get_text() for text in drawn[0].legends[0].texts] == ["audio"]
 
 
 def test_reliability_is_drawn_with_the_calibration_error_before_and_after(drawn, tmp_path):

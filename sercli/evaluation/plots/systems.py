@@ -10,7 +10,12 @@ from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Targe
 from sercli.evaluation.results import SystemResult
 from sercli.types import Report
 
-_OF_MODALITY = {"acoustic": (ORANGE, "s"), "linguistic": (BLUE, "o"), "motion": ("#CC79A7", "^"), "both": (GREEN, "D")}
+_OF_MODALITY = {
+    "acoustic": (ORANGE, "s", "audio"),
+    "linguistic": (BLUE, "o", "text"),
+    "motion": ("#CC79A7", "^", "motion"),
+    "both": (GREEN, "D", "several inputs"),
+}
 _COLOURS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", GREY)
 _DASHES = ("-", "--", "-.", ":")  # four and seven: the 29th curve is the first to repeat
 
@@ -25,12 +30,12 @@ def intervals_picture(systems: Sequence[SystemResult], baselines: Sequence[Repor
     """
     with new_figure((7.5, 1.3 + 0.34 * len(systems)), target) as figure:
         axes = figure.add_subplot()
-        for modality, (colour, marker) in _OF_MODALITY.items():
+        for modality, (colour, marker, label) in _OF_MODALITY.items():
             places = [place for place, s in enumerate(systems) if s.modality == modality]
             values = np.array([(s.ua.value, s.ua.low, s.ua.high) for s in systems if s.modality == modality])
             if places:
                 axes.hlines(places, values[:, 1], values[:, 2], color=colour, linewidth=2)
-                axes.plot(values[:, 0], places, marker, color=colour, markersize=6.5, label=modality)
+                axes.plot(values[:, 0], places, marker, color=colour, markersize=6.5, label=label)
         for place, system in enumerate(systems):
             axes.annotate(
                 f"{system.ua.value:.1%}", (1, place), (6, 0), xycoords=("axes fraction", "data"),

@@ -63,7 +63,8 @@ def evaluation(n_systems=5, labels=EIGHT, n_seeds=3, absent=(), n=480, **changed
 
 
 def _system(place, labels, truth, n_seeds):
-    name, modality, level = _SYSTEMS[place]
+    name, modality, level = _SYSTEMS[place % len(_SYSTEMS)]
+    name += f" {place // len(_SYSTEMS) + 1}" * (place >= len(_SYSTEMS))
     rng = np.random.default_rng(place)
     seeds = [_answers(rng, labels, truth, level) for _ in range(n_seeds)]
     reports = [metrics.report(name, truth, answers, labels) for answers in seeds]

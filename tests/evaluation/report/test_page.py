@@ -367,3 +367,13 @@ def test_a_click_sorts_a_table_and_undefined_values_stay_last(tmp_path):
     assert down[-1] == up[-1] == "–"
     assert [float(x) for x in down[:-1]] == sorted((float(x) for x in down[:-1]), reverse=True)
     assert up[:-1] == sorted(down[:-1], key=float)
+
+
+@in_browser
+@pytest.mark.usefixtures("no_pictures")
+def test_a_report_of_twenty_systems_is_printed_on_about_thirty_pages(tmp_path):
+    path, printed = tmp_path / "report.html", tmp_path / "report.pdf"
+    path.write_text(page(made_up.with_folds(made_up.evaluation(n_systems=20, n_seeds=1))), encoding="utf-8")
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    subprocess.run([*command, f"--print-to-pdf={printed}", path.as_uri()], capture_output=True, timeout=120, check=True)
+    assert 20 < len(re.findall(rb"/Type /Page\b", printed.read_bytes())) <= 33
