@@ -1,8 +1,10 @@
 """Predicts many recordings in several processes, and yields the results in the given order."""
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import chain
 
 from sercli._system import processes
 from sercli.dataset import audio_index
@@ -10,7 +12,7 @@ from sercli.errors import AudioError
 from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
 from sercli.types import Recording
 
-_AHEAD = 2  # blocks of recordings per process that may be queued, or finished before it is their turn
+_AHEAD = 2  # batches of recordings per process that may be queued, or finished before it is their turn
 
 _Version = tuple[tuple[str, int, int], ...]  # path, size and time of each file of a model
 
@@ -31,21 +33,22 @@ def run(
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
     """
-    return processes.mapped(
+    found = processes.mapped(
         partial(_whole, config=config, version=_version(config)),
-        recordings,
+        Pipeline.batches(recordings),
         jobs,
         killed=_killed,
-        chunksize=processes.block_size(len(recordings)),
         ahead=_AHEAD,
         on_report=lambda seconds, _: heard(seconds, []),
     )
+    with closing(found):
+        yield from chain.from_iterable(found)
 
 
-def _killed(recordings: list[Recording]) -> str:
-    names = ", ".join(one.name for one in recordings)
+def _killed(batches: list[list[Recording]]) -> str:
     return (
-        f"A process was killed, perhaps because memory ran out, while it processed one of {names}; use "
+        "A process was killed, perhaps because memory ran out, while it processed one of the recordings from "
+        f"{batches[0][0].name} to {batches[-1][-1].name}; use "
         f"{processes.FEWER}. To continue from here, add --skip-done and --out."
     )
 
@@ -62,10 +65,16 @@ def _own_pipeline(config: PipelineConfig, version: _Version) -> Pipeline:
     return Pipeline.of(config)
 
 
-def _whole(recording: Recording, config: PipelineConfig, version: _Version = ()) -> RecordingResult | AudioError:
-    """Return a recording with all its predictions, or the error that says why it cannot be read."""
+def _whole(
+    batch: list[Recording], config: PipelineConfig, version: _Version = ()
+) -> list[RecordingResult | AudioError]:
+    """Return each recording with all its predictions, or the error that says why it cannot be read."""
+    opened = _own_pipeline(config, version).open(batch, lambda seconds, _: processes.report(seconds))
+    return [one if isinstance(one, AudioError) else _read(one) for one in opened]
+
+
+def _read(result: RecordingResult) -> RecordingResult | AudioError:
     try:
-        result = _own_pipeline(config, version).open(recording, lambda seconds, _: processes.report(seconds))
         return replace(result, predictions=list(result.predictions))
     except AudioError as error:
         return error

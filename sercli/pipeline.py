@@ -11,7 +11,8 @@ Memory does not grow with the length of a recording.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from functools import cached_property
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Literal
@@ -20,11 +21,12 @@ import numpy as np
 
 from sercli import config, groups, plugins
 from sercli._system import devices
+from sercli._system.limits import growing
 from sercli._system.progress import nothing
 from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
-from sercli.dataset import word_times
+from sercli.dataset import audio_index, word_times
 from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import AudioError, SerError
 from sercli.model.inference import Ensemble, Model
@@ -45,6 +47,8 @@ Heard = Callable[[float, Sequence[Prediction]], None]
 """Called with seconds of a recording that were predicted since the last call, and what was found, not yet adapted."""
 
 _BATCH = 8  # utterances of a long recording that go through the network together
+_CLIPS = 16  # that are opened before the first is predicted
+_SMALL = 4_000_000  # bytes; a larger file may be a long recording
 
 Recordings = str | PathLike[str] | Array | Sequence[str | PathLike[str]]
 
@@ -79,6 +83,18 @@ class RecordingResult:
     predictions: Iterable[Prediction]  # computed lazily
     # What is left out, guessed or cannot be known, a phrase each; complete once the predictions are read.
     remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Clips:
+    """Clips that are opened together: once the words of one are needed, those of all are recognised."""
+
+    transcriber: Transcriber
+    spoken: list[tuple[Recording, Segment]] = field(default_factory=list)
+
+    @cached_property
+    def transcribed(self) -> list[Prediction]:
+        return self.transcriber.transcribed(self.spoken)
 
 
 def load(
@@ -236,11 +252,10 @@ class Pipeline:
             mono = channels.mixed(iter([channels.of_array(source)]), sample_rate_hz, remarks)
             blocks = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
             recording = Recording("", None, text, min_confidence)
-            return iter(self._opened(recording, blocks, remarks, nothing).predictions)
+            return iter(self._opened(recording, blocks, remarks, nothing, _Clips(self._transcriber)).predictions)
         given = [source] if isinstance(source, str | PathLike) else source
         found = discovery.find([Path(one) for one in given])
-        recordings = (Recording(str(path), path, text, min_confidence, track=track) for path in found)
-        return chain.from_iterable(self.open(recording).predictions for recording in recordings)
+        return self._every(Recording(str(path), path, text, min_confidence, track=track) for path in found)
 
     def stream(
         self, blocks: Iterable[Array], sample_rate_hz: int, *, min_confidence: float = 0.0
@@ -268,31 +283,50 @@ class Pipeline:
             found = self._adapter.so_far(found, min_confidence=min_confidence)
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
 
-    def open(self, recording: Recording, heard: Heard = nothing) -> RecordingResult:
-        """Return the result of a recording that has a path; its predictions are computed lazily.
+    @staticmethod
+    def batches(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
+        """Yield recordings in batches for `open`, the first ones smaller; one that may be long ends its batch."""
+        return growing(recordings, _CLIPS, _may_be_long)
+
+    def open(self, recordings: Iterable[Recording], heard: Heard = nothing) -> list[RecordingResult | AudioError]:
+        """Return for each recording, which has a path, its result, or the error of a file that cannot be read.
+
+        Predictions are computed lazily, and the words of all clips together. Damage further into a file is raised while
+        the predictions are read.
 
         Args:
-            recording: to predict.
+            recordings: to predict; see `batches`.
             heard: called while the predictions are read.
 
         Raises:
-            AudioError: the file cannot be read. Damage further into it is raised while the predictions are read.
             SerError: as `predict`.
         """
-        assert recording.path is not None, "a recording without a path goes to `predict` or `stream`"
-        remarks: list[str] = []
-        blocks = reading.stream(
-            recording.path,
-            sample_rate_hz=SAMPLE_RATE_HZ,
-            start_s=recording.start_s,
-            end_s=recording.end_s,
-            track=recording.track,
-            remarks=remarks,
-        )
-        return self._opened(recording, blocks, remarks, heard)
+        clips, opened = _Clips(self._transcriber), list[RecordingResult | AudioError]()
+        for recording in recordings:
+            assert recording.path is not None, "a recording without a path goes to `predict` or `stream`"
+            remarks: list[str] = []
+            blocks = reading.stream(
+                recording.path,
+                sample_rate_hz=SAMPLE_RATE_HZ,
+                start_s=recording.start_s,
+                end_s=recording.end_s,
+                track=recording.track,
+                remarks=remarks,
+            )
+            try:
+                opened.append(self._opened(recording, blocks, remarks, heard, clips))
+            except AudioError as error:
+                opened.append(error)
+        return opened
+
+    def _every(self, recordings: Iterable[Recording]) -> Iterator[Prediction]:
+        for result in chain.from_iterable(map(self.open, self.batches(recordings))):
+            if isinstance(result, AudioError):
+                raise result
+            yield from result.predictions
 
     def _opened(
-        self, recording: Recording, blocks: Iterator[Array], remarks: list[str], heard: Heard
+        self, recording: Recording, blocks: Iterator[Array], remarks: list[str], heard: Heard, clips: _Clips
     ) -> RecordingResult:
         name, text = recording.name, recording.text
         self._transcriber.check(recording)
@@ -306,20 +340,28 @@ class Pipeline:
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
         remarks += isolation.distorted(head) + isolation.noisy(head)
-        whole = chain([head], blocks)
-        found = self._clip(recording, head, heard) if is_clip else self._recording(recording, whole, heard)
+        if is_clip:
+            start_s = recording.start_s or 0.0
+            signal = without_rumble(head)  # as the features get it: what is found in it is kept for them
+            clip = Segment(start_s, start_s + len(signal) / SAMPLE_RATE_HZ, signal)
+            place = None
+            if isolation.speech_share(signal):
+                place = len(clips.spoken)
+                clips.spoken.append((recording, clip))
+            found = self._clip(recording, clip, heard, clips, place)
+        else:
+            found = self._recording(recording, chain([head], blocks), heard)
         remarked = (replace(prediction, remarks=tuple(remarks)) for prediction in found)
         return RecordingResult(recording, is_clip, remarked, remarks)
 
-    def _clip(self, recording: Recording, signal: Array, heard: Heard) -> Iterator[Prediction]:
-        start_s = recording.start_s or 0.0
-        end_s = start_s + len(signal) / SAMPLE_RATE_HZ
-        signal = without_rumble(signal)  # as the features get it: what is found in it is kept for them
-        if isolation.speech_share(signal):
-            found = self._predict(recording, [Segment(start_s, end_s, signal)])
+    def _clip(
+        self, recording: Recording, clip: Segment, heard: Heard, clips: _Clips, place: int | None
+    ) -> Iterator[Prediction]:
+        if place is None:
+            found = [_no_speech(recording, clip.end_s)]
         else:
-            found = [_no_speech(recording, end_s)]
-        heard(end_s - start_s, found)
+            found = self._predict(recording, [clip], [clips.transcribed[place]])
+        heard(clip.end_s - clip.start_s, found)
         yield from found
 
     def _recording(self, recording: Recording, blocks: Iterable[Array], heard: Heard) -> Iterator[Prediction]:
@@ -366,25 +408,25 @@ class Pipeline:
         pause_s = segments.PAUSE_S if voices is None else segments.TURN_S
         cut = segments.segments(counted, live=live is not None, pause_s=pause_s)
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in cut)
-        n_chosen, done_s = 1, 0.0
-        while chosen := list(islice(spoken, n_chosen)):
-            found = self._predict(recording, chosen)
+        done_s = 0.0
+        for chosen in growing(spoken, _BATCH if live is None else 1):
+            transcribed = self._transcriber.transcribed([(recording, one) for one in chosen])
+            found = self._predict(recording, chosen, transcribed)
             if live is not None:
                 live += [remark for remark in chosen[0].distortions if remark not in live]
             if voices is not None:
                 voices.append(embedding.embed([one.signal for one in chosen], str(self.predictor.device)))
             heard(chosen[-1].end_s - start_s - done_s, found)
             yield from found
-            n_chosen, done_s = min(2 * n_chosen, _BATCH if live is None else 1), chosen[-1].end_s - start_s
+            done_s = chosen[-1].end_s - start_s
         whole_s = counted.n_samples / SAMPLE_RATE_HZ
         if whole_s > done_s:
             heard(whole_s - done_s, [])
         if not done_s:
             yield _no_speech(recording, start_s + whole_s)
 
-    def _predict(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
-        """Return one prediction for each segment; the model is called once for all that it can predict."""
-        found = self._transcriber.transcribed(recording, spoken)
+    def _predict(self, recording: Recording, spoken: Sequence[Segment], found: list[Prediction]) -> list[Prediction]:
+        """Return the transcribed predictions of segments with the model's part, called once for all it can predict."""
         asked = [n for n, one in enumerate(found) if not one.reason or "text" not in self.predictor.needs]
         if asked:
             utterances = [word_times.utterance(f"{recording.path}#{n}", found[n], recording.path) for n in asked]
@@ -422,11 +464,16 @@ class Pipeline:
                 f"{self.predictor.folder} cannot be adapted to clips at rest: it needs an acoustic member, a fusion "
                 f"rule over probabilities and the class {NEUTRAL}; leave out neutral (--neutral)."
             )
-        every = chain.from_iterable(self.open(Recording(str(clip), clip)).predictions for clip in clips)
-        found = [one for one in every if one.probabilities]
+        found = [one for one in self._every(Recording(str(clip), clip) for clip in clips) if one.probabilities]
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
         return found
+
+
+def _may_be_long(recording: Recording) -> bool:
+    if recording.end_s is not None:
+        return recording.end_s - (recording.start_s or 0.0) > CLIP_S
+    return audio_index.size_and_time(str(recording.path))[0] > _SMALL
 
 
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:

@@ -42,14 +42,12 @@ class Transcriber:
                 if 2 * n_unknown > n:
                     yield f"the model knows {n - n_unknown} of its {n} words, which may be in another language"
 
-    def transcribed(self, recording: Recording, spoken: Sequence[Segment]) -> list[Prediction]:
+    def transcribed(self, spoken: Sequence[tuple[Recording, Segment]]) -> list[Prediction]:
         """Return the predictions of segments without the model's part: times, transcript and reason."""
-        heard: Sequence[Transcript | None] = [None] * len(spoken)
-        if recording.text is not None:
-            heard = [Transcript(recording.text)] * len(spoken)
-        elif self.transcribe:
-            heard = self.transcribe([segment.signal for segment in spoken])
-        return [self._prediction(recording, *one) for one in zip(spoken, heard, strict=True)]
+        signals = [segment.signal for recording, segment in spoken if recording.text is None]
+        heard = iter(self.transcribe(signals) if self.transcribe and signals else [None] * len(signals))
+        given = (next(heard) if recording.text is None else Transcript(recording.text) for recording, _ in spoken)
+        return [self._prediction(*one, words) for one, words in zip(spoken, given, strict=True)]
 
     def _prediction(self, recording: Recording, segment: Segment, transcript: Transcript | None) -> Prediction:
         heard = transcript if transcript and any(map(str.isalnum, transcript.text)) else None  # "..." are no words

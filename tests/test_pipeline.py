@@ -140,7 +140,11 @@ def _reading(system, *languages):
 
 
 def _opened(system, path, *, name=None, text=None, min_confidence=0.0, transcribe=None, **voice):
-    return Pipeline(system, transcribe, **voice).open(Recording(name or str(path), path, text, min_confidence))
+    recording = Recording(name or str(path), path, text, min_confidence)
+    (result,) = Pipeline(system, transcribe, **voice).open([recording])
+    if isinstance(result, AudioError):
+        raise result
+    return result
 
 
 def _answers(system, path, **options):
@@ -213,6 +217,38 @@ def test_speakers_are_told_apart_and_adapted_to_one_by_one(blocks, voices):
     assert [one.confidence for one in given] == pytest.approx([0.5] * 10)
 
 
+def test_the_words_of_many_clips_are_recognised_together_and_each_clip_has_its_own(recording, tmp_path):
+    def transcribe(signals):
+        together.append(len(signals))
+        return [Transcript(f"level {abs(signal).max():.2f}", (), 0.8) for signal in signals]
+
+    def opened(recordings):
+        results = Pipeline(Loudness(reads_words=True), transcribe).open(recordings)
+        return [str(one) if isinstance(one, AudioError) else list(one.predictions) for one in results]
+
+    together, paths = [], [tmp_path / f"{n:02}.wav" for n in range(24)]
+    for n, path in enumerate(paths):
+        recording([n / 32], 16 if n == 12 else 0.5).rename(path)
+    paths[8].write_bytes(b"damaged")
+    recordings = [Recording(path.name, path, "given" if path == paths[9] else None) for path in paths]
+    batches = list(Pipeline.batches(recordings))
+    found = [result for batch in batches for result in opened(batch)]
+    assert list(map(len, batches)) == [1, 2, 4, 8, 9]
+    # The first is silent, and of the fourth batch one is damaged, one has words, one is too long for a clip
+    assert together == [2, 4, 5, 1, 9]
+    assert found == [result for one in recordings for result in opened([one])]
+    assert [found[n][0].text for n in (1, 9, 12, 23)] == ["level 0.03", "given", "level 0.38", "level 0.72"]
+    assert found[8].startswith(f"{paths[8]} cannot be read as audio")
+
+
+@pytest.mark.parametrize(
+    ("long", "sizes"),
+    [(Recording("call", Path("call.wav"), start_s=5, end_s=25), [1, 1, 1]), (Recording("word", end_s=1), [1, 2])],
+)
+def test_a_recording_that_may_be_long_is_the_last_of_its_batch(long, sizes):
+    assert [len(batch) for batch in Pipeline.batches([long, long, long])] == sizes
+
+
 def test_what_was_predicted_before_a_damage_is_given(monkeypatch):
     def stream(path, *, sample_rate_hz, **stretch):
         for _ in range(16):
@@ -228,7 +264,7 @@ def test_what_was_predicted_before_a_damage_is_given(monkeypatch):
 
 def test_what_is_found_in_a_long_recording_is_told_before_all_is_read(blocks):
     path, told = blocks([0.6] * 10, 16), []
-    whole = Pipeline(Loudness(), adapt="auto").open(Recording(path, path), lambda *heard: told.append(heard))
+    (whole,) = Pipeline(Loudness(), adapt="auto").open([Recording(path, path)], lambda *heard: told.append(heard))
     assert {one.adapted.n for one in whole.predictions} == {10}
     assert [(seconds, [one.start_s for one in found]) for seconds, found in told] == [
         (16, [0]),
@@ -242,7 +278,8 @@ def test_what_is_found_in_a_long_recording_is_told_before_all_is_read(blocks):
 def test_the_silence_at_the_end_of_a_recording_is_reported_too(recording):
     told = []
     path = recording([0.0], 40)
-    list(Pipeline(Loudness()).open(Recording("talk", path), lambda *heard: told.append(heard)).predictions)
+    (result,) = Pipeline(Loudness()).open([Recording("talk", path)], lambda *heard: told.append(heard))
+    list(result.predictions)
     assert told == [(40, [])]
 
 

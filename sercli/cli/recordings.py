@@ -95,11 +95,8 @@ class Recordings:
         """Yield each result, its predictions computed lazily; damage deep inside is raised while they are read."""
         pipeline = self.pipeline
         heard(0, [])
-        for recording in self.all:
-            try:
-                yield pipeline.open(recording, heard)
-            except AudioError as error:
-                yield error
+        for batch in pipeline.batches(self.all):
+            yield from pipeline.open(batch, heard)
 
     def remark(self, result: RecordingResult) -> None:
         """Say what is left out, guessed or cannot be known of a recording whose predictions were read."""

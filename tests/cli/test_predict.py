@@ -378,8 +378,8 @@ def test_a_process_that_is_killed_is_an_error_that_says_so(ser, demo_runs, folde
     monkeypatch.setattr(processes, "wait", wait)
     shown = ser("predict", folder, "--model", demo_runs.acoustic, "--jobs", 2, "--json")
     assert shown.code == 2
-    assert f"was killed, perhaps because memory ran out, while it processed one of {folder / 'a.ogg'}" in shown.err
-    assert "use fewer --jobs" in shown.err
+    names = f"{folder / 'a.ogg'} to {folder / 'deep' / 'c.ogg'}"
+    assert f"while it processed one of the recordings from {names}; use fewer --jobs" in shown.err
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -413,15 +413,15 @@ def test_a_reader_that_goes_away_is_no_error(demo_runs, demo_clips):
 MEETING = "SER_TEST_MEETING"  # the variable that tells processes in which folder they wait for each other
 
 
-def _heard_by_two(recording, **of_the_pipeline):
-    """What a process does with a recording once two of them have one in hand."""
+def _heard_by_two(batch, **of_the_pipeline):
+    """What a process does with recordings once two of them have one in hand."""
     folder = Path(os.environ[MEETING])
     (folder / str(os.getpid())).touch()
     until = time.monotonic() + 120
     while len(list(folder.iterdir())) < 2:
         assert time.monotonic() < until, "no second process came to work"
         time.sleep(0.01)
-    return batch_runner._whole(recording, **of_the_pipeline)
+    return batch_runner._whole(batch, **of_the_pipeline)
 
 
 def test_what_stops_the_answers_stops_the_processes_before_the_command_ends(
