@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._encoder import Encoder, Sizes
-from sercli.architectures._layers import Classifier, frame_weights, weighted_mean
+from sercli.architectures._layers import Classifier, Encoder, Sizes, frame_weights, weighted_mean
 from sercli.contracts import SearchSpace
 from sercli.types import Dropout, PositiveInt
 

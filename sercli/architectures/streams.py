@@ -10,8 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sercli.architectures._encoder import Encoder, Sizes
-from sercli.architectures._layers import Classifier, FastDropout
+from sercli.architectures._layers import Classifier, Encoder, FastDropout, Sizes
 from sercli.contracts import SearchSpace
 from sercli.errors import ConfigError
 from sercli.types import Dropout, NonNegativeInt, PositiveInt
