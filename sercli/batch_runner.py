@@ -14,7 +14,7 @@ from sercli.types import Recording
 
 _AHEAD = 2  # batches of recordings per process that may be queued, or finished before it is their turn
 
-_Version = tuple[tuple[str, int, int], ...]  # path, size and time of each file of a model
+_Version = tuple[tuple[str, int, int], ...]  # path, size and time of each file of a model, and of clips at rest
 
 
 def run(
@@ -33,8 +33,10 @@ def run(
     Raises:
         SerError: the model or the recogniser cannot be used, or a process was killed.
     """
+    files = [path for path in sorted(config.model.rglob("*")) if path.is_file()]
+    version = tuple((str(path), *audio_index.size_and_time(str(path))) for path in (*files, *config.neutral))
     found = processes.mapped(
-        partial(_whole, config=config, version=_version(config)),
+        partial(_whole, config=config, version=version),
         Pipeline.batches(recordings),
         jobs,
         killed=_killed,
@@ -51,12 +53,6 @@ def _killed(batches: list[list[Recording]]) -> str:
         f"{batches[0][0].name} to {batches[-1][-1].name}; use "
         f"{processes.FEWER}. To continue from here, add --skip-done and --out."
     )
-
-
-def _version(config: PipelineConfig) -> _Version:
-    """Return what changes with the model and with the clips of the voice at rest."""
-    files = [path for path in sorted(config.model.rglob("*")) if path.is_file()]
-    return tuple((str(path), *audio_index.size_and_time(str(path))) for path in (*files, *config.neutral))
 
 
 @lru_cache(maxsize=1)

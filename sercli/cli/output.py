@@ -8,7 +8,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sercli._system import locks
 from sercli.cli import options, writers
 from sercli.errors import AudioError, SerError
 
@@ -160,6 +159,7 @@ class Output:
 
         If the only recording cannot be read, nothing is written.
         """
+        from sercli._system import locks
         from sercli._system.files import write_atomic
         from sercli.cli import render
         from sercli.cli.writers import database, done

@@ -311,8 +311,7 @@ def predict(
             return
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli.cli import render, voices
-        from sercli.cli.live import Live
-        from sercli.cli.recordings import Recordings
+        from sercli.cli.recordings import Live, Recordings
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
         from sercli.runs import load_finished
 

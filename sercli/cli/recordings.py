@@ -1,21 +1,25 @@
-"""The recordings of `ser predict`: prediction, progress and failures."""
+"""The recordings of `ser predict`, files or sound that comes in: prediction, progress and failures."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sercli import batch_runner, contracts, plugins
-from sercli._system import processes
+from sercli._system import ctrl_c, processes
 from sercli._system.files import UTF_8, write_atomic
 from sercli.audio import reading
 from sercli.cli import options, render
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
-from sercli.types import CLEAR, Prediction, Recording
+from sercli.types import CLEAR, Array, Prediction, Recording
+
+if TYPE_CHECKING:
+    from sercli.audio.live import LiveSound
 
 FAILURES = "failures.tsv"
 """Lists, in the folder of --out or beside its file, the recordings that the last run could not read, and why."""
@@ -177,6 +181,38 @@ class Recordings:
             if self.kept is not None:
                 self.kept.append(prediction)
             yield prediction
+
+
+class Live(Recordings):
+    """Sound that comes in, as the only recording of a command. Ctrl-C is its end."""
+
+    def __init__(self, sound: "LiveSound", recordings: Sequence[Recording], config: PipelineConfig) -> None:
+        super().__init__(recordings, config, jobs=1, keep=False)
+        self._sound = sound
+
+    def _predicted(self) -> Iterator[RecordingResult]:
+        sound, (recording,), remarks = self._sound, self.all, list[str]()
+        pipeline = self.pipeline
+        with (
+            closing(ctrl_c.until_pressed(sound.blocks, sound.end)) as blocks,
+            render.live_view(sound.described) as view,
+        ):
+
+            def heard() -> Iterator[Array]:
+                for block in blocks:
+                    view.heard(block, sound.rate_hz, sound.remarks)
+                    yield block
+
+            def predicted() -> Iterator[Prediction]:
+                for one in pipeline.stream(heard(), sound.rate_hz, min_confidence=recording.min_confidence):
+                    view.predicted(one)
+                    remarks[:] = one.remarks
+                    yield replace(one, path=sound.name, remarks=(*one.remarks, *sound.remarks))
+                remarks.extend(sound.remarks)
+
+            result = RecordingResult(recording, False, predicted(), remarks)
+            yield result
+        self.remark(result)
 
 
 def _length_s(recordings: Sequence[Recording]) -> float | None:
