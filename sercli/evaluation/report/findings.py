@@ -46,6 +46,8 @@ def memorised(evaluation: Evaluation) -> str:
     for n_seen in counts:
         alike = [system for system in reading if system.n_seen == n_seen]
         texts.append(_sentences(alike, n_seen, shortened([s.name for s in alike])))
+    if useless := [s.name for s in reading if inputs(s) == "text" and s.ua.low <= floor(evaluation)]:
+        texts.append(f"Text alone ({listed(useless)}) is not better than chance.")
     return " ".join(texts)
 
 

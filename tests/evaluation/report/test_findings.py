@@ -86,7 +86,7 @@ def test_the_lead_has_its_size_and_interval():
 def test_a_single_system_is_compared_with_chance_alone():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
     assert set(told(made)) == {"How good is it?", "Where does it fail?", MEMORISED, "Is it calibrated?"}
-    assert "What needs no model is below the interval (chance: 12.5 %)." in told(made)["How good is it?"]
+    assert "Baselines without a model are below the interval (chance: 12.5 %)." in told(made)["How good is it?"]
 
 
 def test_where_classes_are_missing_chance_is_not_confused_with_the_majority():
@@ -96,7 +96,7 @@ def test_where_classes_are_missing_chance_is_not_confused_with_the_majority():
     made = replace(made, systems=(system,), baselines=baselines(truth, made.labels))
     said = "chance: 25.0 %; always the most frequent class: 50.0 %, since only 2 of 4 classes occur"
     assert findings.headline(made).endswith(f"UA 45.0 % ({said}).")
-    assert f"The interval includes what needs no model ({said})" in told(made)["How good is it?"]
+    assert f"The interval includes a baseline without a model ({said})" in told(made)["How good is it?"]
 
 
 def test_a_system_at_the_level_of_chance_is_called_that():
@@ -185,6 +185,15 @@ def test_the_system_that_loses_most_on_new_sentences_is_named_first():
     assert findings.memorised(replace(TEXT, systems=(first, second))).endswith(
         f"others: {second.name} 41.0 % (−40.0 points from all) and {first.name} 41.0 % (−25.1 points from all)."
     )
+
+
+def test_text_alone_is_named_where_it_is_not_better_than_chance():
+    low = Estimate(0.13, 0.1, 0.16)
+    systems = tuple(replace(s, ua=low) if s.modality == "linguistic" else s for s in TEXT.systems)
+    assert sentences(480, replace(TEXT, systems=systems)).endswith(
+        "Text alone (linguistic-sentence) is not better than chance."
+    )
+    assert "Text alone" not in sentences(480)
 
 
 def test_systems_without_text_memorise_no_words():
