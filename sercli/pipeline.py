@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -126,9 +126,27 @@ def load(
     >>> sercli.load(asr=None).labels
     ('neutral', 'happiness', 'sadness', 'anger')
     """
+    if adapt not in get_args(Way):
+        raise SerError(f"adapt={adapt}: give one of {', '.join(get_args(Way))}.")
+    if asr is None and asr_settings:
+        raise SerError("asr_settings are those of a recogniser; give asr, or leave them out.")
     chosen = None if asr is None else recogniser(asr, dict(asr_settings or {}))
     folder = model_folder(None if model is None else Path(model))
-    return Pipeline.of(PipelineConfig(folder, device, chosen, adapt, speakers, tuple(map(Path, neutral))))
+    clips = [neutral] if isinstance(neutral, str | PathLike) else neutral
+    return Pipeline.of(PipelineConfig(folder, device, chosen, adapt, n_speakers(speakers), tuple(map(Path, clips))))
+
+
+def n_speakers(given: Speakers | str) -> Speakers:
+    """Return how many speakers are told apart, which may be a number in text.
+
+    Raises:
+        SerError: it is neither a number from 1 up nor auto or none.
+    """
+    if given in ("auto", "none"):
+        return "auto" if given == "auto" else "none"
+    if not str(given).isdecimal() or int(given) < 1:
+        raise SerError(f"speakers={given}: give auto, none, or the number of speakers, such as 2.")
+    return int(given)
 
 
 def model_folder(given: Path | None) -> Path:
@@ -245,15 +263,16 @@ class Pipeline:
         >>> [(p.label, p.reason) for p in sercli.load(asr=None).predict(silence, sample_rate_hz=16_000)]
         [(None, 'no speech')]
         """
-        if isinstance(source, np.ndarray):
-            if sample_rate_hz is None:
-                raise SerError("An array has no sample rate; give sample_rate_hz, such as sample_rate_hz=16000.")
+        if hasattr(source, "__array__"):  # of numpy, and of other libraries
+            if track is not None:
+                raise SerError("track is for files; an array has none.")
             remarks: list[str] = []
-            mono = channels.mixed(iter([channels.of_array(source)]), sample_rate_hz, remarks)
-            blocks = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
+            blocks = _mono([np.asarray(source)], sample_rate_hz, remarks)
             recording = Recording("", None, text, min_confidence)
             return iter(self._opened(recording, blocks, remarks, nothing, _Clips(self._transcriber)).predictions)
-        given = [source] if isinstance(source, str | PathLike) else source
+        given = [source] if isinstance(source, str | PathLike) else list(source)
+        if sample_rate_hz is not None or "" in given:
+            raise SerError("sample_rate_hz is for arrays, and files have their own; '' is no path. Leave them out.")
         found = discovery.find([Path(one) for one in given])
         return self._every(Recording(str(path), path, text, min_confidence, track=track) for path in found)
 
@@ -276,9 +295,8 @@ class Pipeline:
         """
         recording, remarks = Recording("the stream", min_confidence=min_confidence), list(self._remarks)
         self._transcriber.check(recording)
-        mono = channels.mixed(map(channels.of_array, blocks), sample_rate_hz, remarks)
-        resampled = reading.resampled(mono, sample_rate_hz, SAMPLE_RATE_HZ)
-        found = self._utterances(recording, resampled, nothing, live=remarks)
+        mono = _mono(blocks, sample_rate_hz, remarks)
+        found = self._utterances(recording, mono, nothing, live=remarks)
         if self._adapter.is_of_use:
             found = self._adapter.so_far(found, min_confidence=min_confidence)
         return (replace(prediction, path="", remarks=tuple(remarks)) for prediction in found)
@@ -474,6 +492,17 @@ def _may_be_long(recording: Recording) -> bool:
     if recording.end_s is not None:
         return recording.end_s - (recording.start_s or 0.0) > CLIP_S
     return audio_index.size_and_time(str(recording.path))[0] > _SMALL
+
+
+def _mono(pieces: Iterable[Array], rate_hz: int | None, remarks: list[str]) -> Iterator[Array]:
+    """Return blocks of one channel at 16 kHz, of consecutive pieces of a signal.
+
+    Raises:
+        SerError: the sample rate is missing, or is none.
+    """
+    if rate_hz is None or rate_hz not in reading.RATES_HZ:
+        raise SerError(f"An array has no sample rate, and {rate_hz} is none; give sample_rate_hz, such as 16000.")
+    return reading.resampled(channels.mixed(map(channels.of_array, pieces), rate_hz, remarks), rate_hz, SAMPLE_RATE_HZ)
 
 
 def _head(blocks: Iterator[Array], n_samples: int) -> Array:

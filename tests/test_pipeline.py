@@ -528,17 +528,37 @@ def test_an_array_is_predicted_as_the_file_it_was_read_from(shipped, demo, dtype
     ("array", "rate_hz", "said"),
     [
         (np.zeros(100, np.float32), None, "give sample_rate_hz"),
+        (np.zeros(100, np.float32), 1, "and 1 is none; give sample_rate_hz"),
         (np.zeros((2, 2, 2), np.float32), 16_000, r"shape \(2, 2, 2\)"),
         (np.zeros(100, np.int64), 16_000, "type int64"),
         (np.full(100, np.nan, np.float32), 16_000, "not numbers"),
         (np.zeros(0, np.float32), 16_000, "holds no samples"),
         (np.zeros((2, 16_000), np.float32), 16_000, r"shape \(2, 16000\).*give \(n_samples,\) or \(n_samples, n_ch"),
     ],
-    ids=["rate", "shape", "type", "nan", "empty", "sideways"],
+    ids=["rate", "1 Hz", "shape", "type", "nan", "empty", "sideways"],
 )
 def test_an_array_that_is_no_signal_is_refused_with_what_to_give(shipped, array, rate_hz, said):
     with pytest.raises(SerError, match=said):
         list(shipped.predict(array, sample_rate_hz=rate_hz))
+
+
+def test_arrays_of_other_libraries_are_read(shipped, demo):
+    signal, rate_hz = soundfile.read(demo / "f2-anger-5.ogg", dtype="float32")
+    (first,), (second,) = (shipped.predict(one, sample_rate_hz=rate_hz) for one in (signal, torch.tensor(signal)))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("", {}, "'' is no path"),
+        ("a.wav", {"sample_rate_hz": 8_000}, "sample_rate_hz is for arrays"),
+        (np.zeros(100, np.float32), {"sample_rate_hz": 8_000, "track": 2}, "track is for files; an array has none"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(shipped, source, options, said):
+    with pytest.raises(SerError, match=said):
+        list(shipped.predict(source, **options))
 
 
 def test_a_stream_gives_each_utterance_before_the_next_one_comes_in():
@@ -575,6 +595,20 @@ def test_a_model_that_does_not_exist_and_a_recogniser_that_does_not_are_refused_
         sercli.load(asr="wisper")
     with pytest.raises(SerError, match=r"asr\.beam_size"):
         sercli.load(asr_settings={"beam": 2})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"adapt": "Full"}, "adapt=Full: give one of none, auto, full."),
+        ({"speakers": 0}, "speakers=0: give auto, none, or the number of speakers, such as 2."),
+        ({"asr_settings": {"beam_size": 3}}, "asr_settings are those of a recogniser; give asr, or leave them out."),
+    ],
+)
+def test_settings_of_load_that_are_none_are_refused(options, said):
+    with pytest.raises(SerError) as caught:
+        sercli.load(asr=None, **options)
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("options", [[], ["--no-asr"]], ids=["with words", "audio alone"])

@@ -25,7 +25,7 @@ BLOCK_S = 20.0
 _BLOCK_VALUES = 2**22  # largest number of values in a block, whatever rate and channels a header claims
 _ROUNDING_S = 0.1  # a stretch may end this long after its recording, because tables round times to tenths
 _TELEPHONE_HZ = 8_000  # the lowest rate that people record speech at
-_RATES_HZ = range(1_000, 1_000_001)  # a rate outside this range means a damaged header; resampling could exhaust memory
+RATES_HZ = range(1_000, 1_000_001)  # a rate outside this range means a damaged header; resampling could exhaust memory
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _open(path: Path, track: int | None, remarks: list[str]) -> Iterator["SoundF
         opened = containers.open_container(path, found, track, remarks, _readable)
     with opened as source:
         rate_hz = source.rate_hz
-        if rate_hz not in _RATES_HZ:
+        if rate_hz not in RATES_HZ:
             raise AudioError(f"{path} is damaged: its header says {rate_hz} samples a second; copy or export it again.")
         if rate_hz < _TELEPHONE_HZ:
             remarks.append(f"sampled at {rate_hz} Hz, so nothing above {rate_hz / 2:g} Hz is known")

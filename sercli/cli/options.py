@@ -28,9 +28,12 @@ class Command(TyperCommand):
         """Parse the command line.
 
         Raises:
-            SerError: an option with one value, or a key of `--set` and `--where`, is given twice.
+            SerError: an option with one value, or a key of `--set` and `--where`, is given twice; or a value is empty.
         """
         values, _, order = self.make_parser(ctx).parse_args(args=[*args])
+        for name, value in values.items():
+            if name != "text" and "" in (value if isinstance(value, list | tuple) else [value]):
+                raise SerError(f"An empty value is given for {name}; is a variable of the shell empty?")
         chosen = [one for one in order if isinstance(one, TyperOption) and not one.is_flag]
         given = [max(one.opts, key=len) for one in chosen if not one.multiple]
         keyed = (one for one in {*chosen} if "=" in (one.metavar or ""))

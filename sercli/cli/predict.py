@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,9 +10,6 @@ from sercli._system import ctrl_c
 from sercli.cli import options
 from sercli.cli.output import Output, Shape
 from sercli.errors import ConfigError, SerError
-
-if TYPE_CHECKING:
-    from sercli.pipeline import Speakers
 
 # `Way` and `Group` of sercli.types and `Kind` of sercli.model.attribution, which would import numpy here
 Adapt = Literal["none", "auto", "full"]
@@ -312,7 +309,7 @@ def predict(
         # Imported only now, so that errors in the command line do not wait for torch.
         from sercli.cli import render, voices
         from sercli.cli.recordings import Live, Recordings
-        from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, recogniser
+        from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, n_speakers, recogniser
         from sercli.runs import load_finished
 
         folder = model_folder(model)
@@ -323,7 +320,7 @@ def predict(
             device,
             None if no_asr else recogniser(asr, settings),
             adapt=adapt,
-            speakers=_n_speakers(speakers),
+            speakers=n_speakers(speakers),
             neutral=tuple(neutral or ()),
             group=group,
         )
@@ -366,16 +363,3 @@ def _asr_settings(sets: list[str]) -> dict[str, object]:
     for section in sorted(sections.keys() - {"asr"}):
         raise ConfigError(f"--set {section}.… has no effect in `ser predict`; give only asr.KEY=VALUE.")
     return sections.get("asr", {})
-
-
-def _n_speakers(given: str) -> "Speakers":
-    """Return the value of --speakers.
-
-    Raises:
-        SerError: neither a number from 1 up nor auto or none.
-    """
-    if given in ("auto", "none"):
-        return "auto" if given == "auto" else "none"
-    if not given.isdecimal() or int(given) < 1:
-        raise SerError(f"--speakers {given}: give auto, none, or the number of speakers, such as 2.")
-    return int(given)

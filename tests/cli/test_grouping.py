@@ -82,8 +82,8 @@ def test_a_table_without_speakers_is_refused(recordings, tmp_path):
     [
         (["--group", "speaker"], "--group speaker needs --speakers-from"),
         (["--group", "folder", "--adapt", "none"], "--adapt none and --group exclude each other"),
-        (["--speakers", "0"], "--speakers 0: give auto, none, or the number of speakers, such as 2."),
-        (["--speakers", "two"], "--speakers two: give auto, none, or the number of speakers, such as 2."),
+        (["--speakers", "0"], "speakers=0: give auto, none, or the number of speakers, such as 2."),
+        (["--speakers", "two"], "speakers=two: give auto, none, or the number of speakers, such as 2."),
     ],
 )
 def test_options_that_cannot_be_used_together_are_refused(ser, recordings, options, message):

@@ -33,3 +33,12 @@ def test_a_key_is_refused_twice(ser, command, option, values):
 def test_flags_and_options_for_several_values_may_be_repeated(ser):
     shown = ser("ensemble", "-a", "a", "-a", "b", "-q", "-q", "--set", "x.a=1", "--set", "x.b=2", "--out", "c")
     assert "section of settings" in shown.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["predict", ""], ["predict", "a.wav", ""], ["predict", "a.wav", "-o", ""], ["train", "--data", "", "--out", "x"]],
+)
+def test_an_empty_path_is_not_the_current_folder(ser, words):
+    shown = ser(*words)
+    assert (shown.code, shown.err.endswith("; is a variable of the shell empty?\n")) == (2, True)
