@@ -48,8 +48,8 @@ class Trace:
     def _is_import(frame: FrameType) -> bool:
         """Whether a call comes from the body of a module or a class that is being made."""
         above: FrameType | None = frame
-        while above is not None and above.f_code.co_filename.startswith(PACKAGE):
-            if above.f_code.co_name == "<module>":
+        while above is not None:
+            if above.f_code.co_filename.startswith(PACKAGE) and above.f_code.co_name == "<module>":
                 return True
             above = above.f_back
         return False

@@ -307,14 +307,17 @@ def predict(
         if not recordings:
             return
         # Imported only now, so that errors in the command line do not wait for torch.
-        from sercli.cli import render, voices
+        from sercli.cli import render
         from sercli.cli.recordings import Live, Recordings
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, n_speakers, recogniser
         from sercli.runs import load_finished
 
         folder = model_folder(model)
         group, recordings = sources.grouped(group, adapt, recordings, speakers_from)
-        voices.warn(recordings, group, neutral or ())
+        if neutral or group != "recording":
+            from sercli.cli import voices
+
+            voices.warn(recordings, group, neutral or ())
         config = PipelineConfig(
             folder,
             device,

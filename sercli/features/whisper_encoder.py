@@ -144,7 +144,12 @@ class _Extractor:
         for places in like_length([len(signal) for signal in signals], _BATCH_SAMPLES):
             batch = [signals[place] for place in places]
             for place, frames in zip(places, self._frames(batch), strict=True):
-                found[place] = self._reduced(frames, signals[place])
+                if self.config.pooled:
+                    sound = frames[sounding(signals[place], len(frames))]
+                    frames = ((frames.mean(axis=0) + sound.mean(axis=0)) / 2)[None]
+                elif self.config.stride > 1:  # the last one over those that are left
+                    frames = dsp.means(frames, self.config.stride)
+                found[place] = frames
         return [found[place] for place in range(len(signals))]
 
     def _frames(self, signals: Sequence[Array]) -> list[Array]:
@@ -192,15 +197,6 @@ class _Extractor:
                 states.append([given[layer - 1].cpu().numpy() for layer in self.config.layers])
         side_by_side = [of_encoder for layer in zip(*states, strict=True) for of_encoder in layer]
         return [[one[row, : (n + 1) // 2] for one in side_by_side] for row, n in enumerate(lengths.tolist())]
-
-    def _reduced(self, frames: Array, signal: Array) -> Array:
-        """(T, F) -> (1, F) if pooled, else means over `stride` frames, the last one over those that are left."""
-        if self.config.pooled:
-            mean: Array = (frames.mean(axis=0) + frames[sounding(signal, len(frames))].mean(axis=0)) / 2
-            return mean[None]
-        if self.config.stride == 1:
-            return frames
-        return dsp.means(frames, self.config.stride)
 
 
 def log_mel(signal: Array, n_mels: int) -> Array:
