@@ -5,7 +5,7 @@ import json
 import math
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -57,11 +57,16 @@ def no_such_setting(section: str, key: str, known: Iterable[str]) -> str:
     return no_such("setting", key, known, prefix=f"{section}.")
 
 
-def parse_sets(pairs: Iterable[str]) -> Sections:
+def parse_sets(pairs: Iterable[str], command: str = "", taken: Sequence[str] = SECTIONS) -> Sections:
     """`["train.lr=1e-3"]` -> `{"train": {"lr": "1e-3"}}`.
 
+    Args:
+        pairs: values of `--set`.
+        command: for the message about another section than these:
+        taken: sections that it takes.
+
     Raises:
-        ConfigError: not KEY=VALUE, or a section that does not exist.
+        ConfigError: not KEY=VALUE, a section that does not exist, or one without effect.
     """
     sections: Sections = {}
     for pair in pairs:
@@ -72,6 +77,10 @@ def parse_sets(pairs: Iterable[str]) -> Sections:
         if section not in SECTIONS:
             raise ConfigError(no_such("section of settings", section, SECTIONS))
         sections.setdefault(section, {})[key] = value
+    for section in sorted(sections.keys() - set(taken)):
+        *others, last = (f"{name}.KEY=VALUE" for name in taken)
+        only = f"{', '.join(others)} and {last}" if others else last
+        raise ConfigError(f"--set {section}.… has no effect in `{command}`; give only {only}.")
     return sections
 
 

@@ -321,18 +321,9 @@ class Pipeline:
         """
         clips, opened = _Clips(self._transcriber), list[RecordingResult | AudioError]()
         for recording in recordings:
-            assert recording.path is not None, "a recording without a path goes to `predict` or `stream`"
             remarks: list[str] = []
-            blocks = reading.stream(
-                recording.path,
-                sample_rate_hz=SAMPLE_RATE_HZ,
-                start_s=recording.start_s,
-                end_s=recording.end_s,
-                track=recording.track,
-                remarks=remarks,
-            )
             try:
-                opened.append(self._opened(recording, blocks, remarks, heard, clips))
+                opened.append(self._opened(recording, reading.opened(recording, remarks), remarks, heard, clips))
             except AudioError as error:
                 opened.append(error)
         return opened

@@ -14,7 +14,7 @@ from sercli.audio.condition import resample
 from sercli.audio.sound_print import Printer, SoundPrint
 from sercli.audio.soundfiles import NO_LENGTH, SoundFile, no_samples
 from sercli.errors import AudioError
-from sercli.types import SAMPLE_RATE_HZ, Array
+from sercli.types import SAMPLE_RATE_HZ, Array, Recording
 
 if TYPE_CHECKING:
     from sercli.audio.containers import Container
@@ -80,7 +80,7 @@ def duration_s(path: Path, *, track: int | None = None) -> float:
 def read(
     path: Path,
     *,
-    sample_rate_hz: int,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
     start_s: float | None = None,
     end_s: float | None = None,
     track: int | None = None,
@@ -107,7 +107,7 @@ def read(
 def stream(
     path: Path,
     *,
-    sample_rate_hz: int,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
     start_s: float | None = None,
     end_s: float | None = None,
     track: int | None = None,
@@ -142,6 +142,13 @@ def stream(
     ended_s = (start_s or 0.0) + n_samples / sample_rate_hz
     if end_s is not None and ended_s < end_s - _ROUNDING_S:
         remarks.append(f"its stretch to {end_s:g} s goes beyond its end at {ended_s:.2f} s")
+
+
+def opened(recording: Recording, remarks: list[str] | None = None) -> Iterator[Array]:
+    """Return an iterator over the signal at 16 kHz of a recording that has a path, as `stream`."""
+    assert recording.path is not None, "a recording without a path is in memory, or comes in"
+    start_s, end_s = recording.start_s, recording.end_s
+    return stream(recording.path, start_s=start_s, end_s=end_s, track=recording.track, remarks=remarks)
 
 
 @contextmanager
@@ -179,7 +186,7 @@ def _readable(path: Path, track: int) -> Iterator[Array]:
     from sercli.audio.containers import LISTENED_S
 
     with suppress(AudioError):
-        yield from stream(path, sample_rate_hz=SAMPLE_RATE_HZ, end_s=LISTENED_S, track=track)
+        yield from stream(path, end_s=LISTENED_S, track=track)
 
 
 def _check_file(path: Path) -> bytes:

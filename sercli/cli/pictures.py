@@ -46,17 +46,8 @@ def utterance_at(recording: Recording, at_s: float | None) -> tuple[float, float
     from sercli.cli.recordings import named
     from sercli.pipeline import CLIP_S
 
-    assert recording.path is not None
     begin_s = recording.start_s or 0.0
-    blocks = segments.Counted(
-        reading.stream(
-            recording.path,
-            sample_rate_hz=SAMPLE_RATE_HZ,
-            start_s=recording.start_s,
-            end_s=recording.end_s,
-            track=recording.track,
-        )
-    )
+    blocks = segments.Counted(reading.opened(recording))
     try:
         with render.progress("Finding speech", None):
             found = [(begin_s + one.start_s, begin_s + one.end_s) for one in segments.segments(blocks)]

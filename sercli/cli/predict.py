@@ -9,7 +9,7 @@ import typer
 from sercli._system import ctrl_c
 from sercli.cli import options
 from sercli.cli.output import Output, Shape
-from sercli.errors import ConfigError, SerError
+from sercli.errors import SerError
 
 # `Way` and `Group` of sercli.types and `Kind` of sercli.model.attribution, which would import numpy here
 Adapt = Literal["none", "auto", "full"]
@@ -277,9 +277,10 @@ def predict(
             raise SerError(f"{option} {picture}: the picture is a PNG; give a name that ends in .png.")
     from sercli.cli import pictures, sources
     from sercli.cli.writers import done
+    from sercli.config import parse_sets
 
     at_s = None if at is None else pictures.seconds(at)
-    settings = _asr_settings(sets or [])
+    settings = parse_sets(sets or [], "ser predict", ("asr",)).get("asr", {})
     needing: dict[str, object] = {"--text": text, "--track": track, "--jobs": jobs, "--cluster": cluster}
     needing |= {"--skip-done": skip_done, "--plot": plot, "--explain": explain, "--group": group}
     needing |= {"--speakers-from": speakers_from, "--speakers": speakers != "none"}
@@ -352,17 +353,3 @@ def predict(
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)
     running.conclude(out)
-
-
-def _asr_settings(sets: list[str]) -> dict[str, object]:
-    """The settings of the recogniser.
-
-    Raises:
-        ConfigError: a setting of another section.
-    """
-    from sercli.config import parse_sets
-
-    sections = parse_sets(sets)
-    for section in sorted(sections.keys() - {"asr"}):
-        raise ConfigError(f"--set {section}.… has no effect in `ser predict`; give only asr.KEY=VALUE.")
-    return sections.get("asr", {})

@@ -9,7 +9,7 @@ from sercli import speakers
 from sercli.audio import reading, segments
 from sercli.cli import render
 from sercli.errors import AudioError
-from sercli.types import SAMPLE_RATE_HZ, Array, Group, Recording
+from sercli.types import Array, Group, Recording
 
 _LEAST, _MOST = 8, 16  # utterances that are compared: fewer tell too little, more tell nothing new
 
@@ -52,10 +52,7 @@ def _voices(recordings: Sequence[Recording]) -> Array:
     chosen = recordings[:: max(1, -(-len(recordings) // _MOST))]
     signals: list[Array] = []
     for one in chosen:
-        assert one.path is not None
         with suppress(AudioError):  # which is told when it is predicted
-            blocks = reading.stream(
-                one.path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=one.start_s, end_s=one.end_s, track=one.track
-            )
-            signals += [cut.signal for cut in islice(segments.segments(blocks), _MOST // len(chosen))]
+            cuts = segments.segments(reading.opened(one))
+            signals += [cut.signal for cut in islice(cuts, _MOST // len(chosen))]
     return speakers.embed(signals)

@@ -35,11 +35,7 @@ def feature_configs(
         raise SerError("--features names none; give for example --features lld,words, or leave it out.")
     classes = {name: plugins.feature(name).Config for name, _ in chosen}
     fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
-    sections = config.parse_sets(sets)
-    for section in sorted(sections.keys() - {"feature", "asr", "corpus"}):
-        taken = "feature.KEY=VALUE, asr.KEY=VALUE and corpus.KEY=VALUE"
-        raise ConfigError(f"--set {section}.… has no effect in `ser prepare`; give only {taken}.")
-    values = sections.get("feature", {})
+    values = config.parse_sets(sets, "ser prepare", ("feature", "asr", "corpus")).get("feature", {})
     known = set().union(*fields.values())
     for key in sorted(values.keys() - known):
         raise ConfigError(config.no_such_setting("feature", key, known))

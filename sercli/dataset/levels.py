@@ -11,7 +11,7 @@ from sercli.audio.condition import speech_level_dbfs
 from sercli.audio.reading import read
 from sercli.dataset.manifest import Dataset
 from sercli.errors import AudioError
-from sercli.types import SAMPLE_RATE_HZ, Utterance
+from sercli.types import Utterance
 
 _SHARE = 64  # utterances for which it pays to start another process
 
@@ -44,7 +44,7 @@ def speech_levels(
 
 def _level(root: Path, u: Utterance) -> float | None:
     try:
-        signal = read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
+        signal = read(root / (u.audio or ""), start_s=u.start_s, end_s=u.end_s)
     except AudioError:
         return None
     processes.report(u.duration_s or 0.0)

@@ -269,7 +269,7 @@ def _signal(root: Path, u: Utterance) -> Array | str:
     from sercli.audio.reading import read  # which what was transcribed before needs no more
 
     try:
-        return read(root / (u.audio or ""), sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
+        return read(root / (u.audio or ""), start_s=u.start_s, end_s=u.end_s)
     except AudioError as error:
         return str(error)
 

@@ -66,6 +66,6 @@ def clips(evaluation: Evaluation, inputs: EvaluationInputs) -> dict[str, bytes]:
     for u in inputs.dataset.select(dict.fromkeys(one.id for one in wanted if one.path is not None)):
         with suppress(AudioError):
             path = Path(inputs.dataset.info.root, u.audio or "")
-            signal = read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=u.start_s, end_s=u.end_s)
+            signal = read(path, start_s=u.start_s, end_s=u.end_s)
             found[u.id] = as_mp3(signal[: _LONGEST_S * SAMPLE_RATE_HZ], SAMPLE_RATE_HZ)
     return found

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sercli.model.calibration import temper
+from sercli.model.calibration import softmax, temper
 from sercli.types import Array, Way
 
 Change = Callable[[str, Array, Array], Array]
@@ -69,13 +69,13 @@ def by_group(probs: Array, expected: Array, *, way: Way) -> Array:
     """
     found = scores(probs)
     if way == "full":
-        return _shifted(found, found.mean(axis=0))
+        return softmax(found - found.mean(axis=0))
     n, n_labels = probs.shape
     classes = temper(probs, _SHARPER)
     offset = (found - _UNSEEN * classes @ expected).mean(axis=0) * n / (n + _PRIOR)
     mix = classes.mean(axis=0)
     evenness = -(mix * np.log(np.maximum(mix, _SMALLEST))).sum() / np.log(n_labels)
-    return evenness * _shifted(found, offset) + (1 - evenness) * _by_mix(probs)
+    return evenness * softmax(found - offset) + (1 - evenness) * _by_mix(probs)
 
 
 def at_rest(probs: Array, expected: Array, *, resting: Array, neutral: int) -> Array:
@@ -89,7 +89,7 @@ def at_rest(probs: Array, expected: Array, *, resting: Array, neutral: int) -> A
     """
     n = len(resting)
     offset = (scores(resting).mean(axis=0) - _UNSEEN * expected[neutral]) * n / (n + _PRIOR)
-    return _shifted(scores(probs), offset)
+    return softmax(scores(probs) - offset)
 
 
 def _by_mix(probs: Array) -> Array:
@@ -100,8 +100,3 @@ def _by_mix(probs: Array) -> Array:
         mix = (weighted.sum(axis=0) + _EVEN) / (n + n_labels * _EVEN)
         weighted = probs * mix / (probs @ mix)[:, None]
     return weighted
-
-
-def _shifted(found: Array, offset: Array) -> Array:
-    powers = np.exp(found - offset - (found - offset).max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

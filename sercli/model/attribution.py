@@ -93,7 +93,7 @@ def explain(
     if not prediction.probabilities:
         raise SerError(f"{prediction.path} has no prediction to explain ({prediction.reason}); give another.")
     start_s, end_s = prediction.start_s, prediction.end_s
-    signal = reading.read(path, sample_rate_hz=SAMPLE_RATE_HZ, start_s=start_s, end_s=end_s, track=track)
+    signal = reading.read(path, start_s=start_s, end_s=end_s, track=track)
     utterance = word_times.utterance("explained", prediction, path)
     segment = Segment(start_s, end_s, signal)
     rows = SegmentFeatures(path, {utterance.id: segment}, str(system.device), track=track)

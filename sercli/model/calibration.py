@@ -26,7 +26,11 @@ def temper(probs: Array, temperature: float) -> Array:
     """
     if temperature == 1.0:
         return probs
-    scores = np.log(np.maximum(probs, _SMALLEST)) / temperature
+    return softmax(np.log(np.maximum(probs, _SMALLEST)) / temperature)
+
+
+def softmax(scores: Array) -> Array:
+    """Return probabilities, (N, K) as the scores; each row sums to 1."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
