@@ -376,4 +376,4 @@ def test_a_report_of_twenty_systems_is_printed_on_about_thirty_pages(tmp_path):
     path.write_text(page(made_up.with_folds(made_up.evaluation(n_systems=20, n_seeds=1))), encoding="utf-8")
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     subprocess.run([*command, f"--print-to-pdf={printed}", path.as_uri()], capture_output=True, timeout=120, check=True)
-    assert 20 < len(re.findall(rb"/Type /Page\b", printed.read_bytes())) <= 33
+    assert 20 < len(re.findall(rb"/Type /Page\b", printed.read_bytes())) <= 30
