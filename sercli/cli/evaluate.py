@@ -26,7 +26,7 @@ def evaluate(
     linguistic: options.Linguistic = None,
     motion: options.Motion = None,
     ensemble: Annotated[
-        options.Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="The same, if not an ensemble.")
+        options.Runs, typer.Option("-e", "--ensemble", metavar="RUN", help="An ensemble, no other run.")
     ] = None,
     every: Annotated[Path | None, typer.Option("--all", metavar="FOLDER", help="Every run below this folder.")] = None,
     data: Annotated[

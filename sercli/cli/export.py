@@ -27,8 +27,9 @@ def export(
 
     ser export work/run -o work/onnx
 
-    The model reads 16 kHz samples of an utterance and returns probabilities; of runs whose feature is not from Whisper
-    only the network is written, which reads the feature.
+    The model reads 16 kHz samples of an utterance and returns probabilities.
+
+    Of a run on a feature that is not from Whisper only the network is written, which reads the feature.
     """
     from sercli import pipeline
     from sercli.cli import render

@@ -105,10 +105,10 @@ Runs = list[Path] | None
 """Run directories, of any number."""
 
 Acoustic = Annotated[
-    Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="A run, refused if not acoustic; repeat for more.")
+    Runs, typer.Option("-a", "--acoustic", metavar="RUN", help="An acoustic run, no other; repeat for more.")
 ]
-Linguistic = Annotated[Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="The same, if not linguistic.")]
-Motion = Annotated[Runs, typer.Option("-p", "--motion", metavar="RUN", help="The same, if not of motion capture.")]
+Linguistic = Annotated[Runs, typer.Option("-l", "--linguistic", metavar="RUN", help="A linguistic run, no other.")]
+Motion = Annotated[Runs, typer.Option("-p", "--motion", metavar="RUN", help="A run on motion capture, no other.")]
 Preset = Annotated[
     str | None, typer.Option("-m", "--model", metavar="PRESET", help="One preset; `ser train --help` lists them.")
 ]

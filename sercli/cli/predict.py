@@ -140,8 +140,8 @@ def predict(
         typer.Option(
             "--group",
             metavar="GROUP",
-            help="What has one voice or room: recording, each long one or each speaker in it; folder; or speaker, each "
-            "of --speakers-from. Default: speaker with --speakers-from, else recording.",
+            help="What has one voice or room: recording (each long one, or each speaker in it), folder, or speaker "
+            "(each of --speakers-from). Default: speaker with --speakers-from, else recording.",
             **_VOICE,
         ),
     ] = None,
@@ -169,7 +169,7 @@ def predict(
         typer.Option(
             "--speakers",
             metavar="auto|none|N",
-            help="Tell the speakers of a long recording apart; their number.",
+            help="Tell the speakers of a long recording apart: how many they are, or auto.",
             **_VOICE,
         ),
     ] = "none",
