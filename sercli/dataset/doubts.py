@@ -48,8 +48,23 @@ def _of_speakers(utterances: Sequence[Utterance], mapping: Mapping[str, str | No
         yield Remark("warning", min(speakers), "speakers have names of emotions; are label and speaker swapped?")
     if len(speakers) == len(utterances) >= _FEW:
         yield Remark("warning", min(speakers), "each utterance has a speaker of its own; are these numbers of clips?")
+    if len(speakers) > 1:
+        yield from _confounded(known)
     same = len(by_folder) > 1 and all(one == speakers for one in by_folder.values())
     if same and all(name.isdecimal() for name in speakers) and min(map(len, labels_in.values())) > 1:
         yield Remark(
             "warning", min(by_folder), "each folder has the same numbers of speakers; are they the same people?"
         )
+
+
+def _confounded(known: Sequence[Utterance]) -> Iterator[Remark]:
+    """Yield remarks on classes that a voice tells: a model may learn who speaks in place of the emotion."""
+    of_class, of_speaker = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for u in known:
+        of_class[str(u.label)].add(str(u.speaker))
+        of_speaker[str(u.speaker)].add(str(u.label))
+    if len(of_class) > 1 and len(known) >= 2 * len(of_speaker) and max(map(len, of_speaker.values())) == 1:
+        yield Remark("warning", min(of_speaker), "each speaker has one class alone; a model may learn their voices")
+        return
+    for label in sorted(label for label, speakers in of_class.items() if len(speakers) == 1):
+        yield Remark("warning", label, "one speaker alone has this class; a model may learn the voice")

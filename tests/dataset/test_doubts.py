@@ -40,6 +40,16 @@ def test_nothing_is_told_of_a_corpus_as_it_should_be():
         ),
         (corpus(speaker=lambda k: "1" if k else None), LABELS, "no speaker, though others have one"),
         (
+            corpus(speaker=lambda k: LABELS[k % 2][0] + str(k % 4)),
+            LABELS,
+            "each speaker has one class alone; a model may learn their voices",
+        ),
+        (
+            corpus(label=lambda k: "anger" if k == 1 else "neutral"),
+            LABELS,
+            "one speaker alone has this class; a model may learn the voice",
+        ),
+        (
             corpus(speaker=lambda k: ("Angry", "sad")[k % 2], label=lambda k: "s1"),
             ("s1",),
             "speakers have names of emotions; are label and speaker swapped?",

@@ -212,19 +212,15 @@ def untold(evaluation: Evaluation) -> str:
 
 
 def floor(evaluation: Evaluation) -> float:
-    """The highest UA of a baseline: of the majority, where not all classes occur."""
-    return max(report.ua for report in evaluation.baselines)
+    """The UA of a model that always predicts one class that occurs: chance, where all classes do."""
+    return 1 / sum(recall is not None for recall in evaluation.baselines[0].recall.values())
 
 
 def without_model(evaluation: Evaluation) -> str:
-    """The UA of the baselines in a few words."""
-    chance, majority = (report.ua for report in evaluation.baselines)
-    text = f"chance: {percent(chance)} %"
-    if majority <= chance:
-        return text
-    occurring = sum(recall is not None for recall in evaluation.baselines[0].recall.values())
-    of = f"only {occurring} of {len(evaluation.labels)} classes occur"
-    return f"{text}; always the most frequent class: {percent(majority)} %, since {of}"
+    """The UA of chance, and of always one class where that is more, in a few words."""
+    chance, always = evaluation.baselines[0].ua, floor(evaluation)
+    more = f"; always one of the {round(1 / always)} classes that occur: {percent(always)} %"
+    return f"chance: {percent(chance)} %{more if always > chance else ''}"
 
 
 def equals(evaluation: Evaluation) -> list[str]:

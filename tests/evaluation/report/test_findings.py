@@ -94,7 +94,7 @@ def test_where_classes_are_missing_chance_is_not_confused_with_the_majority():
     truth = ["neutral"] * 8 + ["calm"] * 4
     system = replace(made.systems[0], ua=Estimate(0.45, 0.4, 0.48))
     made = replace(made, systems=(system,), baselines=baselines(truth, made.labels))
-    said = "chance: 25.0 %; always the most frequent class: 50.0 %, since only 2 of 4 classes occur"
+    said = "chance: 25.0 %; always one of the 2 classes that occur: 50.0 %"
     assert findings.headline(made).endswith(f"UA 45.0 % ({said}).")
     assert f"The interval includes a baseline without a model ({said})" in told(made)["How good is it?"]
 
