@@ -78,3 +78,8 @@ def alike_speakers(similar: Sequence[Sequence[str]]) -> str:
     first = "; ".join(" = ".join(f"'{name}'" for name in several) for several in similar[:3])
     more = "; ..." * (len(similar) > 3)
     return f"Speakers whose names differ little ({first}{more}) count as different people"
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key that puts "2" before "10"."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))], name

@@ -2,10 +2,10 @@
 
 import hashlib
 import random
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from sercli._system.text import natural
 from sercli.errors import SerError, no_such
 from sercli.types import Manifest, Split, Utterance
 
@@ -153,7 +153,7 @@ def _deal(
     sexes: dict[str, str] = {}
     for u in utterances:
         sexes.setdefault(groups[u.id], str(u.attributes.get("sex", "")))
-    names = sorted(sexes, key=_natural)
+    names = sorted(sexes, key=natural)
     if len(names) < 3:
         raise LackError(
             f"A train, a validation and a test part need at least 3 {group_by}s, and there are {len(names)} "
@@ -170,16 +170,11 @@ def _deal(
     return [set(by_sex[start::n]) for start in range(n)]
 
 
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """Return a sort key that puts "2" before "10"."""
-    return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"(\d+)", name))], name
-
-
 def _seed_parts(utterances: Sequence[Utterance], seed: int) -> dict[str, str]:
     """Return the original study's division: the last session is the test part, every 10th of the rest validation."""
     sessions = {u.session or "" for u in utterances}
     if "" not in sessions and len(sessions) > 1:
-        last = max(sessions, key=_natural)
+        last = max(sessions, key=natural)
         test = {u.id for u in utterances if u.session == last}
     else:
         shuffled = sorted(u.id for u in utterances)

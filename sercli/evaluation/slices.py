@@ -1,12 +1,12 @@
 """The metrics on slices of the utterances: where a system does well, and where it fails."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from sercli._system.text import natural
 from sercli.evaluation.intervals import LEVEL, sizes, wilson
 from sercli.evaluation.results import PooledPredictions, Slice
 from sercli.types import Array, Utterance
@@ -161,7 +161,7 @@ def _text(value: object) -> str | None:
 
 def _by_value(by: str, values: Sequence[str | None]) -> list[Part]:
     """A subset for each value in natural order (2 before 10); none if there is only one value."""
-    names = sorted({value for value in values if value}, key=_natural)
+    names = sorted({value for value in values if value}, key=natural)
     return _collect(by, names, values)
 
 
@@ -194,7 +194,3 @@ def _seconds(utterance: Utterance) -> float | None:
     if utterance.duration_s is None and utterance.end_s is not None:
         return utterance.end_s - (utterance.start_s or 0.0)
     return utterance.duration_s
-
-
-def _natural(value: str) -> tuple[list[str | int], str]:
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", value))], value
