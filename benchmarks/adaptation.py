@@ -2,10 +2,12 @@
 
     python benchmarks/adaptation.py --data work/joined RUN ...
 
-RUN is a finished run whose test part is a corpus that it was not trained on (see join_corpora.py); with several seeds
-of a corpus the figures are means. For each size and mix of classes 100 groups of clips of one speaker are drawn (with
-repetition where a speaker has too few), the same for each way. Change against the plain predictions: UA of an even mix;
-WA of mixes of which 80 % is one class, and of groups of one class alone. In brackets the worst corpus and mix.
+RUN is the model of `ser train --refit` on all corpora but one (see join_corpora.py), which is tested on that one; with
+several seeds of a corpus the figures are means. First single clips: UA, least recall of a class and calibration error,
+as they are and adapted by speaker in groups of about 20. Then groups: for each size and mix of classes 100 of one
+speaker's clips are drawn (with repetition where a speaker has too few), the same for each way. Change against the plain
+predictions: UA of an even mix; WA of mixes of which 80 % is one class, and of groups of one class alone. In brackets
+the worst corpus and mix.
 """
 
 import argparse
@@ -15,10 +17,16 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from sercli import runs
+from sercli._system.progress import no_progress
 from sercli.dataset import manifest
+from sercli.evaluation.metrics import class_numbers
+from sercli.evaluation.reliability import calibration
 from sercli.model import adaptation
+from sercli.model.feature_provider import cached_features
+from sercli.model.loading import load_model
 from sercli.types import Array
 
 SIZES = (5, 10, 20, 50)
@@ -30,14 +38,26 @@ class Corpus:
     """The predictions of one run on the corpus that was left out."""
 
     def __init__(self, folder: Path, dataset: manifest.Dataset) -> None:
-        predictions, info = runs.read_predictions(folder, "test"), runs.load_info(folder)
-        used = {u.id: u for u in dataset.select(predictions.ids)}
-        self.name = "+".join(sorted({used[i].session or "" for i in predictions.ids}))
-        self.probs = predictions.probs
-        self.expected = np.array(info.class_scores)
-        self.labels = info.labels
-        self.y = np.array([info.labels.index(t) for t in predictions.truth or ()])
-        self.speakers = np.array([used[i].speaker for i in predictions.ids])
+        model, trained = load_model(folder, torch.device("cpu")), set(runs.read_split(folder).train)
+        tested = [u for u in dataset.manifest.utterances if u.id not in trained]
+        provider = cached_features(dataset, jobs=1, device="cpu", progress=no_progress)
+        self.name = "+".join(sorted({u.session or "" for u in tested}))
+        self.probs = model.predict(tested, provider).probs
+        self.expected = np.array(model.info.class_scores)
+        self.labels = model.info.labels
+        self.y = class_numbers([u.true_label for u in tested], self.labels)
+        self.speakers = np.array([u.speaker for u in tested])
+
+    def single(self) -> tuple[float, float, float, float]:
+        """Return UA, the least recall, the calibration error, and that of clips adapted in groups of about 20."""
+        adapted, rng = self.probs.copy(), np.random.default_rng(0)
+        for speaker in np.unique(self.speakers):
+            own = rng.permutation(np.flatnonzero(self.speakers == speaker))
+            for group in np.array_split(own, max(1, len(own) // 20)):
+                adapted[group] = adaptation.by_group(self.probs[group], self.expected, way="auto")
+        recalls = [(self.probs[self.y == k].argmax(axis=1) == k).mean() for k in range(len(self.labels))]
+        errors = (calibration(probs, self.y).ece for probs in (self.probs, adapted))
+        return float(np.mean(recalls)), float(min(recalls)), *errors
 
     def drawn(self, rng: np.random.Generator, shares: Array, size: int) -> tuple[Array, str]:
         """Return the places (size,) of clips of one speaker, and the speaker."""
@@ -114,8 +134,11 @@ def main() -> None:
     dataset = manifest.load(arguments.data)
     tested = [Corpus(folder, dataset) for folder in arguments.runs]
     names = list(dict.fromkeys(corpus.name for corpus in tested))
-    plain = {name: [figures(c.y, c.probs)[0] for c in tested if c.name == name] for name in names}
-    print("Single clips, UA:", *(f"{name} {np.mean(of):.3f}" for name, of in plain.items()))
+    print("| single clips of | UA | mean | least recall | ECE | ECE, adapted |\n|---|---|---|---|---|---|")
+    for name in names:
+        ua, least, *errors = np.transpose([c.single() for c in tested if c.name == name])
+        means = " | ".join(f"{np.mean(error):.3f}" for error in errors)
+        print(f"| {name} | {' '.join(f'{x:.3f}' for x in ua)} | {ua.mean():.3f} | {least.min():.2f} | {means} |")
     print(
         "\n| way | clips | even mix: UA | by corpus | 80 % one class: WA | one class alone: WA |\n"
         "|---|---|---|---|---|---|"

@@ -2,12 +2,12 @@
 
     python benchmarks/join_corpora.py OUT work/ravdess work/emodb work/nemo
     ser prepare table OUT/joined.csv --out work/joined
-    ser train -m acoustic-whisper-robust --data work/joined --split file:OUT/left-out.json --fold 1 --out RUN
-    ser train -m acoustic-whisper-robust --data work/joined --split file:OUT/all.json --out RUN
+    ser train -m acoustic-whisper-robust --data work/joined --split speakers --folds 5 --fold all --refit --out RUN
+    ser train -m acoustic-whisper-robust --data work/joined --split file:OUT/without-ravdess.json --fold all --refit \
+      --out RUN
 
-Fold n of left-out.json leaves out the n-th dataset: it is the test part, and of the others one speaker in eight is the
-validation part. all.json trains on all of them, but for one speaker of each in the test part and one in the validation
-part. `session` holds the corpus.
+RUN/refit is then trained on all speakers, or on all but those of one corpus. without-CORPUS.json has three folds of the
+speakers of the other corpora. `session` holds the corpus.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 from sercli.dataset import manifest
 from sercli.types import FOUR
 
+N_FOLDS = 3
 COLUMNS = ("id", "path", "label", "speaker", "session", "text", "sex")
 
 
@@ -34,9 +35,9 @@ def main() -> None:
         writer.writerow(COLUMNS)
         writer.writerows(rows)
     corpora = list(dict.fromkeys(row[4] for row in rows))
-    for name, left_out in (("left-out", corpora), ("all", [None])):
-        folds = {"folds": [_fold(rows, corpus) for corpus in left_out]}
-        (arguments.out / f"{name}.json").write_text(json.dumps(folds), encoding="utf-8")
+    for corpus in corpora:
+        folds = {"folds": [{"test": part} for part in _thirds([row for row in rows if row[4] != corpus])]}
+        (arguments.out / f"without-{corpus}.json").write_text(json.dumps(folds), encoding="utf-8")
 
 
 def _rows(dataset: manifest.Dataset) -> list[tuple[str, ...]]:
@@ -56,22 +57,11 @@ def _rows(dataset: manifest.Dataset) -> list[tuple[str, ...]]:
     ]
 
 
-def _fold(rows: Sequence[tuple[str, ...]], left_out: str | None) -> dict[str, list[str]]:
-    """Return the ids of each part; `left_out` is the corpus of the test part, None: all corpora are trained on."""
-    parts: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
-    speakers: dict[str, list[str]] = {}
-    for row in rows:
-        of_corpus = speakers.setdefault(row[4], [])
-        if row[3] not in of_corpus:
-            of_corpus.append(row[3])
-    for row in rows:
-        turn, corpus = sorted(speakers[row[4]]).index(row[3]), row[4]
-        if left_out is None:
-            part = {1: "valid", 2: "test"}.get(turn, "train")
-        else:
-            part = "test" if corpus == left_out else "valid" if turn % 8 == 1 else "train"
-        parts[part].append(row[0])
-    return parts
+def _thirds(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
+    """Return the ids of three parts; each has a third of the speakers of each corpus."""
+    speakers = sorted({(row[4], row[3]) for row in rows})
+    part_of = {speaker: place % N_FOLDS for place, (_, speaker) in enumerate(speakers)}
+    return [[row[0] for row in rows if part_of[row[3]] == part] for part in range(N_FOLDS)]
 
 
 if __name__ == "__main__":

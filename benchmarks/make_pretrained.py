@@ -29,7 +29,7 @@ def main() -> None:
     join = [sys.executable, str(Path(__file__).with_name("join_corpora.py").resolve()), "joined-table", *ACOUSTIC]
     subprocess.run(join, cwd=work, check=True)
     ser("prepare", "table", "joined-table/joined.csv", "--out", "joined", "--features", "mfcc")
-    sound = ["-m", "acoustic-whisper-robust", "--split", "file:joined-table/all.json"]
+    sound = ["-m", "acoustic-whisper-robust", "--split", "speakers", "--folds", "5", "--fold", "all", "--refit"]
     ser("train", *sound, "--data", "joined", "--out", "acoustic")
     for corpus, folder in LINGUISTIC.items():
         ser("prepare", corpus, str(corpora / folder), "--out", corpus, "--features", "words")
@@ -42,7 +42,7 @@ def main() -> None:
         *("--set", "architecture.input_dropout=0.4", "--set", "architecture.dropout=0.5"),
     ]
     ser("train", "-m", "linguistic", *text, "--data", "texts", "--split", "official", "--out", "linguistic")
-    ser("ensemble", "-a", "acoustic", "-l", "linguistic", "--rule", "asr-weighted", "--out", "pretrained")
+    ser("ensemble", "-a", "acoustic/refit", "-l", "linguistic", "--rule", "asr-weighted", "--out", "pretrained")
 
 
 if __name__ == "__main__":

@@ -165,6 +165,10 @@ class Manifest:
     sha256: str  # of utterances and labels: two datasets with the same hash are the same
 
 
+ALL = "all"
+"""The kind of split of a model that is trained on the utterances of all folds: it has a train part alone."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Which utterance is in which part, by id, in manifest order."""
@@ -172,7 +176,7 @@ class Split:
     train: tuple[str, ...]
     valid: tuple[str, ...]
     test: tuple[str, ...]
-    kind: str  # seed | loso | speakers | prompts | official
+    kind: str  # seed | loso | speakers | prompts | official | file | all
     group_by: str  # what never spans two parts: session, speaker or part; "none" where the split leaks
     fold: int  # counted from 1
     n_folds: int
@@ -261,12 +265,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Losses and validation UA of one epoch of training."""
+    """Losses and validation UA of one epoch of training; None without a validation part."""
 
     epoch: int  # counted from 1
     train_loss: float
-    valid_loss: float
-    valid_uar: float
+    valid_loss: float | None
+    valid_uar: float | None
     seconds: float
 
 

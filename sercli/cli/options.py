@@ -127,6 +127,10 @@ Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of fol
 Fold = Annotated[str, typer.Option("--fold", metavar="K", help="Fold to test on, counted from 1; or all.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="With --fold all: number of seeds, from --seed up.")]
+Refit = Annotated[
+    bool,
+    typer.Option("--refit", help="With --fold all: train one more model on all utterances, in OUT/refit, for predict."),
+]
 Presets = Annotated[
     list[str] | None,
     typer.Option(

@@ -24,6 +24,7 @@ def train(
     fold: options.Fold = "1",
     seed: options.Seed = 0,
     seeds: options.Seeds = 1,
+    refit: options.Refit = False,
     config: options.ConfigFile = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
@@ -36,6 +37,8 @@ def train(
     ser train -m acoustic-lld --data work/ravdess --out work/run
 
     ser train -m acoustic-lld --data work/ravdess --fold all --seeds 3 --out work/run
+
+    ser train -m acoustic-lld --data work/ravdess --fold all --refit --out work/run
 
     ser train -m all --data work/iemocap --fold all --out work/runs
 
@@ -58,6 +61,8 @@ def train(
     several = len(names) > 1 or names in ([options.ALL], [options.RELATED])
     if cluster and fold != options.ALL:
         raise SerError("--cluster needs --fold all, whose trainings are divided between the workers; add it.")
+    if refit and fold != options.ALL:
+        raise SerError("--refit needs --fold all, whose test parts tell how good such a model is; add it.")
     if seeds > 1 and fold != options.ALL:
         raise SerError(f"--seeds {seeds} needs --fold all, which trains them into one run; add it.")
     if config is not None and several:
@@ -77,20 +82,22 @@ def train(
         setups.append(
             setup.make_setup(name, config, sets, data, words=own, split=split, n_folds=folds, fold=one_fold, seed=seed)
         )
+        if refit and any(one != setups[-1].configs[0] for one in setups[-1].configs):
+            raise SerError(f"--refit trains with one configuration, and {config} has one for each fold; leave it out.")
     for remark in dict.fromkeys(remark for made in setups for remark in made.remarks):
         render.warn(remark)
     with connected(cluster, jobs):
         for number, made in enumerate(setups, start=1):
             folder = out / made.name if several else out
             title = f"{number} of {len(setups)}: {made.name}" if several else made.name
-            info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), title)
+            info = _train(made, folder, range(seed, seed + seeds), device, options.n_jobs(jobs), title, refit=refit)
             if leak := info.settings.split.leak:
                 render.warn(leak)
     if several:
         render.note(f"Next: ser evaluate --all {quote(str(out))}")
 
 
-def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title: str) -> "RunInfo":
+def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title: str, *, refit: bool) -> "RunInfo":
     """Train one model on one fold or on all, show how good it is on the validation part, and return its info."""
     from sercli._system import devices
     from sercli.cli import render, validation
@@ -110,6 +117,9 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title
     if made.crossed:
         with render.repetition_progress(title, len(made.folds) * len(seeds)) as update:
             info = cross_validation.train(made.configs, cv, out, on_run=update)
+        if refit:
+            with render.training_progress(f"{title}, all utterances", made.configs[0].train.epochs) as on_epoch:
+                cross_validation.refit(made.configs[0], cv, out, on_epoch)
     else:
         (config,), (split,) = made.configs, made.folds
         with render.training_progress(title, config.train.epochs) as on_epoch:
@@ -119,7 +129,7 @@ def _train(made: "Setup", out: Path, seeds: range, device: str, jobs: int, title
     validation.show({out: info.name}, seeds)
     text = ' --text "..."' if info.modality == "linguistic" else ""
     run = quote(str(out))
-    following = f"Next: ser evaluate {run}"
+    following = f"Next: ser evaluate {run}" + f", or ser predict CLIP --model {run}/refit{text}" * refit
     kept = f"Kept epoch {info.best_epoch}. {following}, or ser predict CLIP --model {run}{text}"
     render.note(following if made.crossed else kept)
     return info

@@ -13,14 +13,15 @@ TITLE = "Validation part, on which the epoch and the temperature were chosen; `s
 
 
 def draw_histories(out: Path) -> None:
-    """Draw history.png beside each history.jsonl of a finished run, also of the runs of a cross-validation."""
+    """Draw history.png beside each history.jsonl of a finished run that has a validation part, also those of folds."""
     from sercli import runs
     from sercli.evaluation.plots import history_picture
 
     for path in sorted(out.rglob("history.jsonl")):
         picture, best_epoch = path.with_name("history.png"), runs.load_info(path.parent).best_epoch
-        if best_epoch is not None and not picture.exists():
-            history_picture(runs.read_history(path.parent), picture, best_epoch)
+        if best_epoch is None or picture.exists() or path.parent.name == runs.REFIT:
+            continue
+        history_picture(runs.read_history(path.parent), picture, best_epoch)
 
 
 def read(named: Mapping[Path, str], seeds: Sequence[int]) -> "list[tuple[str, Predictions]]":

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from sercli import runs
+from sercli.errors import SerError
 from sercli.evaluation.results import PooledPredictions
 from sercli.model.calibration import temper
 from sercli.runs import CROSS_VALIDATION, RunInfo
-from sercli.types import Predictions
+from sercli.types import ALL, Predictions
 
 Predict = Callable[[Path], Predictions]  # returns the predictions of one single run, given its directory
 
@@ -40,8 +41,13 @@ def collect(
             another dataset: then each counts as a seed.
 
     Raises:
-        SerError: predictions are missing or damaged.
+        SerError: predictions are missing or damaged, or the run has no test part.
     """
+    if pool_folds and info.settings.split.kind == ALL:
+        raise SerError(
+            f"{folder} was trained on the utterances of all folds and has no test part; `ser evaluate {folder.parent}` "
+            "scores the folds, and --data another dataset."
+        )
     seeds = {str(seed): [folder] for seed in info.settings.seeds}
     if pooled := info.kind == CROSS_VALIDATION:
         fold_runs = runs.fold_runs(folder, info.settings)

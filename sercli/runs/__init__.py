@@ -32,6 +32,8 @@ SCHEMA = 2
 
 CROSS_VALIDATION: Final = "cross-validation"
 """The kind of a directory that holds a run for each fold and seed."""
+REFIT: Final = "refit"
+"""The run in such a directory that was trained on the utterances of all folds."""
 
 _LOCK = "run"
 _DIGESTED = ("*.json", "*.npz", "*.safetensors", "predictions/*.csv")
@@ -146,8 +148,9 @@ def load_single(folder: Path) -> RunInfo:
     """
     info = load_finished(folder)
     if info.kind == CROSS_VALIDATION:
-        first = fold_runs(folder, info.settings)[0].folder
-        raise SerError(f"{folder} holds a run for each fold; choose one of them, such as {first}.")
+        refit, first = folder / REFIT, fold_runs(folder, info.settings)[0].folder
+        one = f"{refit}, which was trained on all" if (refit / "run.json").exists() else first
+        raise SerError(f"{folder} holds a run for each fold; choose one of them, such as {one}.")
     return info
 
 

@@ -1,6 +1,7 @@
 """Cross-validation: a run for each fold and seed in one directory, several at a time, resumed where it stopped.
 
-RUN/run.json and RUN/folds.json describe the whole; RUN/fold-1/seed-0 and so on are ordinary run directories.
+RUN/run.json and RUN/folds.json describe the whole; RUN/fold-1/seed-0 and so on are ordinary run directories, and so is
+RUN/refit, if one more model was trained on all utterances.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +20,16 @@ from sercli._system.progress import no_progress
 from sercli.dataset import extraction, folds
 from sercli.dataset.manifest import Dataset
 from sercli.errors import MismatchError, SerError
+from sercli.evaluation import pooling
 from sercli.model import feature_provider
 from sercli.model.loading import load_model
 from sercli.model.spec import ExperimentConfig
 from sercli.runs import CROSS_VALIDATION, FoldRun, RunInfo
 from sercli.runs.settings import ExperimentSettings
 from sercli.training import experiment, fusion
-from sercli.training.experiment import Context
+from sercli.training.experiment import Context, OnEpoch
 from sercli.training.fusion import RuleConfig
-from sercli.types import Split, Utterance
+from sercli.types import ALL, Split, Utterance
 
 OnRun = Callable[[FoldRun, RunInfo], None]
 """Called with each finished run, also with those of an earlier command."""
@@ -73,6 +75,37 @@ def train(configs: Sequence[ExperimentConfig], cv: CrossValidation, out: Path, *
         settings = structs.replace(info.settings, feature={}, architecture={}, train={}, by_fold=by_fold)
         info = replace(info, settings=settings)
     return _run(info, cv, out, partial(_train_one, configs, cv.folds), on_run)
+
+
+def refit(config: ExperimentConfig, cv: CrossValidation, out: Path, on_epoch: OnEpoch) -> RunInfo:
+    """Train one more model, on the utterances of all folds, with the first seed, in the directory `refit` of `out`.
+
+    What other models learn from their validation part is learned from the test parts of the folds, which their models
+    were not trained on: the temperature, the class scores and, unless the last epoch is kept anyway, the number of
+    epochs. The model has no test part: the scores of the cross-validation are the estimate of its own.
+
+    Args:
+        config: that of all folds.
+        cv: folds and seeds.
+        out: directory of the finished cross-validation.
+        on_epoch: called after each epoch.
+
+    Raises:
+        MismatchError: the directory holds a run with other settings.
+        DivergedError: the loss is no longer a number.
+    """
+    pooled = pooling.collect(out, info := runs.load_finished(out), config.name)
+    if config.train.keep == "best":
+        kept = [runs.load_info(one.folder).best_epoch or 0 for one in runs.fold_runs(out, info.settings)]
+        config = replace(config, train=replace(config.train, keep="last", epochs=round(sum(kept) / len(kept))))
+    ids = tuple(u.id for u in cv.utterances())
+    every = Split(ids, (), (), kind=ALL, group_by="none", fold=1, n_folds=1, seed=cv.seeds[0])
+    provider = feature_provider.cached_features(cv.dataset, jobs=cv.jobs, device=cv.device, progress=no_progress)
+    context = Context(cv.dataset, provider, cv.seeds[0], pick_device(cv.device), on_epoch)
+    with _one_thread():
+        return experiment.train(
+            config, every, out / runs.REFIT, context, held_out=replace(pooled.runs[0], probs=pooled.raw[0])
+        )
 
 
 def fuse(members: tuple[Path, ...], rule: RuleConfig, cv: CrossValidation, out: Path, *, on_run: OnRun) -> RunInfo:

@@ -22,7 +22,7 @@ from sercli.evaluation.metrics import class_numbers
 from sercli.evaluation.overlap import write_train_part
 from sercli.model import adaptation, spec
 from sercli.model.batches import Examples, Normaliser
-from sercli.model.calibration import fit_temperature
+from sercli.model.calibration import fit_temperature, temper
 from sercli.model.feature_provider import FeatureProvider
 from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import normaliser_arrays
@@ -30,7 +30,7 @@ from sercli.model.spec import ExperimentConfig
 from sercli.runs import RunInfo
 from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training.trainer import Trainer, write_tensors
-from sercli.types import HUMAN, Array, EpochResult, Split, Utterance
+from sercli.types import HUMAN, Array, EpochResult, Predictions, Split, Utterance
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -58,10 +58,19 @@ class Context:
     on_epoch: OnEpoch = nothing
 
 
-def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -> RunInfo:
+def train(
+    config: ExperimentConfig, split: Split, out: Path, context: Context, *, held_out: Predictions | None = None
+) -> RunInfo:
     """Train a model into a run directory, or resume a training that was killed.
 
     The test part is read once, after training, to write its predictions.
+
+    Args:
+        config: settings.
+        split: of the dataset.
+        out: the run directory.
+        context: of the training.
+        held_out: as `finish`.
 
     Raises:
         MismatchError: the directory holds a run with other settings.
@@ -88,7 +97,7 @@ def train(config: ExperimentConfig, split: Split, out: Path, context: Context) -
         n_features, hardware = sum(len(own.mean) for own in normalisers), devices.hardware(device)
         info = replace(initial_info, n_features=n_features, best_epoch=best.epoch, hardware=hardware)
         model = Model(out, info, config.model, trainer.module, normalisers, device)
-        return finish(model, split, context, temperature=config.train.temperature)
+        return finish(model, split, context, temperature=config.train.temperature, held_out=held_out)
 
 
 def initial_run_info(
@@ -109,27 +118,38 @@ def initial_run_info(
     )
 
 
-def finish(predictor: Model | Ensemble, split: Split, context: Context, *, temperature: float | None) -> RunInfo:
+def finish(
+    predictor: Model | Ensemble,
+    split: Split,
+    context: Context,
+    *,
+    temperature: float | None,
+    held_out: Predictions | None = None,
+) -> RunInfo:
     """Write the predictions on the validation part and, this once, on the test part; then mark the run as finished.
 
     Args:
         predictor: the trained model or ensemble, in its run directory.
         split: of the dataset.
         context: that it was trained with.
-        temperature: of the probabilities; None: fitted on the validation part.
+        temperature: of the probabilities; None: fitted on `held_out`.
+        held_out: labelled predictions of temperature 1, of utterances that the predictor, or one like it, was not
+            trained on; None: its own on the validation part.
     """
     runs.check_there(predictor.folder)
-    valid = context.dataset.select(split.valid)
-    y = classes(context.dataset, valid)
+    parts = {part: context.dataset.select(ids) for part, ids in (("valid", split.valid), ("test", split.test)) if ids}
+    held_out = held_out or predictor.predict(parts["valid"], context.provider)
+    y = class_numbers(held_out.truth or (), context.dataset.info.labels)
     if temperature is None:
-        temperature = fit_temperature(predictor.predict(valid, context.provider).probs, y)
-    predictor = replace(predictor, info=replace(predictor.info, temperature=temperature))
+        temperature = fit_temperature(held_out.probs, y)
+    scores = None
+    if isinstance(predictor, Model) and predictor.info.modality == "acoustic":
+        scores = adaptation.class_scores(temper(held_out.probs, temperature), y)
+    rounded = None if scores is None else tuple(map(tuple, scores.round(4).tolist()))
+    predictor = replace(predictor, info=replace(predictor.info, temperature=temperature, class_scores=rounded))
     info = replace(predictor.info, status="finished")
-    for part, utterances in (("valid", valid), ("test", context.dataset.select(split.test))):
+    for part, utterances in parts.items():
         predictions = predictor.predict(utterances, context.provider)
-        if part == "valid" and isinstance(predictor, Model) and info.modality == "acoustic":
-            scores = adaptation.class_scores(predictions.probs, y)
-            info = replace(info, class_scores=None if scores is None else tuple(map(tuple, scores.round(4).tolist())))
         runs.write_predictions(predictor.folder, part, predictions)
         for name, probs in predictions.members.items():
             runs.write_predictions(predictor.folder, f"{part}-{name}", replace(predictions, probs=probs))

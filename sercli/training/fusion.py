@@ -25,7 +25,7 @@ from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training import experiment
 from sercli.training.experiment import Context
 from sercli.training.trainer import Trainer, write_tensors
-from sercli.types import Array, Split, TrainConfig, Utterance
+from sercli.types import ALL, Array, Split, TrainConfig, Utterance
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,11 @@ def check_members(members: Sequence[Model], dataset: Dataset) -> Split:
         MismatchError: other labels, data, transcripts or split.
     """
     first, *others = members
+    if first.info.settings.split.kind == ALL:
+        raise MismatchError(
+            f"{first.folder} was trained on the utterances of all folds, which leaves none to score an ensemble on; "
+            f"give {first.folder.parent}, or leave out --data."
+        )
     runs.check_labels([m.folder for m in members], [m.info for m in members])
     for section, other in product(("data", "split"), others):
         before, now = (structs.asdict(getattr(m.info.settings, section)) for m in (first, other))

@@ -43,6 +43,7 @@ class Trainer:
         seed: int,
         device: torch.device,
     ) -> None:
+        assert len(valid) or config.keep == "last"
         self.module = module.to(device)
         self.train, self.valid, self.config, self.seed, self.device = train, valid, config, seed, device
         y = nn.functional.one_hot(torch.from_numpy(train.y), self.n_labels).float()
@@ -68,7 +69,9 @@ class Trainer:
     @property
     def best(self) -> EpochResult:
         """The epoch whose weights are kept; the first of several with equal loss."""
-        return self.history[-1] if self.config.keep == "last" else min(self.history, key=lambda one: one.valid_loss)
+        return (
+            self.history[-1] if self.config.keep == "last" else min(self.history, key=lambda one: one.valid_loss or 0.0)
+        )
 
     def epochs(self) -> Iterator[EpochResult]:
         """Train until the patience or the epochs run out, yielding after each epoch; then load the weights to keep.
@@ -97,7 +100,7 @@ class Trainer:
             total += self._step(batch, generator) * len(batch.indices)
         train_loss = total / len(self.train)
         valid_loss, valid_uar = self.validate()
-        if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
+        if not (math.isfinite(train_loss) and math.isfinite(valid_loss or 0)):
             raise DivergedError(
                 f"Training diverged in epoch {epoch}: the loss is {train_loss} (train), {valid_loss} (validation). "
                 f"Lower train.lr (now {self.config.lr:g}) or train.clip_norm (now {self.config.clip_norm:g})."
@@ -139,8 +142,10 @@ class Trainer:
         return squares / known.sum().clamp(min=1)
 
     @torch.inference_mode()
-    def validate(self) -> tuple[float, float]:
-        """Cross-entropy, weighted as in training, and unweighted average recall on the validation part."""
+    def validate(self) -> tuple[float, float] | tuple[None, None]:
+        """Cross-entropy, weighted as in training, and unweighted average recall on the validation part, if any."""
+        if not len(self.valid):
+            return None, None
         self.module.eval()
         losses = torch.zeros(2, dtype=torch.float64)
         predicted = np.zeros(len(self.valid), np.int64)

@@ -227,12 +227,12 @@ def _objective(trial: Trial, search: Search, provider: FeatureProvider) -> float
     try:
         for result in trainer.epochs():
             processes.go_on()
-            trial.report(trainer.best.valid_uar, result.epoch)
+            trial.report(trainer.best.valid_uar or 0.0, result.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
     except DivergedError as error:
         raise optuna.TrialPruned(str(error)) from None
-    return trainer.best.valid_uar
+    return trainer.best.valid_uar or 0.0
 
 
 def propose(trial: BaseTrial, config: ExperimentConfig) -> ExperimentConfig:

@@ -252,6 +252,17 @@ def test_a_setting_that_one_of_several_models_refuses_is_told_before_any_is_trai
     assert "'words' reads text, which has no speed" in refused.err
 
 
+def test_refit_trains_one_more_model_that_predicts(ser, iemocap, tmp_path):
+    words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run", "--refit"]
+    assert "--refit needs --fold all, whose test parts tell how good such a model is" in ser(*words).err
+    words += ["--fold", "all", "--jobs", 1, "--set", "train.epochs=1", "--set", "architecture.hidden_size=4"]
+    assert f"or ser predict CLIP --model {tmp_path / 'run'}/refit --text" in ser(*words).err
+    clip = next(iemocap.root.rglob("*.wav"))
+    assert ser("predict", clip, "--text", "I am so happy", "--model", tmp_path / "run" / "refit").code == 0
+    assert "has no test part" in ser("evaluate", tmp_path / "run" / "refit").err
+    assert ser("evaluate", tmp_path / "run").code == 0
+
+
 def test_folds_are_refused_where_a_split_has_but_one(ser, iemocap, tmp_path):
     words = ["train", "-m", "linguistic", "--data", iemocap.data, "--out", tmp_path / "run"]
     assert "--folds does nothing with --split seed" in ser(*words, "--split", "seed", "--folds", 5).err

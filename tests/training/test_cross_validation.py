@@ -12,6 +12,8 @@ from sercli import runs
 from sercli.dataset.splits import make_folds
 from sercli.errors import DivergedError, MismatchError, SerError
 from sercli.evaluation import pooling
+from sercli.model.adaptation import class_scores
+from sercli.model.calibration import fit_temperature, temper
 from sercli.model.loading import load_model, load_run
 from sercli.training import cross_validation, experiment, fusion
 from sercli.training.cross_validation import CrossValidation
@@ -195,3 +197,58 @@ def test_a_cross_validation_cannot_answer_by_itself(made):
     for load in (load_run, load_model):
         with pytest.raises(SerError, match=r"choose one of them, such as .*fold-1"):
             load(made[0], CPU)
+
+
+@pytest.fixture(scope="module")
+def refitted(made, cv, plans, tmp_path_factory):
+    """A cross-validation with one more model, trained on the utterances of all folds."""
+    out = tmp_path_factory.mktemp("refit") / "run"
+    shutil.copytree(made[0], out)
+    told = []
+    plan = plans.small("acoustic-log-mel", epochs=2)
+    info = cross_validation.refit(plan, cv, out, lambda result, kept: told.append((result.epoch, result.valid_loss)))
+    return out, info, told
+
+
+def test_a_refit_model_learns_from_every_utterance_and_holds_none_back(refitted, cv):
+    out, info, told = refitted
+    split = runs.read_split(out / "refit")
+    assert (set(split.train), split.valid, split.test) == ({u.id for u in cv.utterances()}, (), ())
+    assert sum(info.train_counts.values()) == len(split.train)
+    assert not (out / "refit" / "predictions").exists()
+    assert [loss for _, loss in told] == [None] * len(told)
+
+
+def test_a_refit_model_trains_as_many_epochs_as_the_folds_kept(refitted):
+    out, info, told = refitted
+    kept = [runs.load_info(one.folder).best_epoch for one in runs.fold_runs(out, runs.load_info(out).settings)]
+    assert (info.settings.train["keep"], info.settings.train["epochs"]) == ("last", round(np.mean(kept)))
+    assert info.best_epoch == len(told) == round(np.mean(kept))
+
+
+def test_a_refit_model_has_the_temperature_and_class_scores_of_what_the_folds_did_not_see(refitted):
+    out, info, _ = refitted
+    pooled = pooling.collect(out, runs.load_info(out), "cv")
+    assert info.temperature == fit_temperature(pooled.raw[0], pooled.truth)
+    scores = class_scores(temper(pooled.raw[0], info.temperature), pooled.truth)
+    np.testing.assert_allclose(info.class_scores, scores, atol=1e-4)
+
+
+def test_a_refit_model_predicts_and_a_second_command_leaves_it_as_it_is(refitted, cv, rows, plans):
+    out, info, _ = refitted
+    model = load_run(out / "refit", CPU)
+    assert model.predict(cv.utterances()[:3], rows).probs.shape == (3, len(info.labels))
+    before = (out / "refit" / "run.json").read_bytes()
+    cross_validation.refit(plans.small("acoustic-log-mel", epochs=2), cv, out, ignore)
+    assert (out / "refit" / "run.json").read_bytes() == before
+
+
+def test_a_refit_model_is_not_scored_on_what_it_was_trained_on(refitted, cv):
+    out, info, _ = refitted
+    with pytest.raises(SerError, match=r"has no test part; `ser evaluate .*/run` scores the folds"):
+        pooling.collect(out / "refit", info, "refit")
+    model = load_model(out / "refit", CPU)
+    with pytest.raises(MismatchError, match=r"leaves none to score an ensemble on; give .*/run, or leave out --data"):
+        fusion.check_members([model, model], cv.dataset)
+    with pytest.raises(SerError, match=r"choose one of them, such as .*/refit, which was trained on all"):
+        runs.load_single(out)

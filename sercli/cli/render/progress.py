@@ -107,14 +107,15 @@ def training_progress(name: str, epochs: int) -> Iterator[Callable[[EpochResult,
 
         def update(result: EpochResult, kept: bool) -> None:
             nonlocal n_done, keeping
-            if kept:
+            validated = result.valid_loss is not None
+            if kept and validated:
                 keeping = f", kept epoch {result.epoch} (valid loss {figure(result.valid_loss)})"
             if result.epoch > n_done + 1:  # the epochs before were trained by an earlier command
                 advance(result.epoch - 1 - n_done)
                 advance(0)
             n_done = result.epoch
-            figures = f"train loss {figure(result.train_loss)}, valid loss {figure(result.valid_loss)}"
-            advance(1, f"epoch {result.epoch} of {epochs}: {figures}, valid UA {figure(result.valid_uar)}{keeping}")
+            valid = f", valid loss {figure(result.valid_loss)}, valid UA {figure(result.valid_uar)}" * validated
+            advance(1, f"epoch {result.epoch} of {epochs}: train loss {figure(result.train_loss)}{valid}{keeping}")
 
         yield update
 

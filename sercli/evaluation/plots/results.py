@@ -46,11 +46,10 @@ def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: 
     """Draw the losses and the validation UA of a training, and mark the epoch that was kept.
 
     Args:
-        history: at least one epoch.
+        history: at least one epoch, with a validation part.
         target: the PNG to write, or where an SVG goes.
         best_epoch: counted from 1, in the history.
     """
-    best = history[best_epoch - 1]
     epochs = [result.epoch for result in history]
     with new_figure((7.5, 6.0), target) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
@@ -58,8 +57,9 @@ def history_picture(history: Sequence[EpochResult], target: Target, best_epoch: 
         upper.plot(epochs, [r.train_loss for r in history], f"{marker}--", color=ORANGE, markersize=3.5, label="train")
         for axes, values in ((upper, [r.valid_loss for r in history]), (lower, [r.valid_uar for r in history])):
             axes.plot(epochs, values, f"{marker}-", color=BLUE, markersize=3.5, label="validation")
-        _mark_best(upper, best_epoch, best.valid_loss, f"epoch {best_epoch}: {best.valid_loss:.3f}")
-        _mark_best(lower, best_epoch, best.valid_uar, f"epoch {best_epoch}: {best.valid_uar:.3f}")
+            best = values[best_epoch - 1]
+            assert best is not None
+            _mark_best(axes, best_epoch, best, f"epoch {best_epoch}: {best:.3f}")
         upper.set_ylabel("Loss")
         lower.set(ylabel="UA", xlabel="Epoch")
         _whole_numbers(lower)
