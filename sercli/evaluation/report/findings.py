@@ -208,7 +208,8 @@ def untold(evaluation: Evaluation) -> str:
         return (
             "Whether it is better for other speakers cannot be told: fewer than 3 speakers of the test part are known."
         )
-    return f"Whether it is better cannot be told from {groups.n} {groups.kind}s."
+    many = f" with {len(evaluation.differences)} comparisons; evaluate fewer systems" if can_tell(groups, 2) else ""
+    return f"Whether it is better cannot be told from {groups.n} {groups.kind}s{many}."
 
 
 def floor(evaluation: Evaluation) -> float:

@@ -53,6 +53,10 @@ def test_an_unsure_lead_is_not_called_the_best():
     [
         (Groups("speaker", 5), "Whether it is better cannot be told from 5 speakers."),
         (
+            Groups("speaker", 6),
+            "Whether it is better cannot be told from 6 speakers with 3 comparisons; evaluate fewer systems.",
+        ),
+        (
             Groups("utterance", 480),
             "Whether it is better for other speakers cannot be told: fewer than 3 speakers of the test part are known.",
         ),
