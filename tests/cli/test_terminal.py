@@ -151,6 +151,15 @@ def test_an_export_shows_a_bar_until_it_ends(screen, demo_runs, tmp_path):
     assert not any(sign in line for line in shown.lines for sign in BAR)
 
 
+def test_the_card_is_laid_out_for_the_terminal(screen):
+    shown = screen(80, "predict", "--card")
+    text = "\n".join(shown.lines)
+    assert shown.code == 0
+    assert "The model that ships with ser" in text
+    assert "| acoustic |" not in text
+    assert "made by ordinary commands\n(benchmarks/make_pretrained.py)" in text
+
+
 def test_quiet_leaves_answers_alone(screen, ser, commands, monkeypatch):
     monkeypatch.setattr(plots, "trials_picture", lambda *_: None)
     monkeypatch.setenv("COLUMNS", "80")
