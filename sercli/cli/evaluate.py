@@ -138,6 +138,8 @@ def evaluate(
             typer.echo(dumps(to_json(evaluation)))
         else:
             _show(evaluation, brief=every is not None)
+        for warning in evaluation.warnings:
+            render.warn(warning)
 
 
 def _write(
@@ -168,5 +170,3 @@ def _show(evaluation: "Evaluation", *, brief: bool) -> None:
     for system in evaluation.systems[: 1 if brief else None]:
         render.class_table(system.report)
         render.confusion_table(system.report)
-    for warning in evaluation.warnings:
-        render.note(warning)

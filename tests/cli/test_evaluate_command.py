@@ -188,7 +188,8 @@ def evaluated(ser, run, data, *more):
 
 
 def test_on_other_data_each_fold_run_predicts_everything_and_copies_are_counted(ser, made, other_data):
-    found = evaluated(ser, made.acoustic, other_data("copies", renamed))
+    data = other_data("copies", renamed)
+    found = evaluated(ser, made.acoustic, data)
     (system,) = found["systems"]
     assert system["n_seeds"] == 6
     assert sum(map(sum, system["confusion"])) == pytest.approx(system["n"]) == 16
@@ -197,6 +198,9 @@ def test_on_other_data_each_fold_run_predicts_everything_and_copies_are_counted(
     assert found["protocol"]["shared with a train part"].startswith("16 recordings (")
     assert "misses excerpts, other speeds and much noise" in found["protocol"]["compared by"]
     assert "--drop-seen leaves them out" in found["warnings"][0]
+    for form in ([], ["--json"]):
+        quiet = ser("evaluate", "-a", made.acoustic, "--data", data, "--quiet", *form)
+        assert f"warning: {found['warnings'][0]}" in " ".join(quiet.err.split())
 
 
 def test_where_all_of_a_dataset_was_seen_nothing_is_left_to_score(ser, made, other_data):
