@@ -101,10 +101,10 @@ def blocks(monkeypatch):
     """blocks(levels, seconds) -> a path whose sound comes in one block for each of the levels."""
 
     def give(levels, seconds_each):
-        def stream(path, *, sample_rate_hz, start_s, end_s, track, remarks):
+        def stream(path, *, start_s, end_s, track, remarks):
             for level in levels:
                 given.append(level)
-                yield np.full(round(seconds_each * sample_rate_hz), level, np.float32)
+                yield np.full(round(seconds_each * RATE_HZ), level, np.float32)
 
         monkeypatch.setattr(pipeline.reading, "stream", stream)
         return "talk.wav"
@@ -250,9 +250,9 @@ def test_a_recording_that_may_be_long_is_the_last_of_its_batch(long, sizes):
 
 
 def test_what_was_predicted_before_a_damage_is_given(monkeypatch):
-    def stream(path, *, sample_rate_hz, **stretch):
+    def stream(path, **stretch):
         for _ in range(16):
-            yield np.full(16 * sample_rate_hz, 0.6, np.float32)
+            yield np.full(16 * RATE_HZ, 0.6, np.float32)
         raise AudioError("damaged")
 
     monkeypatch.setattr(pipeline.reading, "stream", stream)
