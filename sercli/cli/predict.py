@@ -31,16 +31,14 @@ TRUST = (
 
 def _show_card(wanted: bool) -> None:
     if wanted:
-        from rich.markdown import Markdown
-
-        from sercli.cli.render.console import show, stdout
+        from sercli.cli.render.console import markdown, stdout
         from sercli.pipeline import model_folder
 
         path = model_folder(None) / "CARD.md"
         _, _, body = path.read_text("utf-8").split("---\n", 2)  # without the head, which model hubs read
         typer.echo(f"{path}\n")
         if stdout().is_terminal:
-            show(Markdown(body))
+            markdown(body)
         else:
             typer.echo(body.strip())
         raise typer.Exit

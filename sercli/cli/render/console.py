@@ -33,6 +33,13 @@ def warn(message: str) -> None:
     show(Text.assemble(("warning: ", "bold magenta"), plain(" ".join(message.splitlines()))), on=stderr())
 
 
+def markdown(text: str) -> None:
+    """Show a text in Markdown, laid out."""
+    from rich.markdown import Markdown
+
+    show(Markdown(text))
+
+
 @cache
 def stdout() -> Console:
     """The console of results."""
