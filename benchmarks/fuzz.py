@@ -393,8 +393,8 @@ def make_datasets(root: Path) -> Target:
             for name, config in wanted:
                 ids = [u.id for u in dataset.manifest.utterances if extraction.lacks(u, name) is None]
                 if ids:
-                    rows = feature_cache.ensure(dataset, name, config, progress=no_progress).rows(ids)
-                    assert all(row.ndim == 2 and len(row) for row in rows)
+                    features = feature_cache.ensure(dataset, name, config, progress=no_progress)
+                    assert all(features[i].ndim == 2 and len(features[i]) for i in ids)
         finally:  # a part that was damaged is made again
             for p, content in saved.items():
                 p.write_bytes(content)

@@ -160,14 +160,16 @@ def test_the_card_is_laid_out_for_the_terminal(screen):
     assert "made by ordinary commands\n(benchmarks/make_pretrained.py)" in text
 
 
-def test_quiet_leaves_answers_alone(screen, ser, commands, monkeypatch):
+def test_quiet_leaves_answers_and_warnings_alone(screen, ser, commands, monkeypatch):
     monkeypatch.setattr(plots, "trials_picture", lambda *_: None)
     monkeypatch.setenv("COLUMNS", "80")
     for words in commands:
         shown = screen(80, *words, "-q")
         assert (shown.code, any(sign in shown.written for sign in BAR)) == (0, False)
-        answers = ser(*words).out if words[0] in ("evaluate", "predict") else ""
-        assert [*filter(None, shown.lines)] == [*filter(None, _wrapped(answers, 80))]
+        told = ser(*words) if words[0] in ("evaluate", "predict") else None
+        warnings = [line for line in told.err.splitlines(keepends=True) if line.startswith("warning: ")] if told else []
+        left = "".join([told.out, *warnings]) if told else ""
+        assert [*filter(None, shown.lines)] == [*filter(None, _wrapped(left, 80))]
 
 
 def _contrast(one, other):
