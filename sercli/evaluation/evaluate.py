@@ -243,6 +243,7 @@ def _result(
         after=reliability.calibration(probs, truth),
         reliability=reliability.bins(probs, truth),
         risk_coverage=reliability.risk_coverage(probs, truth),
+        above=reliability.above(probs, truth),
         slices=slices.shown(found),
         worst=slices.worst(found, len(utterances), absent),
         mistakes=mistakes(system, utterances),

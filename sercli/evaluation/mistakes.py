@@ -48,6 +48,7 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance]) ->
                 for name, of_member in members.items()
                 if np.isfinite(of_member[place]).all()  # NaN: that member had no input
             },
+            speaker=u.speaker,
         )
         for place, u in ((place, utterances[place]) for place in chosen.tolist())
     )

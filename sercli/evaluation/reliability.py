@@ -8,6 +8,7 @@ from sercli.types import Array
 _N_BINS = 15  # of confidence, of equal width
 _SMALLEST = 1e-15  # smaller probabilities are rounding: none makes the likelihood infinite
 _N_POINTS = 100  # of a risk-coverage curve
+THRESHOLDS = (50, 70, 80, 90)  # of confidence in percent
 
 
 def calibration(probs: Array, truth_index: Array) -> Calibration:
@@ -43,10 +44,19 @@ def bins(probs: Array, truth_index: Array) -> tuple[Bin, ...]:
     """
     confidence, right = _confidence(probs, truth_index)
     place = np.ceil(confidence * _N_BINS)
-    return tuple(
-        Bin(float(confidence[place == p].mean()), float(right[place == p].mean()), int((place == p).sum()))
-        for p in np.unique(place)
-    )
+    return tuple(_bin(confidence, right, place == p) for p in np.unique(place))
+
+
+def above(probs: Array, truth_index: Array) -> dict[int, Bin]:
+    """The predictions with at least 50, 70, 80 and 90 % confidence; none for a threshold that none reaches.
+
+    Args:
+        probs: (N, K).
+        truth_index: (N,) classes.
+    """
+    confidence, right = _confidence(probs, truth_index)
+    chosen = {percent: confidence >= percent / 100 for percent in THRESHOLDS}
+    return {percent: _bin(confidence, right, kept) for percent, kept in chosen.items() if kept.any()}
 
 
 def risk_coverage(probs: Array, truth_index: Array) -> tuple[tuple[float, float], ...]:
@@ -71,6 +81,10 @@ def risk_coverage(probs: Array, truth_index: Array) -> tuple[tuple[float, float]
     targets = np.ceil(np.arange(1, _N_POINTS + 1) / _N_POINTS * len(order) - 1e-9)
     kept = np.unique(ends[np.searchsorted(ends, targets)])
     return tuple((int(n) / len(order), int(n_wrong[n - 1]) / int(n)) for n in kept)
+
+
+def _bin(confidence: Array, right: Array, chosen: Array) -> Bin:
+    return Bin(float(confidence[chosen].mean()), float(right[chosen].mean()), int(chosen.sum()))
 
 
 def _confidence(probs: Array, truth_index: Array) -> tuple[Array, Array]:

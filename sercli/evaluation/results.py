@@ -120,6 +120,7 @@ class Mistake:
     answer: str  # the predicted class
     confidence: float
     members: dict[str, tuple[str, float]] = field(default_factory=dict)  # name -> its class and confidence
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class SystemResult:
     reliability: tuple[Bin, ...]
     risk_coverage: tuple[tuple[float, float], ...]  # coverage -> risk, the most confident predictions first
     slices: tuple[Slice, ...]
+    above: dict[int, Bin]  # confidence in percent -> the predictions that have at least that, where there are any
     worst: Slice | None  # of those with enough utterances and an interval below the UA of all
     mistakes: tuple[Mistake, ...]
     folds: tuple[FoldResult, ...] = ()  # of each fold and seed, if there are several

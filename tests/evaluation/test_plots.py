@@ -49,7 +49,7 @@ def _system(name, modality, ua):
         macro_f1_all=figure,
         weighted_f1=figure, before=Calibration(0.21, 1.5, 0.9), after=Calibration(0.05, 1.2, 0.8),
         reliability=(Bin(0.45, 0.5, 10), Bin(0.85, 0.7, 30)), risk_coverage=((0.1, 0.0), (0.5, 0.2), (1.0, 0.4)),
-        slices=(), worst=None, mistakes=(),
+        above={}, slices=(), worst=None, mistakes=(),
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import brier_score_loss, log_loss
 
-from sercli.evaluation.reliability import bins, calibration, risk_coverage
+from sercli.evaluation.reliability import above, bins, calibration, risk_coverage
+from sercli.evaluation.results import Bin
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05], [0.3, 0.4, 0.3]])
 TRUTH = np.array([0, 0, 2, 0, 2])  # right: yes no yes yes no
@@ -24,6 +25,16 @@ def answered(draw):
 def brier(probs, truth):
     """scikit-learn's score of two classes, summed over each class against the rest."""
     return sum(brier_score_loss(truth == k, probs[:, k], pos_label=True) for k in range(probs.shape[1]))
+
+
+def test_predictions_above_a_confidence_by_hand():
+    assert above(PROBS, TRUTH) == {
+        50: Bin(pytest.approx(0.725), 0.75, 4),
+        70: Bin(pytest.approx(0.8), 1.0, 3),
+        80: Bin(pytest.approx(0.85), 1.0, 2),
+        90: Bin(pytest.approx(0.9), 1.0, 1),
+    }
+    assert list(above(PROBS[:3], TRUTH[:3])) == [50, 70, 80]
 
 
 def test_calibration_by_hand():

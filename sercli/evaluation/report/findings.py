@@ -1,10 +1,11 @@
 """What an evaluation comes to: its headline, and what its page and tables derive from the results."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sercli.evaluation.intervals import LEVEL, can_tell
-from sercli.evaluation.report.numbers import percent, points
+from sercli.evaluation.intervals import LEVEL, can_tell, wilson
+from sercli.evaluation.report.numbers import decimals, percent, points
 from sercli.evaluation.results import Difference, Evaluation, Slice, SystemResult
 from sercli.evaluation.slices import NEW
 from sercli.runs.settings import reads
@@ -12,6 +13,8 @@ from sercli.types import Report
 
 _N_NAMED = 3
 _MOST_PAIRS = 10  # differences in one table
+_FEWEST = 30  # predictions, for their accuracy to be stated
+_TOO_SURE = 0.1  # confidence above accuracy, to warn of it
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,67 @@ def memorised(evaluation: Evaluation) -> str:
     """How many utterances share their sentence with training, for the systems that read text; "" if none does."""
     reading = [system for system in evaluation.systems if "text" in inputs(system)]
     counts = dict.fromkeys(system.n_seen for system in reading)
+    text_alone = [s.name for s in reading if inputs(s) == "text"]
+    useless = [name for name in at_chance(evaluation) if name in text_alone]
     texts = []
     for n_seen in counts:
         alike = [system for system in reading if system.n_seen == n_seen]
-        texts.append(_sentences(alike, n_seen, shortened([s.name for s in alike])))
-    if useless := [s.name for s in reading if inputs(s) == "text" and s.ua.low <= floor(evaluation)]:
+        helped = not useless or useless != text_alone
+        texts.append(_sentences(alike, n_seen, shortened([s.name for s in alike]), helped=helped))
+    if useless:
         texts.append(f"Text alone ({listed(useless)}) is not better than chance.")
     return " ".join(texts)
+
+
+def at_chance(evaluation: Evaluation) -> list[str]:
+    """The systems whose interval does not exceed the baselines."""
+    return [system.name for system in evaluation.systems if system.ua.low <= floor(evaluation)]
+
+
+def calibrated(system: SystemResult) -> str:
+    """Whether confidence matches accuracy, what scaling changed, and what the most confident predictions are worth."""
+    before, after = system.before, system.after
+    found = (
+        f"Confidence and accuracy differ by {percent(after.ece)} points on average (ECE; {percent(before.ece)} before "
+        "temperature scaling)."
+    )
+    scores = (("NLL", before.nll, after.nll), ("Brier score", before.brier, after.brier))
+    changed = ((name, decimals(was), decimals(now)) for name, was, now in scores if now > was)
+    worse = [f"the {name} from {was} to {now}" for name, was, now in changed if was != now]
+    found += f" Scaling worsened {listed(worse)}." if worse else ""
+    kept = {least: one for least, one in system.above.items() if one.n >= _FEWEST}
+    if not kept:
+        return f"{found} Fewer than {_FEWEST} predictions have a confidence of 50 % or more."
+    top, best = max(kept), max(kept, key=lambda least: kept[least].accuracy)
+    accuracy, n = kept[top].accuracy, system.report.n * system.report.n_seeds
+    found += (
+        f" At least {top} % confident are {percent(kept[top].n / n, 0)} % of the predictions; "
+        f"{percent(accuracy)} % of them are correct"
+    )
+    most = wilson(accuracy, kept[top].n, 1.96)[1]
+    if most < kept[best].accuracy:
+        why = f"fewer than of all that are at least {best} % confident ({percent(kept[best].accuracy)} %)"
+    elif most < kept[top].confidence - _TOO_SURE:
+        why = f"though their mean confidence is {percent(kept[top].confidence)} %"
+    else:
+        return f"{found}."
+    return f"{found}, {why}: do not trust high confidence here."
+
+
+def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
+    """The speaker who has far more of a system's most confident mistakes than others, in one sentence; "" if none."""
+    n = len(system.mistakes)
+    speaker, count = Counter(mistake.speaker for mistake in system.mistakes).most_common(1)[0] if n else (None, 0)
+    speakers = int(evaluation.data.get("speakers", 0))
+    if not speaker or count < 5 or count * min(2, speakers / 3) < n:
+        return ""
+    (truth, answer), same = Counter((m.truth, m.answer) for m in system.mistakes if m.speaker == speaker).most_common(
+        1
+    )[0]
+    return (
+        f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {truth} predicted as "
+        f"{answer}."
+    )
 
 
 def difference_of(evaluation: Evaluation, first: str, second: str) -> Difference:
@@ -100,11 +157,6 @@ def taken_for(report: Report, label: str) -> tuple[str, float] | None:
     return (other, counts[other] / total) if other and counts[other] else None
 
 
-def risk_at(curve: Sequence[tuple[float, float]], coverage: float) -> float:
-    """The risk at the first point of a curve that reaches a coverage."""
-    return next(risk for covered, risk in curve if covered >= coverage - 1e-9)
-
-
 def listed(names: Sequence[str]) -> str:
     """Names as a sentence lists them.
 
@@ -134,8 +186,9 @@ def protocol(evaluation: Evaluation) -> str:
         crossed = "" if facts["folds"] == 1 else f"{facts['folds']}-fold cross-validation, "
         how = f"{crossed}split {facts['split']}"
     seeds = sorted({system.report.n_seeds for system in evaluation.systems})
-    several = f"; values are the mean over {' to '.join(map(str, seeds))} seeds, ± their standard deviation"
-    return f"{n:,} utterances{speakers} ({how}){several if seeds[-1] > 1 else ''}."
+    over_seeds = f"; values are the mean over {' to '.join(map(str, seeds))} seeds, ± their standard deviation"
+    once = "; one training per fold, so that the spread over seeds is not known" if "seeds" in facts else ""
+    return f"{n:,} utterances{speakers} ({how}){over_seeds if seeds[-1] > 1 else once}."
 
 
 def by_sentence(evaluation: Evaluation) -> dict[str, tuple[Slice, Slice]]:
@@ -184,18 +237,23 @@ def shortened(names: Sequence[str]) -> str:
     return listed([*names[:_N_NAMED], f"{more} more"]) if more > 1 else listed(names)
 
 
-def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str) -> str:
+def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *, helped: bool) -> str:
     n = systems[0].report.n
     if n_seen is None:
         return f"Not known of {who}: the dataset was not found, or the runs list no sentences; train them again."
     if not n_seen:
-        return f"No: none of the {n:,} test utterances has a sentence of the training part of {who}."
-    how = f"have a sentence (the same prompt or words) of the training part, which {who} can know by heart"
+        return f"No: none of the {n:,} test utterances shares its prompt or words with a training utterance of {who}."
+    how = f"share their prompt or words with a training utterance of {who}"
     if n_seen == n:
-        return f"Yes: all {n:,} test utterances {how}. The split 'prompts' keeps sentences apart."
+        all_known = f"all {n:,} test utterances {how}."
+        return (
+            f"Perhaps: {all_known} --split prompts tests on new sentences."
+            if helped
+            else f"It did not help: {all_known}"
+        )
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
-    scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points from all)" for name, one in new]
+    scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points against all)" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)
     answer = "It seems so" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
     return f"{answer}: {n_seen:,} of {n:,} test utterances {how}. UA on the {n - n_seen:,} others: {shortened(scores)}."

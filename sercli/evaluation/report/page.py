@@ -8,12 +8,11 @@ from itertools import count
 from markupsafe import Markup
 
 from sercli.evaluation import plots
+from sercli.evaluation.reliability import THRESHOLDS
 from sercli.evaluation.report.numbers import printable
 from sercli.evaluation.report.tables import each_fold, metrics_of
 from sercli.evaluation.report.templates import template, text
 from sercli.evaluation.results import Evaluation
-
-_COVERAGES = (0.25, 0.5, 0.75, 1.0)  # at which the table has the risk
 
 
 def page(evaluation: Evaluation, clips: Mapping[str, bytes] | None = None) -> str:
@@ -33,7 +32,7 @@ def page(evaluation: Evaluation, clips: Mapping[str, bytes] | None = None) -> st
         evaluation=evaluation,
         metrics=metrics_of(evaluation),
         each_fold=each_fold,
-        coverages=_COVERAGES,
+        thresholds=THRESHOLDS,
         picture=picture,
         plots=plots,
         clips={name: base64.b64encode(mp3).decode() for name, mp3 in (clips or {}).items()},

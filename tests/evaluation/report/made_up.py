@@ -87,6 +87,7 @@ def _system(place, labels, truth, n_seeds):
         after=Calibration(0.042 + 0.004 * place, 1.302, 0.533),
         reliability=_bins(confidence, right),
         risk_coverage=_curve(confidence, right),
+        above={percent: _above(confidence, right, percent / 100) for percent in (50, 70, 80, 90)},
         slices=slices,
         worst=min(slices, key=lambda found: found.ua),
         mistakes=_mistakes(truth, answers, confidence, modality),
@@ -163,6 +164,11 @@ def _bins(confidence, right):
         Bin(float(confidence[places == k].mean()), float(right[places == k].mean()), int((places == k).sum()))
         for k in sorted(set(places.tolist()))
     )
+
+
+def _above(confidence, right, least):
+    kept = confidence >= least
+    return Bin(float(confidence[kept].mean()), float(right[kept].mean()), int(kept.sum()))
 
 
 def _curve(confidence, right):

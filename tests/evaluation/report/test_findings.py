@@ -8,7 +8,7 @@ import pytest
 from sercli.evaluation.metrics import baselines, report
 from sercli.evaluation.report import findings
 from sercli.evaluation.report.templates import template
-from sercli.evaluation.results import Estimate, Groups
+from sercli.evaluation.results import Bin, Calibration, Estimate, Groups
 
 
 def with_p(made, p_holm, p_ua=0.001):
@@ -117,7 +117,7 @@ def test_failures_name_the_worst_slice_the_weakest_class_and_the_pair():
     worst = replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200, gap=-0.267, low=0.4, high=0.6)
     best = replace(best, worst=worst)
     assert told(replace(made, systems=(best,)))["Where does it fail?"] == (
-        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points from all; interval 40.0 to 60.0). "
+        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points against all; interval 40.0 to 60.0). "
         "Lowest recall: neutral, 40.0 %. "
         "Most confused: neutral and calm; 60.0 % of neutral is predicted as calm, 10.0 % of calm as neutral."
     )
@@ -153,13 +153,13 @@ def sentences(n_seen, made=TEXT):
     [
         (
             0,
-            "No: none of the 480 test utterances has a sentence of the training part of average of sound and words and",
+            "No: none of the 480 test utterances shares its prompt or words with a training utterance of average of",
         ),
         (
             480,
-            "Yes: all 480 test utterances have a sentence (the same prompt or words) of the training part, which aver",
+            "Perhaps: all 480 test utterances share their prompt or words with a training utterance of average of",
         ),
-        (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points from all) and linguistic"),
+        (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points against all) and linguistic"),
         (
             None,
             "Not known of average of sound and words and linguistic-sentence: the dataset was not found, or the runs",
@@ -187,16 +187,16 @@ def test_the_system_that_loses_most_on_new_sentences_is_named_first():
     seen, new, *more = second.slices
     second = replace(second, slices=(seen, replace(new, gap=-0.4), *more))
     assert findings.memorised(replace(TEXT, systems=(first, second))).endswith(
-        f"others: {second.name} 41.0 % (−40.0 points from all) and {first.name} 41.0 % (−25.1 points from all)."
+        f"others: {second.name} 41.0 % (−40.0 points against all) and {first.name} 41.0 % (−25.1 points against all)."
     )
 
 
 def test_text_alone_is_named_where_it_is_not_better_than_chance():
     low = Estimate(0.13, 0.1, 0.16)
     systems = tuple(replace(s, ua=low) if s.modality == "linguistic" else s for s in TEXT.systems)
-    assert sentences(480, replace(TEXT, systems=systems)).endswith(
-        "Text alone (linguistic-sentence) is not better than chance."
-    )
+    said = sentences(480, replace(TEXT, systems=systems))
+    assert said.startswith("It did not help: all 480 test utterances share their prompt or words with a training")
+    assert said.endswith(" Text alone (linguistic-sentence) is not better than chance.")
     assert "Text alone" not in sentences(480)
 
 
@@ -229,7 +229,8 @@ def test_systems_with_other_train_parts_are_counted_apart():
     reading = [s for s in (first, *others) if s.modality != "acoustic"]
     made = replace(TEXT, systems=(replace(reading[0], n_seen=0), *reading[1:]))
     assert findings.memorised(made).startswith(
-        f"No: none of the 480 test utterances has a sentence of the training part of {reading[0].name}. It seems so: "
+        f"No: none of the 480 test utterances shares its prompt or words with a training utterance "
+        f"of {reading[0].name}. It seems so: "
     )
 
 
@@ -238,6 +239,49 @@ def test_an_absent_class_is_confused_one_way_only():
     assert found == findings.Confused("a", "b", 0.5, None)
 
 
-@pytest.mark.parametrize(("share", "risk"), [(0.5, 0.2), (0.3, 0.2), (1.0, 0.4), (0.1, 0.1)])
-def test_the_risk_is_that_of_the_first_point_that_covers_the_share(share, risk):
-    assert findings.risk_at([(0.25, 0.1), (0.5, 0.2), (1.0, 0.4)], share) == risk
+def test_a_system_at_chance_is_named_where_the_best_is_told():
+    first, *others, last = THREE.systems
+    made = replace(THREE, systems=(first, *others, replace(last, ua=Estimate(0.14, 0.11, 0.17))))
+    assert told(made)["Which is best?"].endswith(f"Not better than that by its own interval: {THIRD}.")
+    assert "Not better" not in told(THREE)["Which is best?"]
+
+
+CALIBRATED = replace(
+    THREE.systems[0], before=Calibration(0.107, 1.036, 0.571), after=Calibration(0.05, 1.059, 0.5711),
+    above={50: Bin(0.7, 0.65, 300), 80: Bin(0.9, 0.76, 100), 90: Bin(0.96, 0.61, 120)},
+)  # fmt: skip
+
+
+def test_confident_predictions_that_are_worse_than_others_are_not_to_be_trusted():
+    assert findings.calibrated(CALIBRATED) == (
+        "Confidence and accuracy differ by 5.0 points on average (ECE; 10.7 before temperature scaling). Scaling "
+        "worsened the NLL from 1.036 to 1.059. At least 90 % confident are 25 % of the predictions; 61.0 % of them "
+        "are correct, fewer than of all that are at least 80 % confident (76.0 %): do not trust high confidence here."
+    )
+
+
+def test_confident_predictions_that_are_right_much_less_often_are_not_to_be_trusted():
+    said = findings.calibrated(replace(CALIBRATED, above={90: Bin(0.954, 0.68, 120)}))
+    assert said.endswith(
+        "68.0 % of them are correct, though their mean confidence is 95.4 %: do not trust high confidence here."
+    )
+
+
+def test_confident_predictions_that_are_right_are_called_so_and_few_are_no_evidence():
+    better = {50: Bin(0.7, 0.65, 300), 80: Bin(0.9, 0.9, 48), 90: Bin(0.96, 0.1, 29)}
+    said = findings.calibrated(replace(CALIBRATED, above=better))
+    assert said.endswith("At least 80 % confident are 10 % of the predictions; 90.0 % of them are correct.")
+    assert findings.calibrated(replace(CALIBRATED, above={})).endswith(
+        "Fewer than 30 predictions have a confidence of 50 % or more."
+    )
+
+
+@pytest.mark.parametrize(("n", "named"), [(10, True), (4, False)])
+def test_a_speaker_who_has_most_of_the_confident_mistakes_is_named(n, named):
+    system = THREE.systems[0]
+    mistakes = [
+        replace(m, truth="calm", answer="fear", speaker="7" if k < n else str(k)) for k, m in enumerate(system.mistakes)
+    ]
+    made = replace(THREE, systems=(replace(system, mistakes=tuple(mistakes)), *THREE.systems[1:]))
+    note = f"Speaker 7 has {n} of the 10 most confident mistakes; {n} of them are calm predicted as fear."
+    assert (note in told(made)["Where does it fail?"]) == named
