@@ -52,10 +52,9 @@ def walk(root: Path | str, *, leave_out: str = "", seen: set[str] | None = None)
         SerError: a folder cannot be listed.
     """
     seen = set() if seen is None else seen
-    pending = [os.fspath(root)]
+    pending = [(os.fspath(root), os.path.realpath(root))]
     while pending:
-        folder = pending.pop()
-        real = os.path.realpath(folder)
+        folder, real = pending.pop()
         if real in seen or real == leave_out:
             continue
         seen.add(real)
@@ -64,8 +63,12 @@ def walk(root: Path | str, *, leave_out: str = "", seen: set[str] | None = None)
                 visible = sorted((e for e in entries if is_visible(e.name)), key=lambda entry: entry.name)
         except OSError as error:
             raise SerError(f"{folder} cannot be read: {error.strerror}; change its permissions.") from None
-        folders = {entry.path for entry in visible if _is_folder(entry)}
-        pending += sorted(folders, reverse=True)
+        folders = {
+            entry.path: os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, entry.name)  # noqa: PTH118
+            for entry in visible
+            if _is_folder(entry)
+        }
+        pending += sorted(folders.items(), reverse=True)
         yield from (entry for entry in visible if entry.path not in folders)
 
 
