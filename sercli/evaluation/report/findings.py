@@ -104,7 +104,7 @@ def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
     )[0]
     return (
         f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {truth} predicted as "
-        f"{answer}."
+        f"{answer}. The temperature of the fold can be the cause as well as the voice."
     )
 
 
