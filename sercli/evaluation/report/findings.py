@@ -47,10 +47,10 @@ def memorised(evaluation: Evaluation) -> str:
     counts = dict.fromkeys(system.n_seen for system in reading)
     text_alone = [s.name for s in reading if inputs(s) == "text"]
     useless = [name for name in at_chance(evaluation) if name in text_alone]
+    helped = not useless or useless != text_alone
     texts = []
     for n_seen in counts:
         alike = [system for system in reading if system.n_seen == n_seen]
-        helped = not useless or useless != text_alone
         texts.append(_sentences(alike, n_seen, shortened([s.name for s in alike]), helped=helped))
     if useless:
         texts.append(f"Text alone ({listed(useless)}) is not better than chance.")
