@@ -218,7 +218,7 @@ def n_bytes_after_end(path: Path, head: bytes) -> int:
         end = sum(struct.unpack_from(form, head.ljust(HEAD_BYTES, b"\0"), at)) + n_before
     elif head[:4] == b"caff" or head[4:8] == b"ftyp":
         end = _next_begins(path, n_file, is_caf=head[:4] == b"caff")
-    elif head[:4] == b"FLV\x01":
+    elif head[:4] in (b"FLV\x01", b"TTA1"):
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             end = content.find(head[:13], 1) % (n_file + 1)  # -1, none, is the end of the file
     else:

@@ -204,7 +204,10 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
         "features": ", ".join(name for name, done in summary.features.items() if done) or "none",
         **transcribed,
     }
-    if not options.quiet:
+    if options.quiet:
+        for n, kind, reason, first in render.counted(summary.remarks):
+            render.warn(f"{n} {'left out' if kind == 'skipped' else 'times'}: {reason}; the first: {first}")
+    else:
         render.dataset_summary(facts, summary.remarks)
         render.distribution_table(summary.before, summary.after, summary.mapping)
     if duplicates:

@@ -252,11 +252,11 @@ def test_the_further_parts_of_an_avi_are_no_recording_that_is_left_out(tmp_path)
     assert read(path)[1] == []
 
 
-@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "m4a", "flv"])
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "au", "caf", "m4a", "flv", "tta"])
 def test_what_follows_the_end_of_a_recording_is_counted_and_not_read(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
-    if suffix in ("m4a", "flv"):
-        encode(path, noise(1), codec="aac")
+    if suffix in ("m4a", "flv", "tta"):
+        encode(path, noise(1), codec="tta" if suffix == "tta" else "aac")
     else:
         write(path, noise(1))
     content, (alone, remarks) = path.read_bytes(), read(path)

@@ -61,6 +61,12 @@ def test_prepare_shows_what_it_found(ser, iemocap, tmp_path):
     assert "ser train" in shown.err
 
 
+def test_prepare_in_quiet_counts_what_it_leaves_out(ser, iemocap, tmp_path):
+    shown = ser("prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words", "-q")
+    assert shown.out == ""
+    assert re.search(r"warning: \d+ left out: raters without a majority \(xxx\); the first: Ses01", shown.err)
+
+
 def test_a_second_prepare_gives_the_same_manifest(ser, iemocap, tmp_path):
     words = ["prepare", "iemocap", iemocap.root, "--out", tmp_path / "data", "--features", "words", "--jobs", 1]
     ser(*words)

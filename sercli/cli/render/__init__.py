@@ -11,6 +11,7 @@ from sercli.cli.render.progress import progress, repetition_progress, stages, tr
 from sercli.cli.render.tables import (
     class_table,
     confusion_table,
+    counted,
     dataset_summary,
     distribution_table,
     evaluation_table,
@@ -22,6 +23,7 @@ from sercli.cli.render.timeline import summary_rows, timeline_rows
 __all__ = [
     "class_table",
     "confusion_table",
+    "counted",
     "dataset_summary",
     "distribution_table",
     "evaluation_table",

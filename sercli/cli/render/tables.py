@@ -67,14 +67,19 @@ def dataset_summary(facts: Mapping[str, str | int | float | None], remarks: Iter
     for name, value in facts.items():
         about.add_row(plain(name, "bold"), plain(figure(value, digits=2)))
     show(about)
+    if found := counted(remarks):
+        table = new_table("n", "", "why", "first", sides="rlll")
+        for n, kind, reason, first in found:
+            table.add_row(str(n), kind, plain(reason), plain(first))
+        show(Text("Remarks", "bold"), table)
+
+
+def counted(remarks: Iterable[Remark]) -> list[tuple[int, str, str, str]]:
+    """Return the number, kind, reason and first source of remarks, for each reason."""
     sources: dict[tuple[str, str], list[str]] = {}
     for remark in remarks:
         sources.setdefault((remark.kind, remark.reason), []).append(remark.source)
-    if sources:
-        table = new_table("n", "", "why", "first", sides="rlll")
-        for (kind, reason), where in sources.items():
-            table.add_row(str(len(where)), kind, plain(reason), plain(where[0]))
-        show(Text("Remarks", "bold"), table)
+    return [(len(where), kind, reason, where[0]) for (kind, reason), where in sources.items()]
 
 
 def systems_table(reports: Sequence[Report], baselines: Sequence[Report], *, title: str) -> None:
