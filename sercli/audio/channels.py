@@ -13,6 +13,7 @@ _SILENT = 10**-7.5  # power of a channel in which nothing is heard: -75 dBFS
 _CANCELS = 0.1  # of the mean's power if one channel alone sounded: below it the channels cancel each other out
 _AGREES = 0.3  # above it they do so no more
 _APART = 10**1.2  # a channel this much above the other has a sound of its own; microphones in one room differ less
+_CENTRE = 0.01  # of the loudest channel's power: above it the centre of surround sound has begun
 _LEAST_APART = (10, 0.1)  # frames of each channel, and share of those with sound, that tell different voices
 _N_FRAMES = 20  # in a piece, usually a second
 _MOST_VALUES = 2**20  # in a piece that is mixed at once, whatever rate and channels a header claims
@@ -38,17 +39,19 @@ def of_array(signal: Array) -> Array:
     return scaled[:, None] if scaled.ndim == 1 else scaled
 
 
-def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str]) -> Iterator[Array]:
+def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str], *, centre: int | None = None) -> Iterator[Array]:
     """Yield consecutive blocks (n, C) of a signal as one channel (n,) float32, whatever the lengths of the blocks.
 
     Each second is the mean of the channels that have been heard so far. Where this mean loses what is in the channels,
     as it does where one is the other upside down, the channel that was loudest there is taken in place of it, until
-    the channels agree again.
+    the channels agree again. Of surround sound the centre alone is used as soon as it has sound: films keep speech
+    there, and music in the others.
 
     Args:
         blocks: float32, all with the same number of channels C.
         rate_hz: frames per second.
-        remarks: gets a phrase for channels that cancel and, at the end, for those that are silent.
+        remarks: gets a phrase for channels that cancel, for the centre and, at the end, for those that are silent.
+        centre: which channel, from 0, is the centre of surround sound; None: none, or it is not known.
     """
     first = next(blocks, None)
     if first is None:
@@ -58,7 +61,7 @@ def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str]) -> Iterator
     if n_channels == 1:
         yield from (block[:, 0] for block in blocks)
         return
-    mixer = _Mixer(n_channels, remarks)
+    mixer = _Mixer(n_channels, remarks, centre)
     yield from map(mixer.mix, regrouped(blocks, max(1, min(rate_hz, _MOST_VALUES // n_channels))))
     mixer.finish()
 
@@ -66,8 +69,8 @@ def mixed(blocks: Iterator[Array], rate_hz: int, remarks: list[str]) -> Iterator
 class _Mixer:
     """Mixes one second after the other; memory does not grow with the signal."""
 
-    def __init__(self, n_channels: int, remarks: list[str]) -> None:
-        self._remarks = remarks
+    def __init__(self, n_channels: int, remarks: list[str], centre: int | None) -> None:
+        self._remarks, self._centre, self._is_centred = remarks, centre, False
         self._heard = np.zeros(n_channels, bool)
         self._cancelled = np.zeros(n_channels)  # power of each channel where they cancel
         self._apart, self._n_loud = np.zeros(n_channels, int), 0  # frames with sound, in which one of two stands out
@@ -79,6 +82,8 @@ class _Mixer:
         self._heard |= power >= _SILENT
         if not self._heard.any():
             return second.mean(axis=1)
+        if self._centre is not None and self._has_begun(self._centre, power):
+            return second[:, self._centre]
         if len(power) == 2:
             self._compare(second)
         mean = (second if self._heard.all() else second[:, self._heard]).mean(axis=1)
@@ -89,6 +94,16 @@ class _Mixer:
             elif share > _AGREES:
                 self._alone = None
         return mean if self._alone is None else second[:, self._alone]
+
+    def _has_begun(self, centre: int, power: Array) -> bool:
+        """Return whether there has been sound in the centre, and tell so once."""
+        if not self._is_centred and power[centre] >= max(_SILENT, _CENTRE * power.max()):
+            self._is_centred = True
+            self._remarks.append(
+                f"its centre, channel {centre + 1} of {len(power)}, has a film's speech and is used alone; save other "
+                "channels as files if they have voices"
+            )
+        return self._is_centred
 
     def _cancel(self, power: Array) -> None:
         self._cancelled += power
@@ -114,7 +129,7 @@ class _Mixer:
                 "its two channels have different voices, as calls do, which are mixed; save each channel as a file"
             )
         silent = [str(n + 1) for n, heard in enumerate(self._heard) if not heard]
-        if 0 < len(silent) < len(self._heard):
+        if 0 < len(silent) < len(self._heard) and not self._is_centred:
             which = f"channel {silent[0]}" if len(silent) == 1 else f"channels {', '.join(silent)}"
             verb = "is" if len(silent) == 1 else "are"
             self._remarks.append(f"{which} of {len(self._heard)} {verb} silent and left out")

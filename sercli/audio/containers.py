@@ -109,7 +109,9 @@ class Container:
             raise _unknown_form(path)
         self._head = head
         self.rate_hz = head.sample_rate
-        self.n_channels = len(head.layout.channels)
+        names = [channel.name for channel in head.layout.channels]
+        self.n_channels = len(names)
+        self.centre = names.index("FC") if len(names) > 2 and "FC" in names else None
         self._origin, late_s = _begin(container, stream, head)
         promised_s = _promised_s(path, container, stream, self.rate_hz, late_s) if counted else None
         # In Matroska some programs count from the beginning of the file, others from that of the track.

@@ -237,7 +237,8 @@ def _blocks(
     if first < 0 or (n_frames is not None and n_frames <= 0):
         return
     block_frames = max(1, min(int(BLOCK_S * source.rate_hz), _BLOCK_VALUES // max(1, source.n_channels)))
-    yield from channels.mixed(_finite(source.blocks(first, n_frames, block_frames), path), source.rate_hz, remarks)
+    blocks = _finite(source.blocks(first, n_frames, block_frames), path)
+    yield from channels.mixed(blocks, source.rate_hz, remarks, centre=source.centre)
 
 
 def _finite(blocks: Iterator[Array], path: Path) -> Iterator[Array]:

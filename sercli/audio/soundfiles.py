@@ -78,6 +78,7 @@ class SoundFile:
         self.rate_hz: int = file.samplerate
         self.n_channels: int = file.channels
         self.n_frames: int = file.frames
+        self.centre = _centre(file)
         self.close = file.close
 
     def blocks(self, first: int, n_frames: int | None, block: int) -> Iterator[Array]:
@@ -112,6 +113,15 @@ class SoundFile:
             ) from None
         if n_frames is None and left > 0 and self._file.format in _EXACT:
             raise truncated(self._path, self.n_frames / self.rate_hz, (self.n_frames - left) / self.rate_hz)
+
+
+def _centre(file: soundfile.SoundFile) -> int | None:
+    """Return which channel, from 0, is the centre of surround sound; None: none, or the file does not say."""
+    if file.format == "FLAC":  # whose channels have a fixed order
+        return 2 if file.channels > 2 and file.channels != 4 else None
+    found = re.search(r"Channel Mask *: 0x(\w+)", file.extra_info)
+    mask = int(found[1], 16) if found else 0
+    return (mask & 0b11).bit_count() if mask & 0b100 and file.channels > 2 else None
 
 
 def as_mp3(signal: Array, rate_hz: int) -> bytes:

@@ -78,6 +78,27 @@ def test_two_channels_with_a_voice_each_are_told_and_two_microphones_in_a_room_a
         assert [remark.startswith("its two channels have different voices") for remark in remarks] == [True] * told
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("wav", "pcm_s16le"), ("flac", "flac"), ("mkv", "ac3"), ("mp4", "aac")])
+def test_the_centre_of_a_film_is_used_alone_from_where_it_begins(tmp_path, suffix, codec):
+    seconds = np.arange(4 * 48_000) / 48_000
+    voice, *music = (0.3 * np.sin(2 * np.pi * hz * seconds) for hz in (500, 330, 440, 40, 550, 660))
+    six = np.stack([*music[:2], voice * (seconds >= 2), *music[2:]], 1)
+    found, remarks = read(encode(tmp_path / f"film.{suffix}", six, 48_000, codec=codec))
+    for start, channel in ((0, np.mean(music, 0)), (3 * RATE_HZ, voice)):
+        part = slice(start, start + RATE_HZ // 2)
+        assert np.corrcoef(found[part], channel[:: 48_000 // RATE_HZ][part])[0, 1] > 0.9
+    (remark,) = remarks
+    assert remark.startswith("its centre, channel 3 of 6, has a film's speech and is used alone")
+
+
+def test_surround_sound_without_a_centre_is_averaged(tmp_path):
+    music = np.stack([noise(2, n) for n in range(6)], 1)
+    music[:, 2] *= 0.01
+    found, remarks = read(encode(tmp_path / "a.flac", music, RATE_HZ, codec="flac"))
+    np.testing.assert_allclose(found, music.mean(1), atol=1e-4)
+    assert remarks == []
+
+
 def test_channels_that_differ_are_averaged_without_a_remark(tmp_path):
     both = np.stack([noise(2.0, 1), noise(2.0, 2)], 1)
     found, remarks = read(write(tmp_path / "a.wav", both, subtype="FLOAT"))
