@@ -162,7 +162,7 @@ Words = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="No progress, remarks or summaries; only answers, warnings and errors.", callback=hush
+        "--quiet", "-q", help="No progress, advice or summaries; only answers, warnings and errors.", callback=hush
     ),
 ]
 GOES_ON = "the same command goes on from there."

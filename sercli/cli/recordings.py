@@ -104,7 +104,7 @@ class Recordings:
 
     def remark(self, result: RecordingResult) -> None:
         """Say what is left out, guessed or cannot be known of a recording whose predictions were read."""
-        if result.remarks and not options.quiet:
+        if result.remarks:
             render.warn(f"{result.recording.name}: {'; '.join(result.remarks)}")
 
     def predictions(self, result: RecordingResult) -> Iterator[Prediction]:

@@ -172,7 +172,7 @@ def piped(monkeypatch):
 def test_raw_samples_on_stdin_are_predicted_as_a_stream(ser, piped, said, tmp_path):
     samples = (said * 32_767).astype("<i2")
     piped(samples.tobytes() + b"\0")
-    shown = ser("predict", "-", "--raw", RATE_HZ, "--no-asr", "-o", tmp_path)
+    shown = ser("predict", "-", "--raw", RATE_HZ, "--no-asr", "-o", tmp_path, "-q")
     assert "warning: -: its last byte is half a sample and left out" in shown.err
     found = [json.loads(line) for line in (tmp_path / "stdin.json").read_text("utf-8").splitlines()]
     expected = list(sercli.load(asr=None).stream([samples], RATE_HZ))
