@@ -206,7 +206,8 @@ def _show(summary: "Summary", transcribed: Facts) -> None:
     }
     if options.quiet:
         for n, kind, reason, first in render.counted(summary.remarks):
-            render.warn(f"{n} {'left out' if kind == 'skipped' else 'times'}: {reason}; the first: {first}")
+            what = "left out" if kind == "skipped" else f"time{'s' * (n > 1)}"
+            render.warn(f"{n} {what}: {reason}; the first: {first}")
     else:
         render.dataset_summary(facts, summary.remarks)
         render.distribution_table(summary.before, summary.after, summary.mapping)

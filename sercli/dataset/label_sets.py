@@ -129,7 +129,7 @@ def choose(
 @cache
 def _near(label: str, known: frozenset[str]) -> str | None:
     """Return the known label that an unknown one is a spelling, the beginning or a misspelling of; None without one."""
-    plain, by_plain = label.casefold(), {name.casefold(): name for name in sorted(known, reverse=True)}
+    plain, by_plain = label.casefold(), {name.casefold(): name for name in sorted(known)}
     begun = [name for name in by_plain if len(plain) > 2 and name.startswith(plain)]
     near = [plain] if plain in by_plain else begun or difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.75)
     return by_plain[near[0]] if near else None
