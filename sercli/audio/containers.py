@@ -1,5 +1,6 @@
 """Recordings that libsndfile does not know, decoded by PyAV (FFmpeg): m4a, mp4, mov, webm, mkv, aac, wma, amr, ..."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -26,6 +27,7 @@ _GAPS_S = (0.1, 600.0)  # a time stamp gap of this length is a pause of the reco
 _SILENCE_S = 600.0  # silence may be inserted for this long, and for as long as there was sound before
 _RUN_UP_S = 0.5  # decoding starts this long before the wanted part: the first frames after a seek are not exact
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})  # text files that name recordings
+_RAW = re.compile(r"alaw|mulaw|vidc|[fsu](8|16|24|32|64)(le|be)?")  # formats by suffix alone, of an assumed sample rate
 _SEEKABLE = frozenset({"mov", "matroska", "webm"})  # containers whose time stamps are still correct after a seek
 _COUNTING = frozenset({"mov", "flac", "wv", "asf", "avi"})  # containers whose streams store their exact length
 # How files of known containers begin: (offset, bytes).
@@ -62,6 +64,8 @@ def open_container(
             raise _no_audio(path, reason)
         if not container.streams.audio:
             raise AudioError(f"{path} has no audio, only {' and '.join(kinds)}; give a recording with audio.")
+        if _RAW.fullmatch(container.format.name):
+            raise AudioError(f"{path} has no header, so its sample rate is not known; convert it to WAV or FLAC.")
         n_tracks = len(container.streams.audio)
         chosen = 1 if n_tracks == 1 and track is None else track
         if chosen is None:

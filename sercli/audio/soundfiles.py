@@ -2,6 +2,7 @@
 
 import io
 import mmap
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -57,10 +58,10 @@ def open_sound_file(path: Path, remarks: list[str]) -> "SoundFile | str":
     Raises:
         AudioError: the header shows that the file is truncated, or its name is not UTF-8.
     """
+    if odd := odd_name(path):
+        raise AudioError(odd)
     try:
-        file = soundfile.SoundFile(path)
-    except UnicodeEncodeError:
-        raise AudioError(odd_name(path)) from None
+        file = soundfile.SoundFile(os.open(path, os.O_RDONLY))  # by its path, libsndfile would believe the suffix
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         return _reason(error)
     unfinished = file.frames == 0 and file.format in _COUNTED and path.stat().st_size > _LEAST_BYTES

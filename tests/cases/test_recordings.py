@@ -309,13 +309,29 @@ def test_a_recording_whose_length_was_never_written_is_read_to_its_end(tmp_path,
 
 @pytest.mark.parametrize(
     ("name", "suffix", "codec"),
-    [("a.mp3", "aac", "aac"), ("a.wav", "m4a", "aac"), ("a.wav", "mp3", None), ("a.mp3", "flac", None)],
+    [
+        ("a.mp3", "aac", "aac"),
+        ("a.mp3", "m4a", "aac"),
+        ("a.mp3", "ts", "aac"),
+        ("a.vox", "mkv", "ac3"),
+        ("a.wav", "m4a", "aac"),
+        ("a.wav", "mp3", None),
+        ("a.mp3", "flac", None),
+    ],
 )
 def test_a_file_is_read_by_what_it_is(tmp_path, capfd, name, suffix, codec):
     path = tmp_path / f"true.{suffix}"
     path = encode(path, sound_48(2), codec=codec) if codec else write(path, noise(2))
     path = path.rename(tmp_path / name)
     assert len(read(path)[0]) / RATE_HZ == pytest.approx(2, abs=0.15)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("ul", "ULAW"), ("al", "ALAW"), ("sw", "PCM_16"), ("mp3", "PCM_16")])
+def test_samples_without_a_header_are_refused_whatever_their_name(tmp_path, capfd, suffix, subtype):
+    soundfile.write(path := tmp_path / f"a.{suffix}", noise(2), RATE_HZ, subtype, format="RAW")
+    with pytest.raises(AudioError, match=r"(has no header, so|cannot be read as audio).*; convert it to WAV or FLAC\."):
+        read(path)
     assert capfd.readouterr().err == ""
 
 

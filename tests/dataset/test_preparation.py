@@ -522,7 +522,7 @@ def test_films_and_compressed_audio_are_prepared_as_they_are(tmp_path, prepare):
     [("hAppy", "happy"), ("ang", "anger"), ("sadnes", "sadness"), ("fear", None), ("x", None)],
 )
 def test_an_unknown_label_that_is_like_a_known_one_is_named_with_it(label, near):
-    mapping = {"happy": "happiness", "anger": "anger", "sadness": "sadness", "bored": None}
+    mapping = {"happy": "happiness", "anger": "anger", "sadness": "sadness", "SADNESS": "sadness", "bored": None}
     odd = Utterance("1", "lab", label)
     _, _, (remark,) = choose_labels([odd], mapping, "four")
     hint = f", but is like '{near}': if that is meant, write it so" if near else ""
