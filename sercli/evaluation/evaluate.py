@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def evaluate(
         protocol={**facts.protocol(inputs), **scored.protocol},
         warnings=(*facts.warnings(inputs), *scored.warnings),
         word_errors=inputs.errors,
-        environment=first.versions,
+        environment={**first.versions, "day of the evaluation": date.today().isoformat()},
         command=command,
         leak=facts.leak(inputs),
         overlap=inputs.seen.overlap if inputs.seen else None,
@@ -110,8 +111,8 @@ def score(
     kind, group_of = intervals.grouping(predicted, over)
     groups = Groups(kind, len(set(group_of)))
     over_groups = f"over {groups.n} {groups.kind}s"
-    uncertainty: Facts = {"intervals": f"95 %, {over_groups} (Wilson, jackknife and Student's t)"}
-    uncertainty |= {"test of differences": f"sign flips {over_groups}"} if len(systems) > 1 else {}
+    uncertainty: Facts = {"intervals": f"95 %, {over_groups}"}
+    uncertainty |= {"test of differences": f"sign-flip test {over_groups}"} if len(systems) > 1 else {}
     subsets = slices.parts(predicted, levels=levels, word_errors=utterance_errors)
     pairs = [(system, intervals.group(system, group_of)) for system in systems]
     pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))

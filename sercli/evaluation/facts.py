@@ -1,26 +1,33 @@
 """The facts around an evaluation that a report states: its question, the data and the protocol."""
 
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from sercli import plugins
+from sercli._system import languages
+from sercli.contracts import HasConfig
 from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
 from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import Facts, Training
 from sercli.model.size import n_parameters
-from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history
+from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history, read_split
 from sercli.runs.settings import DataSettings, RunSettings, reads
 from sercli.types import Utterance
+
+_MOST_NAMED = 4  # speakers of a part
 
 
 def question(inputs: EvaluationInputs) -> str:
     """The question that the evaluation answers, in one sentence."""
     *labels, last = inputs.systems[0].runs[0].labels
-    what, where = f"{', '.join(labels)} and {last}", f"in the utterances of {_corpus(inputs)}?"
+    what, where = f"{', '.join(labels)} and {last}", f"in the corpus {_corpus(inputs)}?"
     if len(inputs.systems) > 1:
-        return f"Which of {len(inputs.systems)} systems recognises {what} best {where}"
-    return f"How well does {inputs.systems[0].name} recognise {what} {where}"
+        return f"Which of {len(inputs.systems)} systems best recognises {what} {where}"
+    return f"How well does `{inputs.systems[0].name}` recognise {what} {where}"
 
 
 def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
@@ -32,8 +39,26 @@ def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
     counts |= {"hours": round(hours, 2)} if hours else {}
     if inputs.dataset is None:
         return {"corpus": _corpus(inputs), **counts}
-    info = inputs.dataset.info
-    return {"corpus": info.corpus, "licence": info.licence, **counts, "manifest": info.manifest_sha256[:16]}
+    info, plugin = inputs.dataset.info, plugins.corpus(inputs.dataset.info.corpus)
+    spoken = inputs.dataset.languages or ((info.language,) if info.language else ())
+    about = {
+        "corpus": info.corpus,
+        "about": first_line(plugin),
+        "address": plugin.HOMEPAGE,
+        "language": ", ".join(map(languages.name, spoken)),
+        "licence": info.licence,
+    }
+    choice = [f"--where={name}={value}" for name, value in info.where.items()]
+    choice += [f"--labels={info.label_set}"] if info.label_set != "four" else []
+    where = str(inputs.dataset.folder) if inputs.seen else inputs.runs[0].info.data
+    made = shlex.join(["ser", "prepare", info.corpus, "CORPUS", "--out", where, *choice])
+    return {
+        **{key: value for key, value in about.items() if value},
+        **counts,
+        "left out by ser prepare": "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing",
+        **({} if isinstance(plugin, HasConfig) else {"made by": made}),
+        "manifest": info.manifest_sha256[:16],
+    }
 
 
 def protocol(inputs: EvaluationInputs) -> Facts:
@@ -44,9 +69,47 @@ def protocol(inputs: EvaluationInputs) -> Facts:
     facts: Facts = {"split": split.kind}
     facts |= {"fold": f"{split.fold} of {split.n_folds}"} if split.fold else {"folds": split.n_folds}
     seeds = {", ".join(map(str, run.info.settings.seeds)) for run in inputs.runs}
-    facts["hash of the division"] = split.hash
-    facts["seeds"] = seeds.pop() if len(seeds) == 1 else "a different number for each system"
-    return facts | {"test part": "used once, after training", "temperature": "from the validation part"}
+    facts |= _parts(inputs)
+    facts["hash of the split"] = split.hash
+    each = seeds.pop() if len(seeds) == 1 else ""
+    n = "1 for each fold (seed" if each.isdigit() else f"{each.count(',') + 1} for each fold (seeds"
+    facts["trainings"] = f"{n} {each})" if each else "a different number for each system"
+    return facts | {
+        "test part": "used once, after training",
+        "temperature": "fitted on the validation part of each fold",
+    }
+
+
+def first_line(plugin: object) -> str:
+    """What a plug-in is: the first line of its docstring."""
+    return str(plugin.__doc__ or "").partition("\n")[0]
+
+
+def _parts(inputs: EvaluationInputs) -> Facts:
+    """The speakers of the parts: who tests and validates in which fold, or how many do."""
+    facts: Facts = {}
+    dataset = inputs.dataset
+    if dataset is None:
+        return facts
+    splits = {split.fold: split for split in map(read_split, _folders(inputs.runs[0]))}
+    for part, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
+        parts = {n: dataset.select(getattr(split, part)) for n, split in splits.items()}
+        speakers = {n: sorted({u.speaker or "" for u in utterances}) for n, utterances in parts.items()}
+        least, *_, most = sorted(map(len, speakers.values())) * 2
+        if any("" in names for names in speakers.values()):
+            continue
+        if part == "train" or most > _MOST_NAMED:
+            facts[f"speakers of {name}"] = f"{least if least == most else f'{least} to {most}'} in each fold"
+        else:
+            each = ", ".join(f"{n}: {' '.join(names)}" for n, names in speakers.items())
+            facts[f"speakers of {name}"] = f"by fold, {each}"
+    return facts
+
+
+def _folders(run: EvaluatedRun) -> list[Path]:
+    """The run itself, or those of its folds and seeds."""
+    crossed = run.info.kind == CROSS_VALIDATION
+    return [one.folder for one in fold_runs(run.folder, run.info.settings)] if crossed else [run.folder]
 
 
 def leak(inputs: EvaluationInputs) -> str:
@@ -58,15 +121,18 @@ def leak(inputs: EvaluationInputs) -> str:
 def training(run: EvaluatedRun) -> Training:
     """How a system was made, as its directory tells."""
     info = run.info
-    crossed = info.kind == CROSS_VALIDATION
-    folders = [one.folder for one in fold_runs(run.folder, info.settings)] if crossed else [run.folder]
+    folders = _folders(run)
     histories = [read_history(folder) for folder in folders if (folder / "history.jsonl").exists()]
+    made = [load_info(folder) for folder in folders]
     return Training(
         command=info.command,
-        hardware=load_info(folders[0]).hardware,
+        hardware=made[0].hardware,
         parameters=n_parameters(folders[0]),
         seconds=sum(epoch.seconds for history in histories for epoch in history),
         settings=_listed(info.settings),
+        name=info.name,
+        words=run.reads if info.modality in ("linguistic", "both") else "",
+        temperatures=tuple(one.temperature for one in made),
     )
 
 
@@ -75,7 +141,7 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
     found = []
     if normalised := [run.info.name for run in inputs.runs if _by_speaker(run.info.settings)]:
         found.append(
-            f"Transductive: {', '.join(normalised)} normalises features by speaker, which takes all "
+            f"Transductive: `{'`, `'.join(normalised)}` normalises features by speaker, which takes all "
             "utterances of a test speaker at once; compare it with such systems alone."
         )
     if inputs.dataset is None:
@@ -86,7 +152,7 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
         for name, probs in system.runs[0].members.items():
             if absent := int(np.isnan(probs[:, 0]).sum()):
                 found.append(
-                    f"{system.name}: {absent} of {len(probs)} utterances have no {reads(name)}, and count without."
+                    f"`{system.name}`: {absent} of {len(probs)} utterances have no {reads(name)}, and count without."
                 )
     seen = inputs.seen
     if seen and seen.unlisted:
@@ -146,22 +212,22 @@ def _corpus(inputs: EvaluationInputs) -> str:
 
 def _listed(settings: RunSettings) -> dict[str, str]:
     """All settings as text, such as "train.lr": "0.001"; of folds that were tuned separately all values."""
-    each = [_flat(one.sections()) for one in settings.by_fold.values()]
+    each = [flat(one.sections()) for one in settings.by_fold.values()]
     tuned = {name: " | ".join(dict.fromkeys(one[name] for one in each if name in one)) for one in each for name in one}
     rule = {"rule": settings.rule} if settings.rule else {}
-    rule |= _flat({"ensemble": settings.ensemble})
+    rule |= flat({"ensemble": settings.ensemble})
     members = {
         f"{member}: {name}": value for member, own in settings.members.items() for name, value in _listed(own).items()
     }
-    return {**_flat(settings.sections()), **tuned, **rule, **members}
+    return {**flat(settings.sections()), **tuned, **rule, **members}
 
 
-def _flat(values: Mapping[str, object], before: str = "") -> dict[str, str]:
+def flat(values: Mapping[str, object], before: str = "") -> dict[str, str]:
     """Each value as text by the name that --set knows, such as "feature.lld.deltas"."""
     found: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{before}{name}.")
+            found |= flat(value, f"{before}{name}.")
         else:
             found[before + name] = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return found

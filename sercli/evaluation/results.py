@@ -102,10 +102,11 @@ class Slice:
     n: int
     wa: float
     ua: float  # over the classes that occur in it; of one class: its recall, which is the WA as well
-    low: float  # interval of the UA, wide enough for all slices of the system to be compared with it
+    low: float  # interval of the UA, wide enough to hold for all slices of the system at once
     high: float
     gap: float  # the UA minus that of all utterances, over the same classes
     absent: tuple[str, ...] = ()  # classes that do not occur
+    recall: dict[str, float | None] = field(default_factory=dict)  # of each class; None: it does not occur
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,9 @@ class Training:
     parameters: int  # of the networks that predict together; without those that compute features
     seconds: float  # of all epochs of all folds and seeds; members of an ensemble have their own
     settings: dict[str, str]
+    name: str = ""  # of the preset, or "custom"; of an ensemble the rule
+    words: str = ""  # whose transcripts it reads; "": none
+    temperatures: tuple[float, ...] = ()  # of each fold and seed
 
 
 @dataclass(frozen=True)
@@ -211,12 +215,12 @@ class Evaluation:
     baselines: tuple[Report, ...]
     differences: tuple[Difference, ...]
     groups: Groups
-    protocol: Facts  # split, folds, hash of the folds, seeds, what the intervals are over, ...
+    protocol: Facts  # split, folds, hash of the split, trainings, what the intervals are over, ...
     warnings: tuple[str, ...]  # shared speakers, slices that could not be made, ...
     question: str = ""  # what the evaluation answers, in one sentence
     data: Facts = field(default_factory=dict)  # corpus, licence, utterances, speakers, hours, class counts, hash, ...
     word_errors: dict[str, WordErrors] = field(default_factory=dict)  # recogniser -> its errors on these utterances
-    environment: dict[str, str] = field(default_factory=dict)  # versions that the first system was trained with
+    environment: dict[str, str] = field(default_factory=dict)  # versions that trained the first system, and the day
     command: str = ""  # that repeats it
     leak: str = ""  # what parts share and which metrics are too good for it: the page says so before anything else
     overlap: Overlap | None = None  # with the train parts, where another dataset is evaluated

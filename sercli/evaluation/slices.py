@@ -49,7 +49,7 @@ def parts(
     By sex, style (scripted or improvised), intensity and every other categorical attribute; by speaker and session; by
     length, number of words, speech level, and word errors of the recogniser. An utterance whose value is unknown is in
     no subset of that kind. A kind whose subsets have one class each, such as finer labels, repeats the recalls and is
-    left out.
+    left out; so is a subset that is all utterances of one speaker, who has one already.
 
     Args:
         utterances: (N,).
@@ -66,6 +66,8 @@ def parts(
     loudness = [(levels or {}).get(u.id) for u in utterances]
     made += _by_bin("level", loudness, _terciles(loudness))
     made += _by_bin("word errors", [(word_errors or {}).get(u.id) for u in utterances], _RATES)
+    of_speakers = [part.indices.tolist() for part in made if part.by == "speaker"]
+    made = [part for part in made if part.by == "speaker" or part.indices.tolist() not in of_speakers]
     repeated = {part.by for part in made} if len({u.label for u in utterances}) > 1 else set()
     repeated -= {part.by for part in made if len({utterances[i].label for i in part.indices}) > 1}
     return tuple(part for part in made if part.by not in repeated)
@@ -100,7 +102,11 @@ def slices(predictions: PooledPredictions, subsets: Sequence[Part]) -> tuple[Sli
         level = float(np.mean([r for label, r in recalls.items() if r is not None and label not in absent]))
         size = sizes(np.sum(report.confusion, axis=1))["ua"]
         interval = wilson(report.ua, size, quantile)
-        made.append(Slice(part.by, part.value, report.n, report.wa, report.ua, *interval, report.ua - level, absent))
+        made.append(
+            Slice(
+                part.by, part.value, report.n, report.wa, report.ua, *interval, report.ua - level, absent, report.recall
+            )
+        )
     return tuple(made)
 
 
@@ -182,12 +188,10 @@ def _terciles(levels: Sequence[float | None]) -> _Bins:
     known = [level for level in levels if level is not None]
     if not known:
         return ()
-    low, high = (round(float(edge), 1) for edge in np.quantile(known, (1 / 3, 2 / 3)))
-    return (
-        (low, f"under {low:.1f} dBFS"),
-        (high, f"{low:.1f} to {high:.1f} dBFS"),
-        (np.inf, f"{high:.1f} dBFS and more"),
-    )
+    edges = [round(float(edge), 1) for edge in np.quantile(known, (1 / 3, 2 / 3))]
+    low, high = (f"{edge:.1f}".replace("-", "−") for edge in edges)
+    names = (f"under {low} dBFS", f"{low} to {high} dBFS", f"{high} dBFS and more")
+    return tuple(zip((*edges, np.inf), names, strict=True))
 
 
 def _seconds(utterance: Utterance) -> float | None:

@@ -53,7 +53,7 @@ def test_every_run_below_a_folder_is_evaluated(ser, made):
     found = json.loads(ser("evaluate", "--all", made.runs, "--json").out)
     assert {s["name"]: s["n_seeds"] for s in found["systems"]} == {"acoustic-lld": 2, "linguistic": 2, "average": 2}
     assert found["protocol"]["folds"] == 3
-    assert found["protocol"]["seeds"] == "0, 1"
+    assert found["protocol"]["trainings"] == "2 for each fold (seeds 0, 1)"
     assert found["data"]["speakers"] == 6
     assert len(found["differences"]) == 3
     for system in found["systems"]:
@@ -81,6 +81,19 @@ def test_an_evaluation_tells_how_each_run_was_made(ser, made):
     assert acoustic["settings"]["train.lr"] == "0.01"
     assert average["settings"]["rule"] == "average"
     assert average["settings"]["acoustic: train.lr"] == "0.01"
+    assert (acoustic["name"], acoustic["words"], average["words"]) == ("acoustic-lld", "", "human")
+    assert len(acoustic["temperatures"]) == 3 * 2
+
+
+def test_an_evaluation_tells_what_the_corpus_is_and_who_tests_and_validates(ser, made):
+    found = json.loads(ser("evaluate", "-a", made.acoustic, "--json").out)
+    data, protocol = found["data"], found["protocol"]
+    assert data["about"].startswith("The user's own corpus: a CSV, TSV or JSONL file")
+    assert data["left out by ser prepare"] == "nothing"
+    assert data["made by"] == f"ser prepare table CORPUS --out {made.data}"
+    assert protocol["speakers of training"] == "2 in each fold"
+    assert protocol["speakers of validation"] == "by fold, 1: f2 m2, 2: f3 m3, 3: f1 m1"
+    assert protocol["speakers of test"] == "by fold, 1: f1 m1, 2: f2 m2, 3: f3 m3"
 
 
 def test_sentences_that_are_in_training_are_told_in_every_output(ser, made, tmp_path):
@@ -90,7 +103,7 @@ def test_sentences_that_are_in_training_are_told_in_every_output(ser, made, tmp_
     assert re.search(
         "Could the words be memorised. (It seems so|Perhaps|No sign of it): 24 of 48 test utterances", said
     )
-    assert "UA on the 24 others: linguistic" in said
+    assert "UA on the 24 others: `linguistic`" in said
     with (tmp_path / "values.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["by"] == "sentence" and row["figure"] == "ua"]
     assert [(row["of"], row["n"]) for row in rows] == [("in training", "24"), ("new", "24")]

@@ -129,8 +129,8 @@ def test_without_folds_each_seed_has_its_metrics_and_a_single_training_is_not_re
 
 def test_an_evaluation_says_what_its_intervals_are_over():
     assert EVALUATION.protocol == {
-        "intervals": "95 %, over 16 speakers (Wilson, jackknife and Student's t)",
-        "test of differences": "sign flips over 16 speakers",
+        "intervals": "95 %, over 16 speakers",
+        "test of differences": "sign-flip test over 16 speakers",
     }
     assert EVALUATION.groups == Groups("speaker", 16)
     assert EVALUATION.warnings == ()

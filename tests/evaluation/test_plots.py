@@ -62,7 +62,7 @@ BASELINES = baselines(["joy"] * 3 + ["anger"], ("joy", "anger"))
 
 DRAW = {
     "intervals": lambda path: intervals_picture(SYSTEMS, BASELINES, path),
-    "reliability": lambda path: reliability_picture(SYSTEMS[0], path),
+    "reliability": lambda path: reliability_picture(SYSTEMS[0], 0, path),
     "risk by coverage": lambda path: risk_coverage_picture(SYSTEMS, path),
     "timeline": lambda path: timeline_picture(SPOKEN, FOUR, TALK, RATE_HZ, path),
     "confusion": lambda path: confusion_picture(REPORT, path),
@@ -124,13 +124,13 @@ def test_pictures_leave_pyplot_alone():
 
 def test_a_confusion_picture_shows_counts_and_shares_of_the_true_class(drawn, tmp_path):
     confusion_picture(REPORT, tmp_path / "a.png")
-    assert _texts(drawn[0].axes[0]) == ["2\n67%", "1\n33%", "0", "0", "1\n100%", "0"]
+    assert _texts(drawn[0].axes[0]) == ["2\n67 %", "1\n33 %", "0", "0", "1\n100 %", "0"]
 
 
 def test_a_confusion_picture_names_the_system_its_accuracies_and_its_axes(drawn, tmp_path):
     confusion_picture(REPORT, tmp_path / "a.png")
     axes = drawn[0].axes[0]
-    assert axes.get_title() == "both\nWA 75.0%   UA 83.3%   n 4"
+    assert axes.get_title() == "both\nWA 75.0 %   UA 83.3 %   n 4"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted (count, share of the true class)", "True")
     assert [text.get_text() for text in axes.get_xticklabels()] == ["joy", "anger", "fear"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["joy (3)", "anger (1)", "fear (none)"]
@@ -139,7 +139,7 @@ def test_a_confusion_picture_names_the_system_its_accuracies_and_its_axes(drawn,
 def test_a_few_of_many_are_not_called_zero_percent(drawn, tmp_path):
     rare = report("a", ["joy"] * 1000, ["joy"] * 999 + ["anger"], ("joy", "anger"))
     confusion_picture(rare, tmp_path / "a.png")
-    assert _texts(drawn[0].axes[0])[1] == "1\n<1%"
+    assert _texts(drawn[0].axes[0])[1] == "1\n< 1 %"
 
 
 @pytest.mark.parametrize("n_labels", [2, 28])
@@ -317,9 +317,9 @@ def test_ids_of_pictures_on_one_page_differ():
 def test_an_svg_has_its_text_as_text_in_the_colour_of_the_page():
     svg = as_svg(DRAW["confusion"], label="one")
     texts = {"".join(node.itertext()): node.get("style") for node in _elements(svg, "text")}
-    assert {"joy (3)", "67%", "True"} <= texts.keys()
+    assert {"joy (3)", "67 %", "True"} <= texts.keys()
     assert "fill: currentColor" in texts["joy (3)"]
-    assert "fill: #ffffff" in texts["100%"]  # on a dark cell, whatever the page
+    assert "fill: #ffffff" in texts["100 %"]  # on a dark cell, whatever the page
     assert all("fill: " in style for style in texts.values())
 
 
@@ -345,22 +345,35 @@ def test_intervals_are_drawn_where_they_are_with_lines_for_the_baselines(drawn, 
     assert axes.yaxis_inverted()
     bars = sorted(tuple(map(tuple, bar)) for lines in axes.collections for bar in lines.get_segments())
     np.testing.assert_allclose(bars, [[(0.4, 2), (0.55, 2)], [(0.5, 1), (0.65, 1)], [(0.6, 0), (0.75, 0)]])
-    assert _texts(axes) == ["70.0%", "60.0%", "50.0%"]
-    assert list(_lines(axes)["chance, majority 50.0%"].get_xdata()) == [0.5, 0.5]
+    assert _texts(axes) == ["70.0 %", "60.0 %", "50.0 %"]
+    assert list(_lines(axes)["chance, majority: 50.0 %"].get_xdata()) == [0.5, 0.5]
 
 
 def test_one_system_alone_has_its_interval(drawn, tmp_path):
-    intervals_picture(SYSTEMS[1:2], [], tmp_path / "a.png")
-    assert [text.get_text() for text in drawn[0].legends[0].texts] == ["audio"]
+    intervals_picture(SYSTEMS[1:2], BASELINES, tmp_path / "a.png")
+    assert _texts(drawn[0].axes[0]) == ["60.0 %"]
 
 
-def test_reliability_is_drawn_with_the_calibration_error_before_and_after(drawn, tmp_path):
-    reliability_picture(SYSTEMS[0], tmp_path / "a.png")
+def test_reliability_is_drawn_by_confidence_with_the_distance_from_perfect_calibration(drawn, tmp_path):
+    reliability_picture(SYSTEMS[0], 0, tmp_path / "a.png")
     upper, lower = drawn[0].axes
     assert list(_lines(upper)["predictions"].get_xdata()) == [0.45, 0.85]
     assert list(_lines(upper)["predictions"].get_ydata()) == [0.5, 0.7]
     assert [bar.get_height() for bar in lower.patches] == [0.25, 0.75]
-    assert upper.get_title() == "both $x_\nECE 21.0% before, 5.0% after"
+    (distances,) = upper.collections
+    np.testing.assert_allclose(distances.get_segments(), [[(0.45, 0.45), (0.45, 0.5)], [(0.85, 0.85), (0.85, 0.7)]])
+    assert [text.get_text() for text in drawn[0].legends[0].texts] == [
+        *("perfectly calibrated", "difference", "predictions"),
+    ]
+
+
+def test_a_system_has_one_colour_in_all_pictures(drawn, tmp_path):
+    intervals_picture(SYSTEMS, BASELINES, tmp_path / "a.png")
+    risk_coverage_picture(SYSTEMS, tmp_path / "b.png")
+    reliability_picture(SYSTEMS[1], 1, tmp_path / "c.png")
+    intervals, risks, reliability = (figure.axes[0] for figure in drawn)
+    dots = {line.get_color() for line in intervals.lines if list(line.get_ydata()) == [1]}
+    assert dots == {_lines(risks)["sound"].get_color()} == {_lines(reliability)["predictions"].get_color()}
 
 
 def test_risk_is_drawn_by_coverage_for_every_system(drawn, tmp_path):

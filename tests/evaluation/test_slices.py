@@ -54,13 +54,19 @@ def test_other_attributes_part_nothing(value):
 
 
 def test_utterances_of_which_a_thing_is_not_known_are_in_no_part():
-    parted = parts(rows(5, attributes=lambda i: {"sex": "fm"[i % 2]} if i < 4 else {}, speaker=lambda i: "ab"[i % 2]))
+    parted = parts(rows(5, attributes=lambda i: {"sex": "fm"[i % 2]} if i < 4 else {}, speaker=lambda i: "ab"[i // 3]))
     assert places(parted, "sex") == {"f": [0, 2], "m": [1, 3]}
-    assert places(parted, "speaker") == {"a": [0, 2, 4], "b": [1, 3]}
+    assert places(parted, "speaker") == {"a": [0, 1, 2], "b": [3, 4]}
+
+
+def test_a_part_that_is_all_utterances_of_one_speaker_is_left_out():
+    parted = parts(rows(6, attributes=lambda i: {"age": ("20", "20", "30")[i % 3]}, speaker=lambda i: "abc"[i % 3]))
+    assert places(parted, "age") == {"20": [0, 1, 3, 4]}
+    assert places(parted, "speaker") == {"a": [0, 3], "b": [1, 4], "c": [2, 5]}
 
 
 def test_speakers_and_sessions_are_in_the_order_of_their_numbers():
-    parted = parts(rows(12, speaker=lambda i: f"s{i + 1}", session=lambda i: f"Ses{12 - i}"))
+    parted = parts(rows(24, speaker=lambda i: f"s{i % 12 + 1}", session=lambda i: f"Ses{12 - i // 2}"))
     assert [part.value for part in parted if part.by == "speaker"] == [f"s{i}" for i in range(1, 13)]
     assert [part.value for part in parted if part.by == "session"] == [f"Ses{i}" for i in range(1, 13)]
 
@@ -86,9 +92,9 @@ def test_utterances_are_parted_into_thirds_by_level():
     levels = {f"u{i}": level for i, level in enumerate([-50.0, -40.0, -30.0, -29.0, -20.0, -10.0])} | {"u6": None}
     parted = parts(rows(8), levels=levels)
     assert places(parted, "level") == {
-        "under -33.3 dBFS": [0, 1],
-        "-33.3 to -26.0 dBFS": [2, 3],
-        "-26.0 dBFS and more": [4, 5],
+        "under −33.3 dBFS": [0, 1],
+        "−33.3 to −26.0 dBFS": [2, 3],
+        "−26.0 dBFS and more": [4, 5],
     }
 
 

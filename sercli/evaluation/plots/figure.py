@@ -12,6 +12,7 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from sercli._system.files import write_atomic
 
@@ -34,6 +35,20 @@ _STYLE = {
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
 }
 _CLEAR = dict.fromkeys(["figure.facecolor", "axes.facecolor"], "none")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as all pictures and pages write it.
+
+    >>> percent(0.5687, 1)
+    '56.9 %'
+    """
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+def percent_axis(decimals: int | None = None) -> PercentFormatter:
+    """Ticks of shares, written alike; `decimals`: None for as many as they need."""
+    return PercentFormatter(1, decimals, " %")
 
 
 Target = Path | io.BytesIO  # a PNG file, or an SVG in memory

@@ -8,10 +8,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 
 from sercli.evaluation.metrics import as_count
-from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure
+from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure, percent
 from sercli.types import Array, EpochResult, Report
 
-_HEAT = LinearSegmentedColormap.from_list("ser", [f"{BLUE}00", BLUE])  # by opacity, for light and dark pages
+_SLATE = "#51687F"  # no system's colour
+_HEAT = LinearSegmentedColormap.from_list("ser", [f"{_SLATE}00", _SLATE])  # by opacity, for light and dark pages
 _DARK = 0.87  # share of a row above which text is white, on light and dark pages
 
 
@@ -38,7 +39,9 @@ def confusion_picture(report: Report, target: Target) -> None:
         _name_classes(axes, report, counts)
         seeds = f", mean over {report.n_seeds} seeds" if report.n_seeds > 1 else ""
         axes.set_title(
-            f"{report.name}\nWA {report.wa:.1%}   UA {report.ua:.1%}   n {report.n}{seeds}", fontsize=12, pad=10
+            f"{report.name}\nWA {percent(report.wa, 1)}   UA {percent(report.ua, 1)}   n {report.n:,}{seeds}",
+            fontsize=12,
+            pad=10,
         )
 
 
@@ -105,7 +108,7 @@ def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
             count, share = counts[row, column], shares[row, column]
             colour = "white" if share > _DARK else INK if count else GREY
             weight = "bold" if row == column else "normal"
-            text = f"{as_count(count)}\n{f'{share:.0%}' if share >= 0.005 else '<1%'}" if count else "0"
+            text = f"{as_count(count)}\n{percent(share) if share >= 0.005 else '< 1 %'}" if count else "0"
             axes.text(column, row, text, ha="center", va="center", c=colour, size=size, weight=weight)
 
 

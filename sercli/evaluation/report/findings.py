@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sercli.evaluation.intervals import LEVEL, can_tell, wilson
-from sercli.evaluation.report.numbers import decimals, percent, points
+from sercli.evaluation.report.numbers import decimals, listed, named, percent, points
+from sercli.evaluation.report.settings import inputs
 from sercli.evaluation.results import Difference, Evaluation, Slice, SystemResult
 from sercli.evaluation.slices import NEW
-from sercli.runs.settings import reads
 from sercli.types import Report
 
 _N_NAMED = 3
 _MOST_PAIRS = 10  # differences in one table
 _FEWEST = 30  # predictions, for their accuracy to be stated
 _TOO_SURE = 0.1  # confidence above accuracy, to warn of it
+_ALIKE = 1.25  # temperatures, up to this ratio
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,13 @@ def headline(evaluation: Evaluation) -> str:
     best, *others = evaluation.systems
     level = f"UA {percent(best.ua.value)} % ({without_model(evaluation)})"
     if not others:
-        return f"{best.name}: {level}."
+        return f"`{best.name}`: {level}."
     lead = difference_of(evaluation, best.name, others[0].name)
     if significant(evaluation, lead):
-        return f"{best.name} is best: {level}, {points(lead.ua.value)} points over the next."
+        return f"`{best.name}` is best: {level}, {points(lead.ua.value)} points over the next."
     if not testable(evaluation):
-        return f"{best.name} is ahead: {level}. {untold(evaluation)}"
-    return f"{best.name} is ahead: {level}, but not significantly better than {listed(equals(evaluation))}."
+        return f"`{best.name}` is ahead: {level}. {untold(evaluation)}"
+    return f"`{best.name}` is ahead: {level}, but not significantly better than {named(equals(evaluation))}."
 
 
 def memorised(evaluation: Evaluation) -> str:
@@ -51,9 +52,9 @@ def memorised(evaluation: Evaluation) -> str:
     texts = []
     for n_seen in counts:
         alike = [system for system in reading if system.n_seen == n_seen]
-        texts.append(_sentences(alike, n_seen, shortened([s.name for s in alike]), helped=helped))
+        texts.append(_sentences(alike, n_seen, shortened([f"`{s.name}`" for s in alike]), helped=helped))
     if useless:
-        texts.append(f"Text alone ({listed(useless)}) is not better than chance.")
+        texts.append(f"Text alone ({named(useless)}) is not better than chance.")
     return " ".join(texts)
 
 
@@ -66,25 +67,25 @@ def calibrated(system: SystemResult) -> str:
     """Whether confidence matches accuracy, what scaling changed, and what the most confident predictions are worth."""
     before, after = system.before, system.after
     found = (
-        f"Confidence and accuracy differ by {percent(after.ece)} points on average (ECE; {percent(before.ece)} before "
-        "temperature scaling)."
+        f"Confidence and accuracy differ by {percent(after.ece)} points on average (ECE), by {percent(before.ece)} "
+        "without temperature scaling."
     )
     scores = (("NLL", before.nll, after.nll), ("Brier score", before.brier, after.brier))
     changed = ((name, decimals(was), decimals(now)) for name, was, now in scores if now > was)
-    worse = [f"the {name} from {was} to {now}" for name, was, now in changed if was != now]
-    found += f" Scaling worsened {listed(worse)}." if worse else ""
+    worse = [f"{name} ({was} to {now})" for name, was, now in changed if was != now]
+    found += f" Scaling made {listed(worse)} worse." if worse else ""
     kept = {least: one for least, one in system.above.items() if one.n >= _FEWEST}
     if not kept:
-        return f"{found} Fewer than {_FEWEST} predictions have a confidence of 50 % or more."
+        return f"{found} Fewer than {_FEWEST} predictions are at least 50 % confident."
     top, best = max(kept), max(kept, key=lambda least: kept[least].accuracy)
     accuracy, n = kept[top].accuracy, system.report.n * system.report.n_seeds
     found += (
-        f" At least {top} % confident are {percent(kept[top].n / n, 0)} % of the predictions; "
-        f"{percent(accuracy)} % of them are correct"
+        f" Of the {percent(kept[top].n / n, 0)} % of predictions that are at least {top} % confident, "
+        f"{percent(accuracy)} % are correct"
     )
     most = wilson(accuracy, kept[top].n, 1.96)[1]
     if most < kept[best].accuracy:
-        why = f"fewer than of all that are at least {best} % confident ({percent(kept[best].accuracy)} %)"
+        why = f"less than of those that are at least {best} % confident ({percent(kept[best].accuracy)} %)"
     elif most < kept[top].confidence - _TOO_SURE:
         why = f"though their mean confidence is {percent(kept[top].confidence)} %"
     else:
@@ -102,10 +103,27 @@ def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
     (truth, answer), same = Counter((m.truth, m.answer) for m in system.mistakes if m.speaker == speaker).most_common(
         1
     )[0]
-    return (
+    said = (
         f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {truth} predicted as "
-        f"{answer}. The temperature of the fold can be the cause as well as the voice."
+        f"{answer}."
     )
+    return (
+        f"{said} That can be due to the temperature of this speaker's fold as well as to the voice."
+        if _scaled_apart(system)
+        else said
+    )
+
+
+def temperatures(found: Sequence[float]) -> str:
+    """The lowest and the highest temperature of folds and seeds."""
+    low, high = min(found), max(found)
+    return f"{decimals(low, 2)} to {decimals(high, 2)}" if low < high else decimals(low, 2)
+
+
+def _scaled_apart(system: SystemResult) -> bool:
+    """Whether the temperatures of a system's folds differ so far that their confidences do not compare."""
+    found = system.training.temperatures if system.training else ()
+    return max(found, default=1.0) > _ALIKE * min(found, default=1.0)
 
 
 def difference_of(evaluation: Evaluation, first: str, second: str) -> Difference:
@@ -157,22 +175,6 @@ def taken_for(report: Report, label: str) -> tuple[str, float] | None:
     return (other, counts[other] / total) if other and counts[other] else None
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a sentence lists them.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def inputs(system: SystemResult) -> str:
-    """What a system reads, such as "audio, text and motion"; of an ensemble what its members read."""
-    settings = system.training.settings if system.training else {}
-    members = [key.split(": ")[0].partition("-")[0] for key in settings if ": " in key]
-    return listed([reads(name) for name in dict.fromkeys(members or [system.modality])])
-
-
 def protocol(evaluation: Evaluation) -> str:
     """How many utterances were tested and how, in one sentence."""
     facts, n = evaluation.protocol, evaluation.systems[0].report.n
@@ -187,8 +189,7 @@ def protocol(evaluation: Evaluation) -> str:
         how = f"{crossed}split {facts['split']}"
     seeds = sorted({system.report.n_seeds for system in evaluation.systems})
     over_seeds = f"; values are the mean over {' to '.join(map(str, seeds))} seeds, ± their standard deviation"
-    once = "; one training per fold, so that the spread over seeds is not known" if "seeds" in facts else ""
-    return f"{n:,} utterances{speakers} ({how}){over_seeds if seeds[-1] > 1 else once}."
+    return f"{n:,} utterances{speakers} ({how}){over_seeds if seeds[-1] > 1 else ''}."
 
 
 def by_sentence(evaluation: Evaluation) -> dict[str, tuple[Slice, Slice]]:
@@ -200,31 +201,9 @@ def by_sentence(evaluation: Evaluation) -> dict[str, tuple[Slice, Slice]]:
 def commands(evaluation: Evaluation) -> list[str]:
     """The commands that made the systems and the evaluation, in an order in which they can be repeated."""
     made = [system.training.command for system in evaluation.systems if system.training]
+    prepared = str(evaluation.data.get("made by", ""))
     made.sort(key=lambda command: command.startswith("ser ensemble"))  # after its members
-    return list(dict.fromkeys(command for command in (*made, evaluation.command) if command))
-
-
-def settings_apart(evaluation: Evaluation) -> dict[str, dict[str, str]]:
-    """The settings that systems share, then the others of each; a member that is one of the systems by its name."""
-    full = {system.name: system.training.settings for system in evaluation.systems if system.training}
-    each = {name: _with_members(settings, full) for name, settings in full.items()}
-    values: dict[str, list[str]] = {}
-    for settings in each.values():
-        for key, value in settings.items():
-            values.setdefault(key, []).append(value)
-    shared = {key: v[0] for key, v in values.items() if len(v) > 1 and len(set(v)) == 1}
-    apart = {name: {key: v for key, v in one.items() if key not in shared} for name, one in each.items()}
-    return {name: found for name, found in {"All that have it": shared, **apart}.items() if found}
-
-
-def _with_members(settings: dict[str, str], systems: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The settings of an ensemble with the name of a member in place of its settings, if it is one of the systems."""
-    found = dict(settings)
-    for member in dict.fromkeys(key.split(": ")[0] for key in settings if ": " in key):
-        own = {key.removeprefix(f"{member}: "): v for key, v in settings.items() if key.startswith(f"{member}: ")}
-        if names := [name for name, of_system in systems.items() if of_system == own]:
-            found = {key: v for key, v in found.items() if not key.startswith(f"{member}: ")} | {member: names[0]}
-    return found
+    return list(dict.fromkeys(command for command in (prepared, *made, evaluation.command) if command))
 
 
 def shortened(names: Sequence[str]) -> str:
@@ -247,16 +226,48 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *,
     if n_seen == n:
         all_known = f"all {n:,} test utterances {how}."
         return (
-            f"Perhaps: {all_known} --split prompts tests on new sentences."
+            f"Perhaps: {all_known} `--split prompts` tests on new sentences."
             if helped
             else f"It did not help: {all_known}"
         )
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
-    scores = [f"{name} {percent(one.ua)} % ({points(one.gap)} points against all)" for name, one in new]
+    scores = [f"`{name}` {percent(one.ua)} % ({against_all(one)})" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)
     answer = "It seems so" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
     return f"{answer}: {n_seen:,} of {n:,} test utterances {how}. UA on the {n - n_seen:,} others: {shortened(scores)}."
+
+
+def against_all(found: Slice) -> str:
+    """How far the UA of a slice is from that of all utterances, in words."""
+    way = "below" if found.gap < 0 else "above"
+    return f"{percent(abs(found.gap))} points {way} the UA of all"
+
+
+def limits(evaluation: Evaluation) -> list[str]:
+    """What the evaluation does not tell, a sentence each."""
+    data, facts, groups = evaluation.data, evaluation.protocol, evaluation.groups
+    language = f", {data['language']}" if "language" in data else ""
+    found = [
+        f"One corpus ({data['corpus']}{language}): other languages, microphones, rooms and ways to speak, such as "
+        "spontaneous speech where the corpus is acted, were not tested."
+    ]
+    if groups.kind == "speaker":
+        found.append(f"{groups.n} speakers: intervals and tests tell how far the result holds for others like them.")
+    if "trainings" in facts and all(system.report.n_seeds == 1 for system in evaluation.systems):
+        found.append("Each system was trained once for each fold: how much another seed would change was not measured.")
+    scaled = [
+        f"`{s.name}` {temperatures(s.training.temperatures)}"
+        for s in evaluation.systems
+        if s.training and _scaled_apart(s)
+    ]
+    if scaled:
+        found.append(
+            f"Each fold has a temperature of its own ({shortened(scaled)}); the higher, the less confident are its "
+            "predictions. What is counted over all folds (calibration, accuracies of confident predictions, the most "
+            "confident mistakes) therefore mixes folds that were scaled differently."
+        )
+    return found
 
 
 def untold(evaluation: Evaluation) -> str:

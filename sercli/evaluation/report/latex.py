@@ -1,5 +1,6 @@
 """The results of an evaluation as LaTeX tables for a paper, with the rules of booktabs."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
@@ -46,12 +47,12 @@ def latex(evaluation: Evaluation) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Text with LaTeX's special characters escaped.
+    r"""Text with LaTeX's special characters escaped, and what stands between backticks as typewriter.
 
-    >>> escaped("50 % of {a_b}")
-    '50 \\% of \\{a\\_b\\}'
+    >>> escaped("50 % of {a_b} by `c`")
+    '50 \\% of \\{a\\_b\\} by \\texttt{c}'
     """
-    return _one_line(text).translate(_ESCAPES)
+    return re.sub("`([^`]+)`", r"\\texttt{\1}", _one_line(text).translate(_ESCAPES))
 
 
 def _finalize(value: object) -> Markup:

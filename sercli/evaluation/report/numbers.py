@@ -1,6 +1,9 @@
-"""Numbers as text: shares in percent, a dash for an undefined value, a true minus sign."""
+"""Numbers and names as text: shares in percent, a dash for an undefined value, a true minus sign."""
 
 import re
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
 
 from sercli.evaluation.results import Estimate
 
@@ -39,10 +42,37 @@ def interval(estimate: Estimate) -> str:
 def probability(p: float) -> str:
     """A p value.
 
-    >>> probability(0.0312), probability(0.0004)
-    ('0.031', '< 0.001')
+    >>> probability(0.0312), probability(0.0004), probability(1.0)
+    ('0.031', '< 0.001', '1')
     """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else "1" if p > 0.9995 else f"{p:.3f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def named(names: Sequence[str]) -> str:
+    """Names of systems as a sentence lists them, between backticks.
+
+    >>> named(["a", "b"])
+    '`a` and `b`'
+    """
+    return listed([f"`{name}`" for name in names])
+
+
+def marked(text: str) -> Markup:
+    r"""Text for a page: what stands between backticks as code, and no line break between a number and its %.
+
+    >>> marked("`a` has 5 %")
+    Markup('<code>a</code> has 5\xa0%')
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)).replace(" %", "\u00a0%")))
 
 
 def decimals(value: float, digits: int = 3) -> str:
@@ -51,13 +81,13 @@ def decimals(value: float, digits: int = 3) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it; a dash for none.
+    """A time in the unit that suits it.
 
     >>> duration(45.2), duration(750), duration(5400), duration(0)
-    ('45 s', '12.5 min', '1.5 h', '–')
+    ('45 s', '12.5 min', '1.5 h', 'none')
     """
     if seconds < 60:
-        return f"{seconds:.0f} s" if seconds else MISSING
+        return f"{seconds:.0f} s" if seconds else "none"
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 

@@ -11,7 +11,7 @@ for (const table of document.querySelectorAll("table.sorts")) {
     const button = document.createElement("button");
     button.type = "button";
     button.setAttribute("aria-label", `Sort by ${head.textContent.trim()}`);
-    numeric ? head.prepend(button) : head.append(button); // the words stay outside: printers repeat no buttons
+    head.append(button);
     head.addEventListener("click", () => {
       const before = head.getAttribute("aria-sort");
       const down = before ? before === "ascending" : numeric;

@@ -8,13 +8,13 @@ import jinja2
 
 from sercli.evaluation import metrics
 from sercli.evaluation.published import SOURCE
-from sercli.evaluation.report import findings, numbers
+from sercli.evaluation.report import findings, numbers, settings
 from sercli.evaluation.report.tables import TITLES
 from sercli.runs.settings import reads
 
 _FILTERS = (
     *(numbers.decimals, numbers.duration, numbers.fact, numbers.interval, numbers.percent, numbers.points),
-    *(numbers.probability, findings.inputs, findings.listed, metrics.as_count, reads),
+    *(numbers.listed, numbers.marked, numbers.named, numbers.probability, settings.inputs, metrics.as_count, reads),
 )
 
 
@@ -43,7 +43,7 @@ def template(
         finalize=finalize,
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
-    environment.globals.update(findings=findings, titles=TITLES, source=SOURCE)
+    environment.globals.update(findings=findings, systems_settings=settings, titles=TITLES, source=SOURCE)
     return environment.get_template(name)
 
 

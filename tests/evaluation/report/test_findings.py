@@ -5,10 +5,13 @@ from html import unescape
 import made_up
 import pytest
 
+from sercli.evaluation.facts import flat
 from sercli.evaluation.metrics import baselines, report
 from sercli.evaluation.report import findings
+from sercli.evaluation.report import settings as systems
 from sercli.evaluation.report.templates import template
 from sercli.evaluation.results import Bin, Calibration, Estimate, Groups
+from sercli.model import spec
 
 
 def with_p(made, p_holm, p_ua=0.001):
@@ -31,20 +34,21 @@ BEST, SECOND, THIRD = (system.name for system in THREE.systems)
 
 def test_a_sure_lead_is_called_the_best():
     made = with_p(THREE, 0.001)
-    assert findings.headline(made).startswith(f"{BEST} is best: UA {100 * made.systems[0].ua.value:.1f} %")
+    assert findings.headline(made).startswith(f"`{BEST}` is best: UA {100 * made.systems[0].ua.value:.1f} %")
     assert "(chance: 12.5 %)" in findings.headline(made)
-    assert f"the lead over {SECOND} is significant." in told(made)["How surely?"]
-    assert f"{BEST} is significantly better than {THIRD}." in told(made)["How surely?"]
+    assert f"The lead over `{SECOND}` is significant: p = 0.001 in" in told(made)["How certain is it?"]
+    assert f"`{BEST}` is significantly better than `{THIRD}`." in told(made)["How certain is it?"]
 
 
 def test_an_unsure_lead_is_not_called_the_best():
     made = with_p(THREE, 0.4, 0.2)
     assert "is best" not in findings.headline(made)
-    assert findings.headline(made).endswith(f"but not significantly better than {SECOND} and {THIRD}.")
-    surely = told(made)["How surely?"]
-    assert surely.startswith("p = 0.400 by sign flips over 24 speakers, corrected for 3 comparisons (Holm)")
-    assert f"the lead over {SECOND} is not significant." in surely
-    assert f"{BEST} is not significantly better than {THIRD}." in surely
+    assert findings.headline(made).endswith(f"but not significantly better than `{SECOND}` and `{THIRD}`.")
+    surely = told(made)["How certain is it?"]
+    assert surely.startswith(
+        f"The lead over `{SECOND}` is not significant: p = 0.400 in a sign-flip test over 24 speakers, corrected for 3 "
+        f"comparisons (Holm). Nor is it significantly better than `{THIRD}`."
+    )
     assert "single comparison" not in surely
 
 
@@ -64,32 +68,34 @@ def test_an_unsure_lead_is_not_called_the_best():
 )
 def test_where_no_test_can_tell_no_system_is_called_the_best(groups, why):
     made = replace(with_p(THREE, 0.001), groups=groups)
-    assert findings.headline(made).startswith(f"{BEST} is ahead: UA")
+    assert findings.headline(made).startswith(f"`{BEST}` is ahead: UA")
     assert findings.headline(made).endswith(f"(chance: 12.5 %). {why}")
-    assert told(made)["How surely?"] == why
+    assert told(made)["How certain is it?"] == why
     assert "significantly better" not in str(told(made))
 
 
 def test_a_difference_that_only_the_correction_makes_unsure_is_called_so():
-    assert "As a single comparison it would be" in told(with_p(THREE, 0.06, 0.02))["How surely?"]
+    assert "As a single comparison it would be" in told(with_p(THREE, 0.06, 0.02))["How certain is it?"]
 
 
 def test_a_tiny_p_is_an_upper_bound():
-    assert told(with_p(THREE, 1e-9))["How surely?"].startswith("p < 0.001 by")
+    assert told(with_p(THREE, 1e-9))["How certain is it?"].startswith(
+        f"The lead over `{SECOND}` is significant: p < 0.001 in"
+    )
 
 
 def test_the_lead_has_its_size_and_interval():
     first = replace(THREE.differences[0], ua=Estimate(0.031, 0.004, 0.058), wa=Estimate(0.02, -0.01, 0.05))
     made = replace(THREE, differences=(first, *THREE.differences[1:]))
     assert told(made)["By how much?"] == (
-        f"+3.1 points of UA over the next, {SECOND} (95 % interval of the difference 0.4 to 5.8), "
+        f"+3.1 points of UA over the next, `{SECOND}` (95 % interval of the difference 0.4 to 5.8), "
         "and +2.0 points of WA (−1.0 to 5.0)."
     )
 
 
 def test_a_single_system_is_compared_with_chance_alone():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
-    assert set(told(made)) == {"How good is it?", "Where does it fail?", MEMORISED, "Is it calibrated?"}
+    assert set(told(made)) == {"How good is it?", "Where does it fail?", MEMORISED, "Can confidence be trusted?"}
     assert "Baselines without a model are below the interval (chance: 12.5 %)." in told(made)["How good is it?"]
 
 
@@ -117,9 +123,9 @@ def test_failures_name_the_worst_slice_the_weakest_class_and_the_pair():
     worst = replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200, gap=-0.267, low=0.4, high=0.6)
     best = replace(best, worst=worst)
     assert told(replace(made, systems=(best,)))["Where does it fail?"] == (
-        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances (−26.7 points against all; interval 40.0 to 60.0). "
-        "Lowest recall: neutral, 40.0 %. "
-        "Most confused: neutral and calm; 60.0 % of neutral is predicted as calm, 10.0 % of calm as neutral."
+        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances, 26.7 points below the UA of all (interval 40.0 to "
+        "60.0). Lowest recall: neutral, 40.0 %. No other two classes are confused as often as neutral and calm: 60.0 % "
+        "of neutral is predicted as calm, 10.0 % of calm as neutral."
     )
 
 
@@ -153,16 +159,19 @@ def sentences(n_seen, made=TEXT):
     [
         (
             0,
-            "No: none of the 480 test utterances shares its prompt or words with a training utterance of average of",
+            "No: none of the 480 test utterances shares its prompt or words with a training utterance of `average of",
         ),
         (
             480,
-            "Perhaps: all 480 test utterances share their prompt or words with a training utterance of average of",
+            "Perhaps: all 480 test utterances share their prompt or words with a training utterance of `average of",
         ),
-        (464, "UA on the 16 others: average of sound and words 41.0 % (−25.1 points against all) and linguistic"),
+        (
+            464,
+            "UA on the 16 others: `average of sound and words` 41.0 % (25.1 points below the UA of all) and `ling",
+        ),
         (
             None,
-            "Not known of average of sound and words and linguistic-sentence: the dataset was not found, or the runs",
+            "Not known of `average of sound and words` and `linguistic-sentence`: the dataset was not found, or the",
         ),
     ],
 )
@@ -187,7 +196,8 @@ def test_the_system_that_loses_most_on_new_sentences_is_named_first():
     seen, new, *more = second.slices
     second = replace(second, slices=(seen, replace(new, gap=-0.4), *more))
     assert findings.memorised(replace(TEXT, systems=(first, second))).endswith(
-        f"others: {second.name} 41.0 % (−40.0 points against all) and {first.name} 41.0 % (−25.1 points against all)."
+        f"others: `{second.name}` 41.0 % (40.0 points below the UA of all) and `{first.name}` 41.0 % (25.1 points "
+        "below the UA of all)."
     )
 
 
@@ -196,7 +206,7 @@ def test_text_alone_is_named_where_it_is_not_better_than_chance():
     systems = tuple(replace(s, ua=low) if s.modality == "linguistic" else s for s in TEXT.systems)
     said = sentences(480, replace(TEXT, systems=systems))
     assert said.startswith("It did not help: all 480 test utterances share their prompt or words with a training")
-    assert said.endswith(" Text alone (linguistic-sentence) is not better than chance.")
+    assert said.endswith(" Text alone (`linguistic-sentence`) is not better than chance.")
     assert "Text alone" not in sentences(480)
 
 
@@ -230,7 +240,7 @@ def test_systems_with_other_train_parts_are_counted_apart():
     made = replace(TEXT, systems=(replace(reading[0], n_seen=0), *reading[1:]))
     assert findings.memorised(made).startswith(
         f"No: none of the 480 test utterances shares its prompt or words with a training utterance "
-        f"of {reading[0].name}. It seems so: "
+        f"of `{reading[0].name}`. It seems so: "
     )
 
 
@@ -242,8 +252,10 @@ def test_an_absent_class_is_confused_one_way_only():
 def test_a_system_at_chance_is_named_where_the_best_is_told():
     first, *others, last = THREE.systems
     made = replace(THREE, systems=(first, *others, replace(last, ua=Estimate(0.14, 0.11, 0.17))))
-    assert told(made)["Which is best?"].endswith(f"Not better than that by its own interval: {THIRD}.")
-    assert "Not better" not in told(THREE)["Which is best?"]
+    assert told(made)["Which is best?"].endswith(
+        f"`{THIRD}` may have learned nothing: the interval of its UA includes that of a baseline."
+    )
+    assert "learned nothing" not in told(THREE)["Which is best?"]
 
 
 CALIBRATED = replace(
@@ -254,25 +266,25 @@ CALIBRATED = replace(
 
 def test_confident_predictions_that_are_worse_than_others_are_not_to_be_trusted():
     assert findings.calibrated(CALIBRATED) == (
-        "Confidence and accuracy differ by 5.0 points on average (ECE; 10.7 before temperature scaling). Scaling "
-        "worsened the NLL from 1.036 to 1.059. At least 90 % confident are 25 % of the predictions; 61.0 % of them "
-        "are correct, fewer than of all that are at least 80 % confident (76.0 %): do not trust high confidence here."
+        "Confidence and accuracy differ by 5.0 points on average (ECE), by 10.7 without temperature scaling. Scaling "
+        "made NLL (1.036 to 1.059) worse. Of the 25 % of predictions that are at least 90 % confident, 61.0 % are "
+        "correct, less than of those that are at least 80 % confident (76.0 %): do not trust high confidence here."
     )
 
 
 def test_confident_predictions_that_are_right_much_less_often_are_not_to_be_trusted():
     said = findings.calibrated(replace(CALIBRATED, above={90: Bin(0.954, 0.68, 120)}))
     assert said.endswith(
-        "68.0 % of them are correct, though their mean confidence is 95.4 %: do not trust high confidence here."
+        "68.0 % are correct, though their mean confidence is 95.4 %: do not trust high confidence here."
     )
 
 
 def test_confident_predictions_that_are_right_are_called_so_and_few_are_no_evidence():
     better = {50: Bin(0.7, 0.65, 300), 80: Bin(0.9, 0.9, 48), 90: Bin(0.96, 0.1, 29)}
     said = findings.calibrated(replace(CALIBRATED, above=better))
-    assert said.endswith("At least 80 % confident are 10 % of the predictions; 90.0 % of them are correct.")
+    assert said.endswith("Of the 10 % of predictions that are at least 80 % confident, 90.0 % are correct.")
     assert findings.calibrated(replace(CALIBRATED, above={})).endswith(
-        "Fewer than 30 predictions have a confidence of 50 % or more."
+        "Fewer than 30 predictions are at least 50 % confident."
     )
 
 
@@ -283,5 +295,42 @@ def test_a_speaker_who_has_most_of_the_confident_mistakes_is_named(n, named):
         replace(m, truth="calm", answer="fear", speaker="7" if k < n else str(k)) for k, m in enumerate(system.mistakes)
     ]
     made = replace(THREE, systems=(replace(system, mistakes=tuple(mistakes)), *THREE.systems[1:]))
-    note = f"Speaker 7 has {n} of the 10 most confident mistakes; {n} of them are calm predicted as fear."
+    note = (
+        f"Speaker 7 has {n} of the 10 most confident mistakes; {n} of them are calm predicted as fear. "
+        "That can be due to the temperature of this speaker's fold as well as to the voice."
+    )
     assert (note in told(made)["Where does it fail?"]) == named
+
+
+def test_a_fold_is_no_cause_of_confident_mistakes_where_all_folds_have_one_temperature():
+    system = THREE.systems[0]
+    mistakes = tuple(replace(m, speaker="7") for m in system.mistakes)
+    alike = replace(system.training, temperatures=(1.0, 1.2))
+    said = findings.concentrated(THREE, replace(system, mistakes=mistakes, training=alike))
+    assert said.startswith("Speaker 7 has 10 of the 10 most confident mistakes")
+    assert "temperature" not in said
+
+
+def test_the_limits_name_the_corpus_the_speakers_the_trainings_and_the_temperatures():
+    corpus, speakers, trainings, scaled = findings.limits(replace(THREE, data={**THREE.data, "language": "English"}))
+    assert corpus.startswith("One corpus (RAVDESS, English): other languages")
+    assert speakers.startswith("24 speakers: ")
+    assert trainings.startswith("Each system was trained once for each fold")
+    assert scaled.startswith(f"Each fold has a temperature of its own (`{BEST}` 0.50 to 1.46, ")
+    assert len(findings.limits(made_up.evaluation(n_systems=1, n_seeds=3))) == 3
+
+
+def test_a_system_is_described_by_its_preset_what_differs_from_it_and_whose_words_it_reads():
+    default = flat(spec.resolve("linguistic-lstm", None, {}).to_dict())
+    settings = {**default, "train.lr": "0.5"}
+    made = replace(THREE.systems[0].training, name="linguistic-lstm", settings=settings, words="human")
+    fused = replace(made, settings={"rule": "average", **{f"linguistic: {key}": v for key, v in settings.items()}})
+    pair = replace(THREE.systems[0], name="a", training=made), replace(THREE.systems[1], name="b", training=fused)
+    described = systems.described(replace(THREE, systems=pair))
+    assert described == {
+        "a": "Original study: LSTM on word vectors. Recurrent network: an LSTM in one or both directions, then "
+        "attention, the mean or the last state. Unlike the preset: `train.lr` 0.5. It reads the corpus' transcripts.",
+        "b": "Decision level: the mean of the members' probabilities. Members: `a`.",
+    }
+    alone = systems.described(replace(THREE, systems=pair[1:]))["b"]
+    assert alone.endswith("Members: a model of text. It reads the corpus' transcripts.")

@@ -11,6 +11,7 @@ import pytest
 from sercli.dataset.transcripts import WordErrors
 from sercli.evaluation import plots
 from sercli.evaluation.report import findings, latex, page
+from sercli.evaluation.report.numbers import marked
 
 HOSTILE = "</script></style><svg onload=alert(1)><img src=http://evil.example/x>\"'&"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -136,7 +137,7 @@ def test_a_usual_report_is_small(shape):
 @pytest.mark.usefixtures("no_pictures")
 def test_the_answer_comes_before_all_else():
     text = Seen(page(made_up.evaluation(n_systems=2))).text
-    places = [text.index(f" {word} ") for word in ("Which is best?", "Question", "Data", "Protocol", "Results")]
+    places = [text.index(f" {word} ") for word in ("Which is best?", "Data", "Protocol", "Results")]
     assert places == sorted(places)
 
 
@@ -196,10 +197,33 @@ def test_the_policy_allows_the_own_script_and_nothing_from_elsewhere():
 @pytest.mark.usefixtures("no_pictures")
 def test_mcnemars_test_stands_beside_a_note_that_it_ignores_speakers():
     made = made_up.evaluation(n_systems=2, n_seeds=1)
-    assert "It takes utterances for independent and ignores speakers" in Seen(page(made)).text
+    assert "It treats utterances as independent and ignores speakers" in Seen(page(made)).text
     head = re.search("<main>.*?</dl>", page(made), re.DOTALL)[0]
-    assert findings.headline(made).replace(" %", "\u00a0%") in head  # a line never parts a number and its %
+    assert str(marked(findings.headline(made))) in head  # a line never parts a number and its %
     assert "McNemar" not in head
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_dash_is_explained_only_where_one_stands():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    assert not re.search("–: (no|a) ", page(made))
+    sparse = replace(made, systems=(replace(made.systems[0], above={}),))
+    assert "–: no prediction is that confident." in page(sparse)
+    absent = page(made_up.evaluation(n_systems=1, n_seeds=1, absent=("calm",)))
+    assert "–: a class without utterances has no recall" in absent
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_page_tells_how_to_install_prepare_and_check_the_data():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    text = Seen(
+        page(replace(made, data={**made.data, "made by": "ser prepare ravdess CORPUS", "manifest": "3f5a"}))
+    ).text
+    lines = ("pipx install sercli==0.3.0", "ser prepare ravdess CORPUS", "ser train -m all", "ser evaluate -a runs")
+    places = [text.rindex(line) for line in lines]
+    assert places == sorted(places)
+    assert "it used --split speakers ( --folds 6 ), the default of the corpus, and seed 0." in text
+    assert "begins with 3f5a and" in text
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -297,13 +321,15 @@ def test_sentences_that_are_in_training_are_counted_and_scored_apart():
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_of_a_slice_of_one_class_the_recall_is_shown_once():
+def test_a_slice_has_the_recall_of_each_class_and_a_dash_where_it_has_none():
     made = made_up.evaluation(n_systems=1, n_seeds=1, labels=made_up.FOUR)
     (system,) = made.systems
-    only = replace(system.slices[0], wa=0.8765, ua=0.8765, absent=made_up.FOUR[1:])
-    html = page(replace(made, systems=(replace(system, slices=(only, system.slices[1])),)))
-    assert html.count("87.6") == 1
-    assert "one class only: UA is its recall" in html
+    recall = {"neutral": 0.8765, "happiness": None, "sadness": 0.5, "anger": 0.25}
+    part = replace(system.slices[0], recall=recall, absent=("happiness",))
+    html = page(replace(made, systems=(replace(system, slices=(part, system.slices[1])),)))
+    assert "".join(f'<td class="n">{cell}</td>' for cell in ("87.6", "–", "50.0", "25.0")) in html
+    assert "–: the slice has no utterance of the class." in html
+    assert "–: the slice" not in page(replace(made, systems=(replace(system, slices=system.slices[1:2]),)))
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -174,7 +174,7 @@ def test_latex_has_size_time_hardware_settings_and_the_commands_that_made_the_ru
     best = MADE.systems[0]
     (row,) = (row for row in table(text, "systems")[0] if row[0] == best.name)
     assert row[1:] == [f"{best.training.parameters:,}", "12.6 min", "AMD EPYC, 1 thread"]
-    assert "\\item[All that have it] model.feature: lld." in text
+    assert "\\item[All that have it] model.feature: lld; model.architecture: lstm." in text
     assert f"\\item[{best.name}] train.lr: {best.training.settings['train.lr']}." in text
     assert text.splitlines()[1:3] == ["% ser train -m all --data work/ravdess --out runs", f"% {MADE.command}"]
 
