@@ -70,12 +70,26 @@ def test_a_silent_channel_does_not_halve_the_others(tmp_path):
     assert remarks == ["channel 2 of 2 is silent and left out"]
 
 
-def test_two_channels_with_a_voice_each_are_told_and_two_microphones_in_a_room_are_not(tmp_path):
-    first, second = (np.concatenate([noise(2, n)[:: 1 - 2 * n], np.zeros(2 * RATE_HZ)])[:: 1 - 2 * n] for n in (0, 1))
+def syllables(seconds, seed):
+    """Noise whose level changes eight times a second, as that of speech does."""
+    levels = np.random.default_rng(seed).exponential(1, 8 * seconds)
+    return noise(seconds, seed) * np.repeat(levels, RATE_HZ // 8).astype(np.float32)
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_two_channels_with_a_voice_each_are_told_and_two_microphones_in_a_room_are_not(tmp_path, turns):
+    first, second = syllables(8, 1), syllables(8, 2)
+    if turns:
+        first[4 * RATE_HZ :], second[: 4 * RATE_HZ] = 0, 0
     for bleed, told in ((0.05, True), (0.5, False)):
         call = np.stack([first + bleed * second, second + bleed * first], axis=1)
         _, remarks = read(write(tmp_path / "call.wav", call))
-        assert [remark.startswith("its two channels have different voices") for remark in remarks] == [True] * told
+        assert [remark.startswith("its two channels have different sounds") for remark in remarks] == [True] * told
+
+
+def test_a_voice_beside_steady_noise_is_averaged_without_a_remark(tmp_path):
+    both = np.stack([syllables(8, 1), noise(8, 2)], axis=1)
+    assert read(write(tmp_path / "a.wav", both))[1] == []
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("wav", "pcm_s16le"), ("flac", "flac"), ("mkv", "ac3"), ("mp4", "aac")])
