@@ -55,7 +55,7 @@ def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
     return {
         **{key: value for key, value in about.items() if value},
         **counts,
-        "left out by ser prepare": "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing",
+        "left out": "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing",
         **({} if isinstance(plugin, HasConfig) else {"made by": made}),
         "manifest": info.manifest_sha256[:16],
     }

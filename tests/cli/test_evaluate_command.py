@@ -89,7 +89,7 @@ def test_an_evaluation_tells_what_the_corpus_is_and_who_tests_and_validates(ser,
     found = json.loads(ser("evaluate", "-a", made.acoustic, "--json").out)
     data, protocol = found["data"], found["protocol"]
     assert data["about"].startswith("The user's own corpus: a CSV, TSV or JSONL file")
-    assert data["left out by ser prepare"] == "nothing"
+    assert data["left out"] == "nothing"
     assert data["made by"] == f"ser prepare table CORPUS --out {made.data}"
     assert protocol["speakers of training"] == "2 in each fold"
     assert protocol["speakers of validation"] == "by fold, 1: f2 m2, 2: f3 m3, 3: f1 m1"

@@ -130,7 +130,7 @@ def test_a_confusion_picture_shows_counts_and_shares_of_the_true_class(drawn, tm
 def test_a_confusion_picture_names_the_system_its_accuracies_and_its_axes(drawn, tmp_path):
     confusion_picture(REPORT, tmp_path / "a.png")
     axes = drawn[0].axes[0]
-    assert axes.get_title() == "both\nWA 75.0 %   UA 83.3 %   n 4"
+    assert axes.get_title() == "both\nWA 75.0 % · UA 83.3 % · n 4"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted (count, share of the true class)", "True")
     assert [text.get_text() for text in axes.get_xticklabels()] == ["joy", "anger", "fear"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["joy (3)", "anger (1)", "fear (none)"]

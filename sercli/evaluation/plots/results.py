@@ -39,7 +39,7 @@ def confusion_picture(report: Report, target: Target) -> None:
         _name_classes(axes, report, counts)
         seeds = f", mean over {report.n_seeds} seeds" if report.n_seeds > 1 else ""
         axes.set_title(
-            f"{report.name}\nWA {percent(report.wa, 1)}   UA {percent(report.ua, 1)}   n {report.n:,}{seeds}",
+            f"{report.name}\nWA {percent(report.wa, 1)} · UA {percent(report.ua, 1)} · n {report.n:,}{seeds}",
             fontsize=12,
             pad=10,
         )
