@@ -348,10 +348,10 @@ class Pipeline:
             raise AudioError(
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
-        remarks += isolation.distorted(head) + isolation.noisy(head)
+        signal = without_rumble(head)  # as the features get it: what is found in it is kept for them
+        remarks += isolation.distorted(head) + isolation.noisy(signal)
         if is_clip:
             start_s = recording.start_s or 0.0
-            signal = without_rumble(head)  # as the features get it: what is found in it is kept for them
             clip = Segment(start_s, start_s + len(signal) / SAMPLE_RATE_HZ, signal)
             place = None
             if isolation.speech_share(signal):

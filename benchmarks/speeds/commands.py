@@ -26,14 +26,14 @@ def cold(pairs: int) -> list[Result]:
             command(*SER, "predict", clip, "--no-asr"),
             pairs=pairs,
         )
-    return [Result("cold `ser predict clip.wav --no-asr`", "<= 1.5", *costs, inverse=True)]
+    return [Result("cold `ser predict clip.wav --no-asr`", "<= 1.3", *costs, inverse=True)]
 
 
 def help(pairs: int) -> list[Result]:  # noqa: A001 - the row's name
     """What is shown without any work."""
     peer = command(sys.executable, "-c", "import typer, typer.rich_utils")
     return [
-        Result(f"`ser {word}`", "<= 1.4", *alternate(peer, command(*SER, word), pairs=pairs), inverse=True)
+        Result(f"`ser {word}`", "<= 1.25", *alternate(peer, command(*SER, word), pairs=pairs), inverse=True)
         for word in ("--help", "--version")
     ]
 

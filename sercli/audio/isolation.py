@@ -68,8 +68,12 @@ def distorted(signal: Array) -> list[str]:
 
 
 def noisy(signal: Array) -> list[str]:
-    """Return a remark if the quietest tenth of a signal (n_samples,) at 16 kHz is nearly as loud as its speech."""
-    signal = on_grid(without_rumble(without_rumble(signal)))[0]  # as the features get it, which keep what is found
+    """Return a remark if the quietest tenth of a signal (n_samples,) at 16 kHz is nearly as loud as its speech.
+
+    Args:
+        signal: without rumble; it is filtered again, as for the features, which keep what is found.
+    """
+    signal = on_grid(without_rumble(signal))[0]
     power = frame_power(signal, FRAME_SAMPLES)
     heard = power > DIGITAL_SILENCE
     spoken = power[heard & (speech_probabilities(signal)[: len(power)] > SPEECH_PROBABILITY)]

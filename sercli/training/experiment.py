@@ -138,13 +138,12 @@ def finish(
     """
     runs.check_there(predictor.folder)
     parts = {part: context.dataset.select(ids) for part, ids in (("valid", split.valid), ("test", split.test)) if ids}
-    held_out = held_out or predictor.predict(parts["valid"], context.provider)
-    y = class_numbers(held_out.truth or (), context.dataset.info.labels)
-    if temperature is None:
-        temperature = fit_temperature(held_out.probs, y)
-    scores = None
-    if isinstance(predictor, Model) and predictor.info.modality == "acoustic":
-        scores = adaptation.class_scores(temper(held_out.probs, temperature), y)
+    acoustic, scores = isinstance(predictor, Model) and predictor.info.modality == "acoustic", None
+    if acoustic or temperature is None:
+        held_out = held_out or predictor.predict(parts["valid"], context.provider)
+        y = class_numbers(held_out.truth or (), context.dataset.info.labels)
+        temperature = fit_temperature(held_out.probs, y) if temperature is None else temperature
+        scores = adaptation.class_scores(temper(held_out.probs, temperature), y) if acoustic else None
     rounded = None if scores is None else tuple(map(tuple, scores.round(4).tolist()))
     predictor = replace(predictor, info=replace(predictor.info, temperature=temperature, class_scores=rounded))
     info = replace(predictor.info, status="finished")
