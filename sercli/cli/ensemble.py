@@ -60,6 +60,7 @@ def ensemble(
     from sercli.evaluation.inputs import EvaluatedRun
     from sercli.model import feature_provider
     from sercli.model.loading import load_model
+    from sercli.runs import CROSS_VALIDATION
     from sercli.training import cross_validation, experiment, fusion
 
     several = rule == options.ALL
@@ -73,6 +74,9 @@ def ensemble(
     if data is None:
         if several:
             raise SerError("--rule all needs --data; add it, or give a rule that learns nothing, such as asr-weighted.")
+        if crossed := next((folder for folder in members if infos[folder].kind == CROSS_VALIDATION), None):
+            where = quote(infos[crossed].data)
+            raise SerError(f"{crossed} holds a run for each fold; add --data {where}, which fuses them fold by fold.")
         fusion.join(tuple(load_model(folder, chosen) for folder in members), rules[rule], out)
         render.note(f"Next: ser predict CLIP --model {quote(str(out))}")
         return

@@ -79,6 +79,7 @@ def _distance_s(span: tuple[float, float], moment_s: float) -> float:
 def draw(recordings: "Recordings", labels: Sequence[str], path: Path) -> None:
     """Draw the timeline of a recording whose predictions were kept; its audio is read again to save memory."""
     from sercli.audio import reading
+    from sercli.cli import render
     from sercli.evaluation import plots
 
     rate_hz = 4_000  # plenty for an envelope
@@ -86,6 +87,7 @@ def draw(recordings: "Recordings", labels: Sequence[str], path: Path) -> None:
     assert recording.path is not None
     blocks = reading.stream(recording.path, sample_rate_hz=rate_hz, track=recording.track)
     plots.timeline_picture(recordings.kept or [], labels, blocks, rate_hz, path)
+    render.note(f"Wrote {path}.")
 
 
 def explain(recordings: "Recordings", path: Path, *, by: "Kind | None", span: tuple[float, float] | None) -> None:
@@ -116,3 +118,4 @@ def explain(recordings: "Recordings", path: Path, *, by: "Kind | None", span: tu
         )
     when = f", {clock(start_s, 1)} to {clock(end_s, 1)}" if span else ""
     plots.explanation_picture(found, path, name=f"{Path(prediction.path).name}{when}", label=str(prediction.label))
+    render.note(f"Wrote {path}.")

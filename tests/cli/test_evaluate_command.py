@@ -85,6 +85,14 @@ def test_an_evaluation_tells_how_each_run_was_made(ser, made):
     assert len(acoustic["temperatures"]) == 3 * 2
 
 
+def test_cross_validations_are_fused_with_their_data_alone(ser, made, tmp_path):
+    sides = ["-a", made.acoustic, "-l", made.linguistic, "--rule", "average"]
+    refused = ser("ensemble", *sides, "--out", tmp_path / "run")
+    assert refused.err == (
+        f"ser: {made.acoustic} holds a run for each fold; add --data {made.data}, which fuses them fold by fold.\n"
+    )
+
+
 def test_an_evaluation_tells_what_the_corpus_is_and_who_tests_and_validates(ser, made):
     found = json.loads(ser("evaluate", "-a", made.acoustic, "--json").out)
     data, protocol = found["data"], found["protocol"]

@@ -49,7 +49,7 @@ def test_a_clip_is_answered_and_explained(ser, demo_runs, demo_clips, explained,
     words = ["predict", demo_clips("m1-anger-2"), "-m", demo_runs.average, "--json"]
     plain = ser(*words)
     shown = ser(*words, "--explain", tmp_path / "a.png")
-    assert (shown.code, shown.err, shown.out) == (0, "", plain.out)
+    assert (shown.code, shown.err, shown.out) == (0, f"Wrote {tmp_path / 'a.png'}.\n", plain.out)
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG"
     ((found, said),) = explained
@@ -75,7 +75,7 @@ def test_words_that_are_given_were_not_heard(ser, demo_runs, demo_clips, explain
 def test_of_a_long_recording_the_utterance_is_explained_that_is_asked_for(
     ser, demo_runs, talk, explained, tmp_path, at, start_s
 ):
-    shown = ser("predict", talk, "-m", demo_runs.acoustic, "--explain", tmp_path / "a.png", "--at", at, "--json")
+    shown = ser("predict", talk, "-m", demo_runs.acoustic, "--explain", tmp_path / "a.png", "--at", at, "--json", "-q")
     assert (shown.code, shown.err) == (0, "")
     ((found, said),) = explained
     assert found.start_s == pytest.approx(start_s, abs=0.5)

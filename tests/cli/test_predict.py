@@ -147,9 +147,12 @@ def test_a_long_recording_becomes_subtitles_and_labels(ser, demo_runs, interview
 
 
 def test_a_timeline_is_drawn_beside_the_answers(ser, demo_runs, interview, tmp_path):
-    shown = ser("predict", interview[0], "-m", demo_runs.acoustic, "--json", "--plot", tmp_path / "a.png")
+    words = ["predict", interview[0], "-m", demo_runs.acoustic, "--json", "--plot", tmp_path / "a.png"]
+    shown = ser(*words)
     assert len(_lines(shown)) >= 2
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert shown.err.endswith(f"Wrote {tmp_path / 'a.png'}.\n")
+    assert "Wrote" not in ser(*words, "-q").err
 
 
 def test_below_the_least_confidence_the_answer_is_unsure(ser, demo_runs, demo_clips):
