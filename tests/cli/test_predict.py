@@ -545,6 +545,7 @@ def test_every_format_can_be_asked_for():
             ["a.ogg", "--json", "-o", "a.csv"],
             "--out a.csv is called like csv, but --json is given",
         ),
+        (["a.ogg", "-o", "a.xlsx"], "--out a.xlsx is no folder's name, and one file for all ends in .csv, .json, "),
         (["a.ogg", "--skip-done", "-o", "a.csv"], "--skip-done needs --out, the folder with the files; add it."),
         (["list.csv", "a.ogg"], "list.csv is a table of recordings; give it alone."),
         (

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sercli.cli.writers.formats import Format
+from sercli.errors import SerError
 
 if TYPE_CHECKING:
     from sercli.types import Recording
 
 _FILES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt": "vtt"}
 """Suffix -> format of a single file of --out."""
+
+_OTHERS = frozenset({".tsv", ".txt", ".xlsx", ".xls", ".ods", ".parquet", ".xml", ".html", ".pdf", ".md", ".ass"})
 
 STDIN = Path("-")
 """The path that stands for a recording on standard input."""
@@ -24,8 +27,16 @@ _UNNAMED = {str(STDIN): Path("stdin"), str(MIC): MIC}  # name of the recording -
 
 
 def single_file(out: Path) -> str | None:
-    """Return the format of --out if it is a single file for all recordings; None: a folder."""
-    return _FILES.get(out.suffix.lower()) if not out.is_dir() else None
+    """Return the format of --out if it is a single file for all recordings; None: a folder.
+
+    Raises:
+        SerError: it is called like a file, of a format that is none for all recordings.
+    """
+    if out.is_dir():
+        return None
+    if out.suffix.lower() in _OTHERS:
+        raise SerError(f"--out {out} is no folder's name, and one file for all ends in {', '.join(_FILES)}; rename it.")
+    return _FILES.get(out.suffix.lower())
 
 
 def targets(recordings: "Sequence[Recording]", given: Sequence[Path], out: Path, form: Format) -> dict[str, Path]:
