@@ -65,11 +65,11 @@ def plain_name(name: str) -> str:
 
 
 def similar_names(names: Iterable[str | None]) -> tuple[tuple[str, ...], ...]:
-    """Return those of several names that look alike, or differ in blanks, leading zeros or a decimal zero alone."""
+    """Return names that look alike, or differ in blanks, leading zeros, a decimal zero or the word speaker alone."""
     alike: dict[str, set[str]] = {}
     for name in {name for name in names if name}:
         bare = re.sub(r"(?<![\d.])0+(?=\d)", "", plain_name(name).replace(" ", ""))
-        alike.setdefault(re.sub(r"^(\d+)\.0+$", r"\1", bare), set()).add(name)
+        alike.setdefault(re.sub(r"^(?:speaker|spk)?(\d+)(?:\.0+)?$", r"\1", bare), set()).add(name)
     return tuple(sorted(tuple(sorted(several)) for several in alike.values() if len(several) > 1))
 
 

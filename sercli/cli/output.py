@@ -136,6 +136,9 @@ class Output:
         from sercli.cli.writers import done
 
         files = writers.targets(recordings, given, self.folder, self.form)
+        for one in recordings:
+            if one.path and (other := done.of_another(files[one.name], one.path)):
+                raise SerError(f"{files[one.name]} holds the predictions of {other}, not of {one.name}; change --out.")
         if not self.skip_done:
             return recordings, files
         # Not by pathlib, which raises for names that are too long.

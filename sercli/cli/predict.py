@@ -304,6 +304,9 @@ def predict(
             out=None if output.is_database else out,
             track=track,
         )
+        read = [path for path in (*paths, speakers_from) if path and path.is_file()]
+        if out and out.is_file() and any(out.samefile(path) for path in read):
+            raise SerError(f"--out {out} is the table that is read; give another name.")
         output.check_number(len(recordings), text=text, plot=plot, explain=explain)
         given: dict[str, object] = {"asr": None if no_asr else asr, "asr settings": settings, "adapt": adapt}
         given |= {"group": group, "speakers from": speakers_from, "neutral": neutral, "speakers": speakers}

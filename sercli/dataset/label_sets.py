@@ -131,5 +131,6 @@ def _near(label: str, known: frozenset[str]) -> str | None:
     """Return the known label that an unknown one is a spelling, the beginning or a misspelling of; None without one."""
     plain, by_plain = label.casefold(), {name.casefold(): name for name in sorted(known)}
     begun = [name for name in by_plain if len(plain) > 2 and name.startswith(plain)]
-    near = [plain] if plain in by_plain else begun or difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.75)
+    same = [name for name in by_plain if name[:1] == plain[:1]]  # a slip is seldom there, and unhappy is not happy
+    near = [plain] if plain in by_plain else begun or difflib.get_close_matches(plain, same, n=1, cutoff=0.75)
     return by_plain[near[0]] if near else None

@@ -17,10 +17,12 @@ from sercli.dataset.doubts import doubts
 from sercli.dataset.feature_specs import FeatureSpecs
 from sercli.dataset.fingerprint import Fingerprint, Summary
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
+from sercli.dataset.splits import PARTS
 from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"
+_PART = "it has a part, which --split official uses, and no other split"
 _TORN = "the same sound, or one that overlaps by more than half, has another label"
 
 
@@ -82,6 +84,8 @@ def prepare(
     torn = (ids for ids in duplicates if len({label_of[name] for name in ids}) > 1)
     remarks += [*broken, *dropped, *(Remark("warning", " = ".join(ids[:2]), _TORN) for ids in torn)]
     remarks += doubts(kept, labels, plugin.LABELS)
+    if plugin.SPLIT != "official":
+        remarks += [Remark("warning", u.id, _PART) for u in kept if u.attributes.get("part") in PARTS]
     info = DatasetInfo(
         corpus=corpus,
         licence=plugin.LICENCE,

@@ -51,12 +51,14 @@ class SplitSettings(_Strict, frozen=True):
     n_folds: Annotated[int, Meta(ge=1, le=10_000)] = 1
     hash: str = ""
     same_sounds: str = ""  # number and first names of the sounds that are in several parts
+    anonymous: bool = False  # the parts were given, and recordings without a speaker are in them
 
     @property
     def leak(self) -> str:
         """What the parts share, and which scores are too good for it, in one sentence; "" if they share nothing."""
         if not self.leaky:
-            return ""
+            may = "Recordings without a speaker are in the parts, which may share people: scores may be too good."
+            return may if self.anonymous else ""
         if self.same_sounds:
             return f"The split has {self.same_sounds} in several parts: its scores are too good."
         if self.test_apart:

@@ -170,6 +170,8 @@ def provenance(dataset: Dataset, folds: Sequence[Split], seeds: Sequence[int], *
         n_folds=len(folds) if crossed else first.n_folds,
         hash=folds_hash(folds) if crossed else split_hash(first),
         same_sounds=same_sounds.named(sorted({pair for split in folds for pair in split.same_sounds})),
+        anonymous=first.kind in ("official", "file")
+        and any(u.audio and not u.speaker for u in dataset.manifest.utterances),
     )
     return RunSettings(data=data_settings(dataset), split=split, seeds=tuple(seeds))
 

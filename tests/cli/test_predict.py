@@ -257,6 +257,14 @@ def test_the_rows_of_a_table_are_predicted_with_their_columns_kept(ser, demo_run
     )
 
 
+def test_a_table_that_is_read_is_not_replaced(ser, table):
+    content = table.read_bytes()
+    assert (
+        ser("predict", table, "-o", table).err == f"ser: --out {table} is the table that is read; give another name.\n"
+    )
+    assert table.read_bytes() == content
+
+
 def test_a_stretch_gives_what_its_own_file_gives(ser, demo_runs, table, tmp_path):
     sound, rate_hz = soundfile.read(table.parent / "a.ogg", dtype="float32")
     soundfile.write(tmp_path / "cut.wav", sound[round(0.2 * rate_hz) : rate_hz], rate_hz, subtype="FLOAT")
@@ -318,6 +326,22 @@ def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     assert (shown.code, shown.err) == (0, "2 of 2 recordings have a file already: skipped.\n")
     shown = ser(*words[:1], folder / "a.ogg", *words[2:], "--plot", tmp_path / "a.png")
     assert (shown.code, shown.err) == (0, "1 of 1 recordings have a file already: skipped.\n")
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_predictions_of_another_recording_are_neither_replaced_nor_taken_for_done(
+    ser, demo_runs, folder, tmp_path, form
+):
+    words = ["--model", demo_runs.acoustic, "-o", tmp_path / "out", "--format", form, "--summary"]
+    assert ser("predict", folder / "a.ogg", *words).code == 0
+    (other := tmp_path / "other").mkdir()
+    shutil.copy(folder / "a.ogg", other)
+    for more in ([], ["--skip-done"]):
+        shown = ser("predict", other, *words, *more)
+        target = tmp_path / "out" / f"a.ogg.summary.{form}"
+        refusal = f"holds the predictions of {folder / 'a.ogg'}, not of {other / 'a.ogg'}; change --out.\n"
+        assert (shown.code, shown.err) == (2, f"ser: {target} {refusal}")
+    assert ser("predict", folder / "a.ogg", *words).code == 0
 
 
 def test_what_other_settings_made_or_is_older_than_its_recording_is_not_taken_for_done(
@@ -546,6 +570,7 @@ def test_every_format_can_be_asked_for():
             "--out a.csv is called like csv, but --json is given",
         ),
         (["a.ogg", "-o", "a.xlsx"], "--out a.xlsx is no folder's name, and one file for all ends in .csv, .json, "),
+        (["a.ogg", "--speakers-from", "list.csv", "-o", "list.csv"], "--out list.csv is the table that is read; give"),
         (["a.ogg", "--skip-done", "-o", "a.csv"], "--skip-done needs --out, the folder with the files; add it."),
         (["list.csv", "a.ogg"], "list.csv is a table of recordings; give it alone."),
         (

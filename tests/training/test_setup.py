@@ -1,11 +1,14 @@
+import csv
 import json
 from types import SimpleNamespace
 
 import pytest
 import soundfile
 
+from sercli.cli.render import counted
 from sercli.dataset import preparation
 from sercli.errors import SerError
+from sercli.training.experiment import provenance
 from sercli.training.setup import make_setup
 
 
@@ -45,6 +48,26 @@ def test_with_a_file_of_folds_the_run_is_leaky_and_the_copy_named(copied, tmp_pa
     found = setup(copied.data, f"file:{tmp_path / 'folds.csv'}", None)
     assert [split.leaky for split in found.folds] == [True, True, True]
     assert found.folds[0].same_sounds == (copied.names,)
+
+
+@pytest.mark.parametrize("speaker", ["", "speaker"])
+def test_parts_that_are_given_for_recordings_without_speakers_may_share_people(
+    tiny_corpus, tmp_path, no_progress, speaker
+):
+    rows = list(csv.DictReader((tiny_corpus / "corpus.csv").read_text().splitlines()))
+    part = {name: ("train", "valid", "test")[n % 3] for n, name in enumerate(sorted({row["speaker"] for row in rows}))}
+    made = [f"{tiny_corpus}/{r['path']},{r['label']},{r.get(speaker, '')},{part[r['speaker']]}" for r in rows]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,speaker,part", *made]))
+    prepared = preparation.prepare(
+        "table", tmp_path / "t.csv", tmp_path / "data", label_set="four", progress=no_progress
+    )
+    assert (48, "it has a part, which --split official uses, and no other split") in {
+        (n, reason) for n, _, reason, _ in counted(prepared.summary.remarks)
+    }
+    preparation.finish(prepared, [], jobs=1, progress=no_progress)
+    found = setup(tmp_path / "data", "official")
+    may = "Recordings without a speaker are in the parts, which may share people: scores may be too good."
+    assert provenance(found.dataset, found.folds, (0,)).split.leak == ("" if speaker else may)
 
 
 def test_a_dataset_whose_sounds_were_never_compared_is_refused(copied):

@@ -1,6 +1,8 @@
 """Which files of --out a repeated command may keep: those of the same settings, newer than their recordings."""
 
+import csv
 import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from sercli.errors import MismatchError
 RECORD = ".predicted"
 """Holds, in the folder of --out, the settings of its predictions; files that are older than it are of other ones."""
 
+_LONGEST = 2**16  # characters of a line
 _MODEL = [
     f"{where}{name}" for where in ("", "members/*/", "encoders/*/") for name in ("run.json", "*.npz", "weights.*")
 ]
@@ -64,6 +67,15 @@ def is_done(target: Path, recording: Path | None, folder: Path) -> bool:
         return target.stat().st_mtime_ns >= max(read_ns, (folder / RECORD).stat().st_mtime_ns)
     except OSError:
         return False
+
+
+def of_another(target: Path, recording: Path) -> str | None:
+    """Return the recording whose predictions a file holds, if it is another one; None: it is not, or cannot be told."""
+    with suppress(OSError, ValueError, LookupError, StopIteration), target.open(encoding="utf-8-sig") as file:
+        head = [file.readline(_LONGEST), file.readline(_LONGEST)]
+        row = json.loads(head[0]) if head[0].startswith("{") else next(csv.DictReader(head))
+        return None if Path(row["path"]).samefile(recording) else str(row["path"])
+    return None
 
 
 def _recorded(folder: Path) -> dict[str, object]:
