@@ -7,6 +7,7 @@ Source: Haitsma and Kalker 2002, "A highly robust audio fingerprinting system", 
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,7 +16,6 @@ import numpy as np
 from sercli.types import Array
 
 HOP_S = 0.016  # between two words of bits
-LONGEST_S = 10.0  # from the start of a recording: what its bits cover
 
 _WINDOW_S = 0.032
 _SMOOTH = 16  # windows over which energy is averaged, so that a small shift in time changes few bits
@@ -23,9 +23,10 @@ _APART = 4  # hops between the two moments that are compared
 _BANDS_HZ = (300.0, 3400.0)  # what a telephone transmits
 _N_BITS = 32
 _QUIET = 1e-4  # of the highest energy; below, bits are those of noise, and the word is 0
-_MOST_SAMPLES = 2**21  # at odd sample rates, less than LONGEST_S is covered
 _WILD = 1e12  # the energy of higher samples may be too large for a number
 _BLOCK = 128  # windows that are transformed at once
+_CHUNK_S = 10  # of which words are made at once
+EDGE = _SMOOTH + _APART + 2  # hops at the end of a sound that have no words of their own
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,24 @@ class Printer:
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._hash = hashlib.blake2b(str(rate_hz).encode(), digest_size=16)
-        self._head: list[Array] = []
-        self._left = min(round(LONGEST_S * rate_hz), _MOST_SAMPLES)
+        self._n_chunk, self._n_more = _CHUNK_S * rate_hz, math.ceil(EDGE * HOP_S * rate_hz)
+        self._held: list[Array] = []  # what has no words yet
+        self._words: list[Array] = []
 
     def add(self, block: Array) -> None:
         """Take the next block (n,) float32."""
         self._hash.update((block + np.float32(0)).tobytes())  # + 0: -0.0 is 0.0
-        if self._left > 0:
-            self._head.append(block[: self._left].copy())
-            self._left -= len(self._head[-1])
+        self._held.append(block.copy())
+        while sum(map(len, self._held)) >= self._n_chunk + self._n_more:
+            held = np.concatenate(self._held)
+            words = _words(held[: self._n_chunk + self._n_more], self._rate_hz)
+            self._words.append(words[: round(_CHUNK_S / HOP_S)])
+            self._held = [held[self._n_chunk :]]
 
     def finish(self) -> SoundPrint:
         """Return the print of all blocks."""
-        words = _words(np.concatenate(self._head), self._rate_hz) if self._head else np.zeros(0, "<u4")
-        return SoundPrint(self._hash.hexdigest(), words.tobytes())
+        rest = _words(np.concatenate(self._held), self._rate_hz) if self._held else np.zeros(0, "<u4")
+        return SoundPrint(self._hash.hexdigest(), np.concatenate([*self._words, rest]).tobytes())
 
 
 def _words(signal: Array, rate_hz: int) -> Array:

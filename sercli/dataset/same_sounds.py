@@ -2,10 +2,11 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sercli.audio.sound_print import EDGE, HOP_S, SoundPrint
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.types import Array, Split, Utterance
 
@@ -14,6 +15,7 @@ MOST_DIFFERENT = 0.16
 
 _COARSE = 4  # of a reference, one word of as many is compared with all of the other sound, which finds the shift
 _SHIFTS = np.arange(-10, 11)  # in hops: 0.16 s either way
+_N_WORDS = round(10 / HOP_S)  # that are compared of a sound, from its start
 _LONGER_S = 0.5  # difference of durations up to which two recordings are compared
 _FEWEST_WORDS = 8  # half a second that is not quiet
 _FIRST_WORDS, _FIRST_DIFFERENT = 12, 0.33  # words that are compared first, and the share of bits that ends it there
@@ -27,6 +29,11 @@ class Print:
 
     duration_s: float
     words: bytes  # as in SoundPrint, or of a reference: each fourth
+
+
+def sounds(utterances: Iterable[Utterance], index: Mapping[str, IndexedAudio]) -> dict[str, IndexedAudio]:
+    """Return the sound of each utterance that is in an index, by its id: the recording, or a stretch of it."""
+    return {u.id: _stretch(index[u.audio], u) for u in utterances if u.audio and u.audio in index}
 
 
 def reference(audio: IndexedAudio) -> Print:
@@ -51,19 +58,29 @@ def alike(sounds: Sequence[IndexedAudio], references: Sequence[Print]) -> Iterat
 def groups(utterances: Iterable[Utterance], index: Mapping[str, IndexedAudio]) -> tuple[tuple[str, ...], ...]:
     """Return the ids of utterances that are the same sound, several at a time.
 
-    Two stretches are the same if they overlap by more than half of the shorter one.
+    Two stretches of one recording are also the same if they overlap by more than half of the shorter one.
 
     Args:
         utterances: of a dataset.
         index: path -> its audio.
     """
     said = [u for u in utterances if u.audio is not None]
-    sound_of = _sounds(list({u.audio: index[u.audio] for u in said if u.audio is not None}.values()))
-    same: dict[str, list[Utterance]] = {}
+    own = sounds(said, index)
+    files = sounds((replace(u, start_s=None, end_s=None) for u in said), index)
+    stands = _sounds(list({one.path: one for one in (*files.values(), *own.values())}.values()))
+    in_file: dict[str, list[Utterance]] = {}
+    by_sound: dict[str, list[str]] = {}
     for u in said:
-        same.setdefault(sound_of[str(u.audio)], []).append(u)
-    found = (ids for several in same.values() if len(several) > 1 for ids in _overlapping(several))
-    return tuple(ids for ids in found if len(ids) > 1)
+        in_file.setdefault(stands[str(u.audio)], []).append(u)
+        by_sound.setdefault(stands[own[u.id].path], []).append(u.id)
+    first = {u.id: u.id for u in said}
+    for ids in (*by_sound.values(), *(ids for several in in_file.values() for ids in _overlapping(several))):
+        ends = [_end(first, name) for name in ids]
+        first |= dict.fromkeys(ends, ends[0])
+    found: dict[str, list[str]] = {}
+    for u in said:
+        found.setdefault(_end(first, u.id), []).append(u.id)
+    return tuple(tuple(ids) for ids in found.values() if len(ids) > 1)
 
 
 def crossing(same: Iterable[Sequence[str]], split: Split) -> tuple[str, ...]:
@@ -86,6 +103,16 @@ def named(pairs: Sequence[str]) -> str:
     """
     first = ", ".join(pairs[:_N_NAMED]) + ", ..." * (len(pairs) > _N_NAMED)
     return f"{len(pairs)} sound{'s' * (len(pairs) > 1)} ({first})" if pairs else ""
+
+
+def _stretch(audio: IndexedAudio, utterance: Utterance) -> IndexedAudio:
+    first, duration_s = round((utterance.start_s or 0.0) / HOP_S), utterance.duration_s or audio.duration_s
+    if (utterance.start_s, utterance.end_s) == (None, None):
+        return replace(audio, sound=SoundPrint(audio.sound.digest, audio.sound.words[: 4 * _N_WORDS]))
+    n = min(_N_WORDS, max(0, int(duration_s / HOP_S) - EDGE))
+    where = f" {utterance.start_s} {utterance.end_s}"
+    sound = SoundPrint(audio.sound.digest + where, audio.sound.words[4 * first : 4 * (first + n)])
+    return replace(audio, path=audio.path + where, digest=audio.digest + where, duration_s=duration_s, sound=sound)
 
 
 def _sounds(audio: Sequence[IndexedAudio]) -> dict[str, str]:

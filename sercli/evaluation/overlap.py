@@ -10,7 +10,7 @@ import msgspec
 from sercli._system.files import readable, walk, write_json
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
-from sercli.dataset.same_sounds import Print, alike, reference
+from sercli.dataset.same_sounds import Print, alike, reference, sounds
 from sercli.dataset.transcripts import normalised
 from sercli.errors import SerError
 from sercli.evaluation.results import Overlap
@@ -40,9 +40,13 @@ def write_train_part(folder: Path, utterances: Sequence[Utterance], dataset: Pat
     index = audio_of(utterances, dataset)
     recordings = {key for u in utterances if (key := _recording(u))} | {one.sound.digest for one in index.values()}
     speakers = {key for u in utterances if (key := _speaker(u))}
-    prints = [reference(index[path]) for path in sorted(index)]
+    prints = {reference(one) for one in sounds(utterances, index).values()}
     sentences = {key for u in utterances for key in _sentences(u)}
-    found = {"recordings": sorted(recordings), "speakers": sorted(speakers), "prints": prints}
+    found = {
+        "recordings": sorted(recordings),
+        "speakers": sorted(speakers),
+        "prints": sorted(prints, key=lambda one: (one.duration_s, one.words)),
+    }
     write_json(folder / _FILE, {**found, "sentences": sorted(sentences)})
 
 
@@ -111,12 +115,11 @@ def find_seen(
         index: path -> its audio, of the dataset.
     """
     trained = _union(parts)
-    audio = list(index.values())
-    copies = {audio[number].path for number, _ in alike(audio, tuple(trained.prints))}
-    copies |= {one.path for one in audio if one.sound.digest in trained.recordings}
-    by_recording = [
-        (_recording(u), u.id) for u in utterances if u.audio in copies or _recording(u) in trained.recordings
-    ]
+    names, audio = list(own := sounds(utterances, index)), list(own.values())
+    trained_files = {one.path for one in index.values() if one.sound.digest in trained.recordings}
+    copies = {names[number] for number, _ in alike(audio, tuple(trained.prints))}
+    copies |= {u.id for u in utterances if u.audio in trained_files}
+    by_recording = [(_recording(u), u.id) for u in utterances if u.id in copies or _recording(u) in trained.recordings]
     by_speaker = [(speaker, u.id) for u in utterances if (speaker := _speaker(u)) in trained.speakers]
     return SeenUtterances(
         frozenset(name for _, name in [*by_recording, *by_speaker]),

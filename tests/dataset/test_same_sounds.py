@@ -97,6 +97,24 @@ def test_stretches_of_one_recording_are_the_same_if_they_overlap_by_half(stretch
     assert same_sounds.groups(utterances, {CLIP.name: indexed(CLIP)}) == same
 
 
+def test_a_stretch_of_a_long_recording_is_the_clip_that_was_cut_from_it(tmp_path):
+    clips = [soundfile.read(path)[0] for path in CLIPS[:12]]
+    rate_hz = soundfile.info(CLIP).samplerate
+    soundfile.write(tmp_path / "long.flac", np.concatenate(clips), rate_hz)
+    ends = np.cumsum([len(clip) / rate_hz for clip in clips])
+    index = {path.name: indexed(path) for path in (*CLIPS[:12], tmp_path / "long.flac")}
+    cut = [Utterance(p.name, "c", "joy", audio=p.name, duration_s=index[p.name].duration_s) for p in CLIPS[:12]]
+    stretches = [
+        Utterance(
+            f"u{n}", "c", "joy", audio="long.flac", start_s=end - u.duration_s, end_s=end, duration_s=u.duration_s
+        )
+        for n, (u, end) in enumerate(zip(cut, ends, strict=True))
+    ]
+    assert same_sounds.groups([*cut, *stretches], index) == tuple((u.id, f"u{n}") for n, u in enumerate(cut))
+    repeated = [replace(stretches[0], id=f"v{n}", start_s=n, end_s=n + 1.5, duration_s=1.5) for n in (0, 2, 4)]
+    assert same_sounds.groups(repeated, index) == ()
+
+
 def test_a_sound_crosses_where_it_is_in_two_parts():
     split = Split(("a", "b"), ("c",), ("d",), "speakers", "speaker", 1, 3, 0)
     same = [("a", "b"), ("a", "d"), ("b", "a", "c"), ("b", "dropped")]
