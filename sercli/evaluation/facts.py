@@ -98,11 +98,9 @@ def _parts(inputs: EvaluationInputs) -> Facts:
         least, *_, most = sorted(map(len, speakers.values())) * 2
         if any("" in names for names in speakers.values()):
             continue
-        if part == "train" or most > _MOST_NAMED:
-            facts[f"speakers of {name}"] = f"{least if least == most else f'{least} to {most}'} in each fold"
-        else:
-            each = ", ".join(f"{n}: {' '.join(names)}" for n, names in speakers.items())
-            facts[f"speakers of {name}"] = f"by fold, {each}"
+        each = [f"{n}: {' '.join(names)}" for n, names in speakers.items()]
+        size = f"{least}{f' to {most}' * (most > least)}{' in each fold' * (len(splits) > 1)}"
+        facts[f"speakers of {name}"] = size if part == "train" or most > _MOST_NAMED else f"by fold, {', '.join(each)}"
     return facts
 
 

@@ -12,7 +12,7 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from sercli._system.files import write_atomic
 
@@ -46,9 +46,9 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{share:.{digits}%}".replace("%", " %")
 
 
-def percent_axis(decimals: int | None = None) -> PercentFormatter:
-    """Ticks of shares, written alike; `decimals`: None for as many as they need."""
-    return PercentFormatter(1, decimals, " %")
+def percent_axis() -> FuncFormatter:
+    """Ticks of shares, written alike."""
+    return FuncFormatter(lambda share, _: f"{100 * share:.4g} %")
 
 
 Target = Path | io.BytesIO  # a PNG file, or an SVG in memory

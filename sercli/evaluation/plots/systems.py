@@ -71,7 +71,7 @@ def reliability_picture(system: SystemResult, place: int, target: Target) -> Non
         lower.yaxis.set_major_locator(MaxNLocator(2))
         for axes in (upper, lower):
             axes.xaxis.set_major_formatter(percent_axis())
-            axes.yaxis.set_major_formatter(percent_axis(0))
+            axes.yaxis.set_major_formatter(percent_axis())
             axes.grid()
 
 

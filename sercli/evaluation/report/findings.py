@@ -100,27 +100,14 @@ def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
     speakers = int(evaluation.data.get("speakers", 0))
     if not speaker or count < 5 or count * min(2, speakers / 3) < n:
         return ""
-    (truth, answer), same = Counter((m.truth, m.answer) for m in system.mistakes if m.speaker == speaker).most_common(
-        1
-    )[0]
-    said = (
-        f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {truth} predicted as "
-        f"{answer}."
-    )
-    return (
-        f"{said} That can be due to the temperature of this speaker's fold as well as to the voice."
-        if _scaled_apart(system)
-        else said
-    )
+    of_speaker = Counter(f"{m.truth} predicted as {m.answer}" for m in system.mistakes if m.speaker == speaker)
+    what, same = of_speaker.most_common(1)[0]
+    said = f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {what}."
+    fold = " That can be due to the temperature of this speaker's fold as well as to the voice."
+    return said + fold * scaled_apart(system)
 
 
-def temperatures(found: Sequence[float]) -> str:
-    """The lowest and the highest temperature of folds and seeds."""
-    low, high = min(found), max(found)
-    return f"{decimals(low, 2)} to {decimals(high, 2)}" if low < high else decimals(low, 2)
-
-
-def _scaled_apart(system: SystemResult) -> bool:
+def scaled_apart(system: SystemResult) -> bool:
     """Whether the temperatures of a system's folds differ so far that their confidences do not compare."""
     found = system.training.temperatures if system.training else ()
     return max(found, default=1.0) > _ALIKE * min(found, default=1.0)
@@ -224,12 +211,10 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *,
         return f"No: none of the {n:,} test utterances shares its prompt or words with a training utterance of {who}."
     how = f"share their prompt or words with a training utterance of {who}"
     if n_seen == n:
-        all_known = f"all {n:,} test utterances {how}."
-        return (
-            f"Perhaps: {all_known} `--split prompts` tests on new sentences."
-            if helped
-            else f"It did not help: {all_known}"
+        answer, instead = (
+            ("Perhaps", " `--split prompts` tests on new sentences.") if helped else ("It did not help", "")
         )
+        return f"{answer}: all {n:,} test utterances {how}.{instead}"
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
     scores = [f"`{name}` {percent(one.ua)} % ({against_all(one)})" for name, one in new]
@@ -242,32 +227,6 @@ def against_all(found: Slice) -> str:
     """How far the UA of a slice is from that of all utterances, in words."""
     way = "below" if found.gap < 0 else "above"
     return f"{percent(abs(found.gap))} points {way} the UA of all"
-
-
-def limits(evaluation: Evaluation) -> list[str]:
-    """What the evaluation does not tell, a sentence each."""
-    data, facts, groups = evaluation.data, evaluation.protocol, evaluation.groups
-    language = f", {data['language']}" if "language" in data else ""
-    found = [
-        f"One corpus ({data['corpus']}{language}): other languages, microphones, rooms and ways to speak, such as "
-        "spontaneous speech where the corpus is acted, were not tested."
-    ]
-    if groups.kind == "speaker":
-        found.append(f"{groups.n} speakers: intervals and tests tell how far the result holds for others like them.")
-    if "trainings" in facts and all(system.report.n_seeds == 1 for system in evaluation.systems):
-        found.append("Each system was trained once for each fold: how much another seed would change was not measured.")
-    scaled = [
-        f"`{s.name}` {temperatures(s.training.temperatures)}"
-        for s in evaluation.systems
-        if s.training and _scaled_apart(s)
-    ]
-    if scaled:
-        found.append(
-            f"Each fold has a temperature of its own ({shortened(scaled)}); the higher, the less confident are its "
-            "predictions. What is counted over all folds (calibration, accuracies of confident predictions, the most "
-            "confident mistakes) therefore mixes folds that were scaled differently."
-        )
-    return found
 
 
 def untold(evaluation: Evaluation) -> str:

@@ -311,15 +311,6 @@ def test_a_fold_is_no_cause_of_confident_mistakes_where_all_folds_have_one_tempe
     assert "temperature" not in said
 
 
-def test_the_limits_name_the_corpus_the_speakers_the_trainings_and_the_temperatures():
-    corpus, speakers, trainings, scaled = findings.limits(replace(THREE, data={**THREE.data, "language": "English"}))
-    assert corpus.startswith("One corpus (RAVDESS, English): other languages")
-    assert speakers.startswith("24 speakers: ")
-    assert trainings.startswith("Each system was trained once for each fold")
-    assert scaled.startswith(f"Each fold has a temperature of its own (`{BEST}` 0.50 to 1.46, ")
-    assert len(findings.limits(made_up.evaluation(n_systems=1, n_seeds=3))) == 3
-
-
 def test_a_system_is_described_by_its_preset_what_differs_from_it_and_whose_words_it_reads():
     default = flat(spec.resolve("linguistic-lstm", None, {}).to_dict())
     settings = {**default, "train.lr": "0.5"}

@@ -214,6 +214,20 @@ def test_a_dash_is_explained_only_where_one_stands():
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_the_limits_name_the_corpus_the_speakers_the_trainings_and_the_temperatures():
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    (system,) = made.systems
+    text = Seen(page(replace(made, data={**made.data, "language": "English"}))).text
+    assert "One corpus (RAVDESS, English): other languages" in text
+    assert "24 speakers: intervals and tests tell" in text
+    assert "Each system was trained once for each fold" in text
+    assert f"Each fold has a temperature of its own ( {system.name} 0.50 to 1.46);" in text
+    assert "trained once" not in page(made_up.evaluation(n_systems=1, n_seeds=3))
+    alike = replace(system, training=replace(system.training, temperatures=(1.0, 1.2)))
+    assert "temperature of its own" not in page(replace(made, systems=(alike,)))
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_a_page_tells_how_to_install_prepare_and_check_the_data():
     made = made_up.evaluation(n_systems=1, n_seeds=1)
     text = Seen(
