@@ -17,8 +17,10 @@ from sercli.errors import AudioError
 
 SUFFIXES = (
     *(".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".wave", ".sph", ".voc"),
-    *(".wv", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4b", ".mka", ".weba", ".aac", ".ac3", ".mp2", ".wma", ".amr"),
-    *(".spx", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".asf", ".flv", ".3gp", ".3g2"),
+    *(".nist", ".tta", ".ape", ".wv", ".ogg", ".oga", ".ogx", ".opus", ".mp3", ".mpga", ".m4a", ".m4b", ".mka"),
+    *(".weba", ".aac", ".adts", ".ac3", ".dts", ".mp2", ".wma", ".ra", ".amr", ".gsm", ".spx", ".mp4", ".m4v", ".f4v"),
+    *(".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".ogv", ".rm"),
+    *(".3gp", ".3g2"),
 )
 """Suffixes of the recordings that are found in folders, best first: lossless, lossy, video.
 
@@ -55,11 +57,16 @@ def rank(path: str) -> int:
     return _RANKS[suffix(path).lower()]
 
 
-def find(paths: list[Path]) -> list[Path]:
+def find(paths: list[Path], others: list[str] | None = None) -> list[Path]:
     """Return the recordings at the given paths, each a file, a folder (all audio in it) or a pattern (all matches).
 
     Shells that do not expand patterns such as `*.wav` and `**/*.m4a` pass them on, as do quotes. Hidden files are
-    left out of folders; links to folders are followed, each folder once.
+    left out of folders; links to folders are followed, each folder once. A link to a recording that is not there is
+    returned as well, so that reading it fails.
+
+    Args:
+        paths: as given.
+        others: gets the names of the files in folders that do not have the suffix of a recording.
 
     Returns:
         in the order of the paths, sorted within each, each recording once.
@@ -69,8 +76,9 @@ def find(paths: list[Path]) -> list[Path]:
         AudioError: a path does not exist, a folder holds no audio, or a pattern matches no audio.
     """
     found: dict[Path, Path] = {}
+    others = [] if others is None else others
     for path in paths:
-        for recording in _named_by(path):
+        for recording in _named_by(path, others):
             # Resolve only the folder: a link to a file is a separate recording, a link to a folder holds the same ones.
             found.setdefault(recording.parent.resolve() / recording.name, recording)
     return list(found.values())
@@ -120,9 +128,9 @@ def nothing_on_stdin() -> AudioError:
     return AudioError("Nothing came in on stdin (0 bytes); check the command before the pipe.")
 
 
-def _named_by(path: Path) -> list[Path]:
+def _named_by(path: Path, others: list[str]) -> list[Path]:
     if path.is_dir():
-        if not (found := sorted(_below(path, set()))):
+        if not (found := sorted(_below(path, set(), others))):
             raise AudioError(
                 f"{path} holds no audio files (.wav, .mp3, .mp4 and the like); give files with other endings by name."
             )
@@ -130,9 +138,9 @@ def _named_by(path: Path) -> list[Path]:
     if as_url := re.match(r"([a-z][a-z0-9+.-]+):/+(?=[^/])", str(path), re.IGNORECASE):
         raise AudioError(f"{as_url[1]}://{str(path)[as_url.end() :]} is a URL; download it first, then give the file.")
     if (same := equivalent(path)) is not None:
-        return _named_by(same) if same.is_dir() else [same]
+        return _named_by(same, others) if same.is_dir() else [same]
     if is_pattern(path):
-        if not (found := sorted(_matches(path))):
+        if not (found := sorted(_matches(path, others))):
             raise AudioError(f"{path} matches no audio files; check the pattern.")
         return found
     raise AudioError(f"{path} does not exist{_nearest(path)}; check the path.")
@@ -194,7 +202,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _matches(pattern: Path) -> Iterator[Path]:
+def _matches(pattern: Path, others: list[str]) -> Iterator[Path]:
     """Yield the recordings that match or are in matching folders, and any match whose suffix the pattern spells out."""
     base = fixed_part(pattern)
     try:
@@ -209,11 +217,19 @@ def _matches(pattern: Path) -> Iterator[Path]:
         if not all(map(is_visible, match.relative_to(base).parts)):
             continue
         if match.is_dir():
-            yield from _below(match, seen)
-        elif match.is_file() and (is_audio(match.name) or match.suffix == spelt):
+            yield from _below(match, seen, others)
+        elif _is_file(match) and (is_audio(match.name) or match.suffix == spelt):
             yield match
 
 
-def _below(folder: Path, seen: set[str]) -> Iterator[Path]:
-    paths = (Path(entry.path) for entry in walk(folder, seen=seen) if is_audio(entry.name))
-    return (path for path in paths if path.is_file())
+def _below(folder: Path, seen: set[str], others: list[str]) -> Iterator[Path]:
+    for entry in walk(folder, seen=seen):
+        if not is_audio(entry.name):
+            others.append(entry.name)
+        elif _is_file(path := Path(entry.path)):
+            yield path
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether a path is a file, or a link that leads nowhere."""
+    return path.is_file() or (path.is_symlink() and not path.exists())

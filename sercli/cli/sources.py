@@ -3,6 +3,7 @@
 They are files, folders, patterns, stdin, or the rows of a table.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +18,8 @@ from sercli.types import Group, Recording, Remark, Way
 
 if TYPE_CHECKING:
     from sercli.audio.live import LiveSound
+
+_ENDINGS = 8  # of files that are left out, which a line names
 
 
 def recordings(
@@ -50,7 +53,11 @@ def recordings(
     if not tables:
         from sercli.audio import discovery
 
-        found = [(str(path), path) for path in discovery.find([path for path in paths if path != writers.STDIN])]
+        others: list[str] = []
+        named = [path for path in paths if path != writers.STDIN]
+        found = [(str(path), path) for path in discovery.find(named, others)]
+        if others:
+            _tell_left_out(others)
         if writers.STDIN in paths:
             place = len(discovery.find(paths[: paths.index(writers.STDIN)]))
             found.insert(place, (str(writers.STDIN), until_the_end.enter_context(discovery.stdin())))
@@ -62,6 +69,18 @@ def recordings(
     if out and not writers.single_file(out):
         raise SerError(f"The predictions for a table are one file; give --out FILE.csv or FILE.json, not {out}.")
     return [replace(recording, min_confidence=min_confidence, track=track) for recording in listed(tables[0])]
+
+
+def _tell_left_out(names: Sequence[str]) -> None:
+    """Say which files in folders are left out, since they are not called like recordings."""
+    from sercli.audio import discovery
+    from sercli.cli import render
+
+    by_ending = Counter(discovery.suffix(name).lower() or "without ending" for name in names)
+    shown = [f"{n} {ending}" for ending, n in by_ending.most_common(_ENDINGS)]
+    shown += ["..."] if len(by_ending) > _ENDINGS else []
+    files = f"{len(names)} file{'s' * (len(names) > 1)}"
+    render.note(f"{files} in folders not called like recordings: left out ({', '.join(shown)}); name any that are.")
 
 
 def sound(

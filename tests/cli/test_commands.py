@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from iemocap_tree import tiny_plan, write_tree
+from sounds import DEMO
 
 from sercli.evaluation.metrics import report_from
 from sercli.model import spec
@@ -343,6 +344,14 @@ def test_a_dangling_link_is_no_place_to_write_to(ser, iemocap, tmp_path):
     refused = ser(*words)
     assert refused.code == 2
     assert f"{tmp_path / 'link'} cannot be used" in refused.err
+
+
+def test_files_in_a_folder_that_are_not_called_like_recordings_are_counted(ser, tmp_path):
+    clip = DEMO / "f2-anger-5.ogg"
+    for name in ("clip.ogg", "old.xyz", "new.xyz", "README"):
+        shutil.copyfile(clip, tmp_path / name)
+    said = ser("predict", tmp_path, "--no-asr").err
+    assert "3 files in folders not called like recordings: left out (2 .xyz, 1 without ending); name any that" in said
 
 
 def test_an_empty_folder_is_refused(ser, iemocap, tmp_path):
