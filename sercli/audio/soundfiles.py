@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from sercli._system.files import odd_name
+from sercli.audio.ogg import check_pages
 from sercli.errors import AudioError
 from sercli.types import Array
 
@@ -213,6 +214,8 @@ def ffmpeg_alone(path: Path, head: bytes) -> str | None:
     if head[:4] == b"riff" and n_bytes_after_end(path, head):
         return JOINED
     if magic := {b"OggS": _OGG_BEGINS, b"fLaC": _FLAC_BEGINS}.get(head[:4]):
+        if head[:4] == b"OggS":
+            check_pages(path)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return JOINED if content.find(magic, 1) > 0 else None
     return None

@@ -87,9 +87,11 @@ def test_two_channels_with_a_voice_each_are_told_and_two_microphones_in_a_room_a
         assert [remark.startswith("its two channels have different sounds") for remark in remarks] == [True] * told
 
 
-def test_a_voice_beside_steady_noise_is_averaged_without_a_remark(tmp_path):
-    both = np.stack([syllables(8, 1), noise(8, 2)], axis=1)
-    assert read(write(tmp_path / "a.wav", both))[1] == []
+@pytest.mark.parametrize(("level", "told"), [(0.3, True), (0.001, False)])
+def test_a_channel_of_noise_that_hides_the_voice_in_the_other_is_told(tmp_path, level, told):
+    both = np.stack([syllables(8, 1), noise(8, 2, level)], axis=1)
+    _, remarks = read(write(tmp_path / "a.wav", both))
+    assert [remark.startswith("its two channels have different sounds") for remark in remarks] == [True] * told
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("wav", "pcm_s16le"), ("flac", "flac"), ("mkv", "ac3"), ("mp4", "aac")])
@@ -347,6 +349,26 @@ def test_samples_without_a_header_are_refused_whatever_their_name(tmp_path, capf
     with pytest.raises(AudioError, match=r"(has no header, so|cannot be read as audio).*; convert it to WAV or FLAC\."):
         read(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("subtype", "first", "last"), [("VORBIS", 0.4, 0.5), ("OPUS", 0.6, 0.601), ("VORBIS", 0.7, 0.7)]
+)
+def test_an_ogg_with_a_damaged_or_missing_page_is_refused(tmp_path, subtype, first, last):
+    path = write(tmp_path / "a.ogg", noise(30), subtype=subtype)
+    content = path.read_bytes()
+    assert len(read(path)[0]) == 30 * RATE_HZ
+    begin, end = int(first * len(content)), int(last * len(content))
+    if begin == end:  # a page is lost
+        begin = content.index(b"OggS", begin)
+        end = content.index(b"OggS", begin + 1)
+        path.write_bytes(content[:begin] + content[end:])
+    else:
+        path.write_bytes(content[:begin] + bytes(end - begin) + content[end:])
+    with pytest.raises(
+        AudioError, match=r"a\.ogg is damaged after \d+% of its bytes \(an Ogg page is broken or missing\)"
+    ):
+        read(path)
 
 
 @pytest.mark.parametrize("at", [200, 2_000, 9_000])
