@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import numpy as np
 from sercli import plugins
 from sercli._system import languages
 from sercli.contracts import HasConfig
+from sercli.errors import SerError
 from sercli.evaluation.inputs import EvaluatedRun, EvaluationInputs
 from sercli.evaluation.overlap import SeenUtterances
 from sercli.evaluation.results import Facts, Training
@@ -39,26 +41,21 @@ def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
     counts |= {"hours": round(hours, 2)} if hours else {}
     if inputs.dataset is None:
         return {"corpus": _corpus(inputs), **counts}
-    info, plugin = inputs.dataset.info, plugins.corpus(inputs.dataset.info.corpus)
+    info = inputs.dataset.info
     spoken = inputs.dataset.languages or ((info.language,) if info.language else ())
-    about = {
-        "corpus": info.corpus,
-        "about": first_line(plugin),
-        "address": plugin.HOMEPAGE,
-        "language": ", ".join(map(languages.name, spoken)),
-        "licence": info.licence,
-    }
+    where = str(inputs.dataset.folder) if inputs.seen else inputs.runs[0].info.data
     choice = [f"--where={name}={value}" for name, value in info.where.items()]
     choice += [f"--labels={info.label_set}"] if info.label_set != "four" else []
-    where = str(inputs.dataset.folder) if inputs.seen else inputs.runs[0].info.data
-    made = shlex.join(["ser", "prepare", info.corpus, "CORPUS", "--out", where, *choice])
-    return {
-        **{key: value for key, value in about.items() if value},
-        **counts,
-        "left out": "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing",
-        **({} if isinstance(plugin, HasConfig) else {"made by": made}),
-        "manifest": info.manifest_sha256[:16],
-    }
+    about: Facts = {"corpus": info.corpus}
+    made = {"made by": shlex.join(["ser", "prepare", info.corpus, "CORPUS", "--out", where, *choice])}
+    with suppress(SerError):  # the package of its plug-in may be gone
+        plugin = plugins.corpus(info.corpus)
+        about |= {"about": first_line(plugin), "address": plugin.HOMEPAGE}
+        made = {} if isinstance(plugin, HasConfig) else made  # its settings are not known
+    about |= {"language": ", ".join(map(languages.name, spoken)), "licence": info.licence}
+    left_out = "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing"
+    known = {key: value for key, value in about.items() if value}
+    return {**known, **counts, "left out": left_out, **made, "manifest": info.manifest_sha256[:16]}
 
 
 def protocol(inputs: EvaluationInputs) -> Facts:

@@ -12,6 +12,9 @@ import pytest
 import soundfile
 from safetensors.numpy import load_file
 
+from sercli import plugins
+from sercli.errors import SerError
+
 QUICK = ["--set", "train.epochs=2", "--set", "train.lr=0.01"]
 SMALL = ["--set", "architecture.hidden_size=8"]
 
@@ -102,6 +105,15 @@ def test_an_evaluation_tells_what_the_corpus_is_and_who_tests_and_validates(ser,
     assert protocol["speakers of training"] == "2 in each fold"
     assert protocol["speakers of validation"] == "by fold, 1: f2 m2, 2: f3 m3, 3: f1 m1"
     assert protocol["speakers of test"] == "by fold, 1: f1 m1, 2: f2 m2, 3: f3 m3"
+
+
+def test_a_corpus_whose_package_is_gone_is_described_by_its_dataset_alone(ser, made, monkeypatch):
+    def gone(name):
+        raise SerError(f"The corpus '{name}' is unknown.")
+
+    monkeypatch.setattr(plugins, "corpus", gone)
+    data = json.loads(ser("evaluate", "-a", made.acoustic, "--json").out)["data"]
+    assert (data["corpus"], data["utterances"], "about" in data) == ("table", 48, False)
 
 
 def test_sentences_that_are_in_training_are_told_in_every_output(ser, made, tmp_path):
