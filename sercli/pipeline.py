@@ -351,6 +351,8 @@ class Pipeline:
         signal = without_rumble(head)  # as the features get it: what is found in it is kept for them
         remarks += isolation.distorted(head) + isolation.noisy(signal)
         if is_clip:
+            if self._speakers != "none" and recording.speaker is None:
+                remarks.append(f"speakers are told apart only in recordings of more than {CLIP_S:g} s")
             start_s = recording.start_s or 0.0
             clip = Segment(start_s, start_s + len(signal) / SAMPLE_RATE_HZ, signal)
             place = None

@@ -217,6 +217,12 @@ def test_speakers_are_told_apart_and_adapted_to_one_by_one(blocks, voices):
     assert [one.confidence for one in given] == pytest.approx([0.5] * 10)
 
 
+def test_that_speakers_of_a_clip_are_not_told_apart_is_a_remark(blocks, voices):
+    for speakers, told in (("none", False), (2, True)):
+        (one,) = _opened(Loudness(), blocks([0.6], 2), speakers=speakers).predictions
+        assert ("speakers are told apart only in recordings of more than 15 s" in one.remarks) == told
+
+
 def test_the_words_of_many_clips_are_recognised_together_and_each_clip_has_its_own(recording, tmp_path):
     def transcribe(signals):
         together.append(len(signals))

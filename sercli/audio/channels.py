@@ -130,8 +130,11 @@ class _Mixer:
         mean = self._moments[0, 1:] / n
         covariance = self._moments[1:, 1:] / n - np.outer(mean, mean)
         deviation = np.sqrt(np.diag(covariance).clip(0))
-        changes = (deviation > _CHANGES * mean).any() and mean.min() > _SOFTER * mean.max()
-        return bool(changes and covariance[0, 1] < _APART * deviation.prod())
+        soft, loud = np.argsort(mean)
+        changes = deviation > _CHANGES * mean
+        hidden = changes[soft] and not changes[loud]  # a voice by noise, however soft it is
+        heard = changes.any() and mean[soft] > _SOFTER * mean[loud]
+        return bool((hidden or heard) and covariance[0, 1] < _APART * deviation.prod())
 
     def finish(self) -> None:
         """Tell two channels with sounds of their own; name those in which nothing was heard."""

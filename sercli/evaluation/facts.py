@@ -141,7 +141,10 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
         )
     if inputs.dataset is None:
         where = inputs.runs[0].info.data
-        found.append(f"The dataset {where} was not found: intervals are over utterances, and slices are missing.")
+        found.append(
+            f"The dataset {where}, as it was when the runs were trained, was not found: labels are those of that time, "
+            "intervals are over utterances, and slices are missing."
+        )
     found += sorted({note for run in inputs.runs if (note := _other_classes(inputs, run.info.settings.data))})
     for system in inputs.systems:
         for name, probs in system.runs[0].members.items():
