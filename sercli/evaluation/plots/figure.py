@@ -43,7 +43,7 @@ def percent(share: float, digits: int = 0) -> str:
     >>> percent(0.5687, 1)
     '56.9 %'
     """
-    return f"{share:.{digits}%}".replace("%", " %")
+    return f"{round(share, digits + 2):.{digits}%}".replace("%", " %")
 
 
 def percent_axis() -> FuncFormatter:

@@ -212,7 +212,9 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *,
     how = f"share their prompt or words with a training utterance of {who}"
     if n_seen == n:
         answer, instead = (
-            ("Perhaps", " `--split prompts` tests on new sentences.") if helped else ("It did not help", "")
+            ("Perhaps", " `--split prompts` tests on new sentences.")
+            if helped
+            else ("Yes, but that gained nothing", "")
         )
         return f"{answer}: all {n:,} test utterances {how}.{instead}"
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]

@@ -12,12 +12,12 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share in percent, without the % sign.
+    """A share in percent, without the % sign, rounded as the table on the terminal rounds the share.
 
-    >>> percent(0.5403), percent(None)
-    ('54.0', '–')
+    >>> percent(0.5403), percent(0.7875), percent(None)
+    ('54.0', '78.7', '–')
     """
-    return MISSING if value is None else _minus(f"{100 * value:z.{digits}f}")
+    return MISSING if value is None else _minus(f"{100 * round(value, digits + 2):z.{digits}f}")
 
 
 def points(value: float) -> str:

@@ -205,7 +205,9 @@ def test_text_alone_is_named_where_it_is_not_better_than_chance():
     low = Estimate(0.13, 0.1, 0.16)
     systems = tuple(replace(s, ua=low) if s.modality == "linguistic" else s for s in TEXT.systems)
     said = sentences(480, replace(TEXT, systems=systems))
-    assert said.startswith("It did not help: all 480 test utterances share their prompt or words with a training")
+    assert said.startswith(
+        "Yes, but that gained nothing: all 480 test utterances share their prompt or words with a training"
+    )
     assert said.endswith(" Text alone (`linguistic-sentence`) is not better than chance.")
     assert "Text alone" not in sentences(480)
 
