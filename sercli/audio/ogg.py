@@ -3,38 +3,48 @@
 import mmap
 import struct
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 from sercli.errors import AudioError
 
 _N_HEADER = 27  # bytes, before the sizes of the page's segments
-_BEGINS = 2  # flag of a stream's first page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def check_pages(path: Path) -> None:
-    """Refuse an Ogg file with a damaged or missing page.
+    """Refuse an Ogg file with a damaged or missing page. It may begin in the middle of a broadcast, after its header.
 
     Raises:
         AudioError: naming the share of the file that is before it.
     """
+    stat = path.stat()
+    _check(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)  # a table may list a thousand stretches of one recording
+def _check(path: Path, _size: int, _mtime_ns: int) -> None:
     numbers: dict[int, int] = {}  # of the last page of each stream
     at = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         while at + _N_HEADER <= len(content):
-            serial, number, checksum = struct.unpack_from("<III", content, at + 14)
+            position, serial, number, checksum = struct.unpack_from("<qIII", content, at + 6)
             n_segments = content[at + 26]
             end = at + _N_HEADER + n_segments + sum(content[at + _N_HEADER : at + _N_HEADER + n_segments])
             if end > len(content) and content[at : at + 4] == b"OggS":  # it is cut, which others tell
                 return
             page = content[at : at + 22] + bytes(4) + content[at + 26 : end]
-            expected = number if content[at + 5] & _BEGINS else numbers.get(serial, number - 1) + 1
+            expected = numbers.get(serial, number - 1) + 1
             if page[:4] != b"OggS" or _checksum(page) != checksum or number != expected:
                 raise AudioError(
                     f"{path} is damaged after {at / len(content):.0%} of its bytes (an Ogg page is broken or missing); "
                     "copy or export it again."
                 )
-            numbers[serial], at = number, end
+            if position:
+                numbers[serial] = number
+            else:  # of a header, at the beginning or of the next of several joined recordings
+                numbers.pop(serial, None)
+            at = end
 
 
 def _checksum(page: bytes) -> int:

@@ -5,7 +5,6 @@ import mmap
 import os
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from sercli.types import Array
 _N_FRAMES_MAX = 2**40  # no recording is longer; a file that claims more was written to a pipe or is damaged
 _LEAST_BYTES = 1024  # a file of 0 samples and more bytes was never finished
 _COUNTED = frozenset({"WAV", "WAVEX", "RF64"})
-_EXACT = frozenset({"FLAC", "WAV", "WAVEX", "AIFF"})  # formats that give their length, and not an estimate
+_EXACT = frozenset({"FLAC", "WAV", "WAVEX", "AIFF"})  # formats whose header gives the length, and not an estimate
 _STEP_16_BITS = np.float32(2**-15)
 # Messages of libsndfile's log, one per format, that a file is shorter than its header says.
 _CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
@@ -35,7 +34,6 @@ JOINED = "its joined streams are damaged"
 """The reason why libsndfile does not read a file of several streams one after the other."""
 
 _OGG_BEGINS = b"OggS\x00\x02"  # the first page of a stream
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _FLAC_BEGINS = b"fLaC\x00\x00\x00\x22"  # magic and the header of the first block of metadata
 _JOINED_SHARE = 1.5  # an MP3 this much longer than its header says is followed by another one
 # By a format's first bytes: form and place of the numbers whose sum is the file's length, and what they do not count.
@@ -94,15 +92,11 @@ class SoundFile:
             block: frames to read at a time.
 
         Raises:
-            AudioError: damaged, or truncated in a format that gives the exact length.
+            AudioError: damaged, or truncated in a format whose header gives the exact length.
         """
         left = self.n_frames - first if n_frames is None else n_frames
         if first >= self.n_frames:
             return
-        if n_frames is None and self._file.format == "OGG" and _lacks_pages(self._path):
-            raise AudioError(
-                f"{self._path} is damaged: pages in its middle are missing or changed; copy or export it again."
-            )
         try:
             if first:
                 self._file.seek(first)
@@ -157,35 +151,6 @@ def _check_header(file: soundfile.SoundFile, path: Path, remarks: list[str]) -> 
         raise AudioError(f"{path} is truncated: it ends in the middle of a page; copy or export it again.")
 
 
-def _lacks_pages(path: Path) -> bool:
-    """Return whether a page of an Ogg has a wrong checksum, or is missing.
-
-    Libsndfile skips such pages, and then plays a part twice. A recording may begin in the middle of a broadcast.
-
-    Source: RFC 3533, "The Ogg encapsulation format".
-    """
-    at, last = 0, dict[int, tuple[int, int]]()  # serial number of a stream -> position and number of its last page
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        while content[at : at + 4] == b"OggS" and len(content) >= at + 27 + content[at + 26]:
-            position, serial, number, checksum = struct.unpack_from("<qIII", content, at + 6)
-            end = at + 27 + content[at + 26] + sum(content[at + 27 : at + 27 + content[at + 26]])
-            before, expected = last.get(serial, (0, number - 1))
-            if end > len(content):
-                return False
-            page = content[at : at + 22] + bytes(4) + content[at + 26 : end]
-            if _ogg_checksum(page) != checksum or (before and number != expected + 1):
-                return True
-            last[serial] = position, number
-            at = end
-        return content.find(b"OggS", at) > 0
-
-
-def _ogg_checksum(page: bytes) -> int:
-    """Return the CRC-32 of a page: that of zlib with the bits the other way round, from 0 and not inverted."""
-    found = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int.from_bytes(found.to_bytes(4, "little").translate(_MIRRORED), "big")
-
-
 def _is_unknown_size(n_bytes: int) -> bool:
     """Return whether a size means "unknown": programs that write to a pipe write the largest number, or one near it.
 
@@ -202,9 +167,9 @@ def _reason(error: Exception) -> str:
 
 
 def truncated(path: Path, promised_s: float, found_s: float) -> AudioError:
-    """Return the error for a recording with less sound than it says."""
+    """Return the error for a recording that ends earlier than its header says."""
     return AudioError(
-        f"{path} is damaged or truncated: {promised_s:.2f} s promised, {found_s:.2f} s found; copy or export it again."
+        f"{path} is truncated: {promised_s:.2f} s promised, {found_s:.2f} s found; copy or export it again."
     )
 
 

@@ -216,21 +216,8 @@ def test_a_bad_recording_is_refused_by_name_with_reason_and_advice(tmp_path, mak
 def test_a_truncated_lossy_recording_is_refused(tmp_path, suffix):
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 5 * RATE_HZ)
     path = cut(write(tmp_path / f"a.{suffix}", noise), 0.6)
-    with pytest.raises(AudioError, match=r"truncated: .* copy or export it again\.$"):
+    with pytest.raises(AudioError, match=r"is truncated: .* copy or export it again\.$"):
         reading.inspect(path)
-
-
-@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_an_ogg_with_a_damaged_page_is_refused(tmp_path, subtype):
-    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 20 * RATE_HZ)
-    path = write(tmp_path / "a.ogg", noise, subtype=subtype)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(AudioError) as caught:
-        reading.inspect(path)
-    expected = f"{path} is damaged: pages in its middle are missing or changed; copy or export it again."
-    assert str(caught.value) == expected
 
 
 def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path):

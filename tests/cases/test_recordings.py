@@ -1,5 +1,6 @@
 """Recordings as people have them: what ser leaves out, guesses or cannot know of them, it says."""
 
+import re
 import struct
 from contextlib import suppress
 
@@ -369,6 +370,13 @@ def test_an_ogg_with_a_damaged_or_missing_page_is_refused(tmp_path, subtype, fir
         AudioError, match=r"a\.ogg is damaged after \d+% of its bytes \(an Ogg page is broken or missing\)"
     ):
         read(path)
+
+
+def test_an_ogg_that_begins_in_the_middle_of_a_broadcast_is_read(tmp_path):
+    path = write(tmp_path / "a.ogg", noise(30), subtype="OPUS")
+    pages = re.split(rb"(?=OggS)", path.read_bytes())[1:]
+    path.write_bytes(b"".join(pages[:2] + pages[5:]))
+    assert 15 * RATE_HZ < len(read(path)[0]) < 29 * RATE_HZ
 
 
 @pytest.mark.parametrize("at", [200, 2_000, 9_000])
