@@ -5,16 +5,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from sercli import contracts, plugins
+from sercli._system.files import readable
 from sercli.config import parse_sets
 from sercli.dataset import extraction, folds, manifest, same_sounds, splits
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import dimensions_of, soft_targets
+from sercli.dataset.splits import split_hash
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.papers import PAPERS
 from sercli.model.spec import ExperimentConfig
+from sercli.runs.settings import RunSettings
 from sercli.types import HUMAN, Split, Utterance
+
+
+class _Study(msgspec.Struct):
+    settings: RunSettings
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,24 @@ def make_setup(
     told = folds.remarks(Path(kind.removeprefix(folds.FILE)), dataset.manifest) if kind.startswith(folds.FILE) else ()
     if first.train.dimensions and dimensions_of(dataset.manifest.utterances) is None:
         told = (*told, f"{first.name}: no utterance has activation and valence, so that it has classes as only target.")
+    told += _searched(file, dataset, parts) if file and not tuned else ()
     return Setup(configs, dataset, parts, crossed=fold is None, remarks=told)
+
+
+def _searched(file: Path, dataset: Dataset, parts: Sequence[Split]) -> tuple[str, ...]:
+    """Return a remark if settings are those of a search that saw what is tested."""
+    path = file.with_name("study.json")
+    if file.name != "best.json" or not path.exists():
+        return ()
+    with readable(path, "; copy best.json to another folder"):
+        search = msgspec.json.decode(path.read_bytes(), type=_Study).settings
+    if search.data.manifest_sha256 != dataset.manifest.sha256 or {search.split.hash} == set(map(split_hash, parts)):
+        return ()
+    where = f"fold {search.split.fold} of --split {search.split.kind}"
+    return (
+        f"{file} is of a search on {where}, which saw what is tested here: scores may be too good. "
+        "`ser tune --fold all` searches on each fold for itself.",
+    )
 
 
 def presets(data: Path, words: str, *, related: bool = False) -> dict[str, str | None]:

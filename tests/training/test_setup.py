@@ -26,9 +26,9 @@ def copied(tiny_corpus, tmp_path, no_progress):
     return SimpleNamespace(data=tmp_path / "data", names=f"{ids[0]} = {ids[1]}")
 
 
-def setup(data, split, fold=1):
+def setup(data, split, fold=1, file=None):
     options = {"words": "human", "n_folds": None, "fold": fold, "seed": 0}
-    return make_setup("acoustic-log-mel", None, None, data, split=split, **options)
+    return make_setup("acoustic-log-mel", file, None, data, split=split, **options)
 
 
 @pytest.mark.parametrize(("split", "fold"), [("speakers", 1), ("loso", None)])
@@ -68,6 +68,17 @@ def test_parts_that_are_given_for_recordings_without_speakers_may_share_people(
     found = setup(tmp_path / "data", "official")
     may = "Recordings without a speaker are in the parts, which may share people: scores may be too good."
     assert provenance(found.dataset, found.folds, (0,)).split.leak == ("" if speaker else may)
+
+
+def test_settings_of_a_search_that_saw_what_is_tested_are_told(tiny_dataset, tmp_path):
+    found, best = setup(tiny_dataset.folder, "speakers"), tmp_path / "best.json"
+    best.write_text(json.dumps(found.configs[0].to_dict()))
+    searched = {"name": "x", "settings": provenance(found.dataset, found.folds, (0,)).to_dict()}
+    (tmp_path / "study.json").write_text(json.dumps(searched))
+    assert setup(tiny_dataset.folder, "speakers", 1, best).remarks == ()
+    for split, fold in (("speakers", 2), ("speakers", None), ("seed", 1)):
+        (told,) = setup(tiny_dataset.folder, split, fold, best).remarks
+        assert told.startswith(f"{best} is of a search on fold 1 of --split speakers, which saw what is tested here: ")
 
 
 def test_a_dataset_whose_sounds_were_never_compared_is_refused(copied):
