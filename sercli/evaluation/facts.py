@@ -160,8 +160,8 @@ def warnings(inputs: EvaluationInputs) -> list[str]:
         found.append(
             f"{n} were left out, because of training on {seen}."
             if seen.dropped
-            else f"The metrics are too good: {n} of this dataset have a recording or speaker in a train part: {seen}. "
-            "--drop-seen leaves them out."
+            else f"The metrics are too good: {n} of this dataset have a recording or speaker in a train or validation "
+            f"part: {seen}. --drop-seen leaves them out."
         )
     return found
 
@@ -192,7 +192,7 @@ def _on_other_data(inputs: EvaluationInputs, seen: SeenUtterances) -> Facts:
     shared += [_unchecked(inputs, seen)] if seen.unlisted else []
     return {
         "test part": part,
-        "shared with a train part": "; ".join(shared) or "nothing",
+        "shared with a train or validation part": "; ".join(shared) or "nothing",
         "compared by": "content of recordings, which misses excerpts, other speeds and much noise; names of speakers",
         "trained on": inputs.runs[0].info.settings.data.corpus,
     }

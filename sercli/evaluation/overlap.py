@@ -31,16 +31,25 @@ class TrainPart:
     sentences: frozenset[str]  # digests; see `_sentences`
 
 
-def write_train_part(folder: Path, utterances: Sequence[Utterance], dataset: Path) -> None:
+def write_train_part(
+    folder: Path, utterances: Sequence[Utterance], dataset: Path, chosen_by: Sequence[Utterance] = ()
+) -> None:
     """Write into a run directory which recordings, speakers and sentences of a dataset it was trained on.
+
+    Args:
+        folder: the run directory.
+        utterances: of the train part.
+        dataset: its folder.
+        chosen_by: the validation part, whose recordings and speakers count as well: an epoch was chosen by them.
 
     Raises:
         SerError: the audio index of the dataset lacks some of them.
     """
-    index = audio_of(utterances, dataset)
-    recordings = {key for u in utterances if (key := _recording(u))} | {one.sound.digest for one in index.values()}
-    speakers = {key for u in utterances if (key := _speaker(u))}
-    prints = {reference(one) for one in sounds(utterances, index).values()}
+    used = [*utterances, *chosen_by]
+    index = audio_of(used, dataset)
+    recordings = {key for u in used if (key := _recording(u))} | {one.sound.digest for one in index.values()}
+    speakers = {key for u in used if (key := _speaker(u))}
+    prints = {reference(one) for one in sounds(used, index).values()}
     sentences = {key for u in utterances for key in _sentences(u)}
     found = {
         "recordings": sorted(recordings),
@@ -83,7 +92,7 @@ def read_train_part(folder: Path) -> TrainPart | None:
 
 @dataclass(frozen=True)
 class SeenUtterances:
-    """The utterances of another dataset whose recording or speaker is in a train part."""
+    """The utterances of another dataset whose recording or speaker is in a train or validation part."""
 
     ids: frozenset[str]
     recordings: tuple[str, ...]  # of each shared recording the id of its first utterance

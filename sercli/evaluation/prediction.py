@@ -35,7 +35,7 @@ def predict(
         chosen: the runs.
         data: the prepared dataset.
         words: whose transcripts are read, each choice as a system; empty: those that the run was trained on.
-        drop_seen: leave out utterances of another dataset whose recording or speaker is in a train part.
+        drop_seen: leave out utterances of another dataset whose recording or speaker is in a train or validation part.
         device: the value of `--device`.
         jobs: processes that compute features.
         progress: reports progress.
@@ -60,8 +60,8 @@ def predict(
     every = [u.id for u in dataset.manifest.utterances if not (drop_seen and seen and u.id in seen.ids)]
     if not every:
         raise SerError(
-            f"--drop-seen leaves nothing of {data}: the recording or the speaker of each utterance is in a train part. "
-            "Give another dataset, or leave the option out to score what the systems have seen."
+            f"--drop-seen leaves nothing of {data}: the recording or the speaker of each utterance is in a train or "
+            "validation part. Give another dataset, or leave the option out to score what the systems have seen."
         )
     views = {whose: manifest.with_words(dataset, whose) for whose in sorted({run.reads for run in each})}
     features = {whose: cached_features(v, jobs=jobs, device=device, progress=progress) for whose, v in views.items()}

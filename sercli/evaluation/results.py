@@ -190,7 +190,7 @@ class Difference:
 class Overlap:
     """What another dataset shares with the train parts of the systems."""
 
-    recordings: int  # distinct recordings that are in a train part, by digest
+    recordings: int  # distinct recordings that are in a train or validation part, by digest
     speakers: tuple[str, ...]  # corpus/speaker
     dropped: int  # utterances left out of the evaluation
 

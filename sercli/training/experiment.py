@@ -84,7 +84,7 @@ def train(
         if info.status == "finished":
             return info
         runs.write_split(out, split)
-        write_train_part(out, dataset.select(split.train), dataset.folder)
+        write_train_part(out, dataset.select(split.train), dataset.folder, dataset.select(split.valid))
         trainer = make_trainer(config, split.train, split.valid, context)
         best = fit(trainer, out, context.on_epoch)
         normalisers = trainer.train.normalisers

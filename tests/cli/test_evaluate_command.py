@@ -228,7 +228,7 @@ def test_on_other_data_each_fold_run_predicts_everything_and_copies_are_counted(
     assert sum(map(sum, system["confusion"])) == pytest.approx(system["n"]) == 16
     assert found["overlap"] == {"recordings": 16, "speakers": [], "dropped": 0}
     assert found["protocol"]["test part"] == "all utterances of another dataset"
-    assert found["protocol"]["shared with a train part"].startswith("16 recordings (")
+    assert found["protocol"]["shared with a train or validation part"].startswith("16 recordings (")
     assert "misses excerpts, other speeds and much noise" in found["protocol"]["compared by"]
     assert "--drop-seen leaves them out" in found["warnings"][0]
     for form in ([], ["--json"]):
@@ -253,7 +253,10 @@ def test_what_was_seen_is_left_out_on_request(ser, made, other_data):
     assert found["protocol"]["test part"].endswith("whose recordings and speakers are in no train part")
     assert "4 utterances were left out" in found["warnings"][0]
     shown = ser("evaluate", "-a", made.acoustic, "--data", data)
-    assert "4 utterances of this dataset have a recording or speaker in a train part: 4 recordings (" in shown.err
+    assert (
+        "4 utterances of this dataset have a recording or speaker in a train or validation part: 4 recordings ("
+        in shown.err
+    )
 
 
 def test_a_dataset_that_no_system_was_trained_on_is_called_so_only_if_that_was_checked(ser, made, other_data, tmp_path):
@@ -266,7 +269,7 @@ def test_a_dataset_that_no_system_was_trained_on_is_called_so_only_if_that_was_c
     unlisted = evaluated(ser, tmp_path / "run", data)
     assert unlisted["protocol"]["test part"] == "all utterances of another dataset"
     said = "cannot be checked: this run does not list its train part"
-    assert unlisted["protocol"]["shared with a train part"] == said
+    assert unlisted["protocol"]["shared with a train or validation part"] == said
     assert said in unlisted["warnings"][0]
 
 

@@ -53,8 +53,9 @@ def test_a_train_part_lists_digests_and_speakers_of_each_corpus(trained):
 def test_a_train_part_lists_prompts_and_words_so_that_sentences_are_known_again(tmp_path):
     prompted = [replace(recorded(n, speaker=str(n)), prompt=p) for n, p in ((1, "script01"), (2, "script02"))]
     listed(tmp_path, 1, 2)
-    write_train_part(tmp_path, [prompted[0], written(1, "Stop it!")], tmp_path)
+    write_train_part(tmp_path, [prompted[0], written(1, "Stop it!")], tmp_path, [prompted[1]])
     (tmp_path / "weights.safetensors").touch()
+    assert read_train_part(tmp_path).speakers == {"ravdess/1", "ravdess/2"}  # an epoch was chosen by the second
     tested = [
         replace(prompted[0], id="same prompt", speaker="other"),
         replace(prompted[0], id="prompt of another corpus", corpus="emodb"),
