@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
@@ -263,17 +264,25 @@ class Pipeline:
         >>> [(p.label, p.reason) for p in sercli.load(asr=None).predict(silence, sample_rate_hz=16_000)]
         [(None, 'no speech')]
         """
+        _check_options(text, min_confidence)
         if hasattr(source, "__array__"):  # of numpy, and of other libraries
             if track is not None:
                 raise SerError("track is for files; an array has none.")
             remarks: list[str] = []
-            blocks = _mono([np.asarray(source)], sample_rate_hz, remarks)
+            blocks = _mono([np.asanyarray(source)], sample_rate_hz, remarks)
             recording = Recording("", None, text, min_confidence)
             return iter(self._opened(recording, blocks, remarks, nothing, _Clips(self._transcriber)).predictions)
-        given = [source] if isinstance(source, str | PathLike) else list(source)
-        if sample_rate_hz is not None or "" in given:
-            raise SerError("sample_rate_hz is for arrays, and files have their own; '' is no path. Leave them out.")
-        found = discovery.find([Path(one) for one in given])
+        given = list(source) if isinstance(source, Iterable) and not isinstance(source, str | PathLike) else [source]
+        for one in given:
+            if not isinstance(one, str | PathLike) or not str(one):
+                raise SerError(f"{one!r:.40} is no path; give a recording, a list of them, or an array.")
+            if Path(one).suffix.lower() in (".csv", ".tsv", ".jsonl"):
+                raise SerError(f"{one} is a table of recordings; give a list of its paths.")
+        if sample_rate_hz is not None:
+            raise SerError("sample_rate_hz is for arrays, and files have their own; leave it out.")
+        found = [path for one in given for path in discovery.find([Path(one)])]  # a file that is listed twice, twice
+        if text is not None and len(found) > 1:
+            raise SerError(f"text is for a single recording, but there are {len(found)}; give each with its own.")
         return self._every(Recording(str(path), path, text, min_confidence, track=track) for path in found)
 
     def stream(
@@ -291,8 +300,11 @@ class Pipeline:
             min_confidence: below this probability the label is "unsure".
 
         Raises:
-            SerError: the model reads only text, and no speech is recognised.
+            SerError: the model reads only text, and no speech is recognised; or speakers are to be told apart.
         """
+        _check_options(None, min_confidence)
+        if self._speakers != "none":
+            raise SerError("speakers are told apart in recordings, not in a stream; load with speakers='none'.")
         recording, remarks = Recording("the stream", min_confidence=min_confidence), list(self._remarks)
         self._transcriber.check(recording)
         mono = _mono(blocks, sample_rate_hz, remarks)
@@ -485,6 +497,13 @@ def _may_be_long(recording: Recording) -> bool:
     if recording.end_s is not None:
         return recording.end_s - (recording.start_s or 0.0) > CLIP_S
     return audio_index.size_and_time(str(recording.path))[0] > _SMALL
+
+
+def _check_options(text: object, min_confidence: object) -> None:
+    if not isinstance(text, str | None):
+        raise SerError(f"text={text!r:.40}: give one text, or None.")
+    if not isinstance(min_confidence, Real) or not 0 <= float(min_confidence) <= 1:
+        raise SerError(f"min_confidence={min_confidence!r}: give a number from 0 to 1.")
 
 
 def _mono(pieces: Iterable[Array], rate_hz: int | None, remarks: list[str]) -> Iterator[Array]:

@@ -558,13 +558,37 @@ def test_arrays_of_other_libraries_are_read(shipped, demo):
     ("source", "options", "said"),
     [
         ("", {}, "'' is no path"),
+        (None, {}, "None is no path; give a recording, a list of them, or an array"),
+        ([0.5, 0.1], {"sample_rate_hz": 8_000}, r"0\.5 is no path"),
+        ("list.csv", {}, r"list\.csv is a table of recordings; give a list of its paths"),
         ("a.wav", {"sample_rate_hz": 8_000}, "sample_rate_hz is for arrays"),
+        ("a.wav", {"min_confidence": 90}, "min_confidence=90: give a number from 0 to 1"),
+        ("a.wav", {"min_confidence": float("nan")}, "min_confidence=nan: give"),
+        ("a.wav", {"text": ["hello"]}, r"text=\['hello'\]: give one text"),
+        ([__file__, __file__], {"text": "hello"}, "text is for a single recording, but there are 2"),
+        (np.ma.masked_greater(np.zeros(100, np.float32), -1), {"sample_rate_hz": 8_000}, "The array is masked"),
         (np.zeros(100, np.float32), {"sample_rate_hz": 8_000, "track": 2}, "track is for files; an array has none"),
     ],
 )
 def test_what_would_be_ignored_is_refused(shipped, source, options, said):
     with pytest.raises(SerError, match=said):
         list(shipped.predict(source, **options))
+
+
+def test_a_file_that_is_listed_twice_is_predicted_twice(shipped, demo):
+    one, other = demo / "f2-anger-5.ogg", demo / "m1-sadness-3.ogg"
+    assert [Path(p.path) for p in shipped.predict([one, other, one])] == [one, other, one]
+
+
+def test_samples_of_the_other_byte_order_are_read(shipped, demo):
+    signal, rate_hz = soundfile.read(demo / "f2-anger-5.ogg", dtype="int16")
+    (first,), (second,) = (shipped.predict(one, sample_rate_hz=rate_hz) for one in (signal, signal.astype(">i2")))
+    assert first == second
+
+
+def test_a_stream_has_no_speakers():
+    with pytest.raises(SerError, match="speakers are told apart in recordings, not in a stream; load with"):
+        Pipeline(Loudness(), speakers=2).stream(iter([]), 16_000)
 
 
 def test_a_stream_gives_each_utterance_before_the_next_one_comes_in():

@@ -27,15 +27,18 @@ def of_array(signal: Array) -> Array:
     Raises:
         AudioError: another shape or type, or samples that are not finite.
     """
+    if np.ma.is_masked(signal):
+        raise AudioError("The array is masked, and samples cannot be left out; cut or fill it.")
     signal = np.asarray(signal)
     sideways = signal.ndim == 2 and 0 < signal.shape[0] < signal.shape[1] > _MOST_CHANNELS
-    is_sound = signal.dtype == np.int16 or signal.dtype.kind == "f"
+    is_integer = signal.dtype.kind == "i" and signal.dtype.itemsize == 2  # of any byte order
+    is_sound = is_integer or signal.dtype.kind == "f"
     if signal.ndim not in (1, 2) or sideways or 0 in signal.shape[1:] or not is_sound:
         raise AudioError(
             f"An array of shape {signal.shape} and type {signal.dtype} is not an audio signal; give (n_samples,) or "
             "(n_samples, n_channels) of floats in [-1, 1] or 16-bit integers."
         )
-    scaled: Array = signal.astype(np.float32) / np.float32(2**15 if signal.dtype == np.int16 else 1)
+    scaled: Array = signal.astype(np.float32) / np.float32(2**15 if is_integer else 1)
     if not np.isfinite(scaled).all():
         raise AudioError("The array holds samples that are not numbers (NaN or infinite); give finite ones.")
     return scaled[:, None] if scaled.ndim == 1 else scaled
