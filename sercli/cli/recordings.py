@@ -15,6 +15,7 @@ from sercli.audio import reading
 from sercli.cli import options, render
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
+from sercli.model.adaptation import LEAST
 from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
 from sercli.types import CLEAR, Array, Prediction, Recording
 
@@ -73,7 +74,14 @@ class Recordings:
         pipeline = self.pipeline  # first, as it may be one that cannot be adapted
         complete = [(one, list(self.predictions(one))) for one in results]
         every = chain.from_iterable(predictions for _, predictions in complete)
-        anew = iter(pipeline.regrouped(every, min_confidence=self.all[0].min_confidence))
+        found = pipeline.regrouped(every, min_confidence=self.all[0].min_confidence)
+        labelled = [one for one in found if one.label]
+        if n_alone := sum(one.adapted is None for one in labelled):
+            render.warn(
+                f"{n_alone} of {len(labelled)} utterances are in groups of fewer than {LEAST}, too few to adapt to, "
+                "and predicted each by itself."
+            )
+        anew = iter(found)
         for result, predictions in complete:
             yield replace(result, predictions=list(islice(anew, len(predictions))))
 

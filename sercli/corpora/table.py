@@ -158,7 +158,9 @@ def _divided(
         others = {name: value for name, value in filled.items() if name and name not in NAMES}
         for name in sorted(others.keys() - remarked):
             if meant := resembled(name):
-                reason = f"column '{shown(name)}' is kept as an attribute; rename it if it is {meant}"
+                unit = ", in seconds" if meant in ("start_s", "end_s") else ""
+                advice = f" beside {meant}" if meant in named else f"; rename it if it is {meant}{unit}"
+                reason = f"column '{shown(name)}' is kept as an attribute{advice}"
                 yield Remark("warning", header, reason)
             elif name.lower() in _LENGTHS and "start_s" in cells and "end_s" not in cells:
                 yield Remark("warning", header, f"column '{shown(name)}' is not read; give end_s in its place")

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from sercli.types import FOUR, Remark, Utterance
+from sercli._system import languages
+from sercli.types import FOUR, LANGUAGE, Remark, Utterance
 
 _SHORTEST_S = 0.2  # no emotion is heard in less
 _FEW = 10  # so many utterances of as many speakers are no accident
@@ -30,18 +31,26 @@ def doubts(
         is_stretch = (u.start_s, u.end_s) != (None, None)
         if is_stretch and u.duration_s is not None and u.duration_s < _SHORTEST_S:
             yield Remark("warning", u.id, f"shorter than {_SHORTEST_S} s; are start_s and end_s seconds?")
+        spoken = u.attributes.get(LANGUAGE)
+        if spoken is not None and languages.code(spoken) is None:
+            yield Remark("warning", u.id, f"its language '{spoken}' is not known; give a code such as de")
     yield from _of_speakers(utterances, mapping)
 
 
 def _of_speakers(utterances: Sequence[Utterance], mapping: Mapping[str, str | None]) -> Iterator[Remark]:
     known = [u for u in utterances if u.speaker]
+    sexes: dict[str, set[object]] = defaultdict(set)
     by_folder: dict[str, set[str]] = defaultdict(set)
     labels_in: dict[str, set[str | None]] = defaultdict(set)
     for u in known:
+        sexes[str(u.speaker)].add(u.attributes.get("sex"))
         folder = str(PurePath(u.audio or "").parent)
         by_folder[folder].add(str(u.speaker))
         labels_in[folder].add(u.label)
     speakers = set().union(*by_folder.values())
+    yield from (
+        Remark("warning", name, "speaker of several sexes") for name, of in sexes.items() if len(of - {None}) > 1
+    )
     if 0 < len(known) < len(utterances):
         yield from (Remark("warning", u.id, "no speaker, though others have one") for u in utterances if not u.speaker)
     if speakers and all(mapping.get(name.casefold(), name.casefold()) in FOUR for name in speakers):

@@ -131,11 +131,15 @@ def _where(utterances: list[Utterance], name: str, value: str) -> tuple[list[Utt
     Raises:
         SerError: none has it; the message names the values that there are.
     """
-    values = {u.id: str(u.attributes.get(name)) for u in utterances}
+    own = name in ("speaker", "session", "prompt")
+    given = {u.id: getattr(u, name) if own else u.attributes.get(name) for u in utterances}
+    values = {i: str(found) for i, found in given.items()}
     kept = [u for u in utterances if values[u.id] == value]
     if not kept:
-        there = ", ".join(sorted({str(u.attributes[name]) for u in utterances if name in u.attributes})[:8])
-        raise SerError(f"--where {name}={value}: no utterance has it; the values of {name} are: {there or 'none'}.")
+        there = sorted({str(found) for found in given.values() if found is not None})[:8]
+        names = sorted({name for u in utterances for name in u.attributes} | {"prompt", "session", "speaker"})
+        what = f"the values of {name} are: {', '.join(there)}" if there else f"give one of {', '.join(names)}"
+        raise SerError(f"--where {name}={value}: no utterance has it; {what}.")
     return kept, [Remark("skipped", i, f"not {name}={value}") for i, found in values.items() if found != value]
 
 

@@ -65,8 +65,9 @@ def test_split_and_transcript_are_part_and_text(make):
 
 
 def test_beside_a_columns_own_name_another_one_is_an_attribute(make):
-    (utterance,), _ = read(make(["path", "label", "emotion"], [["long.wav", "anger", "rage"]]))
+    (utterance,), (remark,) = read(make(["path", "label", "emotion"], [["long.wav", "anger", "rage"]]))
     assert (utterance.label, utterance.attributes) == ("anger", {"emotion": "rage"})
+    assert remark.reason == "column 'emotion' is kept as an attribute beside label"
 
 
 def test_two_columns_of_one_meaning_are_refused(make):
@@ -75,7 +76,9 @@ def test_two_columns_of_one_meaning_are_refused(make):
         read(path)
 
 
-@pytest.mark.parametrize(("name", "known"), [("start_ms", "start_s"), ("speakers", "speaker"), ("spliit", "part")])
+@pytest.mark.parametrize(
+    ("name", "known"), [("start_ms", "start_s, in seconds"), ("speakers", "speaker"), ("spliit", "part")]
+)
 def test_an_unknown_column_that_resembles_one_is_named_once(make, name, known):
     _, remarks = read(make(["path", "label", name], [["long.wav", "anger", "1"]]))
     assert [one.reason for one in remarks] == [f"column '{name}' is kept as an attribute; rename it if it is {known}"]

@@ -47,6 +47,13 @@ def test_a_folder_is_adapted_to_after_the_voice_at_rest(ser, demo_runs, demo_cli
     assert [row["unadapted"] for row in found] == [row["unadapted"] for row in alone]
 
 
+def test_groups_that_are_too_small_to_adapt_to_are_told(ser, demo_runs, demo_clips):
+    clips = [demo_clips(f"m1-{name}") for name in ("anger-1", "anger-2")]
+    shown = ser("predict", *clips, "-m", demo_runs.average, "--no-asr", "--group", "folder", "-q")
+    said = "2 of 2 utterances are in groups of fewer than 5, too few to adapt to, and predicted each by itself."
+    assert said in " ".join(shown.err.split())
+
+
 def test_a_run_that_cannot_be_adapted_is_refused_before_anything_is_predicted(ser, demo_runs, recordings, monkeypatch):
     monkeypatch.setattr(Pipeline, "open", None)
     found = ser("predict", recordings[0].name, "-m", demo_runs.linguistic, "--no-asr", "--group", "folder")

@@ -54,6 +54,12 @@ def test_nothing_is_told_of_a_corpus_as_it_should_be():
             ("s1",),
             "speakers have names of emotions; are label and speaker swapped?",
         ),
+        (corpus(attributes=lambda k: {"sex": "fm"[k % 2]}), LABELS, "speaker of several sexes"),
+        (
+            corpus(attributes=lambda k: {"language": "klingon" if k else "de"}),
+            LABELS,
+            "its language 'klingon' is not known; give a code such as de",
+        ),
         (corpus(speaker=str), LABELS, "each utterance has a speaker of its own; are these numbers of clips?"),
         (
             corpus("a", "b", speaker=lambda k: str(k % 3)),
