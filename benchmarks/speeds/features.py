@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from sercli import plugins
+from sercli._system.files import digest
 from sercli.audio import reading
 from sercli.dataset import extraction, feature_cache
 from sercli.dataset.manifest import Dataset, DatasetInfo, make_manifest
@@ -103,7 +104,7 @@ def _log_mel_peer(paths: list[Path], out: Path) -> None:
 
 
 def _log_mel_ours(paths: list[Path], out: Path, jobs: int) -> None:
-    rows = [Utterance(path.stem, "made-up", "", audio=path.name, digest=path.stem) for path in paths]
+    rows = [Utterance(path.stem, "made-up", "", audio=path.name, digest=digest(path)) for path in paths]
     info = DatasetInfo("made-up", "", str(paths[0].parent), "four", (), "random", 5, "", len(rows), 0.0, ())
     dataset = Dataset(Path(tempfile.mkdtemp(dir=out)), info, make_manifest(rows, ()))
     feature_cache.ensure(dataset, "log-mel", _config("log-mel"), jobs=jobs, progress=unseen)

@@ -3,9 +3,9 @@
 Utterances of one speaker (or dialogue) are alike, so groups are what varies, not utterances. The variance of a metric
 is that of the jackknife: each group is left out once. The interval is Wilson's score interval with the effective number
 of utterances that this variance gives, and Student's t for the number of groups. Wilson's interval stays within 0 and 1
-and is never zero wide, and with t few groups make it wide enough: `benchmarks/coverage.py` measures how often it holds
-the true value. Two systems are compared by flipping, for any of the groups, which of them gave which predictions: if
-they do not differ, each such swap is as probable as what was observed.
+and is never zero wide, and with t few groups make it wide enough: `benchmarks/interval_coverage.py` measures how often
+it holds the true value. Two systems are compared by flipping, for any of the groups, which of them gave which
+predictions: if they do not differ, each such swap is as probable as what was observed.
 
 Seeds are not varied: an estimate is the mean over them, and their deviation is shown beside it.
 

@@ -14,10 +14,12 @@ An unknown token gets zeros and a 1 in the last column, which is 0 for every kno
 import dataclasses
 import hashlib
 import re
+import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +200,16 @@ def _load_file(path: str | None, mtime_ns: int, size: int, max_words: int) -> _v
 
 @cache
 def _tokenizer() -> Callable[[str], list[str]]:
-    """NLTK's treebank tokenizer, which needs no download; importing nltk takes seconds, so it is imported here."""
-    from nltk.tokenize import NLTKWordTokenizer
+    """NLTK's treebank tokenizer, which needs no download.
 
+    Of nltk only the tokenizers are imported, which takes .07 s: all of it imports scipy.stats and, where it is
+    installed, scikit-learn, which takes up to a second. Who imports nltk afterwards gets all of it.
+    """
+    alone = "nltk" not in sys.modules
+    if alone and (found := find_spec("nltk")):
+        sys.modules["nltk"] = module_from_spec(found)  # where its modules are, and nothing of what it imports
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+
+    for name in [name for name in sys.modules if alone and name.partition(".")[0] == "nltk"]:
+        del sys.modules[name]
     return NLTKWordTokenizer().tokenize

@@ -178,6 +178,15 @@ def test_importing_the_plugin_leaves_nltk_alone():
     assert done.stdout.split() == []
 
 
+def test_words_are_cut_without_the_rest_of_nltk_which_others_can_import_afterwards():
+    code = (
+        "import sys; from sercli.features import words; print(words.tokens('I can’t.', words.Config()));"
+        "print(sys.modules.keys() & {'nltk', 'sklearn', 'scipy.stats'}); import nltk; nltk.tokenize.word_tokenize"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["['i', 'ca', \"n't\", '.']", "set()"]
+
+
 @given(text=st.text(max_size=200))
 def test_any_text_gives_rows_of_known_or_flagged_words(text):
     rows = words.extract(text, Config(max_tokens=16))

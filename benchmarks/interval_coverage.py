@@ -5,7 +5,7 @@ good, and speak 40 clips of four classes each. Per number of speakers and level 
 95 % intervals that hold the true value, and of tests with p < .05, which should be .05 or less. It exits with 1 if from
 4 speakers on coverage is below .92 or the error of the sign-flip test over .06.
 
-    python benchmarks/coverage.py [RUNS]
+    python benchmarks/interval_coverage.py [RUNS]
 """
 
 import sys
