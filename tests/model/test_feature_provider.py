@@ -76,5 +76,5 @@ def test_a_run_is_called_transductive_whichever_of_its_features_is_normalised(ru
     for feature in ({"normalise": "speaker-z"}, {"lld": {"normalise": "none"}, "log-mel": {"normalise": "speaker"}}):
         normalised = replace(info, settings=structs.replace(info.settings, feature=feature))
         found = facts.warnings(stored([EvaluatedRun(runs_made.acoustic, normalised)]))
-        assert [one for one in found if one.startswith(f"Transductive: {info.name} normalises features by speaker")]
+        assert [one for one in found if one.startswith(f"Transductive: `{info.name}` normalises features by speaker")]
     assert not any("Transductive" in one for one in facts.warnings(stored([EvaluatedRun(runs_made.acoustic, info)])))
