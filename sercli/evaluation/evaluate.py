@@ -118,7 +118,7 @@ def score(
     pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
     return Evaluation(
         labels=systems[0].runs[0].labels,
-        systems=tuple(_result(system, grouped, predicted, subsets) for system, grouped in pairs),
+        systems=tuple(_result(system, grouped, predicted, subsets, group_of) for system, grouped in pairs),
         baselines=baselines,
         differences=intervals.differences(pairs),
         groups=groups,
@@ -227,13 +227,17 @@ def _in_order(utterances: Sequence[Utterance], system: PooledPredictions) -> lis
 
 
 def _result(
-    system: PooledPredictions, grouped: Grouped, utterances: Sequence[Utterance], subsets: Sequence[Part]
+    system: PooledPredictions,
+    grouped: Grouped,
+    utterances: Sequence[Utterance],
+    subsets: Sequence[Part],
+    groups: Sequence[str],
 ) -> SystemResult:
     truth = np.tile(system.truth, len(system.runs))
     probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
     report = system.report()
     absent = [label for label, recall in report.recall.items() if recall is None]
-    found = slices.slices(system, [*slices.by_sentence(system), *subsets])
+    found = slices.slices(system, [*slices.by_sentence(system), *subsets], groups)
     folds = intervals.by_fold(system)
     return SystemResult(
         name=system.name,

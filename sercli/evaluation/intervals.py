@@ -30,7 +30,7 @@ _FIGURES = (*METRICS, "macro_f1_all")
 _SEED = 2026
 _EXACT = 15  # groups; up to here all flips are tried, above as many at random as:
 _N_FLIPS = 10_000
-_FEWEST = 3  # groups; with fewer their variance is too uncertain
+FEWEST = 3  # groups; with fewer their variance is too uncertain
 _MANY_DIALOGUES = 20  # enough to prefer them to speakers, where a corpus' official parts share speakers
 _BLOCK = 4_000_000  # flips times groups that are held at once
 
@@ -55,7 +55,7 @@ def grouping(utterances: Sequence[Utterance], prefer: str = "speaker") -> tuple[
         "session": [u.session for u in utterances],
     }
     preferred = [("dialogue", _MANY_DIALOGUES), ("session", _MANY_DIALOGUES)] if prefer == "session" else []
-    for kind, fewest in [*preferred, *((kind, _FEWEST) for kind in found)]:
+    for kind, fewest in [*preferred, *((kind, FEWEST) for kind in found)]:
         names = found[kind]
         if all(names) and len(set(names)) >= fewest:
             return kind, [str(name) for name in names]
@@ -76,18 +76,23 @@ class Grouped:
         """The mean over seeds with its interval."""
         values = self.values[metric]
         deviation = float(values.std(ddof=1)) if len(values) > 1 else None
-        value = float(values.mean())
+        return Estimate(float(values.mean()), *self.ends(metric), deviation)
+
+    def ends(self, metric: str, level: float = LEVEL) -> tuple[float, float]:
+        """Both ends of the interval of 1 - `level`."""
+        value = float(self.values[metric].mean())
         size, variance, binomial = self.sizes[metric], _variance(self.without[metric]), value * (1 - value)
         effective = min(size, binomial / variance) if variance > 0 and binomial > 0 else size
-        return Estimate(value, *wilson(value, effective, _t(len(self.shares))), deviation)
+        return wilson(value, effective, _t(len(self.shares), level))
 
 
-def group(predictions: PooledPredictions, groups: Sequence[str]) -> Grouped:
+def group(predictions: PooledPredictions, groups: Sequence[str], indices: Array | slice = slice(None)) -> Grouped:
     """Measure a system on all groups and without each of them.
 
     Args:
-        predictions: of N labelled utterances.
-        groups: (N,) the group of each.
+        predictions: of labelled utterances.
+        groups: (N,) the group of each utterance that counts.
+        indices: of these N utterances.
 
     Raises:
         SerError: all utterances are in one group.
@@ -96,7 +101,7 @@ def group(predictions: PooledPredictions, groups: Sequence[str]) -> Grouped:
     n_groups = int(numbers.max()) + 1
     if n_groups < 2:
         raise SerError(f"There is no interval over a single group ('{groups[0]}'); give another grouping.")
-    counts = _count(predictions, numbers, n_groups)
+    counts = _count(predictions, numbers, n_groups, indices)
     total = counts.sum(axis=1, keepdims=True)
     occurs = total[0, 0, 0]
     values, without = averages(*total), averages(*(total - counts))
@@ -241,15 +246,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _count(predictions: PooledPredictions, numbers: Array, n_groups: int) -> Array:
+def _count(
+    predictions: PooledPredictions, numbers: Array, n_groups: int, indices: Array | slice = slice(None)
+) -> Array:
     """(3, G, S, K) for each group, seed and class: how often it is true, predicted, and both.
 
     The metrics need no more of a confusion matrix, which would have K times K numbers.
     """
     one_hot = np.eye(len(predictions.runs[0].labels))
     counts = np.zeros((3, n_groups, len(predictions.runs), len(one_hot)))
-    is_true = one_hot[predictions.truth]
-    for seed, is_predicted in enumerate(one_hot[predictions.predicted]):
+    is_true = one_hot[predictions.truth[indices]]
+    for seed, is_predicted in enumerate(one_hot[predictions.predicted[:, indices]]):
         for of_kind, one in zip(counts, (is_true, is_predicted, is_true * is_predicted), strict=True):
             np.add.at(of_kind[:, seed], numbers, one)
     return counts
@@ -273,10 +280,10 @@ def _variance(without: Array) -> float:
     return float((len(without) - 1) * without.var())
 
 
-def _t(n_groups: int) -> float:
+def _t(n_groups: int, level: float = LEVEL) -> float:
     from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
-    return float(stdtrit(n_groups - 1, 1 - LEVEL / 2))
+    return float(stdtrit(n_groups - 1, 1 - level / 2))
 
 
 def wilson(value: float, size: float, quantile: float) -> tuple[float, float]:

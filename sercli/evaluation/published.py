@@ -39,7 +39,7 @@ def published(system: PooledPredictions, utterances: Sequence[Utterance]) -> Pub
     session_5 = [place for place, u in enumerate(utterances) if u.corpus == CORPUS and u.session == SESSION]
     if wa is None or not session_5 or set(system.runs[0].labels) != set(FOUR):
         return None
-    (ours,) = slices.slices(system, [Part("session", SESSION, np.array(session_5))])
+    (ours,) = slices.slices(system, [Part("session", SESSION, np.array(session_5))], system.runs[0].ids)
     return Published(wa, ours)
 
 

@@ -102,11 +102,13 @@ class Slice:
     n: int
     wa: float
     ua: float  # over the classes that occur in it; of one class: its recall, which is the WA as well
-    low: float  # interval of the UA, wide enough to hold for all slices of the system at once
+    low: float  # 95 % interval of the UA, over groups of utterances if there are at least 3, else over utterances
     high: float
     gap: float  # the UA minus that of all utterances, over the same classes
     absent: tuple[str, ...] = ()  # classes that do not occur
     recall: dict[str, float | None] = field(default_factory=dict)  # of each class; None: it does not occur
+    n_groups: int = 1  # speakers, or whatever the intervals are over
+    worse: bool = False  # than all utterances, by an interval that is corrected for the number of slices
 
 
 @dataclass(frozen=True)

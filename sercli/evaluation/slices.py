@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sercli._system.text import natural
-from sercli.evaluation.intervals import LEVEL, sizes, wilson
+from sercli.evaluation.intervals import FEWEST, LEVEL, group, sizes, wilson
 from sercli.evaluation.results import PooledPredictions, Slice
 from sercli.types import Array, Utterance
 
@@ -81,37 +81,42 @@ def by_sentence(predictions: PooledPredictions) -> list[Part]:
     return _by_value("sentence", values)
 
 
-def slices(predictions: PooledPredictions, subsets: Sequence[Part]) -> tuple[Slice, ...]:
+def slices(predictions: PooledPredictions, subsets: Sequence[Part], groups: Sequence[str]) -> tuple[Slice, ...]:
     """A system's metrics on each subset, the mean over seeds.
 
-    The intervals are Wilson's over utterances, corrected for the number of subsets (Bonferroni): that of a subset which
-    is as good as all utterances lies around their UA with a probability of 95 % for all subsets together.
+    The interval of a subset is over its groups if it has at least three, else over its utterances: then it holds for
+    these groups alone. A subset is worse than all if such an interval, corrected for the number of subsets
+    (Bonferroni), is below their UA.
 
     Args:
         predictions: of N labelled utterances.
         subsets: of the same utterances, from `parts`.
+        groups: (N,) the group of each, from `intervals.grouping`.
     """
     from scipy.special import ndtri
 
-    quantile = float(ndtri(1 - LEVEL / 2 / max(len(subsets), 1)))  # Bonferroni
+    levels = (LEVEL, LEVEL / max(len(subsets), 1))
     recalls = predictions.report().recall
     made = []
     for part in subsets:
         report = predictions.report(part.indices)
         absent = tuple(label for label, recall in report.recall.items() if recall is None)
         level = float(np.mean([r for label, r in recalls.items() if r is not None and label not in absent]))
-        size = sizes(np.sum(report.confusion, axis=1))["ua"]
-        interval = wilson(report.ua, size, quantile)
-        made.append(
-            Slice(
-                part.by, part.value, report.n, report.wa, report.ua, *interval, report.ua - level, absent, report.recall
-            )
-        )
+        own = [groups[i] for i in part.indices]
+        n_groups = len(set(own))
+        if n_groups >= FEWEST:
+            grouped = group(predictions, own, part.indices)
+            interval, corrected = (grouped.ends("ua", one) for one in levels)
+        else:
+            size = sizes(np.sum(report.confusion, axis=1))["ua"]
+            interval, corrected = (wilson(report.ua, size, float(ndtri(1 - one / 2))) for one in levels)
+        metrics = (report.n, report.wa, report.ua, *interval, report.ua - level, absent, report.recall)
+        made.append(Slice(part.by, part.value, *metrics, n_groups, worse=corrected[1] < level))
     return tuple(made)
 
 
 def worst(found: Sequence[Slice], n: int, absent: Sequence[str] = ()) -> Slice | None:
-    """The slice with the lowest UA, if it is large enough, has every class and an interval below the UA of all.
+    """The slice with the lowest UA of those that are worse than all, are large enough and have every class.
 
     Args:
         found: of one system.
@@ -122,7 +127,7 @@ def worst(found: Sequence[Slice], n: int, absent: Sequence[str] = ()) -> Slice |
         the worst slice with at least 30 utterances and 5 % of all, the first of equals; None if there is none.
     """
     able = [s for s in found if s.n >= max(_FEWEST, _SMALLEST * n) and set(s.absent) <= set(absent)]
-    return min((s for s in able if s.high < s.ua - s.gap), key=lambda s: s.ua, default=None)
+    return min((s for s in able if s.worse), key=lambda s: s.ua, default=None)
 
 
 def shown(found: Sequence[Slice]) -> tuple[Slice, ...]:
