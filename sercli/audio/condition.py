@@ -10,9 +10,10 @@ NO_SPEECH_DBFS = -90.0
 NARROW = 10**-4.5
 """Mean power of `HIGH_HZ` to that of `MIDDLE_HZ`, below which speech is of the telephone's band.
 
-600 clips of RAVDESS, EmoDB and nEMO have -38 dB or more, also as MP3 or with noise; coded at 8 kHz -92 or less.
+600 clips of RAVDESS, EmoDB and nEMO have -43 dB or more, also with noise; brought from 8 kHz to 16 kHz by soxr, FFmpeg
+or scipy, whose filters let a little pass above 4 kHz, -47 or less.
 """
-HIGH_HZ, MIDDLE_HZ = (4200, 8000), (200, 3600)
+HIGH_HZ, MIDDLE_HZ = (4500, 8000), (200, 3600)
 
 FRAME_S = 0.05  # the level is measured on frames of this length
 ACTIVE_DB = 30.0  # frames within this range below the loudest one are active

@@ -69,7 +69,7 @@ def identity(config: Config) -> dict[str, object]:
     """Return what the features depend on; weights by name, since their content is checked when they are loaded."""
     frames = {"pooled": True} if config.pooled else {"stride": config.stride}
     signal = {"level_dbfs": config.level_dbfs, "speed": config.speed, "variant": config.variant}
-    telephone = {"telephone": 1} if _is_mapped(config) else {}  # increase it when the map changes
+    telephone = {"telephone": 2} if _is_mapped(config) else {}  # increase it when the map changes, or what it is for
     return {"model": config.model, "layers": config.layers, **signal, **frames, **telephone}
 
 

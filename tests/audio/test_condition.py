@@ -1,5 +1,10 @@
+from functools import partial
+
 import numpy as np
 import pytest
+import soxr
+from scipy.signal import resample_poly
+from sounds import clip
 
 from sercli.audio import condition
 from sercli.types import AudioConfig
@@ -66,6 +71,14 @@ def test_the_level_is_measured_on_frames_of_50_ms_at_every_rate():
 
 def test_a_clip_shorter_than_a_frame_has_a_level():
     assert condition.speech_level_dbfs(np.ones(3, np.float32)) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "brought_up", [partial(soxr.resample, in_rate=8_000, out_rate=16_000), partial(resample_poly, up=2, down=1)]
+)
+def test_the_telephones_band_is_told_whatever_brought_it_to_16_khz(brought_up):
+    narrow = brought_up(soxr.resample(clip("f2-anger-5"), 16_000, 8_000)).astype(np.float32)
+    assert [remark[:26] for remark in condition.distortions(narrow)] == ["it has nothing above 4 kHz"]
 
 
 def test_a_telephone_band_and_clipping_are_told_and_nothing_of_a_whole_signal():
