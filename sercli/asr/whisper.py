@@ -76,7 +76,7 @@ def identity(config: Config) -> dict[str, object]:
 def advice(config: Config) -> str:
     """Return what words with a low confidence may be, and what to do."""
     if config.model is None or config.model.endswith(".en"):
-        return "they may not be English: --set asr.model=base knows other languages"
+        return "they may not be English: --set asr.model=base writes down other languages"
     return "the speech may be unclear: --no-asr leaves the words out"
 
 

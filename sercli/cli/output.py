@@ -73,7 +73,7 @@ class Output:
             options.need_stdout("--out")
         is_folder = out is not None and not by_file
         if skip_done and not is_folder:
-            raise SerError("--skip-done needs --out, the folder with the files; add it.")
+            raise SerError("--skip-done needs a folder in --out, with a file for each recording; give one.")
         form = form.summarised() if form and summary else form
         return cls(out, form, name == "audformat", is_folder, summary, skip_done)
 
@@ -169,12 +169,14 @@ class Output:
 
         if self.is_database:
             database.write(running.every_prediction(), labels, self.folder)
+            render.note(f"Wrote a database to {self.folder}.")
         elif self.form is None and self.summary:
             render.summary_rows(running.every_prediction())
         elif self.form is None:
             _show(running, labels)
         elif self.is_folder:
-            _write_each(running, labels, self.form, files, partial(done.begin, self.folder, settings))
+            n = _write_each(running, labels, self.form, files, partial(done.begin, self.folder, settings))
+            render.note(f"Wrote {n} file{'s' * (n != 1)} to {self.folder}.")
         else:
             predictions = running.every_prediction()
             first = list(islice(predictions, 1))  # at once, since it may be an error
@@ -183,6 +185,7 @@ class Output:
                 with locks.alone(self.out.parent, self.out.name):  # another command's answers would replace these
                     write_atomic(self.out, partial(_save, pieces, self.form))
                 locks.forget(self.out.parent, self.out.name)
+                render.note(f"Wrote {self.out}.")
             else:
                 for piece in pieces:
                     render.write(piece)
@@ -215,7 +218,7 @@ def _write_each(
     form: writers.Format,
     files: Mapping[str, Path],
     begin: Callable[[], None],
-) -> None:
+) -> int:
     """Write a file for each recording, atomically; one that cannot be written is a failure of its recording alone.
 
     Args:
@@ -224,9 +227,13 @@ def _write_each(
         form: of the files.
         files: of each recording by its name.
         begin: called before the first file is written.
+
+    Returns:
+        The number of files written.
     """
     from sercli._system.files import write_atomic
 
+    n_written = 0
     for n, result in enumerate(running.results()):
         if n == 0:
             begin()
@@ -234,6 +241,9 @@ def _write_each(
             write_atomic(files[result.recording.name], partial(_save, form.lines(result.predictions, labels), form))
         except (AudioError, OSError) as error:
             running.failed(result.recording, error)
+        else:
+            n_written += 1
+    return n_written
 
 
 def _save(pieces: Iterable[str], form: writers.Format, path: Path) -> None:

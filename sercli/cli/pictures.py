@@ -116,6 +116,6 @@ def explain(recordings: "Recordings", path: Path, *, by: "Kind | None", span: tu
         found = attribution.explain(
             recordings.pipeline.predictor, prediction, recording.path, by=by, track=recording.track
         )
-    when = f", {clock(start_s, 1)} to {clock(end_s, 1)}" if span else ""
-    plots.explanation_picture(found, path, name=f"{Path(prediction.path).name}{when}", label=str(prediction.label))
-    render.note(f"Wrote {path}.")
+    name = Path(prediction.path).name + (f", {clock(start_s, 1)} to {clock(end_s, 1)}" if span else "")
+    plots.explanation_picture(found, path, name=name, label=str(prediction.label))
+    render.note(f"Wrote {path}: {name}, {prediction.label}.")

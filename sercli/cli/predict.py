@@ -23,10 +23,7 @@ _EXPLANATION = {"rich_help_panel": "Explanation"}
 _MANY = 100  # number of recordings from which loading the model in several processes pays off
 
 
-TRUST = (
-    "On recordings unlike its training corpora the model is right about two times in three (chance: one in four); "
-    "where it fails: ser predict --card"
-)
+TRUST = "About two labels in three are right (chance: one in four): ser predict --card"
 
 
 def _show_card(wanted: bool) -> None:
@@ -286,6 +283,8 @@ def predict(
 
     at_s = None if at is None else pictures.seconds(at)
     settings = parse_sets(sets or [], "ser predict", ("asr",)).get("asr", {})
+    if no_asr and settings:
+        raise SerError("--set is for the recogniser, which --no-asr leaves out; leave out one of them.")
     needing: dict[str, object] = {"--text": text, "--track": track, "--jobs": jobs, "--cluster": cluster}
     needing |= {"--skip-done": skip_done, "--plot": plot, "--explain": explain, "--group": group}
     needing |= {"--speakers-from": speakers_from, "--speakers": speakers != "none"}
@@ -357,7 +356,7 @@ def predict(
             pictures.draw(running, info.labels, plot)
         if explain is not None:
             pictures.explain(running, explain, by=explain_by, span=explained)
-        running.hints()
+        running.hints(info.settings.rule)
         if folder == PRETRAINED and running.n_labelled:
             render.note(TRUST)
     running.conclude(out)

@@ -1,5 +1,6 @@
 """The recordings of `ser predict`, files or sound that comes in: prediction, progress and failures."""
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -33,6 +34,8 @@ def named(error: AudioError, recording: Recording) -> str:
 
 _HINT = 8  # clips from which it is said what --group would do
 _NAMED = 20  # failures that the last line names
+_DOUBTFUL = 3  # recordings with doubtful words that a line names
+_WEIGHS_WORDS = "asr-weighted"  # the fusion rule by which doubtful words count little
 
 
 class Recordings:
@@ -41,7 +44,8 @@ class Recordings:
     def __init__(self, recordings: Sequence[Recording], config: PipelineConfig, *, jobs: int, keep: bool) -> None:
         self.all, self.config, self.jobs = recordings, config, jobs
         self.n_labelled = 0  # predictions with a label so far
-        self.n_worded = self.n_doubtful = 0  # predictions with words, and with words that are guesses
+        self.n_worded = 0  # predictions with words
+        self.doubtful = Counter[str]()  # recording -> those with words that are guesses
         self.kept: list[Prediction] | None = [] if keep else None
         self.failures: list[tuple[str, str]] = []  # name of the recording, and why
         self.n_clips = 0
@@ -137,14 +141,22 @@ class Recordings:
         render.warn(why)
         self.failures.append((recording.name, why))
 
-    def hints(self) -> None:
-        """Say what doubtful words may be, and what --group would do where many clips were predicted by themselves."""
+    def hints(self, rule: str) -> None:
+        """Say what doubtful words may be, and what --group would do where many clips were predicted by themselves.
+
+        Args:
+            rule: of the ensemble; "" for a single model.
+        """
         recogniser = self.config.recogniser
-        if recogniser and self.n_doubtful:
+        if recogniser and self.doubtful:
             plugin = plugins.recogniser(recogniser.name)
             if isinstance(plugin, contracts.AdvisesOnDoubt):
-                n = f"{self.n_doubtful} of {self.n_worded} utterances"
-                render.note(f"{n} have words with an ASR confidence below {CLEAR}; {plugin.advice(recogniser.config)}.")
+                n = f"{self.doubtful.total()} of {self.n_worded} utterances"
+                more = ", ..." * (len(self.doubtful) > _DOUBTFUL)
+                names = f" ({', '.join(name for name, _ in self.doubtful.most_common(_DOUBTFUL))}{more})"
+                words = f"words with an ASR confidence below {CLEAR}{', which count little' * (rule == _WEIGHS_WORDS)}"
+                advice = plugin.advice(recogniser.config)
+                render.note(f"{n}{names * (len(self.all) > 1)} have {words}; {advice}.")
         alone = self.config.group == "recording" and self.config.adapt != "none"
         if alone and self.n_clips >= _HINT:
             render.note(
@@ -185,7 +197,8 @@ class Recordings:
         for prediction in predictions:
             self.n_labelled += prediction.label is not None
             self.n_worded += bool(prediction.text)
-            self.n_doubtful += bool(prediction.text) and not prediction.clear_text
+            if prediction.text and not prediction.clear_text:
+                self.doubtful[prediction.path] += 1
             if self.kept is not None:
                 self.kept.append(prediction)
             yield prediction

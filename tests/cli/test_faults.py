@@ -235,7 +235,7 @@ def closed(tmp_path):
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_files_are_written_where_streams_are_closed(closed, demo_runs, demo_clips, tmp_path, redirection):
-    words = ["predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "-o", tmp_path]
+    words = ["predict", demo_clips("m1-anger-1"), "-m", demo_runs.acoustic, "-o", tmp_path, "-q"]
     done = closed(redirection, *words)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "m1-anger-1.ogg.json").read_text().startswith("{")

@@ -286,7 +286,7 @@ def test_all_recordings_may_share_one_file(ser, demo_runs, folder, tmp_path):
     (folder / "b.wav").unlink()
     for name in ("answers.csv", "answers.json"):
         shown = ser("predict", folder, "-m", demo_runs.acoustic, "-o", tmp_path / name)
-        assert (shown.code, shown.out, shown.err) == (0, "", "")
+        assert (shown.code, shown.out, shown.err) == (0, "", f"Wrote {tmp_path / name}.\n")
     with (tmp_path / "answers.csv").open(newline="", encoding="utf-8-sig") as file:
         assert [row["path"] for row in csv.DictReader(file)] == [str(folder / "a.ogg"), str(folder / "deep" / "c.ogg")]
     assert len((tmp_path / "answers.json").read_text().splitlines()) == 2
@@ -319,7 +319,8 @@ def test_what_is_done_is_passed_over(ser, demo_runs, folder, tmp_path):
     assert ser(*words[:1], folder / "a.ogg", *words[2:]).code == 0
     (tmp_path / "out" / "a.ogg.json").write_text("done")
     shown = ser(*words)
-    assert (shown.code, shown.err) == (0, "1 of 2 recordings have a file already: skipped.\n")
+    wrote = f"Wrote 1 file to {tmp_path / 'out'}.\n"
+    assert (shown.code, shown.err) == (0, f"1 of 2 recordings have a file already: skipped.\n{wrote}")
     assert (tmp_path / "out" / "a.ogg.json").read_text() == "done"
     assert (tmp_path / "out" / "deep" / "c.ogg.json").exists()
     shown = ser(*words)
@@ -353,6 +354,7 @@ def test_what_other_settings_made_or_is_older_than_its_recording_is_not_taken_fo
     assert ser(*words, demo_runs.acoustic).code == 0
     os.utime(folder / "a.ogg")
     again = "warning: 1 of 2 have a file older than they are, or of other settings: done again.\n"
+    again += f"Wrote 1 file to {out}.\n"
     shown = ser(*words, demo_runs.acoustic)
     assert shown.err == f"1 of 2 recordings have a file already: skipped.\n{again}"
     shown = ser(*words, demo_runs.average)
@@ -501,7 +503,7 @@ def test_the_card_says_what_the_last_line_of_predictions_says(ser):
     path, title, *_ = (line for line in shown.out.splitlines() if line)
     assert (shown.code, path) == (0, str(pipeline.PRETRAINED / "CARD.md"))
     assert title == "# The model that ships with ser"
-    assert "two times in three" in TRUST
+    assert "two labels in three" in TRUST
     figures = [float(x) for x in re.search(r"RAVDESS (\.\d+), EMO-DB (\.\d+), nEMO (\.\d+)", shown.out).groups()]
     assert 0.6 < sum(figures) / len(figures) < 0.75
 
@@ -511,8 +513,11 @@ def test_doubtful_words_are_said_once_with_what_to_do(ser, demo_runs, demo_clips
     guess = Transcript("guten Tag", guesses, confidence=0.1, language="en")
     monkeypatch.setattr(whisper, "make", lambda config, device: lambda signals: [guess for _ in signals])
     words = ["predict", demo_clips("m1-anger-1"), demo_clips("f1-sadness-1"), "-m", demo_runs.average]
-    n = "2 of 2 utterances have words with an ASR confidence below 0.25"
-    assert ser(*words).err == f"{n}; they may not be English: --set asr.model=base knows other languages.\n"
+    names = ", ".join(map(str, words[1:3]))
+    n = f"2 of 2 utterances ({names}) have words with an ASR confidence below 0.25"
+    assert ser(*words).err == f"{n}; they may not be English: --set asr.model=base writes down other languages.\n"
+    alone = ser(*words[:2]).err  # the model that ships weighs words by their confidence
+    assert alone.startswith("1 of 1 utterances have words with an ASR confidence below 0.25, which count little; they")
     better = ser(*words, "--set", "asr.model=base")
     assert better.err == f"{n}; the speech may be unclear: --no-asr leaves the words out.\n"
     assert ser(*words, "--text", "guten Tag").code == 2
@@ -554,7 +559,8 @@ def test_every_format_can_be_asked_for():
         (["a.ogg", "--json", "--format", "srt"], "--json and --format srt exclude each other"),
         (["a.ogg", "--format", "xml"], "'xml' is not one of"),
         (["a.ogg", "--format", "table", "-o", "out"], "--format table cannot be used with --out; give one of json"),
-        (["a.ogg", "--skip-done"], "--skip-done needs --out, the folder with the files; add it."),
+        (["a.ogg", "--skip-done"], "--skip-done needs a folder in --out, with a file for each recording; give one."),
+        (["a.ogg", "--no-asr", "--set", "asr.model=base"], "--set is for the recogniser, which --no-asr leaves out"),
         (["a.ogg", "--min-confidence", "2"], "--min-confidence"),
         (["a.ogg", "--asr", "wisper"], "Did you mean 'whisper'?"),
         (["a.ogg", "--set", "asr.beam=3"], "Did you mean 'asr.beam_size'?"),
@@ -571,7 +577,7 @@ def test_every_format_can_be_asked_for():
         ),
         (["a.ogg", "-o", "a.xlsx"], "--out a.xlsx is no folder's name, and one file for all ends in .csv, .json, "),
         (["a.ogg", "--speakers-from", "list.csv", "-o", "list.csv"], "--out list.csv is the table that is read; give"),
-        (["a.ogg", "--skip-done", "-o", "a.csv"], "--skip-done needs --out, the folder with the files; add it."),
+        (["a.ogg", "--skip-done", "-o", "a.csv"], "--skip-done needs a folder in --out, with a file for each"),
         (["list.csv", "a.ogg"], "list.csv is a table of recordings; give it alone."),
         (
             ["list.csv", "-o", "out"],
