@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sercli.cli import options
-from sercli.errors import SerError
+from sercli.errors import MismatchError, SerError
 
 
 def ensemble(
@@ -70,6 +70,14 @@ def ensemble(
         raise SerError("An ensemble needs two runs or more; give different run directories.")
     order = ("acoustic", "linguistic", "motion", "both")
     members = tuple(sorted(infos, key=lambda folder: order.index(infos[folder].modality)))
+    for name in list(rules):
+        try:
+            fusion.fits(rules[name], [infos[folder].modality for folder in members])
+        except MismatchError as error:
+            if not several:
+                raise
+            render.warn(f"{name} is left out: {error}")
+            del rules[name]
     chosen = devices.pick_device(device)
     if data is None:
         if several:

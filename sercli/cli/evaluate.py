@@ -91,6 +91,9 @@ def evaluate(
             raise SerError(f"{name} needs --data, the prepared dataset to predict on; add it.")
     if with_audio and report is None:
         raise SerError("--with-audio needs --report, the page that gets the clips; add it.")
+    for option, path, ending in (("--report", report, ".html"), ("--latex", latex, ".tex"), ("--csv", csv, ".csv")):
+        if path and path.suffix.lower() not in ("", ending):
+            raise SerError(f"{option} {path}: give a name that ends in {ending}.")
     files = any((report, latex, csv))
     if not files:
         options.need_stdout("--report, --latex or --csv")

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 from msgspec import structs
 
@@ -25,7 +26,7 @@ from sercli.runs.settings import DataSettings, RunSettings, SplitSettings
 from sercli.training import experiment
 from sercli.training.experiment import Context
 from sercli.training.trainer import Trainer, write_tensors
-from sercli.types import ALL, Array, Split, TrainConfig, Utterance
+from sercli.types import ALL, FOUR, Array, Modality, Predictions, Split, TrainConfig, Utterance
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,17 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleCon
     if "train" in sections and not any(rule.trains for rule in configs.values()):
         raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
     return configs
+
+
+def fits(rule: RuleConfig, modalities: Sequence[Modality]) -> None:
+    """Refuse a rule that learns nothing for members that it cannot combine.
+
+    Raises:
+        MismatchError: as the rule's own.
+    """
+    if not plugins.learns(rule.plugin):
+        none = [Predictions((), FOUR, np.zeros((0, len(FOUR))), modality=modality) for modality in modalities]
+        rule.plugin.combine(none, {}, rule.config)
 
 
 def fuse(members: tuple[Model, ...], rule: RuleConfig, out: Path, context: Context) -> RunInfo:

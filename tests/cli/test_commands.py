@@ -165,6 +165,8 @@ def test_the_demo_corpus_needs_no_path(ser, tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["evaluate", "x", "--report", "a.pdf"], "--report a.pdf: give a name that ends in .html."),
+        (["evaluate", "x", "--csv", "a.html"], "--csv a.html: give a name that ends in .csv."),
         (["prepare", "ravdes", "x", "--out", "y"], "Did you mean 'ravdess'?"),
         (["prepare", "ravdess", "nowhere", "--out", "y"], "nowhere"),
         (["prepare", "ravdess", "--out", "y"], "needs the folder of the corpus"),
@@ -214,6 +216,17 @@ def test_an_ensemble_of_a_member_without_predictions_is_refused_before_any_work(
     assert refused.code == 2
     assert "valid.csv cannot be read" in refused.err
     assert not (tmp_path / "out").exists()
+
+
+def test_of_all_rules_one_that_cannot_combine_the_members_is_left_out(ser, iemocap, tmp_path):
+    shutil.copytree(iemocap.acoustic, tmp_path / "other")
+    words = ["ensemble", iemocap.acoustic, tmp_path / "other", "--data", iemocap.data, *QUICK[:2], "-q", "--out"]
+    shown = ser(*words, tmp_path / "all")
+    why = "The rule asr-weighted combines linguistic models with others, not 0 linguistic with 2 others; choose another"
+    assert f"warning: asr-weighted is left out: {why}" in " ".join(shown.err.split())
+    assert {path.name for path in (tmp_path / "all").iterdir()} == {"average", "feature", "max-confidence", "weighted"}
+    refused = ser(*words[:-4], *words[-2:], tmp_path / "one", "--rule", "asr-weighted")
+    assert (refused.code, refused.err.startswith(f"ser: {why}"), (tmp_path / "one").exists()) == (2, True, False)
 
 
 def test_a_study_is_not_put_into_a_dataset(ser, iemocap):
