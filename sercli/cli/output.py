@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -194,18 +194,19 @@ class Output:
 
 
 def _show(running: "Recordings", labels: Sequence[str]) -> None:
-    """Show tables: a card for a single clip, a row for each of several, for longer recordings a row per utterance."""
+    """Show a row for each utterance of longer recordings, then one for each clip, or a card for a single clip."""
     from sercli.cli import render
 
     clips: list[Prediction] = []
+    words = running.config.recogniser is not None
     for result in running.results():
+        found = running.predictions(result)
+        if not words:  # that there are none is no news
+            found = (replace(p, reason=None) if p.label else p for p in found)
         if result.is_clip:
-            clips += running.predictions(result)
-            continue
-        if clips:
-            render.prediction_rows(clips)
-        clips = []
-        render.timeline_rows(result.recording.name, running.predictions(result), labels)
+            clips += found
+        else:
+            render.timeline_rows(result.recording.name, found, labels, words=words)
     if len(running.all) == 1 and clips:
         render.prediction_card(clips[0])
     elif clips:

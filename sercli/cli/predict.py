@@ -326,16 +326,17 @@ def predict(
             from sercli.cli import voices
 
             voices.warn(recordings, group, neutral or ())
+        info = load_finished(folder)
+        hearing = None if no_asr else recogniser(asr, settings)
         config = PipelineConfig(
             folder,
             device,
-            None if no_asr else recogniser(asr, settings),
+            None if info.modality == "acoustic" else hearing,
             adapt=adapt,
             speakers=n_speakers(speakers),
             neutral=tuple(neutral or ()),
             group=group,
         )
-        info = load_finished(folder)
         if text is not None and info.modality == "acoustic":
             raise SerError(f"--text does nothing with {folder}, which reads no text; leave it out.")
         explained = pictures.utterance_at(recordings[0], at_s) if explain else None

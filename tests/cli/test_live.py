@@ -82,7 +82,7 @@ def test_a_microphone_is_predicted_until_ctrl_c_which_ends_with_the_shares_of_ti
     assert "interrupted" not in shown.err
     assert signal.getsignal(signal.SIGINT) == before
     lines = shown.out.splitlines()
-    assert lines[0] == "in mic"
+    assert lines[0] == "mic"
     assert sum(line.startswith("   0:0") for line in lines) == 2
     assert " of speech: " in shown.out
     assert device.opened == [(RATE_HZ, "Head", 1, "float32")]
@@ -91,7 +91,7 @@ def test_a_microphone_is_predicted_until_ctrl_c_which_ends_with_the_shares_of_ti
 def test_the_summary_of_a_microphone_comes_at_the_end(ser, device):
     shown = ser("predict", "mic", "--no-asr", "--summary")
     assert shown.code == 0
-    assert shown.out.startswith("in mic\n")
+    assert shown.out.startswith("mic\n")
     assert "mean probability: " in shown.out
 
 
@@ -201,5 +201,5 @@ def test_the_view_shows_level_label_probabilities_words_shares_and_adaptation(wi
     assert last == "0:03.0  anger 0.75  Stop it."
     assert (neutral.startswith("neutral  0.250  █"), anger.startswith("anger    0.750  █")) == (True, True)
     assert 2.5 < anger.count("█") / neutral.count("█") < 3.5
-    told = ["0:02.0 of speech: anger 100%", "adapted to the recording (auto, 6 so far)", "sound was lost"]
+    told = ["0:02.0 of speech: anger", "adapted to the recording (auto, 6 so far)", "sound was lost"]
     assert below == [line if len(line) <= width - 2 else f"{line[: width - 3]}…" for line in told]

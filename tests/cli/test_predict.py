@@ -139,6 +139,16 @@ def test_a_long_recording_is_shown_along_its_time_with_a_summary(ser, demo_runs,
     assert "of speech: " in shown.out
 
 
+def test_clips_share_a_table_after_long_recordings_and_without_asr_nothing_tells_of_words(
+    ser, demo_runs, demo_clips, interview
+):
+    paths = [demo_clips("m1-anger-1"), interview[0], demo_clips("f1-sadness-1")]
+    shown = ser("predict", *paths, "-m", demo_runs.average, "--no-asr").out
+    assert "words" not in shown
+    assert [shown.count(head) for head in ("from ", "file ")] == [1, 1]
+    assert shown.index("from ") < shown.index("file ") < shown.index("m1-anger-1")
+
+
 @pytest.mark.parametrize(("form", "begin"), [("srt", "1\n00:00:0"), ("vtt", "WEBVTT\n"), ("audacity", "")])
 def test_a_long_recording_becomes_subtitles_and_labels(ser, demo_runs, interview, form, begin):
     shown = ser("predict", interview[0], "-m", demo_runs.acoustic, "--format", form)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from sercli.cli import render
+from sercli.cli import options, render
 from sercli.cli.render import console as measures
 from sercli.evaluation.metrics import baselines, report
 from sercli.runs import FoldRun
@@ -478,15 +478,15 @@ def _spoken(start_s, end_s, label, text=None, reason=None, adapted=None):
     return Prediction("a.wav", start_s, end_s, label, confidence, text=text, reason=reason, adapted=adapted)
 
 
-def _timeline(*rows, width=80):
-    return _shown(lambda rows: render.timeline_rows("a.wav", rows, FOUR), rows, width=width)
+def _timeline(*rows, width=80, words=True):
+    return _shown(lambda rows: render.timeline_rows("a.wav", rows, FOUR, words=words), rows, width=width)
 
 
 def test_a_timeline_has_times_emotion_confidence_and_words_and_ends_with_the_share_of_time():
     rows = [_spoken(59.96, 63, "anger", "stop it"), _spoken(3_600, 3_601, "sadness"), _spoken(3_601.5, 3_602, "unsure")]
     lines = _timeline(*rows)[1]
-    assert lines[0] == "in a.wav"
-    assert lines[1].split() == ["from", "to", "emotion", "conf.", "words"]
+    assert lines[0] == "a.wav"
+    assert lines[1].split() == ["from", "to", "emotion", "conf.", "ASR", "words"]
     assert lines[3].split() == ["1:00.0", "1:03.0", "anger", "0.750", "stop", "it"]
     assert lines[4].split() == ["1:00:00.0", "1:00:01.0", "sadness", "0.750"]
     assert lines[6] == "0:04.5 of speech: anger 67%, sadness 22%, unsure 11%"
@@ -499,18 +499,28 @@ def test_a_timeline_says_why_there_is_no_answer_and_counts_what_answers_leave_ou
     assert lines[5:7] == ["0:02.0 of speech: anger 50%, no emotion 50%", "1 of 2: from audio alone"]
 
 
+def test_with_quiet_nothing_follows_a_timeline_but_reasons(monkeypatch):
+    monkeypatch.setattr(options, "quiet", True)
+    adapted = Adapted("recording", 6, "auto")
+    rows = [replace(_spoken(0, 1, "anger", "stop it", "from audio alone", adapted), asr_confidence=0.1)]
+    assert _timeline(*rows)[1][4:] == ["from audio alone", ""]
+
+
 def test_a_timeline_says_what_predictions_were_adapted_to():
     rows = [_spoken(n, n + 1, "anger", adapted=Adapted("recording", 6, "auto")) for n in range(6)]
-    assert _timeline(*rows, _spoken(7, 8, None))[1][-2] == "6 of 7: adapted to the recording (auto)"
+    told = "6 of 7: adapted to the recording (auto), so that voice and room count less"
+    assert _timeline(*rows, _spoken(7, 8, None))[1][-2] == told
 
 
 def test_a_timeline_says_how_surely_words_were_recognised():
     rows = [replace(_spoken(0, 1, "anger", "stop it"), asr_confidence=confidence) for confidence in (1.0, 0.07)]
-    lines = _timeline(*rows)[1]
-    assert [line.split()[4:] for line in lines[3:5]] == [["stop", "it"], ["stop", "it", "(ASR", "confidence", "0.07)"]]
+    lines, narrow = _timeline(*rows)[1], _timeline(*rows, width=40)[1]
+    assert [line.split()[4:] for line in lines[3:5]] == [["1.00", "stop", "it"], ["0.07", "stop", "it"]]
+    assert [line.strip() for line in narrow[4:7:2]] == ["stop it", "stop it  (ASR confidence 0.07)"]
     legend = "ASR confidence: how surely the words were recognised, from 0 (guesses) to 1"
     assert legend in lines
-    assert legend not in _timeline(rows[0])[1]
+    silent = _timeline(_spoken(0, 1, "anger"), words=False)[1]
+    assert (silent[1].split()[-1], legend in silent) == ("conf.", False)
 
 
 def test_a_reason_for_no_label_is_said_once_where_the_words_are_shown():
@@ -524,13 +534,13 @@ def test_a_timeline_names_speakers_and_ends_with_the_shares_of_each():
     rows = [_spoken(0, 1, "anger", "stop it"), _spoken(2, 4, "sadness", "no"), _spoken(5, 6, "sadness")]
     rows = [replace(row, speaker=speaker) for row, speaker in zip(rows, "ABA", strict=True)]
     lines = _timeline(*rows)[1]
-    assert lines[1].split() == ["from", "to", "speaker", "emotion", "conf.", "words"]
+    assert lines[1].split() == ["from", "to", "speaker", "emotion", "conf.", "ASR", "words"]
     assert lines[3].split() == ["0:00.0", "0:01.0", "A", "anger", "0.750", "stop", "it"]
     assert lines[3].index("anger") == lines[1].index("emotion")
     assert lines[6:9] == [
         "0:04.0 of speech: sadness 75%, anger 25%",
         "A: 0:02.0 of speech: sadness 50%, anger 50%",
-        "B: 0:02.0 of speech: sadness 100%",
+        "B: 0:02.0 of speech: sadness",
     ]
 
 
@@ -540,7 +550,7 @@ def test_a_timeline_of_silence_says_so():
     assert lines[4] == "No emotion found."
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [66, 80, 120])
 def test_long_words_are_folded_below_their_beginning(width):
     text, lines = _timeline(_spoken(0, 9, "anger", "one two three four five " * 6), width=width)
     assert max(map(cell_len, lines)) <= width
@@ -560,7 +570,7 @@ def test_a_timeline_shows_each_row_as_soon_as_it_is_there():
             yield _spoken(k, k + 1, "anger")
 
     with _on(console):
-        render.timeline_rows("a.wav", rows(), FOUR)
+        render.timeline_rows("a.wav", rows(), FOUR, words=True)
 
 
 def test_no_name_and_no_word_is_read_as_markup_in_a_timeline():
@@ -662,7 +672,7 @@ def test_the_lines_of_a_timeline_stay_lines_in_a_terminal():
     shown = []
     for console in (_terminal(60), _console(60)):
         with _on(console):
-            render.timeline_rows("a.wav", [utterance], ["anger"])
+            render.timeline_rows("a.wav", [utterance], ["anger"], words=True)
         text = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue())
         shown.append([line.rstrip() for line in text.splitlines()])
     assert shown[0] == shown[1]

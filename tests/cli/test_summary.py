@@ -101,7 +101,7 @@ def test_the_screen_shows_shares_probabilities_and_moments_with_their_words(monk
     monkeypatch.setattr(streams, "stdout", lambda: console)
     render.summary_rows(TALK)
     assert console.file.getvalue().splitlines()[:4] == [
-        "in a.wav",
+        "a.wav",
         "0:05.0 of speech: anger 60%, neutral 20%, no emotion 20%",
         "  mean probability: anger 0.700, neutral 0.300",
         "     0:00.0  anger 0.900  at 0",

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sercli._system.text import clock
+from sercli.cli import options
 from sercli.cli.render import console as streams
 from sercli.cli.render.console import MISSING, bar, escaped, figure, new_table, plain, short_names, shorten, show
 from sercli.runs.settings import reads
@@ -80,8 +81,9 @@ def transcript(prediction: Prediction) -> Text:
 
 
 def legend(doubtful: bool) -> list[Text]:
-    """What ASR confidence is, below words that have one."""
-    return [plain("ASR confidence: how surely the words were recognised, from 0 (guesses) to 1", "dim")] * doubtful
+    """What ASR confidence is, below words that have one; not with --quiet."""
+    explained = plain("ASR confidence: how surely the words were recognised, from 0 (guesses) to 1", "dim")
+    return [explained] * (doubtful and not options.quiet)
 
 
 def counted(remarks: Counter[str], n: int) -> list[Text]:
@@ -95,6 +97,7 @@ def _classes(p: Prediction, width: int) -> Table:
     In a narrow terminal the bars are shorter, and labels and bars stay whole.
     """
     members = {f"{reads(name)} only": own for name, own in p.members.items()} if len(p.members) > 1 else {}
+    members |= {"not adapted": p.unadapted} if p.unadapted else {}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
     longest = max(cell_len("emotion"), *map(cell_len, p.probabilities))
