@@ -63,7 +63,7 @@ def evaluate(
         bool,
         _of_report(
             "--with-audio",
-            help="With --report: embed clips of each system's 5 most confident mistakes. Mind the corpus' licence.",
+            help="With --report: embed clips of the best system's 5 most confident mistakes. Mind the corpus' licence.",
         ),
     ] = False,
     device: options.Device = "auto",
@@ -164,8 +164,7 @@ def _show(evaluation: "Evaluation", *, brief: bool) -> None:
     from sercli.cli import render
     from sercli.evaluation.report.findings import headline, memorised
 
-    said = memorised(evaluation)
-    remark = f"Could the words be memorised? {said}" if said else ""
+    remark = f"Could the words be memorised? {memorised(evaluation)}"
     render.evaluation_table(evaluation, headline(evaluation), remark=remark)
     if evaluation.word_errors:
         rates = {f"word error rate of {whose}": str(errors) for whose, errors in evaluation.word_errors.items()}

@@ -1,4 +1,4 @@
-"""Decision level: audio decides, and text counts as much as the recogniser's confidence allows.
+"""Decision level: audio decides, text counts as the recogniser is sure of it; a person's text counts as sure.
 
 For models that were trained on different corpora, where no common data is there to search a weight on. The weight of
 the text is a fixed maximum times the recogniser's confidence, so that text that was hardly recognised, or that is in a

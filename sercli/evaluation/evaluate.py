@@ -19,7 +19,7 @@ from sercli.evaluation.inputs import EvaluationInputs
 from sercli.evaluation.intervals import Grouped
 from sercli.evaluation.mistakes import mistakes
 from sercli.evaluation.published import protocols, published
-from sercli.evaluation.results import Evaluation, Facts, Groups, PooledPredictions, SystemResult
+from sercli.evaluation.results import Evaluation, Groups, PooledPredictions, SystemResult
 from sercli.evaluation.slices import Part
 from sercli.types import Predictions, Report, Utterance
 
@@ -110,20 +110,17 @@ def score(
     predicted = _in_order(utterances, systems[0])
     kind, group_of = intervals.grouping(predicted, over)
     groups = Groups(kind, len(set(group_of)))
-    over_groups = f"over {groups.n} {groups.kind}s"
-    uncertainty: Facts = {"intervals": f"95 %, {over_groups}"}
-    uncertainty |= {"test of differences": f"sign-flip test {over_groups}"} if len(systems) > 1 else {}
     subsets = slices.parts(predicted, levels=levels, word_errors=utterance_errors)
     pairs = [(system, intervals.group(system, group_of)) for system in systems]
     pairs.sort(key=lambda pair: (-pair[1].values["ua"].mean(), pair[0].name))
     return Evaluation(
         labels=systems[0].runs[0].labels,
-        systems=tuple(_result(system, grouped, predicted, subsets, group_of) for system, grouped in pairs),
+        systems=tuple(_result(system, grouped, predicted, subsets) for system, grouped in pairs),
         baselines=baselines,
         differences=intervals.differences(pairs),
         groups=groups,
-        protocol=uncertainty,
-        warnings=(*_cautions(groups, len(systems), predicted), *slices.notes(subsets), *protocols(systems, predicted)),
+        protocol={"intervals": f"95 %, over {groups.n} {groups.kind}s"},
+        warnings=(*_cautions(groups, predicted), *slices.notes(subsets), *protocols(systems, predicted)),
     )
 
 
@@ -227,17 +224,13 @@ def _in_order(utterances: Sequence[Utterance], system: PooledPredictions) -> lis
 
 
 def _result(
-    system: PooledPredictions,
-    grouped: Grouped,
-    utterances: Sequence[Utterance],
-    subsets: Sequence[Part],
-    groups: Sequence[str],
+    system: PooledPredictions, grouped: Grouped, utterances: Sequence[Utterance], subsets: Sequence[Part]
 ) -> SystemResult:
     truth = np.tile(system.truth, len(system.runs))
     probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
     report = system.report()
     absent = [label for label, recall in report.recall.items() if recall is None]
-    found = slices.slices(system, [*slices.by_sentence(system), *subsets], groups)
+    found = slices.slices(system, [*slices.by_sentence(system), *subsets], grouped.groups)
     folds = intervals.by_fold(system)
     return SystemResult(
         name=system.name,
@@ -260,18 +253,10 @@ def _result(
     )
 
 
-def _cautions(groups: Groups, n_systems: int, utterances: Sequence[Utterance]) -> list[str]:
-    """What a reader must know about intervals and tests."""
-    over = f"over {groups.n} {groups.kind}s"
+def _cautions(groups: Groups, utterances: Sequence[Utterance]) -> list[str]:
+    """What a reader must know about intervals."""
     if groups.kind == "utterance" or (groups.kind != "speaker" and all(u.speaker for u in utterances)):
         n = len({u.speaker for u in utterances if u.speaker})
         of = f"the {n} speakers" if n > 1 else "the one speaker" if n else "the speakers"
-        return [f"Intervals are {over}: they hold for {of} of the test part, not for others."]
-    if n_systems > 1 and not intervals.can_tell(groups, n_systems):
-        least = intervals.least_p(groups.n)
-        return [
-            f"Differences are tested {over}, whose smallest possible p is {least:.3f} "
-            f"({n_systems * (n_systems - 1) // 2} comparisons): nothing can be said of which system is better. "
-            f"Test on more {groups.kind}s."
-        ]
+        return [f"Intervals are over {groups.n} {groups.kind}s: they hold for {of} of the test part, not for others."]
     return []

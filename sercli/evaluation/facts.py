@@ -20,8 +20,6 @@ from sercli.runs import CROSS_VALIDATION, fold_runs, load_info, read_history, re
 from sercli.runs.settings import DataSettings, RunSettings, reads
 from sercli.types import Utterance
 
-_MOST_NAMED = 4  # speakers of a part
-
 
 def question(inputs: EvaluationInputs) -> str:
     """The question that the evaluation answers, in one sentence."""
@@ -53,7 +51,9 @@ def data(inputs: EvaluationInputs, utterances: Sequence[Utterance]) -> Facts:
         about |= {"about": first_line(plugin), "address": plugin.HOMEPAGE}
         made = {} if isinstance(plugin, HasConfig) else made  # its settings are not known
     about |= {"language": ", ".join(map(languages.name, spoken)), "licence": info.licence}
-    left_out = "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing"
+    left_out = (
+        "; ".join(f"{n:,} {reason}" for reason, n in info.skipped.items()) or "nothing that was found of these classes"
+    )
     known = {key: value for key, value in about.items() if value}
     return {**known, **counts, "left out": left_out, **made, "manifest": info.manifest_sha256[:16]}
 
@@ -73,7 +73,7 @@ def protocol(inputs: EvaluationInputs) -> Facts:
     facts["trainings"] = f"{n} {each})" if each else "a different number for each system"
     return facts | {
         "test part": "used once, after training",
-        "temperature": "fitted on the validation part of each fold",
+        "temperature": "what logits are divided by, so that confidence fits the validation part; above 1 it falls",
     }
 
 
@@ -83,21 +83,22 @@ def first_line(plugin: object) -> str:
 
 
 def _parts(inputs: EvaluationInputs) -> Facts:
-    """The speakers of the parts: who tests and validates in which fold, or how many do."""
+    """How many speakers each part has, and whether those of the test part are in training; {} if not all are known."""
+    if inputs.dataset is None:
+        return {}
+    splits = {split.fold: split for split in map(read_split, _folders(inputs.runs[0]))}.values()
+    speakers = {
+        name: [{u.speaker for u in inputs.dataset.select(getattr(split, part))} for split in splits]
+        for name, part in (("training", "train"), ("validation", "valid"), ("test", "test"))
+    }
+    if any(None in names for part in speakers.values() for names in part):
+        return {}
     facts: Facts = {}
-    dataset = inputs.dataset
-    if dataset is None:
-        return facts
-    splits = {split.fold: split for split in map(read_split, _folders(inputs.runs[0]))}
-    for part, name in (("train", "training"), ("valid", "validation"), ("test", "test")):
-        parts = {n: dataset.select(getattr(split, part)) for n, split in splits.items()}
-        speakers = {n: sorted({u.speaker or "" for u in utterances}) for n, utterances in parts.items()}
-        least, *_, most = sorted(map(len, speakers.values())) * 2
-        if any("" in names for names in speakers.values()):
-            continue
-        each = [f"{n}: {' '.join(names)}" for n, names in speakers.items()]
-        size = f"{least}{f' to {most}' * (most > least)}{' in each fold' * (len(splits) > 1)}"
-        facts[f"speakers of {name}"] = size if part == "train" or most > _MOST_NAMED else f"by fold, {', '.join(each)}"
+    for name, part in speakers.items():
+        least, *_, most = sorted(map(len, part)) * 2
+        facts[f"speakers of {name}"] = f"{least}{f' to {most}' * (most > least)}{' in each fold' * (len(part) > 1)}"
+    apart = not any(train & test for train, test in zip(speakers["training"], speakers["test"], strict=True))
+    facts["speakers of test"] = f"{facts['speakers of test']}, {'none' if apart else 'some'} of them in its training"
     return facts
 
 

@@ -67,6 +67,7 @@ class Grouped:
     """The metrics of a system as observed and without each of the groups."""
 
     name: str
+    groups: Sequence[str]  # (N,) the group of each utterance
     values: dict[str, Array]  # metric -> (S,) one per seed
     without: dict[str, Array]  # metric -> (G,) means over seeds with one group left out
     sizes: dict[str, float]  # metric -> number of utterances on which it rests; see `sizes`
@@ -101,13 +102,14 @@ def group(predictions: PooledPredictions, groups: Sequence[str], indices: Array 
     n_groups = int(numbers.max()) + 1
     if n_groups < 2:
         raise SerError(f"There is no interval over a single group ('{groups[0]}'); give another grouping.")
-    counts = _count(predictions, numbers, n_groups, indices)
+    counts = _count(predictions, numbers, indices)
     total = counts.sum(axis=1, keepdims=True)
     occurs = total[0, 0, 0]
     values, without = averages(*total), averages(*(total - counts))
     right = counts[2].mean(axis=1)  # (G, K)
     return Grouped(
         predictions.name,
+        groups,
         {metric: values[metric][0] for metric in _FIGURES},
         {metric: without[metric].mean(axis=1) for metric in _FIGURES},
         sizes(occurs),
@@ -130,10 +132,10 @@ def differences(systems: Sequence[tuple[PooledPredictions, Grouped]]) -> tuple[D
             ua=_gap(first, second, "ua"),
             wa=_gap(first, second, "wa"),
             p_ua=p,
-            p_mcnemar=mcnemar(of_first, of_second),
             p_holm=corrected,
+            n_better=int((first.shares - second.shares > 1e-9).sum()),
         )
-        for ((of_first, first), (of_second, second)), p, corrected in zip(pairs, p_ua, holm(p_ua), strict=True)
+        for ((_, first), (_, second)), p, corrected in zip(pairs, p_ua, holm(p_ua), strict=True)
     )
 
 
@@ -141,7 +143,7 @@ def by_fold(predictions: PooledPredictions) -> tuple[FoldResult, ...]:
     """The metrics of each fold and seed; empty if there is only one."""
     ends = np.cumsum([0, *(predictions.folds or [len(predictions.runs[0].ids)])])
     numbers = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-    counts = _count(predictions, numbers, len(ends) - 1)  # (3, folds, S, K)
+    counts = _count(predictions, numbers)  # (3, folds, S, K)
     if counts[0, :, :, 0].size < 2:
         return ()
     values = averages(*counts)
@@ -192,42 +194,14 @@ def sign_flip(gaps: Array) -> float:
     return n_extreme / (_N_FLIPS + 1)
 
 
-def least_p(n_groups: int) -> float:
-    """The smallest p that `sign_flip` can give.
-
-    >>> least_p(4), least_p(6)
-    (0.125, 0.03125)
-    """
-    return float(2.0 ** (1 - n_groups)) if n_groups <= _EXACT else 1 / (_N_FLIPS + 1)
-
-
 def can_tell(groups: Groups, n_systems: int) -> bool:
     """Whether a difference of systems can be significant at all, after the correction for all their comparisons.
 
     Never over utterances, which are no sample of speakers.
     """
     n_pairs = n_systems * (n_systems - 1) // 2
-    return groups.kind != "utterance" and least_p(groups.n) * n_pairs < LEVEL
-
-
-def mcnemar(first: PooledPredictions, second: PooledPredictions) -> float:
-    """The two-sided p of McNemar's exact test: are two systems correct equally often where only one of them is?
-
-    With several seeds each utterance has one vote: for the system that is correct in the larger share of its seeds.
-    The test assumes independent utterances, which those of one speaker are not: with few speakers a p below .05 comes
-    in a quarter of comparisons of equal systems.
-
-    Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
-
-    Returns:
-        p; 1 where the systems are correct on the same utterances.
-    """
-    from scipy.stats import binomtest
-
-    n_right, n_right_second = ((one.predicted == one.truth).sum(axis=0) for one in (first, second))  # (N,)
-    gap = n_right * len(second.runs) - n_right_second * len(first.runs)
-    better, worse = int((gap > 0).sum()), int((gap < 0).sum())
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    least_p = 2.0 ** (1 - groups.n) if groups.n <= _EXACT else 1 / (_N_FLIPS + 1)
+    return groups.kind != "utterance" and least_p * n_pairs < LEVEL
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -246,15 +220,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _count(
-    predictions: PooledPredictions, numbers: Array, n_groups: int, indices: Array | slice = slice(None)
-) -> Array:
+def _count(predictions: PooledPredictions, numbers: Array, indices: Array | slice = slice(None)) -> Array:
     """(3, G, S, K) for each group, seed and class: how often it is true, predicted, and both.
 
     The metrics need no more of a confusion matrix, which would have K times K numbers.
     """
     one_hot = np.eye(len(predictions.runs[0].labels))
-    counts = np.zeros((3, n_groups, len(predictions.runs), len(one_hot)))
+    counts = np.zeros((3, numbers.max() + 1, len(predictions.runs), len(one_hot)))
     is_true = one_hot[predictions.truth[indices]]
     for seed, is_predicted in enumerate(one_hot[predictions.predicted[:, indices]]):
         for of_kind, one in zip(counts, (is_true, is_predicted, is_true * is_predicted), strict=True):

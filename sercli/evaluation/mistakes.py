@@ -55,7 +55,7 @@ def mistakes(predictions: PooledPredictions, utterances: Sequence[Utterance]) ->
 
 
 def clips(evaluation: Evaluation, inputs: EvaluationInputs) -> dict[str, bytes]:
-    """Id -> MP3 of the first seconds of each system's five most confident mistakes, as far as they can be read.
+    """Id -> MP3 of the first seconds of the best system's five most confident mistakes, as far as they can be read.
 
     Raises:
         SerError: the dataset was not found.
@@ -63,8 +63,8 @@ def clips(evaluation: Evaluation, inputs: EvaluationInputs) -> dict[str, bytes]:
     if inputs.dataset is None:
         raise SerError("--with-audio needs the runs' dataset, which was not found; give it with --data.")
     found = {}
-    wanted = (one for system in evaluation.systems for one in system.mistakes[:_N_CLIPS])
-    for u in inputs.dataset.select(dict.fromkeys(one.id for one in wanted if one.path is not None)):
+    wanted = (one.id for one in evaluation.systems[0].mistakes[:_N_CLIPS] if one.path is not None)
+    for u in inputs.dataset.select(wanted):
         with suppress(AudioError):
             path = Path(inputs.dataset.info.root, u.audio or "")
             signal = read(path, start_s=u.start_s, end_s=u.end_s)

@@ -107,6 +107,7 @@ class Slice:
     gap: float  # the UA minus that of all utterances, over the same classes
     absent: tuple[str, ...] = ()  # classes that do not occur
     recall: dict[str, float | None] = field(default_factory=dict)  # of each class; None: it does not occur
+    counts: dict[str, int] = field(default_factory=dict)  # utterances of each class
     n_groups: int = 1  # speakers, or whatever the intervals are over
     worse: bool = False  # than all utterances, by an interval that is corrected for the number of slices
 
@@ -184,8 +185,8 @@ class Difference:
     ua: Estimate  # first minus second
     wa: Estimate
     p_ua: float  # sign-flip test over groups of utterances, two-sided
-    p_mcnemar: float  # exact, on which utterances each predicts correctly; it ignores speakers
     p_holm: float  # p_ua, corrected for all comparisons of the evaluation
+    n_better: int  # groups to whose UA the first contributes more
 
 
 @dataclass(frozen=True)

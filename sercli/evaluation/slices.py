@@ -86,7 +86,7 @@ def slices(predictions: PooledPredictions, subsets: Sequence[Part], groups: Sequ
 
     The interval of a subset is over its groups if it has at least three, else over its utterances: then it holds for
     these groups alone. A subset is worse than all if such an interval, corrected for the number of subsets
-    (Bonferroni), is below their UA.
+    (Bonferroni), is below their UA; one of two groups never is, because more than the two cannot be told from them.
 
     Args:
         predictions: of N labelled utterances.
@@ -110,8 +110,10 @@ def slices(predictions: PooledPredictions, subsets: Sequence[Part], groups: Sequ
         else:
             size = sizes(np.sum(report.confusion, axis=1))["ua"]
             interval, corrected = (wilson(report.ua, size, float(ndtri(1 - one / 2))) for one in levels)
-        metrics = (report.n, report.wa, report.ua, *interval, report.ua - level, absent, report.recall)
-        made.append(Slice(part.by, part.value, *metrics, n_groups, worse=corrected[1] < level))
+        counts = {label: round(sum(row)) for label, row in zip(report.labels, report.confusion, strict=True)}
+        about = (part.by, part.value, report.n, report.wa, report.ua, *interval, report.ua - level)
+        worse = n_groups != 2 and corrected[1] < level
+        made.append(Slice(*about, absent, report.recall, counts, n_groups, worse))
     return tuple(made)
 
 

@@ -14,6 +14,7 @@ from sercli.types import Report
 _N_NAMED = 3
 _MOST_PAIRS = 10  # differences in one table
 _FEWEST = 30  # predictions, for their accuracy to be stated
+_FEWEST_OF_CLASS = 20  # utterances of a speaker, for their recall to be stated
 _TOO_SURE = 0.1  # confidence above accuracy, to warn of it
 _ALIKE = 1.25  # temperatures, up to this ratio
 
@@ -43,16 +44,18 @@ def headline(evaluation: Evaluation) -> str:
 
 
 def memorised(evaluation: Evaluation) -> str:
-    """How many utterances share their sentence with training, for the systems that read text; "" if none does."""
-    reading = [system for system in evaluation.systems if "text" in inputs(system)]
-    counts = dict.fromkeys(system.n_seen for system in reading)
-    text_alone = [s.name for s in reading if inputs(s) == "text"]
+    """Whether the systems that hear or read words can know the sentences of the test part from training."""
+    able = [system for system in evaluation.systems if inputs(system) != "motion"]
+    if not able:
+        return "No: no system here hears or reads words."
+    text_alone = [s.name for s in able if inputs(s) == "text"]
     useless = [name for name in at_chance(evaluation) if name in text_alone]
-    helped = not useless or useless != text_alone
     texts = []
-    for n_seen in counts:
-        alike = [system for system in reading if system.n_seen == n_seen]
-        texts.append(_sentences(alike, n_seen, shortened([f"`{s.name}`" for s in alike]), helped=helped))
+    for n_seen in dict.fromkeys(system.n_seen for system in able):
+        alike = [system for system in able if system.n_seen == n_seen]
+        names = [f"`{system.name}`" for system in alike]
+        who = "each system" if len(names) == len(able) > 1 else shortened(names)
+        texts.append(_sentences(alike, n_seen, who, helped=not useless or useless != text_alone))
     if useless:
         texts.append(f"Text alone ({named(useless)}) is not better than chance.")
     return " ".join(texts)
@@ -64,33 +67,40 @@ def at_chance(evaluation: Evaluation) -> list[str]:
 
 
 def calibrated(system: SystemResult) -> str:
-    """Whether confidence matches accuracy, what scaling changed, and what the most confident predictions are worth."""
+    """Whether the most confident predictions are right as often as they say, how far all are, and what scaling did."""
     before, after = system.before, system.after
     found = (
-        f"Confidence and accuracy differ by {percent(after.ece)} points on average (ECE), by {percent(before.ece)} "
+        f" On average confidence and accuracy differ by {percent(after.ece)} points (ECE), by {percent(before.ece)} "
         "without temperature scaling."
     )
-    scores = (("NLL", before.nll, after.nll), ("Brier score", before.brier, after.brier))
-    changed = ((name, decimals(was), decimals(now)) for name, was, now in scores if now > was)
-    worse = [f"{name} ({was} to {now})" for name, was, now in changed if was != now]
-    found += f" Scaling made {listed(worse)} worse." if worse else ""
+    if (was := decimals(before.nll)) != (now := decimals(after.nll)) and after.nll > before.nll:
+        found += f" Scaling made the probabilities worse here (NLL {was} to {now})"
+        own = system.training and "train.temperature" in system.training.settings
+        found += ": `--set train.temperature=1` trains without it." if own else "."
     kept = {least: one for least, one in system.above.items() if one.n >= _FEWEST}
     if not kept:
-        return f"{found} Fewer than {_FEWEST} predictions are at least 50 % confident."
-    top, best = max(kept), max(kept, key=lambda least: kept[least].accuracy)
-    accuracy, n = kept[top].accuracy, system.report.n * system.report.n_seeds
-    found += (
-        f" Of the {percent(kept[top].n / n, 0)} % of predictions that are at least {top} % confident, "
-        f"{percent(accuracy)} % are correct"
+        return f"Not known: fewer than {_FEWEST} predictions are at least 50 % confident.{found}"
+    top, n = max(kept), system.report.n * system.report.n_seeds
+    share, accuracy, confidence = kept[top].n / n, kept[top].accuracy, kept[top].confidence
+    too_sure = wilson(accuracy, kept[top].n, 1.96)[1] < confidence - _TOO_SURE
+    trust = "Yes" if after.ece < _TOO_SURE else "Only high confidence"
+    return (
+        f"{'No, do not trust high confidence' if too_sure else trust}: of the {percent(share, 0)} % of predictions "
+        f"that are at least {top} % confident (mean {percent(confidence)} %), {percent(accuracy)} % are correct.{found}"
     )
-    most = wilson(accuracy, kept[top].n, 1.96)[1]
-    if most < kept[best].accuracy:
-        why = f"less than of those that are at least {best} % confident ({percent(kept[best].accuracy)} %)"
-    elif most < kept[top].confidence - _TOO_SURE:
-        why = f"though their mean confidence is {percent(kept[top].confidence)} %"
-    else:
-        return f"{found}."
-    return f"{found}, {why}: do not trust high confidence here."
+
+
+def lost(evaluation: Evaluation, system: SystemResult) -> str:
+    """The classes that are recognised least often in single speakers, if less often than by chance; "" if none is."""
+    found = sorted(
+        (recall, label, one.value)
+        for one in system.slices
+        if one.by == "speaker"
+        for label, recall in one.recall.items()
+        if recall is not None and recall < floor(evaluation) and one.counts[label] >= _FEWEST_OF_CLASS
+    )
+    names = [f"{label} of {speaker} ({percent(recall)} %)" for recall, label, speaker in found[:_N_NAMED]]
+    return f" Of single speakers a class is recognised less often than by chance: {listed(names)}." if names else ""
 
 
 def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
@@ -102,9 +112,7 @@ def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
         return ""
     of_speaker = Counter(f"{m.truth} predicted as {m.answer}" for m in system.mistakes if m.speaker == speaker)
     what, same = of_speaker.most_common(1)[0]
-    said = f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {what}."
-    fold = " That can be due to the temperature of this speaker's fold as well as to the voice."
-    return said + fold * scaled_apart(system)
+    return f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {what}."
 
 
 def scaled_apart(system: SystemResult) -> bool:
@@ -208,21 +216,17 @@ def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *,
     if n_seen is None:
         return f"Not known of {who}: the dataset was not found, or the runs list no sentences; train them again."
     if not n_seen:
-        return f"No: none of the {n:,} test utterances shares its prompt or words with a training utterance of {who}."
-    how = f"share their prompt or words with a training utterance of {who}"
+        return f"No: in training {who} heard or read none of the sentences of the {n:,} test utterances."
+    how = f"in training {who} heard or read the sentence of"
     if n_seen == n:
-        answer, instead = (
-            ("Perhaps", " `--split prompts` tests on new sentences.")
-            if helped
-            else ("Yes, but that gained nothing", "")
-        )
-        return f"{answer}: all {n:,} test utterances {how}.{instead}"
+        answer = "Perhaps" if helped else "Yes, but that gained nothing"
+        return f"{answer}: {how} all {n:,} test utterances{'; `--split prompts` tests on new ones' * helped}."
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
     scores = [f"`{name}` {percent(one.ua)} % ({against_all(one)})" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)
-    answer = "It seems so" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
-    return f"{answer}: {n_seen:,} of {n:,} test utterances {how}. UA on the {n - n_seen:,} others: {shortened(scores)}."
+    answer = "Yes, it seems" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
+    return f"{answer}: {how} {n_seen:,} of {n:,} test utterances. UA on the {n - n_seen:,} others: {shortened(scores)}."
 
 
 def against_all(found: Slice) -> str:

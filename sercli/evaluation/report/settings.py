@@ -22,10 +22,13 @@ def _described(made: Training, systems: dict[str, dict[str, str]]) -> str:
         named = [f"`{own[name]}`" if name in own else f"a model of {reads(name)}" for name in members]
         found = [first_line(plugins.fusion_rule(rule)), f"Members: {listed(named)}."]
     else:
-        preset = spec.described_presets().get(made.name)
-        found = [f"{preset[0].upper()}{preset[1:]}."] if preset else []
-        found += [first_line(plugins.architecture(made.settings["model.architecture"]))]
-        if changed := _changed(made) if preset else []:
+        about = spec.described_presets().get(made.name, "").partition(";")[0]  # what follows says for what it is good
+        found = [
+            f"{about[0].upper()}{about[1:]}."
+            if about
+            else first_line(plugins.architecture(made.settings["model.architecture"]))
+        ]
+        if changed := _changed(made) if about else []:
             found += [f"Unlike the preset: {listed(changed)}."]
     if made.words and not (rule and all(name in own for name in members)):
         found += ["It reads the corpus' transcripts." if made.words == HUMAN else f"It reads words by `{made.words}`."]
@@ -53,7 +56,7 @@ def settings_apart(evaluation: Evaluation) -> dict[str, dict[str, str]]:
     for settings in each.values():
         for key, value in settings.items():
             values.setdefault(key, []).append(value)
-    shared = {key: v[0] for key, v in values.items() if len(v) > 1 and len(set(v)) == 1}
+    shared = {key: v[0] for key, v in values.items() if len(v) > 1 and len(set(v)) == 1 and "." in key}
     apart = {name: {key: v for key, v in one.items() if key not in shared} for name, one in each.items()}
     return {name: found for name, found in {"All that have it": shared, **apart}.items() if found}
 

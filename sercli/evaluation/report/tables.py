@@ -34,8 +34,8 @@ def csv_table(evaluation: Evaluation) -> str:
     - `seed`: of one training; empty: the mean over seeds.
     - `figure`: ua, wa, macro_f1, macro_f1_all, weighted_f1; recall, precision and f1 of a class, answered:X for how
       many of a class were predicted as X; ece, nll, brier with temperature scaling, ece_before, ... without it; ua, wa
-      and gap (to the UA of all utterances over the same classes) of slices; ua and wa of differences; p_ua, p_holm,
-      p_mcnemar; published_wa of the original study; seen, the utterances whose sentence is in training; parameters,
+      and gap (to the UA of all utterances over the same classes) of slices; ua and wa of differences; p_ua, p_holm;
+      published_wa of the original study; seen, the utterances whose sentence is in training; parameters,
       training_s, hardware, command and setting:X of a system; word_error_rate, whose system is a recogniser.
     - `value`, `low`, `high` (95 % interval), `deviation` (over seeds; over folds), `n` (utterances).
     """
@@ -74,7 +74,7 @@ def _rows(evaluation: Evaluation) -> Iterator[Row]:
     for found in evaluation.differences:
         pair: Row = {"system": found.first, "against": found.second}
         yield from ({**pair, "figure": name, **asdict(getattr(found, name))} for name in ("ua", "wa"))
-        yield from ({**pair, "figure": p, "value": getattr(found, p)} for p in ("p_ua", "p_holm", "p_mcnemar"))
+        yield from ({**pair, "figure": p, "value": getattr(found, p)} for p in ("p_ua", "p_holm"))
     for engine, errors in evaluation.word_errors.items():
         yield {"system": engine, "figure": "word_error_rate", "value": errors.rate}
 
