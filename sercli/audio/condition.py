@@ -1,5 +1,7 @@
 """What nobody hears is taken out of a signal, its speed and level are set, and the level of speech is measured."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig
@@ -36,16 +38,19 @@ def without_rumble(signal: Array, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Array
     before = 2 * signal[0] - signal[n_edge:0:-1]
     after = 2 * signal[-1] - signal[-2 : -n_edge - 2 : -1]
     extended = np.concatenate([before, signal, after])
-    n_fft = 1 << (len(extended) - 1).bit_length()
+    power = 1 << (len(extended) - 1).bit_length()
+    n_fft = next(n for n in (power * 5 // 8, power * 3 // 4, power) if n >= len(extended))
     spectrum = np.fft.rfft(extended, n_fft) * rumble_gain(n_fft, sample_rate_hz)
     filtered: Array = np.fft.irfft(spectrum, n_fft)[n_edge : n_edge + len(signal)]
     return filtered.astype(np.float32)
 
 
+@lru_cache(maxsize=16)
 def rumble_gain(n_fft: int, sample_rate_hz: int) -> Array:
-    """Return the gain (n_fft // 2 + 1,) of the filter against rumble at each frequency of a spectrum."""
+    """Return the gain (n_fft // 2 + 1,) float32 of the filter against rumble at each frequency of a spectrum."""
     powered = (np.fft.rfftfreq(n_fft, 1 / sample_rate_hz) / _LOWEST_HZ) ** _STEEPNESS
-    return powered / (1 + powered)
+    gains: Array = (powered / (1 + powered)).astype(np.float32)
+    return gains
 
 
 def prepare_signal(signal: Array, config: AudioConfig) -> Array:
