@@ -58,7 +58,8 @@ class Explanation:
     """The prediction for one utterance, with the weight of each piece that a model read. Times are the recording's."""
 
     predicted: str  # the most probable class, whose probability occlusion follows
-    probs: dict[str, dict[str, float]]  # by each source, and "together" if there are several; each sums to 1
+    # By each source, "together" if there are several, "adapted" if it is; the last is the prediction. Each sums to 1.
+    probs: dict[str, dict[str, float]]
     signal: Array  # (n_samples,) of the utterance
     rate_hz: int
     start_s: float  # of the utterance
@@ -160,12 +161,13 @@ class _Question:
 
 
 def _probs(system: Model | Ensemble, prediction: Prediction) -> dict[str, dict[str, float]]:
-    """The probabilities of each member that made a prediction, and of all together."""
-    if not isinstance(system, Ensemble):
-        modality = system.info.modality
-        return {"together" if modality == "both" else reads(modality): prediction.probabilities}
+    """The probabilities of each member that made a prediction, of all together, and adapted to voice and room."""
     own = {reads(name): probs for name, probs in prediction.members.items()}
-    return {**own, "together": prediction.probabilities} if len(own) > 1 else own
+    if not isinstance(system, Ensemble) and system.info.modality != "both":
+        own = {reads(system.info.modality): prediction.unadapted or prediction.probabilities}
+    if len(own) != 1:
+        own["together"] = prediction.unadapted or prediction.probabilities
+    return own | ({"adapted": prediction.probabilities} if prediction.unadapted else {})
 
 
 def _of_audio(read: _Input, question: _Question) -> Weighing:

@@ -59,15 +59,18 @@ def test_any_words_stay_one_line_of_json(text):
 
 
 def test_csv_has_the_probabilities_of_both_members_to_4_decimals_and_nothing_where_there_is_none():
-    third = replace(STOP, probabilities={"neutral": 1 / 3, "anger": 2 / 3}, asr_confidence=0.9)
+    plain = {"neutral": 0.25, "anger": 0.75}
+    third = replace(STOP, probabilities={"neutral": 1 / 3, "anger": 2 / 3}, unadapted=plain, asr_confidence=0.9)
     rows = list(csv.DictReader(io.StringIO(_text("csv", third, SILENCE), newline="")))
     assert list(rows[0]) == [
         *["path", "start_s", "end_s", "speaker", "label", "confidence", "neutral", "anger"],
-        *["audio_only_neutral", "audio_only_anger", "text_only_neutral", "text_only_anger"],
+        *["unadapted_neutral", "unadapted_anger", "audio_only_neutral", "audio_only_anger"],
+        *["text_only_neutral", "text_only_anger"],
         *["asr_confidence", "text", "reason", "remarks"],
     ]
     assert next(csv.reader(io.StringIO(_text("csv")))) == list(rows[0])
-    assert [rows[0][name] for name in ("path", "neutral", "anger")] == ["talk.wav", "0.3333", "0.6667"]
+    names = ("path", "neutral", "anger", "unadapted_anger")
+    assert [rows[0][name] for name in names] == ["talk.wav", "0.3333", "0.6667", "0.75"]
     assert [rows[0][name] for name in ("audio_only_anger", "text_only_anger", "asr_confidence")] == [
         "0.7",
         "0.6",
@@ -211,7 +214,7 @@ def test_a_label_with_escape_characters_does_not_reach_the_terminal():
     odd = Prediction("a.wav", 0.0, 1.0, "\x1b[2Jx", 1.0, {"\x1b[2Jx": 1.0})
     shown = "".join(FORMATS["csv"].lines([odd], ["\x1b[2Jx"]))
     assert "\x1b" not in shown
-    assert shown.count(r"\x1b[2Jx") == 4
+    assert shown.count(r"\x1b[2Jx") == 5
     assert "\x1b" in "".join(FORMATS["csv-raw"].lines([odd], ["\x1b[2Jx"]))
 
 

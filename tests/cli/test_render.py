@@ -448,6 +448,11 @@ def test_the_card_of_a_clip_has_the_emotion_a_bar_for_each_class_the_words_and_w
     assert lines[2].split() == ["emotion", "prob.", "audio", "only", "text", "only"]
     assert _row_of(lines, "happiness ") == ["happiness", "0.600", "██████████████▍", "0.200", "0.200"]
     assert _row_of(lines, "anger ")[3:] == ["0.400", "0.900"]
+    adapted = replace(row, adapted=Adapted("voice", 2, "neutral"), unadapted={**OWN, "anger": 0.7})
+    lines = _shown(render.prediction_card, adapted)[1]
+    assert lines[2].endswith("audio only  text only  plain")
+    assert _row_of(lines, "anger ")[3:] == ["0.400", "0.900", "0.700"]
+    assert "adapted to the voice (neutral), so that voice and room count less; plain: not adapted" in lines
     at = lines.index("words: I hate [i]this  (ASR confidence 0.25)")
     assert lines[at + 1] == "ASR confidence: how surely the words were recognised, from 0 (guesses) to 1"
 

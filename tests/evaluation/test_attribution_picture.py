@@ -116,6 +116,14 @@ def test_the_title_names_recording_answer_and_probability(drawn, tmp_path):
     assert "a.wav: unsure (anger 60%)" in texts(drawn[1])
 
 
+def test_what_is_adapted_is_drawn_beside_what_it_was(drawn, tmp_path):
+    adapted = dict(zip(FOUR, (0.1, 0.1, 0.1, 0.7), strict=True))
+    draw(tmp_path / "a.png", probs={**PROBS, "adapted": adapted})
+    shown = texts(drawn[0])
+    assert {"a.wav: anger (70%)", "together", "adapted"} <= {*shown}
+    assert any("Adapted: less what voice and room do to all utterances alike" in text for text in shown)
+
+
 def heights(axes):
     return [bar.get_height() for bar in axes.patches]
 

@@ -212,6 +212,7 @@ def test_a_timeline_names_its_emotions_and_has_the_words_that_fit(drawn, tmp_pat
     assert _texts(drawn[0].axes[1]) == ["anger", "sadness", "stop it now", "i miss her"]
     (legend,) = drawn[0].legends
     shares = [text.get_text() for text in legend.texts]
+    assert legend.get_title().get_text() == "share of speech"
     assert shares == ["neutral 0%", "happiness 0%", "sadness 57%", "anger 43%"]
 
 
@@ -250,8 +251,8 @@ def test_a_recording_of_hours_has_the_mean_of_each_stretch_of_time(drawn, tmp_pa
 
 
 def test_an_answer_that_is_unsure_is_pale_and_has_no_share(drawn, tmp_path):
-    unsure = replace(SPOKEN[0], label="unsure")
-    timeline_picture([unsure], FOUR, TALK, RATE_HZ, tmp_path / "a.png")
+    unsure = [replace(one, label="unsure") for one in SPOKEN]
+    timeline_picture(unsure, FOUR, TALK, RATE_HZ, tmp_path / "a.png")
     assert {bar.get_alpha() for bar in drawn[0].axes[1].patches} == {None, 0.22}
     assert "anger 0%" in [text.get_text() for text in drawn[0].legends[0].texts]
 

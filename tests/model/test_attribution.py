@@ -145,6 +145,8 @@ def test_an_ensembles_members_are_explained_each_by_itself(systems, clip):
     np.testing.assert_allclose(both.text[0].weights, words.text[0].weights)
     audio, text = answer.members["acoustic"], answer.members["linguistic"]
     assert both.probs == {"audio": audio, "text": text, "together": answer.probabilities}
+    adapted = replace(answer, probabilities=audio, unadapted=answer.probabilities)
+    assert attribution.explain(systems.average, adapted, clip).probs == {**both.probs, "adapted": audio}
     assert both.predicted == answer.label
 
 

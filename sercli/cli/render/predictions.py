@@ -16,7 +16,7 @@ from sercli.cli import options
 from sercli.cli.render import console as streams
 from sercli.cli.render.console import MISSING, bar, escaped, figure, new_table, plain, short_names, shorten, show
 from sercli.runs.settings import reads
-from sercli.types import Prediction
+from sercli.types import Adapted, Prediction
 
 _BAR = 24  # characters of the bar of a probability of 1
 _BEST = "green"  # of bars; text of this colour is not readable on every white
@@ -63,7 +63,14 @@ def prediction_card(prediction: Prediction) -> None:
         about += [Text("words: ") + transcript(p), *legend(bool(p.doubt))]
     if p.label and p.reason:
         about.append(plain(p.reason, "dim"))
+    if p.adapted and not options.quiet:
+        about.append(plain(f"{adaptation(p.adapted)}; plain: not adapted", "dim"))
     show(*about)
+
+
+def adaptation(adapted: Adapted) -> str:
+    """What a prediction was adapted to, and what for."""
+    return f"adapted to the {adapted.group} ({adapted.how}), so that voice and room count less"
 
 
 def in_short(prediction: Prediction) -> str:
@@ -97,14 +104,14 @@ def _classes(p: Prediction, width: int) -> Table:
     In a narrow terminal the bars are shorter, and labels and bars stay whole.
     """
     members = {f"{reads(name)} only": own for name, own in p.members.items()} if len(p.members) > 1 else {}
-    members |= {"not adapted": p.unadapted} if p.unadapted else {}
+    members |= {"plain": p.unadapted} if p.unadapted else {}
     table = new_table("emotion", "prob.", "", *members)
     table.columns[2].justify = "left"
     longest = max(cell_len("emotion"), *map(cell_len, p.probabilities))
     room = width - longest - len(" 0.000 ") - 1  # without bar and members
     n_bar = _BAR
     if room - sum(cell_len(name) + 2 for name in members) < _BAR:
-        n_bar = max(1, min(_BAR, room - len("  0.000") * len(members)))
+        n_bar = max(1, min(_BAR, room - len("  0.000") * len(members) - 1))
         for column in table.columns[3:]:
             column.width = len("0.000")  # the head wraps
     best = max(p.probabilities, key=p.probabilities.__getitem__)

@@ -13,7 +13,7 @@ from sercli._system.text import clock
 from sercli.cli import options
 from sercli.cli.render import console as streams
 from sercli.cli.render.console import MISSING, figure, plain, show
-from sercli.cli.render.predictions import counted, legend, transcript
+from sercli.cli.render.predictions import adaptation, counted, legend, transcript
 from sercli.cli.summaries import Summary, summaries
 from sercli.types import UNSURE, Prediction
 
@@ -60,7 +60,7 @@ def timeline_rows(path: str, predictions: Iterable[Prediction], labels: Sequence
         label = p.label or MISSING
         reasons.update([p.reason] if (p.label or p.text) and p.reason else [])
         if p.adapted:
-            adapted[f"adapted to the {p.adapted.group} ({p.adapted.how}), so that voice and room count less"] += 1
+            adapted[adaptation(p.adapted)] += 1
         times = f"{clock(p.start_s, 1):>{_TIME}}  " + ("" if narrow else f"{clock(p.end_s, 1):>{_TIME}}  ")
         speaker = plain(set_cell_size(p.speaker or "", who))
         cells = Text.assemble(

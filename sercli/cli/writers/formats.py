@@ -69,7 +69,7 @@ def _json(row: Mapping[str, object], own: Sequence[tuple[str, object]]) -> str:
 
 
 def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw: bool = False) -> Iterator[str]:
-    """Yield a header, then one row a prediction with the probability of each class, also by audio and by text only.
+    """Yield a header, then one row a prediction with the probability of each class: adapted, not, by audio, by text.
 
     Args:
         predictions: see `Lines`.
@@ -80,12 +80,12 @@ def csv_rows(predictions: "Iterable[Prediction]", labels: Sequence[str], *, raw:
 
     def rows() -> Iterator[_Row]:
         for p in predictions:
-            every = [part or {} for part in (p.probabilities, p.members.get("acoustic"), p.members.get("linguistic"))]
-            probs = [part.get(label) for part in every for label in labels]
+            parts = (p.probabilities, p.unadapted, p.members.get("acoustic"), p.members.get("linguistic"))
+            probs = [(part or {}).get(label) for part in parts for label in labels]
             head = (p.path, p.start_s, p.end_s, p.speaker, p.label, p.confidence)
             yield p.row, (*head, *probs, p.asr_confidence, p.text, p.reason, "; ".join(p.remarks))
 
-    probs = [f"{part}{label}" for part in ("", "audio_only_", "text_only_") for label in labels]
+    probs = [f"{part}{label}" for part in ("", "unadapted_", "audio_only_", "text_only_") for label in labels]
     head = ("path", "start_s", "end_s", "speaker", "label", "confidence")
     return _csv((*head, *probs, "asr_confidence", "text", "reason", "remarks"), rows(), raw)
 

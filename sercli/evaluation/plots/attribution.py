@@ -16,7 +16,8 @@ from sercli.types import Array
 if TYPE_CHECKING:
     from sercli.model.attribution import Explanation, Weighing
 
-_COLOURS = {"audio and text": "#666666", "audio": BLUE, "text": GREEN, "motion": "#CC79A7", "together": "#333333"}
+_OF_ALL = {"together": "#333333", "adapted": "#999999"}
+_COLOURS = {"audio and text": "#666666", "audio": BLUE, "text": GREEN, "motion": "#CC79A7", **_OF_ALL}
 _PALER = 0.75  # opacity of each further member that reads the same
 _AGAINST = ORANGE  # what lowers the probability of the predicted class
 _SHADES = LinearSegmentedColormap.from_list("ser", [_AGAINST, "white", BLUE])
@@ -32,6 +33,7 @@ _NOTES = {
     "prediction depends on it.",
     "occlusion": "Occlusion: how much probability the prediction loses without this piece; orange: how much it gains. "
     "It does not show what several pieces say alike, or only together.",
+    "adapted": "Adapted: less what voice and room do to all utterances alike; this is the prediction.",
     "asr": "ASR confidence: how surely the words were recognised, from 0 (guesses) to 1.",
 }
 
@@ -70,13 +72,13 @@ def explanation_picture(explanation: "Explanation", target: Target, *, name: str
         figure.suptitle(_title(explanation, name, label), x=0.02, ha="left", size=13, weight="bold")
         kinds = {weighing.kind for weighing in drawn}
         heard = {"asr"} if explanation.text and explanation.asr_confidence is not None else set()
-        notes = [note for kind, note in _NOTES.items() if kind in kinds | heard]
+        notes = [note for kind, note in _NOTES.items() if kind in {*kinds, *heard, *explanation.probs}]
         figure.supxlabel("\n".join(notes), x=0.02, ha="left", size=8, color=GREY)
 
 
 def _final(explanation: "Explanation") -> dict[str, float]:
-    """The probabilities of the whole system."""
-    return explanation.probs.get("together") or next(iter(explanation.probs.values()))
+    """The probabilities of the prediction."""
+    return list(explanation.probs.values())[-1]
 
 
 def _title(explanation: "Explanation", name: str, label: str) -> str:
@@ -178,7 +180,7 @@ def _limit(weighing: "Weighing") -> float:
 
 
 def _draw_bars(axes: Axes, explanation: "Explanation") -> None:
-    """A group of bars for each class: the probability from each member, and from all together."""
+    """A group of bars for each class: the probability from each member, from all together, and adapted."""
     final = _final(explanation)
     likeliest = sorted(final, key=final.__getitem__, reverse=True)[:_CLASSES]
     chosen = [name for name in final if name in likeliest]
@@ -188,7 +190,7 @@ def _draw_bars(axes: Axes, explanation: "Explanation") -> None:
         number = source.split()[-1]
         colour = next(colour for what, colour in _COLOURS.items() if source.startswith(what))
         opacity = _PALER ** (int(number) - 1) if number.isdigit() else 1
-        label = source if source == "together" else f"{source} only"
+        label = source if source in _OF_ALL else f"{source} only"
         values = [probs[name] for name in chosen]
         bars = axes.barh(
             places + (row + 0.5) * step, values, 0.92 * step, align="edge", color=colour, alpha=opacity, label=label

@@ -197,7 +197,9 @@ def _name_emotions(figure: Figure, predictions: Sequence[Prediction], colours: M
     spent = {label: sum(p.end_s - p.start_s for p in predictions if p.label == label) for label in colours}
     total = sum(p.end_s - p.start_s for p in predictions)
     shown = {label: s for label, s in spent.items() if s or (total and len(colours) <= _LEGEND)}
-    patches = [Patch(color=colours[label], label=f"{label} {s / total:.0%}") for label, s in shown.items()]
+    title, share = ("share of speech", "{} {:.0%}") if len(predictions) > 1 else (None, "{}")
+    patches = [Patch(color=colours[label], label=share.format(label, s / total)) for label, s in shown.items()]
     figure.suptitle(name, fontsize=11, x=0.02, ha="left")
     if patches:
-        figure.legend(handles=patches, loc="outside upper right", ncols=min(len(patches), _LEGEND), fontsize=9)
+        n = min(len(patches), _LEGEND)
+        figure.legend(handles=patches, title=title, loc="outside upper right", ncols=n, fontsize=9, title_fontsize=8)
