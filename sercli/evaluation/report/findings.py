@@ -115,10 +115,10 @@ def concentrated(evaluation: Evaluation, system: SystemResult) -> str:
     return f"Speaker {speaker} has {count} of the {n} most confident mistakes; {same} of them are {what}."
 
 
-def scaled_apart(system: SystemResult) -> bool:
+def scaled_apart(evaluation: Evaluation) -> bool:
     """Whether the temperatures of a system's folds differ so far that their confidences do not compare."""
-    found = system.training.temperatures if system.training else ()
-    return max(found, default=1.0) > _ALIKE * min(found, default=1.0)
+    each = [system.training.temperatures for system in evaluation.systems if system.training]
+    return any(max(found, default=1.0) > _ALIKE * min(found, default=1.0) for found in each)
 
 
 def difference_of(evaluation: Evaluation, first: str, second: str) -> Difference:

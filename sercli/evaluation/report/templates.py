@@ -43,7 +43,6 @@ def template(
         finalize=finalize,
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
-    environment.tests["scaled_apart"] = findings.scaled_apart
     environment.globals.update(findings=findings, systems_settings=settings, titles=TITLES, source=SOURCE)
     return environment.get_template(name)
 

@@ -348,6 +348,20 @@ def test_a_slice_has_the_recall_of_each_class_and_a_dash_where_it_has_none():
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("n_groups", "shown"), [(1, ("", True)), (2, ("2", False)), (3, ("3", True)), (24, ("", True))]
+)
+def test_a_slice_has_its_number_of_speakers_if_it_has_not_all_and_no_interval_over_two(n_groups, shown):
+    made = made_up.evaluation(n_systems=1, n_seeds=1)
+    part = replace(made.systems[0].slices[0], ua=0.5, low=0.4123, high=0.5987, n_groups=n_groups)
+    html = page(replace(made, systems=(replace(made.systems[0], slices=(part,), worst=None),)))
+    number, has_interval = shown
+    said = re.findall(r'female<span class="ci">(\d+) speakers</span>', html)
+    assert said == [number] * bool(number)
+    assert ("41.2 to 59.9" in html) == has_interval
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_of_many_systems_the_pairs_without_the_best_are_folded_away():
     made = made_up.evaluation(n_systems=8, n_seeds=1)
     html = page(made)
