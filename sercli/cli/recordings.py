@@ -44,6 +44,7 @@ class Recordings:
     def __init__(self, recordings: Sequence[Recording], config: PipelineConfig, *, jobs: int, keep: bool) -> None:
         self.all, self.config, self.jobs = recordings, config, jobs
         self.n_labelled = 0  # predictions with a label so far
+        self.n_alone = 0  # those that were not adapted
         self.n_worded = 0  # predictions with words
         self.doubtful = Counter[str]()  # recording -> those with words that are guesses
         self.kept: list[Prediction] | None = [] if keep else None
@@ -78,14 +79,7 @@ class Recordings:
         pipeline = self.pipeline  # first, as it may be one that cannot be adapted
         complete = [(one, list(self.predictions(one))) for one in results]
         every = chain.from_iterable(predictions for _, predictions in complete)
-        found = pipeline.regrouped(every, min_confidence=self.all[0].min_confidence)
-        labelled = [one for one in found if one.label]
-        if n_alone := sum(one.adapted is None for one in labelled):
-            render.warn(
-                f"{n_alone} of {len(labelled)} utterances are in groups of fewer than {LEAST}, too few to adapt to, "
-                "and predicted each by itself."
-            )
-        anew = iter(found)
+        anew = iter(pipeline.regrouped(every, min_confidence=self.all[0].min_confidence))
         for result, predictions in complete:
             yield replace(result, predictions=list(islice(anew, len(predictions))))
 
@@ -157,7 +151,13 @@ class Recordings:
                 words = f"words with an ASR confidence below {CLEAR}{', which count little' * (rule == _WEIGHS_WORDS)}"
                 advice = plugin.advice(recogniser.config)
                 render.note(f"{n}{names * (len(self.all) > 1)} have {words}; {advice}.")
-        alone = self.config.group == "recording" and self.config.adapt != "none"
+        grouped, full = self.config.group != "recording", self.config.adapt == "full"
+        if self.n_alone and (grouped or full) and not isinstance(self, Live):
+            render.warn(
+                f"{self.n_alone} of {self.n_labelled} utterances are in groups of fewer than {LEAST}, too few to adapt "
+                "to, and predicted each by itself."
+            )
+        alone = not grouped and self.config.adapt != "none"
         if alone and self.n_clips >= _HINT:
             render.note(
                 f"{self.n_clips} clips were predicted each by itself. If they are of one voice or one room, --group "
@@ -196,6 +196,7 @@ class Recordings:
         """Yield the predictions, and keep them if they are needed later."""
         for prediction in predictions:
             self.n_labelled += prediction.label is not None
+            self.n_alone += prediction.label is not None and prediction.adapted is None
             self.n_worded += bool(prediction.text)
             if prediction.text and not prediction.clear_text:
                 self.doubtful[prediction.path] += 1

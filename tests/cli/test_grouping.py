@@ -47,9 +47,10 @@ def test_a_folder_is_adapted_to_after_the_voice_at_rest(ser, demo_runs, demo_cli
     assert [row["unadapted"] for row in found] == [row["unadapted"] for row in alone]
 
 
-def test_groups_that_are_too_small_to_adapt_to_are_told(ser, demo_runs, demo_clips):
+@pytest.mark.parametrize("asked", [["--group", "folder"], ["--adapt", "full"]])
+def test_groups_that_are_too_small_to_adapt_to_are_told(ser, demo_runs, demo_clips, asked):
     clips = [demo_clips(f"m1-{name}") for name in ("anger-1", "anger-2")]
-    shown = ser("predict", *clips, "-m", demo_runs.average, "--no-asr", "--group", "folder", "-q")
+    shown = ser("predict", *clips, "-m", demo_runs.average, "--no-asr", *asked, "-q")
     said = "2 of 2 utterances are in groups of fewer than 5, too few to adapt to, and predicted each by itself."
     assert said in " ".join(shown.err.split())
 
