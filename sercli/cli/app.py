@@ -35,6 +35,16 @@ _DISK = {
     errno.ENOLCK,
 }
 
+_WORDS = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "give a whole number",
+    "Input should be a valid number, unable to parse string as a number": "give a number",
+    "Input should be less than or equal to": "give at most",
+    "Input should be greater than or equal to": "give at least",
+    "requires an argument": "needs a value after it",
+}
+"""Phrases of typer and pydantic -> ours."""
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -92,11 +102,21 @@ def _run() -> NoReturn:
             raise
         if not error.format_message():  # `ser` alone: typer has already printed the help
             sys.exit(2)
-        message = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic says so
+        message = _in_our_words(error, error.format_message().rstrip("."))
         known = {command.callback.__name__ for command in app.registered_commands if command.callback}
         subcommand = next((f"{word} " for word in sys.argv[1:] if word in known), "")
         _fail(f"{message}{'' if message.endswith('?') else '.'} See `ser {subcommand}--help`.")
     sys.exit(2 if code else 0)  # typer returns 1 where it has no completion for a shell
+
+
+def _in_our_words(error: Exception, message: str) -> str:
+    """The message of a usage error without pydantic's phrases, and with the value."""
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    errors = getattr(error.__cause__, "errors", None)
+    if errors and ": give " in message:
+        message = message.replace("value for", f"value '{errors()[0]['input']}' for")
+    return message
 
 
 def _command() -> object:

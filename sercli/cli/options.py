@@ -28,7 +28,8 @@ class Command(TyperCommand):
         """Parse the command line.
 
         Raises:
-            SerError: an option with one value, or a key of `--set` and `--where`, is given twice; or a value is empty.
+            SerError: an option with one value, or a key of `--set` and `--where`, is given twice; a value is empty; or
+                several are missing.
         """
         values, _, order = self.make_parser(ctx).parse_args(args=[*args])
         for name, value in values.items():
@@ -40,6 +41,10 @@ class Command(TyperCommand):
         given += [f"{one.opts[0]} {pair.partition('=')[0]}" for one in keyed for pair in values[str(one.name)]]
         if twice := [name for name in given if given.count(name) > 1]:
             raise SerError(f"{twice[0]} is given more than once, and only one value can be used; give it once.")
+        needed = [one for one in self.get_params(ctx) if one.required and not values.get(str(one.name))]
+        if len(needed) > 1 and not values.get("help"):  # of which typer names the first
+            missing = [str(one.metavar if isinstance(one, TyperArgument) else max(one.opts, key=len)) for one in needed]
+            raise SerError(f"Missing: {', '.join(missing)}. See `ser {ctx.info_name} --help`.")
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -119,8 +124,8 @@ SplitKind = Annotated[
     typer.Option(
         "--split",
         metavar="SPLIT",
-        help="loso, speakers, prompts, official, seed (leaky), or file:FOLDS, such as file:RUN/folds.json. "
-        "Default: as the corpus suggests.",
+        help="loso (leave one session out), speakers, prompts, official, seed (leaky), or file:FOLDS, such as "
+        "file:RUN/folds.json. Default: as the corpus suggests.",
     ),
 ]
 Folds = Annotated[int | None, typer.Option("--folds", min=3, help="Number of folds. Default: as the corpus suggests.")]

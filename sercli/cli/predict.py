@@ -16,10 +16,10 @@ Adapt = Literal["none", "auto", "full"]
 Group = Literal["recording", "folder", "speaker"]
 ExplainBy = Literal["attention", "occlusion"]
 
-_OUTPUT = {"rich_help_panel": "Predictions"}
 _WORDS = {"rich_help_panel": "Speech recognition"}
 _VOICE = {"rich_help_panel": "Voices"}
 _EXPLANATION = {"rich_help_panel": "Explanation"}
+_SOUND = {"rich_help_panel": "Sound"}
 _MANY = 100  # number of recordings from which loading the model in several processes pays off
 
 
@@ -52,22 +52,6 @@ def predict(
         ),
     ],
     *,
-    shape: Annotated[
-        Shape | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="table, json, csv, csv-raw, srt, vtt, audacity or audformat. Default: table; json with --out.",
-            **_OUTPUT,
-        ),
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Short for --format json: one object a line.", **_OUTPUT)
-    ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv, for spreadsheets.", **_OUTPUT)] = False,
-    csv_raw: Annotated[
-        bool, typer.Option("--csv-raw", help="CSV for programs: text and numbers as they are.", **_OUTPUT)
-    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -75,58 +59,61 @@ def predict(
             "-o",
             metavar="PATH",
             help="Folder for one file per recording, or one file for all: .csv, .json.",
-            **_OUTPUT,
         ),
     ] = None,
-    skip_done: Annotated[
-        bool, typer.Option("--skip-done", help="With --out: skip recordings whose file exists.", **_OUTPUT)
-    ] = False,
+    shape: Annotated[
+        Shape | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="table, json, csv, csv-raw, srt, vtt, audacity or audformat. Default: table; json with --out.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Short for --format json: one object a line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Short for --format csv, for spreadsheets.")] = False,
+    csv_raw: Annotated[bool, typer.Option("--csv-raw", help="CSV for programs: text and numbers as they are.")] = False,
     summary: Annotated[
         bool,
         typer.Option(
             "--summary",
             help="Per recording, and speaker in it: shares of time, mean probabilities, strongest moments.",
-            **_OUTPUT,
         ),
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            "--plot", metavar="FILE", help="PNG to draw one recording's timeline to.", dir_okay=False, **_OUTPUT
-        ),
+        typer.Option("--plot", metavar="FILE.png", help="Draw one recording's timeline.", dir_okay=False),
     ] = None,
     min_confidence: Annotated[
         float,
-        typer.Option(
-            "--min-confidence", metavar="P", min=0, max=1, help="Predict 'unsure' below this probability.", **_OUTPUT
-        ),
+        typer.Option("--min-confidence", metavar="P", min=0, max=1, help="Predict 'unsure' below this probability."),
     ] = 0.0,
-    track: Annotated[
-        int | None,
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="With --out: skip recordings whose file exists.")
+    ] = False,
+    model: Annotated[
+        Path | None,
         typer.Option(
-            "--track",
-            min=1,
-            help="Sound track of films with several. Default: the one flagged default, else the first with speech.",
+            "--model", "-m", metavar="RUN", help="Run directory of your own. Default: the model that comes with ser."
         ),
     ] = None,
-    input_device: Annotated[
-        str | None,
+    card: Annotated[
+        bool,
         typer.Option(
-            "--input-device",
-            metavar="NAME",
-            help="With mic: number or part of the name of the device; list shows all. Default: the system's.",
+            "--card",
+            help="Show what the model that ships learned and where it fails.",
+            is_eager=True,
+            callback=_show_card,
         ),
-    ] = None,
-    raw: Annotated[
-        int | None,
+    ] = False,
+    speakers: Annotated[
+        str,
         typer.Option(
-            "--raw",
-            metavar="HZ",
-            min=1_000,
-            max=1_000_000,
-            help="With -: stdin is raw samples at this rate: 16-bit, little-endian, one channel (ffmpeg -f s16le).",
+            "--speakers",
+            metavar="auto|none|N",
+            help="Tell the speakers of a long recording apart: how many they are, or auto.",
+            **_VOICE,
         ),
-    ] = None,
+    ] = "none",
     adapt: Annotated[
         Adapt,
         typer.Option(
@@ -142,8 +129,8 @@ def predict(
         typer.Option(
             "--group",
             metavar="GROUP",
-            help="What has one voice or room: recording (each long one, or each speaker in it), folder, or speaker "
-            "(each of --speakers-from). Default: speaker with --speakers-from, else recording.",
+            help="Adapt together: recording, the utterances of each (default); folder, all in it; speaker, all of each "
+            "in --speakers-from (default with it).",
             **_VOICE,
         ),
     ] = None,
@@ -166,48 +153,13 @@ def predict(
             **_VOICE,
         ),
     ] = None,
-    speakers: Annotated[
-        str,
-        typer.Option(
-            "--speakers",
-            metavar="auto|none|N",
-            help="Tell the speakers of a long recording apart: how many they are, or auto.",
-            **_VOICE,
-        ),
-    ] = "none",
-    explain: Annotated[
-        Path | None,
-        typer.Option(
-            "--explain",
-            metavar="FILE",
-            help="PNG of the moments and words that counted in one utterance.",
-            dir_okay=False,
-            **_EXPLANATION,
-        ),
-    ] = None,
-    explain_by: Annotated[
-        ExplainBy | None,
-        typer.Option(
-            "--explain-by",
-            metavar="KIND",
-            help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
-            "attention, where the network has one.",
-            **_EXPLANATION,
-        ),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at", metavar="M:SS", help="Time of the utterance to explain; the nearest is taken.", **_EXPLANATION
-        ),
-    ] = None,
+    no_asr: Annotated[
+        bool, typer.Option("--no-asr", help="No speech recognition: faster, from audio alone.", **_WORDS)
+    ] = False,
     text: Annotated[
         str | None,
         typer.Option("--text", metavar="WORDS", help="The words of a single clip, instead of recognition.", **_WORDS),
     ] = None,
-    no_asr: Annotated[
-        bool, typer.Option("--no-asr", help="No speech recognition: faster, from audio alone.", **_WORDS)
-    ] = False,
     asr: Annotated[
         str,
         typer.Option(
@@ -223,21 +175,61 @@ def predict(
             "--set", metavar="KEY=VALUE", help="Recogniser setting, such as asr.beam_size=5; repeat for more.", **_WORDS
         ),
     ] = None,
-    model: Annotated[
+    explain: Annotated[
         Path | None,
         typer.Option(
-            "--model", "-m", metavar="RUN", help="Run directory of your own. Default: the model that comes with ser."
+            "--explain",
+            metavar="FILE.png",
+            help="Draw which moments and words counted in one utterance.",
+            dir_okay=False,
+            **_EXPLANATION,
         ),
     ] = None,
-    card: Annotated[
-        bool,
+    at: Annotated[
+        str | None,
         typer.Option(
-            "--card",
-            help="Show what the model that ships learned and where it fails.",
-            is_eager=True,
-            callback=_show_card,
+            "--at", metavar="M:SS", help="Time of the utterance to explain; the nearest is taken.", **_EXPLANATION
         ),
-    ] = False,
+    ] = None,
+    explain_by: Annotated[
+        ExplainBy | None,
+        typer.Option(
+            "--explain-by",
+            metavar="KIND",
+            help="attention: where the network looked; occlusion: what the probability loses without a piece. Default: "
+            "attention, where the network has one.",
+            **_EXPLANATION,
+        ),
+    ] = None,
+    track: Annotated[
+        int | None,
+        typer.Option(
+            "--track",
+            min=1,
+            help="Sound track of films with several. Default: the one flagged default, else the first with speech.",
+            **_SOUND,
+        ),
+    ] = None,
+    input_device: Annotated[
+        str | None,
+        typer.Option(
+            "--input-device",
+            metavar="NAME",
+            help="With mic: number or part of the name of the device; list shows all. Default: the system's.",
+            **_SOUND,
+        ),
+    ] = None,
+    raw: Annotated[
+        int | None,
+        typer.Option(
+            "--raw",
+            metavar="HZ",
+            min=1_000,
+            max=1_000_000,
+            help="With -: stdin is raw samples at this rate: 16-bit, little-endian, one channel (ffmpeg -f s16le).",
+            **_SOUND,
+        ),
+    ] = None,
     device: options.Device = "auto",
     jobs: Annotated[
         int | None,

@@ -34,17 +34,18 @@ def train(
 ) -> None:
     """Train a network on one fold or on all; if interrupted, repeat the command to resume.
 
-    ser train -m acoustic-lld --data work/ravdess --out work/run
+    ser train -m acoustic-lld --data work/ravdess --out run
 
-    ser train -m acoustic-lld --data work/ravdess --fold all --seeds 3 --out work/run
+    ser train -m acoustic-lld --data work/ravdess --fold all --seeds 3 --out run
 
-    ser train -m acoustic-lld --data work/ravdess --fold all --refit --out work/run
+    ser train -m acoustic-lld --data work/ravdess --fold all --refit --out run
 
     ser train -m all --data work/iemocap --fold all --out work/runs
 
     ser train -m related --data work/iemocap --fold all --out work/runs
 
-    The table at the end shows the validation part; `ser evaluate` scores the test part. The presets:
+    The table at the end shows the validation part; `ser evaluate` scores the test part. The presets (start with
+    acoustic-whisper):
 
     {presets}
     """

@@ -42,3 +42,25 @@ def test_flags_and_options_for_several_values_may_be_repeated(ser):
 def test_an_empty_path_is_not_the_current_folder(ser, words):
     shown = ser(*words)
     assert (shown.code, shown.err.endswith("; is a variable of the shell empty?\n")) == (2, True)
+
+
+def test_all_options_that_are_missing_are_named_at_once(ser):
+    assert ser("train").err == "ser: Missing: --data, --out. See `ser train --help`.\n"
+    assert ser("prepare").err == "ser: Missing: CORPUS, --out. See `ser prepare --help`.\n"
+    assert ser("prepare", "demo").err == "ser: Missing option '--out'. See `ser prepare --help`.\n"
+    assert ser("train", "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--min-confidence", "70", "Invalid value '70' for '--min-confidence': give at most 1."),
+        ("--raw", "8", "Invalid value '8' for '--raw': give at least 1000."),
+        ("--track", "x", "Invalid value 'x' for '--track': give a whole number."),
+        ("--min-confidence", "half", "Invalid value 'half' for '--min-confidence': give a number."),
+    ],
+)
+def test_a_value_that_is_no_number_or_out_of_bounds_is_named_with_what_to_give(ser, option, value, told):
+    shown = ser("predict", "a.wav", option, value)
+    oldest = f"Invalid value for '{option}': {value}"  # typer's own words, which have the value
+    assert shown.err == f"ser: {told} See `ser predict --help`.\n" or oldest in shown.err.replace(": '", ": ")
