@@ -20,6 +20,7 @@ _N_FRAMES_MAX = 2**40  # no recording is longer; a file that claims more was wri
 _LEAST_BYTES = 1024  # a file of 0 samples and more bytes was never finished
 _COUNTED = frozenset({"WAV", "WAVEX", "RF64"})
 _EXACT = frozenset({"FLAC", "WAV", "WAVEX", "AIFF"})  # formats whose header gives the length, and not an estimate
+_CENTRES = {"FLAC": 2, "OGG": 1}  # of formats whose channels have a fixed order
 _STEP_16_BITS = np.float32(2**-15)
 # Messages of libsndfile's log, one per format, that a file is shorter than its header says.
 _CUT = re.compile(r"\b(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
@@ -119,8 +120,8 @@ class SoundFile:
 
 def _centre(file: soundfile.SoundFile) -> int | None:
     """Return which channel, from 0, is the centre of surround sound; None: none, or the file does not say."""
-    if file.format == "FLAC":  # whose channels have a fixed order
-        return 2 if file.channels > 2 and file.channels != 4 else None
+    if file.format in _CENTRES:
+        return _CENTRES[file.format] if file.channels > 2 and file.channels != 4 else None
     found = re.search(r"Channel Mask *: 0x(\w+)", file.extra_info)
     mask = int(found[1], 16) if found else 0
     return (mask & 0b11).bit_count() if mask & 0b100 and file.channels > 2 else None
