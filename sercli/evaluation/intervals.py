@@ -124,7 +124,8 @@ def differences(systems: Sequence[tuple[PooledPredictions, Grouped]]) -> tuple[D
         systems: predictions with what `group` made of them on the same groups; the highest UA first.
     """
     pairs = list(combinations(systems, 2))
-    p_ua = [sign_flip(first.shares - second.shares) for (_, first), (_, second) in pairs]
+    gaps = [first.shares - second.shares for (_, first), (_, second) in pairs]
+    p_ua = [sign_flip(gap) for gap in gaps]
     return tuple(
         Difference(
             first=first.name,
@@ -133,9 +134,9 @@ def differences(systems: Sequence[tuple[PooledPredictions, Grouped]]) -> tuple[D
             wa=_gap(first, second, "wa"),
             p_ua=p,
             p_holm=corrected,
-            n_better=int((first.shares - second.shares > 1e-9).sum()),
+            better=(int((gap > 1e-9).sum()), int((gap < -1e-9).sum())),
         )
-        for ((_, first), (_, second)), p, corrected in zip(pairs, p_ua, holm(p_ua), strict=True)
+        for ((_, first), (_, second)), gap, p, corrected in zip(pairs, gaps, p_ua, holm(p_ua), strict=True)
     )
 
 

@@ -186,7 +186,7 @@ class Difference:
     wa: Estimate
     p_ua: float  # sign-flip test over groups of utterances, two-sided
     p_holm: float  # p_ua, corrected for all comparisons of the evaluation
-    n_better: int  # groups to whose UA the first contributes more
+    better: tuple[int, int]  # groups in which the first, and the second, recognises more
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sercli.evaluation.intervals import LEVEL, can_tell, wilson
 from sercli.evaluation.report.numbers import decimals, listed, named, percent, points
@@ -16,17 +15,8 @@ _MOST_PAIRS = 10  # differences in one table
 _FEWEST = 30  # predictions, for their accuracy to be stated
 _FEWEST_OF_CLASS = 20  # utterances of a speaker, for their recall to be stated
 _TOO_SURE = 0.1  # confidence above accuracy, to warn of it
+_WORSE = 0.01  # nats of NLL, to warn of scaling
 _ALIKE = 1.25  # temperatures, up to this ratio
-
-
-@dataclass(frozen=True)
-class Confused:
-    """Two classes that are confused."""
-
-    one: str
-    other: str
-    one_as_other: float  # share of the utterances of `one` that are predicted as `other`
-    other_as_one: float | None  # None: no utterance of `other`
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -56,8 +46,7 @@ def memorised(evaluation: Evaluation) -> str:
         names = [f"`{system.name}`" for system in alike]
         who = "each system" if len(names) == len(able) > 1 else shortened(names)
         texts.append(_sentences(alike, n_seen, who, helped=not useless or useless != text_alone))
-    if useless:
-        texts.append(f"Text alone ({named(useless)}) is not better than chance.")
+    texts += [f"Text alone ({named(useless)}) is not better than chance."] if useless else []
     return " ".join(texts)
 
 
@@ -71,10 +60,10 @@ def calibrated(system: SystemResult) -> str:
     before, after = system.before, system.after
     found = (
         f" On average confidence and accuracy differ by {percent(after.ece)} points (ECE), by {percent(before.ece)} "
-        "without temperature scaling."
     )
-    if (was := decimals(before.nll)) != (now := decimals(after.nll)) and after.nll > before.nll:
-        found += f" Scaling made the probabilities worse here (NLL {was} to {now})"
+    found += "without temperature scaling."
+    if after.nll > before.nll + _WORSE:
+        found += f" Scaling made the probabilities worse here (NLL {decimals(before.nll)} to {decimals(after.nll)})"
         own = system.training and "train.temperature" in system.training.settings
         found += ": `--set train.temperature=1` trains without it." if own else "."
     kept = {least: one for least, one in system.above.items() if one.n >= _FEWEST}
@@ -145,8 +134,12 @@ def significant(evaluation: Evaluation, difference: Difference) -> bool:
     return testable(evaluation) and difference.p_holm < LEVEL
 
 
-def most_confused(report: Report) -> Confused | None:
-    """The two classes that lose the largest shares to each other; None if there is no mistake."""
+def most_confused(report: Report) -> tuple[str, str, float, float | None] | None:
+    """The two classes that lose the largest shares to each other; None if there is no mistake.
+
+    Returns:
+        both, the share of the first that is predicted as the other, and the reverse: None if no utterance is of it.
+    """
     shares = [[count / sum(row) if sum(row) else None for count in row] for row in report.confusion]
     pairs = [(i, j) for i in range(len(report.labels)) for j in range(i)]
     sums = {(i, j): (shares[i][j] or 0) + (shares[j][i] or 0) for i, j in pairs}
@@ -155,7 +148,7 @@ def most_confused(report: Report) -> Confused | None:
     i, j = max(pairs, key=lambda pair: sums[pair])
     if (shares[i][j] or 0) < (shares[j][i] or 0):
         i, j = j, i
-    return Confused(report.labels[i], report.labels[j], shares[i][j] or 0.0, shares[j][i])
+    return report.labels[i], report.labels[j], shares[i][j] or 0.0, shares[j][i]
 
 
 def taken_for(report: Report, label: str) -> tuple[str, float] | None:
@@ -212,21 +205,23 @@ def shortened(names: Sequence[str]) -> str:
 
 
 def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *, helped: bool) -> str:
-    n = systems[0].report.n
+    n, kinds = systems[0].report.n, {inputs(system) for system in systems}
     if n_seen is None:
         return f"Not known of {who}: the dataset was not found, or the runs list no sentences; train them again."
+    how = "heard" if kinds == {"audio"} else "read" if kinds == {"text"} else "heard or read"
+    many = "all" if n_seen == n else f"{n_seen:,} of" if n_seen else "none of the"
+    told = f"in training {who} {how} the sentence of {many} {n:,} test utterances"
     if not n_seen:
-        return f"No: in training {who} heard or read none of the sentences of the {n:,} test utterances."
-    how = f"in training {who} heard or read the sentence of"
+        return f"No: {told}."
     if n_seen == n:
         answer = "Perhaps" if helped else "Yes, but that gained nothing"
-        return f"{answer}: {how} all {n:,} test utterances{'; `--split prompts` tests on new ones' * helped}."
+        return f"{answer}: {told}{'; `--split prompts` tests on new ones' * helped}."
     new = [(s.name, one) for s in systems for one in s.slices if (one.by, one.value) == ("sentence", NEW)]
     new.sort(key=lambda found: found[1].gap)
     scores = [f"`{name}` {percent(one.ua)} % ({against_all(one)})" for name, one in new]
     lower = any(one.high < one.ua - one.gap for _, one in new)
     answer = "Yes, it seems" if lower else "Perhaps" if any(one.gap < 0 for _, one in new) else "No sign of it"
-    return f"{answer}: {how} {n_seen:,} of {n:,} test utterances. UA on the {n - n_seen:,} others: {shortened(scores)}."
+    return f"{answer}: {told}. UA on the {n - n_seen:,} others: {shortened(scores)}."
 
 
 def against_all(found: Slice) -> str:

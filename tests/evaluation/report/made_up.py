@@ -156,7 +156,7 @@ def _difference(first, second, n_pairs):
     p = float(np.exp(-abs(gap) * 90))
     ua = Estimate(gap, gap - 0.03, gap + 0.03)
     wa = Estimate(first.wa.value - second.wa.value, gap - 0.03, gap + 0.03)
-    return Difference(first.name, second.name, ua, wa, p, min(1.0, n_pairs * p), n_better=20)
+    return Difference(first.name, second.name, ua, wa, p, min(1.0, n_pairs * p), better=(20, 3))
 
 
 def _bins(confidence, right):

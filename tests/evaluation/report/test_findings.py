@@ -38,7 +38,7 @@ def test_a_sure_lead_is_called_the_best():
     assert "(chance: 12.5 %)" in findings.headline(made)
     assert f"The lead over `{SECOND}` is significant: p = 0.001 in" in told(made)["How certain is it?"]
     assert told(made)["How certain is it?"].endswith(
-        f"It is better for 20 of the speakers. Significantly worse: `{THIRD}`."
+        f"It is better for 20 of the speakers and worse for 3. Significantly worse: `{THIRD}`."
     )
 
 
@@ -48,7 +48,7 @@ def test_an_unsure_lead_is_not_called_the_best():
     assert findings.headline(made).endswith(f"but not significantly better than `{SECOND}` and `{THIRD}`.")
     assert told(made)["How certain is it?"] == (
         f"The lead over `{SECOND}` is not significant: p = 0.400 in a sign-flip test over 24 speakers, corrected for 3 "
-        "comparisons (Holm). It is better for 20 of the speakers."
+        "comparisons (Holm). It is better for 20 of the speakers and worse for 3."
     )
 
 
@@ -180,7 +180,7 @@ def sentences(n_seen, made=TEXT):
     [
         (
             0,
-            "No: in training each system heard or read none of the sentences of the 480 test utterances.",
+            "No: in training each system heard or read the sentence of none of the 480 test utterances.",
         ),
         (
             480,
@@ -237,7 +237,7 @@ def test_text_alone_is_named_where_it_is_not_better_than_chance():
 
 def test_sound_can_be_memorised_as_text_can_and_motion_has_no_words():
     audio = replace(TEXT, systems=tuple(s for s in TEXT.systems if s.modality == "acoustic"))
-    assert "heard or read the sentence of 464 of 480" in sentences(464, audio)
+    assert "each system heard the sentence of 464 of 480" in sentences(464, audio)
     motion = replace(TEXT, systems=(replace(TEXT.systems[0], modality="motion"),))
     assert told(motion)[MEMORISED] == "No: no system here hears or reads words."
 
@@ -259,14 +259,14 @@ def test_systems_with_other_train_parts_are_counted_apart():
     first, *others = made_up.with_sentences(TEXT).systems
     said = findings.memorised(replace(TEXT, systems=(replace(first, n_seen=0), *others)))
     assert said.startswith(
-        f"No: in training `{first.name}` heard or read none of the sentences of the 480 test utterances. Yes, it seems"
+        f"No: in training `{first.name}` heard or read the sentence of none of the 480 test utterances. Yes, it seems"
         f": in training `{others[0].name}`, `{others[1].name}`, `{others[2].name}` and "
     )
 
 
 def test_an_absent_class_is_confused_one_way_only():
     found = findings.most_confused(report("x", ["a", "a"], ["b", "a"], ("a", "b")))
-    assert found == findings.Confused("a", "b", 0.5, None)
+    assert found == ("a", "b", 0.5, None)
 
 
 def test_a_system_at_chance_is_named_where_the_best_is_told():
@@ -294,6 +294,8 @@ def test_a_system_whose_temperature_can_be_set_is_told_how_to_leave_it_out():
     trained = replace(CALIBRATED.training, settings={"train.temperature": "null"})
     said = findings.calibrated(replace(CALIBRATED, training=trained))
     assert said.endswith("(NLL 1.036 to 1.059): `--set train.temperature=1` trains without it.")
+    little = replace(CALIBRATED, after=replace(CALIBRATED.after, nll=1.04), training=trained)
+    assert findings.calibrated(little).endswith("by 10.7 without temperature scaling.")
 
 
 @pytest.mark.parametrize(("ece", "answer"), [(0.05, "Yes"), (0.15, "Only high confidence")])
