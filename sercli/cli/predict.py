@@ -88,7 +88,7 @@ def predict(
         typer.Option("--min-confidence", metavar="P", min=0, max=1, help="Predict 'unsure' below this probability."),
     ] = 0.0,
     skip_done: Annotated[
-        bool, typer.Option("--skip-done", help="With --out: skip recordings whose file exists.")
+        bool, typer.Option("--skip-done", help="With --out FOLDER: skip recordings whose file exists.")
     ] = False,
     model: Annotated[
         Path | None,
