@@ -32,7 +32,7 @@ def doubts(
         if is_stretch and u.duration_s is not None and u.duration_s < _SHORTEST_S:
             yield Remark("warning", u.id, f"shorter than {_SHORTEST_S} s; are start_s and end_s seconds?")
         spoken = u.attributes.get(LANGUAGE)
-        if spoken is not None and languages.code(spoken) is None:
+        if u.corpus == "table" and spoken is not None and languages.code(spoken) is None:
             yield Remark("warning", u.id, f"its language '{spoken}' is not known; give a code such as de")
     yield from _of_speakers(utterances, mapping)
 
