@@ -34,16 +34,17 @@ def _check(path: Path, _size: int, _mtime_ns: int) -> None:
             if end > len(content) and content[at : at + 4] == b"OggS":  # it is cut, which others tell
                 return
             page = content[at : at + 22] + bytes(4) + content[at + 26 : end]
-            expected = numbers.get(serial, number - 1) + 1
+            is_header = position == 0  # at the beginning, or at that of the next of several joined recordings
+            expected = number if is_header else numbers.get(serial, number - 1) + 1
             if page[:4] != b"OggS" or _checksum(page) != checksum or number != expected:
                 raise AudioError(
                     f"{path} is damaged after {at / len(content):.0%} of its bytes (an Ogg page is broken or missing); "
                     "copy or export it again."
                 )
-            if position:
-                numbers[serial] = number
-            else:  # of a header, at the beginning or of the next of several joined recordings
+            if is_header:
                 numbers.pop(serial, None)
+            else:
+                numbers[serial] = number
             at = end
 
 
