@@ -24,7 +24,7 @@ PAGES = ("README.md", "docs/predict.md", "docs/formats.md")
 CLIPS = ("f1-happiness-2", "m1-sadness-3", "f2-anger-5", "m2-neutral-1", "f3-happiness-4", "m3-anger-6")
 PAUSE_S = 0.9
 PROGRESS = re.compile(r"\d+%, .* left")
-TRUST = "About two labels in three are right"  # begins a line that is shown once
+TRUST = "On unknown voices 2 labels in 3 are right"  # begins a line that is shown once
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 

@@ -513,7 +513,7 @@ def test_the_card_says_what_the_last_line_of_predictions_says(ser):
     path, title, *_ = (line for line in shown.out.splitlines() if line)
     assert (shown.code, path) == (0, str(pipeline.PRETRAINED / "CARD.md"))
     assert title == "# The model that ships with ser"
-    assert "two labels in three" in TRUST
+    assert "2 labels in 3" in TRUST
     figures = [float(x) for x in re.search(r"RAVDESS (\.\d+), EMO-DB (\.\d+), nEMO (\.\d+)", shown.out).groups()]
     assert 0.6 < sum(figures) / len(figures) < 0.75
 

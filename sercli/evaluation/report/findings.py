@@ -88,8 +88,10 @@ def lost(evaluation: Evaluation, system: SystemResult) -> str:
         for label, recall in one.recall.items()
         if recall is not None and recall < floor(evaluation) and one.counts[label] >= _FEWEST_OF_CLASS
     )
-    names = [f"{label} of {speaker} ({percent(recall)} %)" for recall, label, speaker in found[:_N_NAMED]]
-    return f" Of single speakers a class is recognised less often than by chance: {listed(names)}." if names else ""
+    if not found:
+        return ""
+    lowest = listed([f"{label} of {speaker} ({percent(recall)} %)" for recall, label, speaker in found[:_N_NAMED]])
+    return f" A class of a single speaker is recognised less often than by chance, most of all {lowest}."
 
 
 def concentrated(evaluation: Evaluation, system: SystemResult) -> str:

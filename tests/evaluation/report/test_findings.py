@@ -130,8 +130,8 @@ def test_failures_name_the_worst_slice_the_weakest_class_and_the_pair():
     worst = replace(best.slices[0], by="speaker", value="12", ua=0.5, n=1200, gap=-0.267, low=0.4, high=0.6)
     best = replace(best, worst=worst)
     assert told(replace(made, systems=(best,)))["Where does it fail?"] == (
-        "Worst slice: speaker 12, UA 50.0 % on 1,200 utterances, 26.7 points below the UA of all (95 % interval "
-        "40.0 to 60.0). Lowest recall: neutral, 40.0 %. No other two classes are confused as often as neutral and "
+        "Worst slice: speaker 12, UA 50.0 % (95 % interval 40.0 to 60.0) on 1,200 utterances, 26.7 points below the "
+        "UA of all. Lowest recall: neutral, 40.0 %. No other two classes are confused as often as neutral and "
         "calm: 60.0 % of neutral is predicted as calm, 10.0 % of calm as neutral."
     )
 
@@ -146,8 +146,8 @@ def test_failures_name_what_is_worse_besides_and_the_classes_that_single_speaker
     system = replace(system, slices=(worse, lossy), worst=lossy)
     said = told(replace(made, systems=(system,)))["Where does it fail?"]
     assert " Worse than all as well: sex female, UA 40.0 % (35.0 to 45.0). Lowest recall:" in said
-    lost = "recognised less often than by chance: neutral of actor 24 (10.0 %) and sadness of actor 24 (20.0 %)."
-    assert f" Of single speakers a class is {lost} " in said
+    lost = "less often than by chance, most of all neutral of actor 24 (10.0 %) and sadness of actor 24 (20.0 %)."
+    assert f" A class of a single speaker is recognised {lost} " in said
 
 
 def test_a_perfect_system_confuses_nothing():
