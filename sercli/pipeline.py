@@ -276,7 +276,7 @@ class Pipeline:
         for one in given:
             if not isinstance(one, str | PathLike) or not str(one):
                 raise SerError(f"{one!r:.40} is no path; give a recording, a list of them, or an array.")
-            if Path(one).suffix.lower() in (".csv", ".tsv", ".jsonl"):
+            if Path(one).suffix.lower() in plugins.table().ENDINGS:
                 raise SerError(f"{one} is a table of recordings; give a list of its paths.")
         if sample_rate_hz is not None:
             raise SerError("sample_rate_hz is for arrays, and files have their own; leave it out.")

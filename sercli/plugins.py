@@ -14,7 +14,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
-from sercli.contracts import Architecture, Corpus, Feature, FusionRule, LearnsFromPredictions, Recogniser, TrainsNetwork
+from sercli.contracts import (
+    Architecture,
+    Corpus,
+    Feature,
+    FusionRule,
+    LearnsFromPredictions,
+    ListsRecordings,
+    Recogniser,
+    TrainsNetwork,
+)
 from sercli.errors import SerError, no_such
 
 # Of each kind: what messages call it, its folder (the group of entry points is `sercli.FOLDER`), and its contract.
@@ -79,6 +88,13 @@ feature = cast(Callable[[str], Feature], partial(load, "feature"))
 architecture = cast(Callable[[str], Architecture], partial(load, "architecture"))
 fusion_rule = cast(Callable[[str], FusionRule], partial(load, "ensemble"))
 recogniser = cast(Callable[[str], Recogniser], partial(load, "asr"))
+
+
+def table() -> ListsRecordings:
+    """Return the corpus that is a table of one's own."""
+    plugin = corpus("table")
+    assert isinstance(plugin, ListsRecordings)
+    return plugin
 
 
 @cache

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sercli import contracts, plugins
+from sercli import plugins
 from sercli._system.text import alike_speakers, similar_names
 from sercli.cli import writers
 from sercli.errors import SerError
@@ -48,7 +48,7 @@ def recordings(
     """
     if sound:
         return [Recording(sound.name, min_confidence=min_confidence)]
-    endings = _table().ENDINGS
+    endings = plugins.table().ENDINGS
     tables = [path for path in paths if path.suffix.lower() in endings and path.is_file()]
     if not tables:
         from sercli.audio import discovery
@@ -169,7 +169,7 @@ def listed(table: Path) -> list[Recording]:
     """Return the recordings of a table's rows; remarks on its text go to stderr."""
     from sercli.cli import render
 
-    found = list(_table().listed(table))
+    found = list(plugins.table().listed(table))
     for one in found:
         if isinstance(one, Remark):
             render.warn(f"{one.source}: {one.reason}")
@@ -177,9 +177,3 @@ def listed(table: Path) -> list[Recording]:
     if similar := similar_names(one.speaker for one in rows):
         render.warn(f"{alike_speakers(similar)}; correct {table}.")
     return rows
-
-
-def _table() -> contracts.ListsRecordings:
-    plugin = plugins.corpus("table")
-    assert isinstance(plugin, contracts.ListsRecordings)
-    return plugin

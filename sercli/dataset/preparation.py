@@ -22,6 +22,7 @@ from sercli.errors import MismatchError, SerError
 from sercli.types import Remark, Utterance
 
 _LOCK = "prepare"
+_FIELDS = frozenset({"prompt", "session", "speaker"})  # of an utterance, beside its attributes, that --where reads
 _PART = "it has a part, which --split official uses, and no other split"
 _TORN = "the same sound, or one that overlaps by more than half, has another label"
 
@@ -131,13 +132,12 @@ def _where(utterances: list[Utterance], name: str, value: str) -> tuple[list[Utt
     Raises:
         SerError: none has it; the message names the values that there are.
     """
-    own = name in ("speaker", "session", "prompt")
-    given = {u.id: getattr(u, name) if own else u.attributes.get(name) for u in utterances}
+    given = {u.id: getattr(u, name) if name in _FIELDS else u.attributes.get(name) for u in utterances}
     values = {i: str(found) for i, found in given.items()}
     kept = [u for u in utterances if values[u.id] == value]
     if not kept:
         there = sorted({str(found) for found in given.values() if found is not None})[:8]
-        names = sorted({name for u in utterances for name in u.attributes} | {"prompt", "session", "speaker"})
+        names = sorted(_FIELDS.union(*(u.attributes for u in utterances)))
         what = f"the values of {name} are: {', '.join(there)}" if there else f"give one of {', '.join(names)}"
         raise SerError(f"--where {name}={value}: no utterance has it; {what}.")
     return kept, [Remark("skipped", i, f"not {name}={value}") for i, found in values.items() if found != value]

@@ -13,7 +13,6 @@ from sercli.config import parse_sets
 from sercli.dataset import extraction, folds, manifest, same_sounds, splits
 from sercli.dataset.manifest import Dataset
 from sercli.dataset.soft_targets import dimensions_of, soft_targets
-from sercli.dataset.splits import split_hash
 from sercli.errors import SerError
 from sercli.model import spec
 from sercli.model.papers import PAPERS
@@ -101,7 +100,9 @@ def _searched(file: Path, dataset: Dataset, parts: Sequence[Split]) -> tuple[str
         return ()
     with readable(path, "; copy best.json to another folder"):
         search = msgspec.json.decode(path.read_bytes(), type=_Study).settings
-    if search.data.manifest_sha256 != dataset.manifest.sha256 or {search.split.hash} == set(map(split_hash, parts)):
+    if search.data.manifest_sha256 != dataset.manifest.sha256 or {search.split.hash} == set(
+        map(splits.split_hash, parts)
+    ):
         return ()
     where = f"fold {search.split.fold} of --split {search.split.kind}"
     return (
