@@ -8,6 +8,7 @@
 What `__all__` names is stable; everything else is private. Nothing heavy is imported before it is used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from sercli.errors import AudioError, SerError
     from sercli.pipeline import Pipeline, load
     from sercli.types import Prediction, Word
+
+# ONNX Runtime, which runs the speech detector, would otherwise send data about its use to Microsoft.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

@@ -1,6 +1,7 @@
 import doctest
 import importlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -663,6 +664,14 @@ def test_importing_sercli_imports_nothing_heavy():
     assert "load" in dir(sercli)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         sercli.lode  # noqa: B018
+
+
+def test_onnx_runtime_collects_no_data_about_its_use(tmp_path):
+    code = "import numpy; from sercli.audio import silero; silero.SpeechDetector().probabilities(numpy.zeros(16_000))"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["sercli", "sercli.pipeline", "sercli._system.languages"])
