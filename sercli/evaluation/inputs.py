@@ -86,7 +86,8 @@ def stored(runs: Sequence[EvaluatedRun]) -> EvaluationInputs:
     """The predictions that runs wrote for their test parts."""
     runs = named(runs)
     systems = tuple(pooling.collect(run.folder, run.info, run.name) for run in runs)
-    dataset = _own_dataset(runs)
+    same = len({system.runs[0].ids for system in systems}) == 1  # otherwise they cannot be scored together
+    dataset = _own_dataset(runs) if same else None
     return described(runs, systems, dataset) if dataset else EvaluationInputs(runs, systems, None)
 
 

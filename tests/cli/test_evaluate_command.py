@@ -392,6 +392,14 @@ def test_runs_of_several_divisions_are_shown_apart_and_reported_one_at_a_time(se
     assert "2 different parts (loso, seed)" in refused.err
 
 
+def test_runs_of_two_datasets_are_refused(ser, made, other_data, tmp_path):
+    data = other_data("another", renamed)
+    assert ser("train", "-m", "acoustic-lld", "--data", data, *QUICK, *SMALL, "--out", tmp_path / "other").code == 0
+    refused = ser("evaluate", made.acoustic, tmp_path / "other")
+    assert refused.code == 2
+    assert "predict different utterances" in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
