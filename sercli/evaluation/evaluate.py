@@ -227,7 +227,7 @@ def _result(
     system: PooledPredictions, grouped: Grouped, utterances: Sequence[Utterance], subsets: Sequence[Part]
 ) -> SystemResult:
     truth = np.tile(system.truth, len(system.runs))
-    probs, raw = np.concatenate([run.probs for run in system.runs]), np.concatenate(system.raw)
+    probs = np.concatenate([run.probs for run in system.runs])
     report = system.report()
     absent = [label for label, recall in report.recall.items() if recall is None]
     found = slices.slices(system, [*slices.by_sentence(system), *subsets], grouped.groups)
@@ -237,8 +237,8 @@ def _result(
         modality=system.modality,
         report=report,
         **{metric: grouped.estimate(metric) for metric in (*metrics.METRICS, "macro_f1_all")},
-        before=reliability.calibration(raw, truth),
-        after=reliability.calibration(probs, truth),
+        before=reliability.mean_calibration(system.raw, system.truth),
+        after=reliability.mean_calibration([run.probs for run in system.runs], system.truth),
         reliability=reliability.bins(probs, truth),
         risk_coverage=reliability.risk_coverage(probs, truth),
         above=reliability.above(probs, truth),

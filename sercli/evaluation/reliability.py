@@ -1,5 +1,8 @@
 """Calibration of probabilities, and the risk at each coverage when unsure predictions are withheld."""
 
+from collections.abc import Sequence
+from dataclasses import astuple
+
 import numpy as np
 
 from sercli.evaluation.results import Bin, Calibration
@@ -33,6 +36,12 @@ def calibration(probs: Array, truth_index: Array) -> Calibration:
         nll=float(-np.log(np.clip(of_truth, _SMALLEST, 1)).mean()),
         brier=float(squares.mean()),
     )
+
+
+def mean_calibration(probs: Sequence[Array], truth_index: Array) -> Calibration:
+    """The mean of each measure over seeds, of which each has its (N, K) in `probs`."""
+    ece, nll, brier = np.mean([astuple(calibration(one, truth_index)) for one in probs], axis=0).tolist()
+    return Calibration(ece, nll, brier)
 
 
 def bins(probs: Array, truth_index: Array) -> tuple[Bin, ...]:
