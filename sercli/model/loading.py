@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors.torch import load
 
 from sercli import config, contracts, plugins, runs
 from sercli.dataset import extraction
@@ -55,17 +54,16 @@ def load_model(folder: Path, device: torch.device) -> Model:
     model = replace(model, features=tuple(features))
     try:
         normalisers = _normalisers(runs.read_arrays(folder / "normaliser.npz"), len(model.features), info.n_features)
-        n_features = [len(normaliser.mean) for normaliser in normalisers]
-        weights = load_file(folder / "weights.safetensors")
-        _check_shapes(model, n_features, len(info.labels), weights)
-        module = spec.network(model, n_features, len(info.labels))
-        module.load_state_dict(weights)
+        with torch.device("meta"):  # tensors without memory, of which a stranger's settings may ask for any amount
+            module = spec.network(model, [len(normaliser.mean) for normaliser in normalisers], len(info.labels))
+        weights = (folder / "weights.safetensors").read_bytes()  # not mapped: the file may be replaced meanwhile
+        module.load_state_dict(load(weights), assign=True)
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip(" \t.")  # torch's first is a head
         raise SerError(
             f"{folder}: the weights cannot be read ({reason}); train the run again, or copy it again."
         ) from None
-    return Model(folder, info, model, module.to(device).eval(), normalisers, device)
+    return Model(folder, info, model, module.to(device, torch.float32).eval(), normalisers, device)
 
 
 def files_of(model: ModelSpec) -> tuple[str, ...]:
@@ -73,20 +71,6 @@ def files_of(model: ModelSpec) -> tuple[str, ...]:
     found = (plugins.feature(name) for name, _ in model.features)
     own = (file for plugin in found if isinstance(plugin, contracts.ReadsFiles) for file in plugin.FILES)
     return ("split.json", "train_part.json", "normaliser.npz", *own)
-
-
-def _check_shapes(model: ModelSpec, n_features: Sequence[int], n_labels: int, weights: Mapping[str, Tensor]) -> None:
-    """Refuse weights that do not fit the settings, before a network of that size takes up memory.
-
-    Raises:
-        ValueError: naming the first tensor that is missing, unexpected or of another shape.
-    """
-    with torch.device("meta"):  # tensors with a shape and no memory
-        module = spec.network(model, n_features, n_labels)
-    expected, found = ({name: list(t.shape) for name, t in of.items()} for of in (module.state_dict(), weights))
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise ValueError(f"'{name}' has the shape {found.get(name)}, run.json implies {expected.get(name)}")
 
 
 def _normalisers(arrays: Mapping[str, Array], n_inputs: int, n_features: int) -> tuple[Normaliser, ...]:
