@@ -1,4 +1,4 @@
-"""Whether an Ogg file is whole: decoders skip its damaged pages in silence, so that all times after them are early."""
+"""The pages of an Ogg file: decoders skip damaged ones in silence, so that all times after them are early."""
 
 import mmap
 import struct
@@ -9,30 +9,33 @@ from pathlib import Path
 from sercli.errors import AudioError
 
 _N_HEADER = 27  # bytes, before the sizes of the page's segments
+_BEGINS = 2  # bit of a page's header: it is the first of its stream
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def check_pages(path: Path) -> None:
-    """Refuse an Ogg file with a damaged or missing page. It may begin in the middle of a broadcast, after its header.
+def has_several_streams(path: Path) -> bool:
+    """Return whether another stream begins after the first one, in a file that is whole.
+
+    It may begin in the middle of a broadcast, after its header.
 
     Raises:
-        AudioError: naming the share of the file that is before it.
+        AudioError: a page is damaged or missing; naming the share of the file that is before it.
     """
     stat = path.stat()
-    _check(path, stat.st_size, stat.st_mtime_ns)
+    return _walk(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)  # a table may list a thousand stretches of one recording
-def _check(path: Path, _size: int, _mtime_ns: int) -> None:
+def _walk(path: Path, _size: int, _mtime_ns: int) -> bool:
     numbers: dict[int, int] = {}  # of the last page of each stream
-    at = 0
+    at, several = 0, False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         while at + _N_HEADER <= len(content):
             position, serial, number, checksum = struct.unpack_from("<qIII", content, at + 6)
             n_segments = content[at + 26]
             end = at + _N_HEADER + n_segments + sum(content[at + _N_HEADER : at + _N_HEADER + n_segments])
             if end > len(content) and content[at : at + 4] == b"OggS":  # it is cut, which others tell
-                return
+                break
             page = content[at : at + 22] + bytes(4) + content[at + 26 : end]
             is_header = position == 0  # at the beginning, or at that of the next of several joined recordings
             expected = number if is_header else numbers.get(serial, number - 1) + 1
@@ -45,7 +48,9 @@ def _check(path: Path, _size: int, _mtime_ns: int) -> None:
                 numbers.pop(serial, None)
             else:
                 numbers[serial] = number
+            several = several or (at > 0 and bool(content[at + 5] & _BEGINS))
             at = end
+    return several
 
 
 def _checksum(page: bytes) -> int:

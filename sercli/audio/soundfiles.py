@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from sercli._system.files import odd_name
-from sercli.audio.ogg import check_pages
+from sercli.audio import ogg
 from sercli.errors import AudioError
 from sercli.types import Array
 
@@ -34,7 +34,6 @@ HEAD_BYTES = 4096
 JOINED = "its joined streams are damaged"
 """The reason why libsndfile does not read a file of several streams one after the other."""
 
-_OGG_BEGINS = b"OggS\x00\x02"  # the first page of a stream
 _FLAC_BEGINS = b"fLaC\x00\x00\x00\x22"  # magic and the header of the first block of metadata
 _JOINED_SHARE = 1.5  # an MP3 this much longer than its header says is followed by another one
 # By a format's first bytes: form and place of the numbers whose sum is the file's length, and what they do not count.
@@ -214,11 +213,11 @@ def ffmpeg_alone(path: Path, head: bytes) -> str | None:
         return "its MPEG frames are damaged"
     if head[:4] == b"riff" and n_bytes_after_end(path, head):
         return JOINED
-    if magic := {b"OggS": _OGG_BEGINS, b"fLaC": _FLAC_BEGINS}.get(head[:4]):
-        if head[:4] == b"OggS":
-            check_pages(path)
+    if head[:4] == b"OggS" and ogg.has_several_streams(path):
+        return JOINED
+    if head[:4] == b"fLaC":
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return JOINED if content.find(magic, 1) > 0 else None
+            return JOINED if content.find(_FLAC_BEGINS, 1) > 0 else None
     return None
 
 
