@@ -16,13 +16,12 @@ from itertools import chain
 from numbers import Real
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
 from sercli import config, groups, plugins
 from sercli._system import devices
-from sercli._system.limits import growing
 from sercli._system.progress import nothing
 from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import without_rumble
@@ -35,6 +34,8 @@ from sercli.model.loading import load_run
 from sercli.speakers import embedding
 from sercli.transcription import Transcribe, Transcriber
 from sercli.types import NEUTRAL, SAMPLE_RATE_HZ, Array, AudioConfig, Group, Prediction, Recording, Way
+
+T = TypeVar("T")
 
 CLIP_S = 15.0
 """A recording of up to this length is one utterance; a longer one is cut into utterances."""
@@ -316,7 +317,7 @@ class Pipeline:
     @staticmethod
     def batches(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
         """Yield recordings in batches for `open`, the first ones smaller; one that may be long ends its batch."""
-        return growing(recordings, _CLIPS, _may_be_long)
+        return _growing(recordings, _CLIPS, _may_be_long)
 
     def open(self, recordings: Iterable[Recording], heard: Heard = nothing) -> list[RecordingResult | AudioError]:
         """Return for each recording, which has a path, its result, or the error of a file that cannot be read.
@@ -432,7 +433,7 @@ class Pipeline:
         cut = segments.segments(counted, live=live is not None, pause_s=pause_s)
         spoken = (replace(s, start_s=start_s + s.start_s, end_s=start_s + s.end_s) for s in cut)
         done_s = 0.0
-        for chosen in growing(spoken, _BATCH if live is None else 1):
+        for chosen in _growing(spoken, _BATCH if live is None else 1):
             transcribed = self._transcriber.transcribed([(recording, one) for one in chosen])
             found = self._predict(recording, chosen, transcribed)
             if live is not None:
@@ -491,6 +492,27 @@ class Pipeline:
         if not found:
             raise SerError(f"None of the neutral clips holds speech ({', '.join(map(str, clips))}); give others.")
         return found
+
+
+def _growing(items: Iterable[T], most: int, ends: Callable[[T], bool] = lambda _: False) -> Iterator[list[T]]:
+    """Yield batches of up to `most` items in their order, the first ones smaller, so that nothing waits for them.
+
+    Args:
+        items: read no further than to the end of a batch.
+        most: items in a batch.
+        ends: whether a batch ends with an item, however small it is.
+
+    >>> list(_growing(range(9), 4))
+    [[0], [1, 2], [3, 4, 5, 6], [7, 8]]
+    """
+    batch, n = list[T](), 1
+    for item in items:
+        batch.append(item)
+        if len(batch) == n or ends(item):
+            yield batch
+            batch, n = [], min(2 * n, most)
+    if batch:
+        yield batch
 
 
 def _may_be_long(recording: Recording) -> bool:

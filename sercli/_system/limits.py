@@ -2,11 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TypeVar
-
-T = TypeVar("T")
 
 # As glibc's malloc.h numbers them.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -82,27 +79,6 @@ def like_length(lengths: Sequence[float], most: float) -> Iterator[list[int]]:
             yield batch
             batch = []
         batch.append(place)
-    if batch:
-        yield batch
-
-
-def growing(items: Iterable[T], most: int, ends: Callable[[T], bool] = lambda _: False) -> Iterator[list[T]]:
-    """Yield batches of up to `most` items in their order, the first ones smaller, so that nothing waits for them.
-
-    Args:
-        items: read no further than to the end of a batch.
-        most: items in a batch.
-        ends: whether a batch ends with an item, however small it is.
-
-    >>> list(growing(range(9), 4))
-    [[0], [1, 2], [3, 4, 5, 6], [7, 8]]
-    """
-    batch, n = list[T](), 1
-    for item in items:
-        batch.append(item)
-        if len(batch) == n or ends(item):
-            yield batch
-            batch, n = [], min(2 * n, most)
     if batch:
         yield batch
 

@@ -1,9 +1,26 @@
-"""Text that people read and write: times, cells of tables, and names, of which some look alike."""
+"""Text that people read and write: shares, times, cells of tables, and names, of which some look alike."""
 
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+
+MISSING = "–"
+"""Where there is no number."""
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a share in percent, without the % sign, rounded as the table on the terminal rounds the share.
+
+    >>> percent(0.5403), percent(0.7875), percent(None)
+    ('54.0', '78.7', '–')
+    """
+    return MISSING if value is None else minus(f"{100 * round(value, digits + 2):z.{digits}f}")
+
+
+def minus(text: str) -> str:
+    """Return a number with a true minus sign."""
+    return text.replace("-", "−")
 
 
 def clock(seconds: float, n_decimals: int = 0, *, point: str = ".", padded: bool = False) -> str:

@@ -14,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sercli._system.files import UTF_8
+from sercli._system.text import MISSING
 from sercli.cli import options
-
-MISSING = "–"  # where there is no number
 
 _HELD = "\ue000"  # in place of a blank at which a line must not be cut
 _ASCII = str.maketrans("–…█▉▊▋▌▍▎▏", "-~#######-")  # for a stream that is not UTF-8

@@ -11,10 +11,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sercli._system.text import clock
+from sercli._system.text import MISSING, clock
 from sercli.cli import options
 from sercli.cli.render import console as streams
-from sercli.cli.render.console import MISSING, bar, escaped, figure, new_table, plain, short_names, shorten, show
+from sercli.cli.render.console import bar, escaped, figure, new_table, plain, short_names, shorten, show
 from sercli.runs.settings import reads
 from sercli.types import Adapted, Prediction
 

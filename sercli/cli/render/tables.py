@@ -10,8 +10,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from sercli._system.text import MISSING
 from sercli.cli.render import console as streams
-from sercli.cli.render.console import MISSING, bar, figure, new_table, plain, short_names, show
+from sercli.cli.render.console import bar, figure, new_table, plain, short_names, show
 from sercli.evaluation.metrics import METRICS, as_count
 from sercli.types import Remark, Report
 

@@ -9,10 +9,10 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sercli._system.text import clock
+from sercli._system.text import MISSING, clock
 from sercli.cli import options
 from sercli.cli.render import console as streams
-from sercli.cli.render.console import MISSING, figure, plain, show
+from sercli.cli.render.console import figure, plain, show
 from sercli.cli.render.predictions import adaptation, counted, legend, transcript
 from sercli.cli.summaries import Summary, summaries
 from sercli.types import UNSURE, Prediction

@@ -37,15 +37,6 @@ _STYLE = {
 _CLEAR = dict.fromkeys(["figure.facecolor", "axes.facecolor"], "none")
 
 
-def percent(share: float, digits: int = 0) -> str:
-    """A share as all pictures and pages write it.
-
-    >>> percent(0.5687, 1)
-    '56.9 %'
-    """
-    return f"{round(share, digits + 2):.{digits}%}".replace("%", " %")
-
-
 def percent_axis() -> FuncFormatter:
     """Ticks of shares, written alike."""
     return FuncFormatter(lambda share, _: f"{100 * share:.4g} %")

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 
+from sercli._system.text import percent
 from sercli.evaluation.metrics import as_count
-from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure, percent
+from sercli.evaluation.plots.figure import BLUE, GREY, INK, ORANGE, RED, Target, new_figure
 from sercli.types import Array, EpochResult, Report
 
 _SLATE = "#51687F"  # no system's colour
@@ -39,7 +40,7 @@ def confusion_picture(report: Report, target: Target) -> None:
         _name_classes(axes, report, counts)
         seeds = f", mean over {report.n_seeds} seeds" if report.n_seeds > 1 else ""
         axes.set_title(
-            f"{report.name}\nWA {percent(report.wa, 1)} · UA {percent(report.ua, 1)} · n {report.n:,}{seeds}",
+            f"{report.name}\nWA {percent(report.wa)} % · UA {percent(report.ua)} % · n {report.n:,}{seeds}",
             fontsize=12,
             pad=10,
         )
@@ -108,7 +109,7 @@ def _write_cells(axes: Axes, counts: Array, shares: Array) -> None:
             count, share = counts[row, column], shares[row, column]
             colour = "white" if share > _DARK else INK if count else GREY
             weight = "bold" if row == column else "normal"
-            text = f"{as_count(count)}\n{percent(share) if share >= 0.005 else '< 1 %'}" if count else "0"
+            text = f"{as_count(count)}\n{percent(share, 0) if share >= 0.005 else '< 1'} %" if count else "0"
             axes.text(column, row, text, ha="center", va="center", c=colour, size=size, weight=weight)
 
 

@@ -6,7 +6,8 @@ from dataclasses import astuple
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure, percent, percent_axis
+from sercli._system.text import percent
+from sercli.evaluation.plots.figure import BLUE, GREEN, GREY, ORANGE, RED, Target, new_figure, percent_axis
 from sercli.evaluation.results import SystemResult
 from sercli.types import Report
 
@@ -29,12 +30,12 @@ def intervals_picture(systems: Sequence[SystemResult], baselines: Sequence[Repor
             axes.hlines(place, shown.low, shown.high, color=colour, linewidth=2)
             axes.plot(shown.value, place, "o", color=colour, markersize=6.5)
             axes.annotate(
-                percent(shown.value, 1), (1, place), (6, 0), xycoords=("axes fraction", "data"),
+                f"{percent(shown.value)} %", (1, place), (6, 0), xycoords=("axes fraction", "data"),
                 textcoords="offset points", va="center", annotation_clip=False,
             )  # fmt: skip
         for ua in dict.fromkeys(baseline.ua for baseline in baselines):
             names = ", ".join(baseline.name for baseline in baselines if baseline.ua == ua)
-            axes.axvline(ua, color=GREY, linestyle=":", linewidth=1.2, label=f"{names}: {percent(ua, 1)}")
+            axes.axvline(ua, color=GREY, linestyle=":", linewidth=1.2, label=f"{names}: {percent(ua)} %")
         axes.set_yticks(range(len(systems)), [system.name for system in systems])
         axes.set(ylim=(len(systems) - 0.4, -0.6), xlabel="UA, with its 95 % interval")
         axes.xaxis.set_major_formatter(percent_axis())

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from sercli._system.text import percent
 from sercli.evaluation.intervals import LEVEL, can_tell, wilson
-from sercli.evaluation.report.numbers import decimals, listed, named, percent, points
+from sercli.evaluation.report.numbers import decimals, listed, named, points
 from sercli.evaluation.report.settings import inputs
 from sercli.evaluation.results import Difference, Evaluation, Slice, SystemResult
 from sercli.evaluation.slices import NEW

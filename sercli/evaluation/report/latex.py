@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from sercli.evaluation.report.numbers import MISSING
+from sercli._system.text import MISSING
 from sercli.evaluation.report.tables import each_fold, metrics_of
 from sercli.evaluation.report.templates import template
 from sercli.evaluation.results import Evaluation

@@ -5,19 +5,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from sercli._system.text import MISSING, minus, percent
 from sercli.evaluation.results import Estimate
 
-MISSING = "–"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share in percent, without the % sign, rounded as the table on the terminal rounds the share.
-
-    >>> percent(0.5403), percent(0.7875), percent(None)
-    ('54.0', '78.7', '–')
-    """
-    return MISSING if value is None else _minus(f"{100 * round(value, digits + 2):z.{digits}f}")
 
 
 def points(value: float) -> str:
@@ -27,7 +18,7 @@ def points(value: float) -> str:
     ('+3.1', '−0.2', '0.0')
     """
     text = f"{100 * value:+z.1f}"
-    return "0.0" if text == "+0.0" else _minus(text)
+    return "0.0" if text == "+0.0" else minus(text)
 
 
 def interval(estimate: Estimate) -> str:
@@ -77,7 +68,7 @@ def marked(text: str) -> Markup:
 
 def decimals(value: float, digits: int = 3) -> str:
     """A number that is not a share."""
-    return _minus(f"{value:z.{digits}f}")
+    return minus(f"{value:z.{digits}f}")
 
 
 def duration(seconds: float) -> str:
@@ -105,8 +96,3 @@ def fact(value: str | int | float) -> str:
 def printable(text: str) -> str:
     """Text without control characters and lone surrogates, which a file name may have but a document may not."""
     return _UNPRINTABLE.sub("\ufffd", text)
-
-
-def _minus(text: str) -> str:
-    """A number with a true minus sign."""
-    return text.replace("-", "−")

@@ -6,6 +6,7 @@ from importlib import resources
 
 import jinja2
 
+from sercli._system.text import percent
 from sercli.evaluation import metrics
 from sercli.evaluation.published import SOURCE
 from sercli.evaluation.report import findings, numbers, settings
@@ -13,7 +14,7 @@ from sercli.evaluation.report.tables import TITLES
 from sercli.runs.settings import reads
 
 _FILTERS = (
-    *(numbers.decimals, numbers.duration, numbers.fact, numbers.interval, numbers.percent, numbers.points),
+    *(numbers.decimals, numbers.duration, numbers.fact, numbers.interval, percent, numbers.points),
     *(numbers.listed, numbers.marked, numbers.named, numbers.probability, settings.inputs, metrics.as_count, reads),
 )
 
