@@ -43,6 +43,19 @@ def build(cls: type[ConfigT], values: Mapping[str, object], section: str) -> Con
     return cls(**{key: _convert(value, hints[key], f"{section}.{key}") for key, value in values.items()})
 
 
+def divided(classes: Mapping[str, type[ConfigT]], values: Section, section: str) -> dict[str, Section]:
+    """Those of the values that each class has a field for, by its name.
+
+    Raises:
+        ConfigError: no class has a field for a value.
+    """
+    fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
+    known = set().union(*fields.values())
+    for key in sorted(values.keys() - known):
+        raise ConfigError(no_such_setting(section, key, known))
+    return {name: {key: values[key] for key in values.keys() & own} for name, own in fields.items()}
+
+
 def to_dict(config: "DataclassInstance") -> dict[str, object]:
     """The configuration as JSON-safe values, defaults included."""
     return msgspec.json.decode(msgspec.json.encode(dataclasses.asdict(config)), type=dict[str, object])

@@ -290,14 +290,25 @@ class TrainsNetwork(Protocol):
         """Return what `combine` needs of the trained network, as named arrays."""
 
 
+@runtime_checkable
+class WeighsConfidence(Protocol):
+    """A fusion rule by which text counts the less, the lower its ASR confidence is."""
+
+    WEIGHS_CONFIDENCE: Literal[True]
+
+
+Transcribe = Callable[[Sequence[Array]], list[Transcript]]
+"""B signals (n_samples,) float32 at 16 kHz -> B transcripts."""
+
+
 class Recogniser(Protocol):
     """One file per speech recogniser: `sercli/asr/NAME.py`."""
 
     VERSION: int  # increase it whenever the same audio and Config give other words
     Config: type[PluginConfig]  # a frozen dataclass with defaults
 
-    def make(self, config: PluginConfig, device: str, /) -> Callable[[Sequence[Array]], list[Transcript]]:
-        """Load the model; returns a function from B signals (n_samples,) float32 at 16 kHz to B transcripts."""
+    def make(self, config: PluginConfig, device: str, /) -> Transcribe:
+        """Load the model; returns a function that transcribes signals."""
 
     def identity(self, config: PluginConfig, /) -> dict[str, object]:
         """Return the JSON-safe settings that the words depend on; transcripts with others are made again."""

@@ -26,13 +26,14 @@ from sercli._system.progress import nothing
 from sercli.audio import channels, discovery, isolation, reading, segments
 from sercli.audio.condition import without_rumble
 from sercli.audio.segments import Segment
+from sercli.contracts import Transcribe
 from sercli.dataset import audio_index, word_times
 from sercli.dataset.extraction import SegmentFeatures
 from sercli.errors import AudioError, SerError
 from sercli.model.inference import Ensemble, Model
 from sercli.model.loading import load_run
 from sercli.speakers import embedding
-from sercli.transcription import Transcribe, Transcriber
+from sercli.transcription import Transcriber
 from sercli.types import NEUTRAL, SAMPLE_RATE_HZ, Array, AudioConfig, Group, Prediction, Recording, Way
 
 T = TypeVar("T")

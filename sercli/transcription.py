@@ -1,6 +1,6 @@
 """The words of utterances, given or recognised, and why a model does not read them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sercli import contracts, plugins
@@ -8,10 +8,7 @@ from sercli._system import languages
 from sercli.audio.segments import Segment
 from sercli.errors import AudioError
 from sercli.model.inference import Ensemble, Model
-from sercli.types import Array, Prediction, Recording, Transcript
-
-Transcribe = Callable[[Sequence[Array]], list[Transcript]]
-"""B signals (n_samples,) at 16 kHz -> B transcripts."""
+from sercli.types import Prediction, Recording, Transcript
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,7 @@ class Transcriber:
     """Finds the words of utterances for a model; `transcribe` is None where no speech is recognised."""
 
     model: Model | Ensemble
-    transcribe: Transcribe | None
+    transcribe: contracts.Transcribe | None
 
     def check(self, recording: Recording) -> None:
         """Refuse a recording whose words the model needs if it has none.

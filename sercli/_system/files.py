@@ -211,6 +211,24 @@ def readable(path: Path, advice: str) -> Iterator[None]:
         raise SerError(f"{path} cannot be read: {error}{advice}.") from None
 
 
+def check_schema(what: str, found: object, schema: int, again: str) -> None:
+    """Refuse a file of another version of ser.
+
+    Args:
+        what: subject and verb of the message, such as "work/run was made".
+        found: the version of its format.
+        schema: the version that is read.
+        again: what makes it anew.
+
+    Raises:
+        SerError: with what to do.
+    """
+    if found != schema:
+        old = isinstance(found, int) and found < schema
+        age, advice = ("an older", again) if old else ("a newer", "upgrade ser")
+        raise SerError(f"{what} by {age} version of ser (schema {found}, this one reads {schema}); {advice}.")
+
+
 def digest(path: Path) -> str:
     """Return the digest of a file's bytes (BLAKE2b, 16 bytes in hexadecimal), kept while its size and time stay."""
     state = path.stat()

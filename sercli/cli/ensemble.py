@@ -65,7 +65,7 @@ def ensemble(
 
     several = rule == options.ALL
     rules = fusion.rule_configs(plugins.names("ensemble") if several else (rule,), sets or [])
-    infos = options.named_runs(runs or [], acoustic=acoustic or [], linguistic=linguistic or [], motion=motion or [])
+    infos = options.named_runs(runs, acoustic=acoustic, linguistic=linguistic, motion=motion)
     if len(infos) < 2:
         raise SerError("An ensemble needs two runs or more; give different run directories.")
     order = ("acoustic", "linguistic", "motion", "both")

@@ -97,9 +97,7 @@ def evaluate(
     files = any((report, latex, csv))
     if not files:
         options.need_stdout("--report, --latex or --csv")
-    infos = options.named_runs(
-        runs or [], acoustic=acoustic or [], linguistic=linguistic or [], motion=motion or [], ensemble=ensemble or []
-    )
+    infos = options.named_runs(runs, acoustic=acoustic, linguistic=linguistic, motion=motion, ensemble=ensemble)
     if every is not None:
         if infos:
             raise SerError("--all takes every run below a folder; leave out the others.")

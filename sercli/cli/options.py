@@ -1,7 +1,7 @@
 """Options that several subcommands share; the defaults are in the signature of each command."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -184,7 +184,7 @@ Cluster = Annotated[
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Number of processes. Default: one for each core.")]
 
 
-def named_runs(runs: Sequence[Path], **by_kind: Sequence[Path]) -> "dict[Path, RunInfo]":
+def named_runs(runs: Runs, **by_kind: Runs) -> "dict[Path, RunInfo]":
     """The runs that a command names, each once, with their info; those of the option of a kind must be of that kind.
 
     Raises:
@@ -192,10 +192,10 @@ def named_runs(runs: Sequence[Path], **by_kind: Sequence[Path]) -> "dict[Path, R
     """
     from sercli.runs import load_finished
 
-    once = {folder.resolve(): folder for folder in (*runs, *chain(*by_kind.values()))}
+    once = {folder.resolve(): folder for folder in chain(runs or (), *(given or () for given in by_kind.values()))}
     infos = {folder: load_finished(folder) for folder in once.values()}
     for kind, folders in by_kind.items():
-        for folder in folders:
+        for folder in folders or ():
             info = infos[once[folder.resolve()]]
             found = "ensemble" if info.settings.rule else info.modality
             if found != kind:

@@ -103,14 +103,10 @@ class Output:
         """
         if n == 1:
             return
-        if text is not None:
-            raise SerError(f"--text is for a single recording, but there are {n}; give one recording.")
-        if plot is not None:
-            raise SerError(f"--plot draws a single recording, but there are {n}; give one recording.")
-        if explain is not None:
-            raise SerError(
-                f"--explain draws an utterance of a single recording, but there are {n}; give one recording."
-            )
+        asked = {"--text is for": text, "--plot draws": plot, "--explain draws an utterance of": explain}
+        for option, value in asked.items():
+            if value is not None:
+                raise SerError(f"{option} a single recording, but there are {n}; give one recording.")
         if self.form and self.form.timed and not self.is_folder:
             raise SerError(f"This format holds a single recording, but there are {n}; give --out for a file each.")
 

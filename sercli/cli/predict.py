@@ -312,20 +312,20 @@ def predict(
         from sercli.pipeline import PRETRAINED, PipelineConfig, model_folder, n_speakers, recogniser
         from sercli.runs import load_finished
 
-        folder = model_folder(model)
         group, recordings = sources.grouped(group, adapt, recordings, speakers_from)
         if neutral or group != "recording":
             from sercli.cli import voices
 
             voices.warn(recordings, group, neutral or ())
-        info = load_finished(folder)
+        folder, told_apart = model_folder(model), n_speakers(speakers)
         hearing = None if no_asr else recogniser(asr, settings)
+        info = load_finished(folder)
         config = PipelineConfig(
             folder,
             device,
             None if info.modality == "acoustic" else hearing,
             adapt=adapt,
-            speakers=n_speakers(speakers),
+            speakers=told_apart,
             neutral=tuple(neutral or ()),
             group=group,
         )

@@ -35,7 +35,6 @@ def named(error: AudioError, recording: Recording) -> str:
 _HINT = 8  # clips from which it is said what --group would do
 _NAMED = 20  # failures that the last line names
 _DOUBTFUL = 3  # recordings with doubtful words that a line names
-_WEIGHS_WORDS = "asr-weighted"  # the fusion rule by which doubtful words count little
 
 
 class Recordings:
@@ -148,7 +147,8 @@ class Recordings:
                 n = f"{self.doubtful.total()} of {self.n_worded} utterances"
                 more = ", ..." * (len(self.doubtful) > _DOUBTFUL)
                 names = f" ({', '.join(name for name, _ in self.doubtful.most_common(_DOUBTFUL))}{more})"
-                words = f"words with an ASR confidence below {CLEAR}{', which count little' * (rule == _WEIGHS_WORDS)}"
+                weighs = bool(rule) and isinstance(plugins.fusion_rule(rule), contracts.WeighsConfidence)
+                words = f"words with an ASR confidence below {CLEAR}{', which count little' * weighs}"
                 advice = plugin.advice(recogniser.config)
                 render.note(f"{n}{names * (len(self.all) > 1)} have {words}; {advice}.")
         grouped, full = self.config.group != "recording", self.config.adapt == "full"

@@ -34,16 +34,9 @@ def feature_configs(
     if not chosen:
         raise SerError("--features names none; give for example --features lld,words, or leave it out.")
     classes = {name: plugins.feature(name).Config for name, _ in chosen}
-    fields = {name: {f.name for f in dataclasses.fields(cls)} for name, cls in classes.items()}
     values = config.parse_sets(sets, "ser prepare", ("feature", "asr", "corpus")).get("feature", {})
-    known = set().union(*fields.values())
-    for key in sorted(values.keys() - known):
-        raise ConfigError(config.no_such_setting("feature", key, known))
-    specs = []
-    for name, own in chosen:
-        given = {key: value for key, value in values.items() if key in fields[name]}
-        specs.append((name, config.build(classes[name], {**own, **given}, "feature")))
-    return specs
+    given = config.divided(classes, values, "feature")
+    return [(name, config.build(classes[name], {**own, **given[name]}, "feature")) for name, own in chosen]
 
 
 def corpus_config(corpus: str, sets: Sequence[str]) -> contracts.PluginConfig:

@@ -11,7 +11,7 @@ import msgspec
 
 from sercli import plugins
 from sercli._system import languages
-from sercli._system.files import refuse_links_out, write_atomic, write_json
+from sercli._system.files import check_schema, readable, refuse_links_out, write_atomic, write_json
 from sercli.dataset import transcripts, word_times
 from sercli.errors import SerError, no_such
 from sercli.types import ASR_CONFIDENCE, HUMAN, LANGUAGE, WORD_TIMES, Manifest, Transcript, Utterance
@@ -19,7 +19,7 @@ from sercli.types import ASR_CONFIDENCE, HUMAN, LANGUAGE, WORD_TIMES, Manifest, 
 SCHEMA = 2
 """The version of the format. Datasets of other versions are refused."""
 
-
+_AGAIN = ". Run `ser prepare` again"
 _LEAST = 0.05  # share of a dataset's texts from which on their language is one of the dataset
 
 
@@ -123,10 +123,8 @@ def load(folder: Path, *, words: str = HUMAN) -> Dataset:
     """
     info = load_info(folder)
     path = folder / "manifest.jsonl"
-    try:
+    with readable(path, _AGAIN):
         utterances = msgspec.json.Decoder(Utterance).decode_lines(path.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None
     manifest = make_manifest(utterances, info.labels)
     if manifest.sha256 != info.manifest_sha256:
         raise SerError(f"{path} was changed after `ser prepare` wrote it (its hash differs). Run `ser prepare` again.")
@@ -184,14 +182,8 @@ def load_info(folder: Path) -> DatasetInfo:
             f"Make one with `ser prepare CORPUS ROOT --out {folder}`."
         )
     refuse_links_out(folder)
-    try:
+    with readable(path, _AGAIN):
         content = path.read_bytes()
-        schema = msgspec.json.decode(content, type=_Schema).schema
-        if schema != SCHEMA:
-            age, advice = ("a newer", "upgrade ser") if schema > SCHEMA else ("an older", "run `ser prepare` again")
-            raise SerError(
-                f"{folder} was prepared by {age} version of ser (schema {schema}, this one reads {SCHEMA}); {advice}."
-            )
+        found = msgspec.json.decode(content, type=_Schema).schema
+        check_schema(f"{folder} was prepared", found, SCHEMA, "run `ser prepare` again")
         return msgspec.json.decode(content, type=DatasetInfo)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SerError(f"{path} cannot be read: {error}. Run `ser prepare` again.") from None

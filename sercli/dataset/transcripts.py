@@ -21,7 +21,7 @@ from sercli import config, plugins
 from sercli._system import locks, processes
 from sercli._system.files import refuse_links, write_json
 from sercli._system.progress import ProgressFactory
-from sercli.contracts import PluginConfig
+from sercli.contracts import PluginConfig, Transcribe
 from sercli.errors import AudioError, ConfigError, SerError
 from sercli.types import HUMAN, SAMPLE_RATE_HZ, Array, Transcript, Utterance
 
@@ -274,12 +274,8 @@ def _signal(root: Path, u: Utterance) -> Array | str:
         return str(error)
 
 
-_Transcribe = Callable[[Sequence[Array]], list[Transcript]]
-_Make = Callable[[PluginConfig, str], _Transcribe]
-
-
 @lru_cache(maxsize=1)
-def _loaded(make: _Make, engine_config: PluginConfig, device: str) -> _Transcribe:
+def _loaded(make: Callable[[PluginConfig, str], Transcribe], engine_config: PluginConfig, device: str) -> Transcribe:
     """Return the recogniser, loaded once in each process."""
     from sercli._system import devices  # torch takes its time to import
 

@@ -15,6 +15,8 @@ from sercli.ensembles._mean import mean
 from sercli.errors import MismatchError
 from sercli.types import Array, Fraction, Predictions
 
+WEIGHS_CONFIDENCE = True
+
 
 @dataclass(frozen=True)
 class Config:

@@ -32,8 +32,8 @@ def load_run(folder: Path, device: torch.device) -> Model | Ensemble:
     tuned = folder / "encoders"
     encoders = {name: load_model(tuned / name, device) for name in members} if tuned.is_dir() else members
     rule = plugins.fusion_rule(info.name)
-    rule_config = config.build(rule.Config, info.settings.ensemble, "ensemble")
     state = runs.read_arrays(folder / "state.npz") if plugins.learns(rule) else {}
+    rule_config = config.build(rule.Config, info.settings.ensemble, "ensemble")
     return Ensemble(folder, info, members, encoders, rule, rule_config, state)
 
 

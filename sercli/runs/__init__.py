@@ -22,7 +22,16 @@ import numpy as np
 
 from sercli import __version__
 from sercli._system import arrays, locks
-from sercli._system.files import digest, readable, refuse_links_out, sweep, visible_names, write_atomic, write_json
+from sercli._system.files import (
+    check_schema,
+    digest,
+    readable,
+    refuse_links_out,
+    sweep,
+    visible_names,
+    write_atomic,
+    write_json,
+)
 from sercli.config import differences
 from sercli.errors import MismatchError, SerError
 from sercli.runs.settings import RunSettings
@@ -109,12 +118,7 @@ def load_info(folder: Path) -> RunInfo:
     refuse_links_out(folder)
     with readable(path, _AGAIN):
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, object])
-        if (schema := content.get("schema", SCHEMA)) != SCHEMA:
-            old = isinstance(schema, int) and schema < SCHEMA
-            age, advice = ("an older", "train the run again") if old else ("a newer", "upgrade ser")
-            raise SerError(
-                f"{folder} was made by {age} version of ser (schema {schema}, this one reads {SCHEMA}); {advice}."
-            )
+        check_schema(f"{folder} was made", content.get("schema", SCHEMA), SCHEMA, "train the run again")
         info = msgspec.convert(content, RunInfo)
     for name in sorted(content.keys() - _FIELDS):
         raise SerError(f"{path} has an unknown field `{name}`; upgrade ser, or train the run again.")

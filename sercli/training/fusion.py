@@ -3,7 +3,7 @@
 import copy
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -66,15 +66,9 @@ def rule_configs(rules: Sequence[str], sets: Sequence[str]) -> dict[str, RuleCon
                 f"--set train.{name}={given} does nothing in `ser ensemble`, which reads each recording as it is; give "
                 "it to `ser train`."
             )
-    values = sections.get("ensemble", {})
     classes = {rule: plugins.fusion_rule(rule).Config for rule in rules}
-    known = {field.name for cls in classes.values() for field in fields(cls)}
-    for key in sorted(values.keys() - known):
-        raise ConfigError(config.no_such_setting("ensemble", key, known))
-    configs = {}
-    for rule, cls in classes.items():
-        own = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        configs[rule] = RuleConfig(rule, config.build(cls, own, "ensemble"), train)
+    own = config.divided(classes, sections.get("ensemble", {}), "ensemble")
+    configs = {rule: RuleConfig(rule, config.build(cls, own[rule], "ensemble"), train) for rule, cls in classes.items()}
     if "train" in sections and not any(rule.trains for rule in configs.values()):
         raise ConfigError(f"--set train.… does nothing with --rule {', '.join(rules)}: no network is trained there.")
     return configs
