@@ -15,7 +15,7 @@ from pathlib import Path
 from sercli._system import limits
 
 os.environ["OMP_NUM_THREADS"] = "2"  # before numpy and torch are imported
-limits.set_threads()  # as `ser` does
+limits.set_environment(few_kernels=False)  # as `ser` does
 
 import numpy as np  # noqa: E402 - after its threads are set
 

@@ -61,7 +61,7 @@ def epoch(preset: str) -> tuple[float, float]:
     """Seconds of all threads and of wall time of the second epoch of a preset."""
     from sercli._system import limits
 
-    limits.set_threads()
+    limits.set_environment(few_kernels=False)
     import numpy as np
     import torch
 

@@ -177,8 +177,7 @@ def check(version: str, folder: str, dask_worker: "Worker | None" = None) -> Non
         raise SerError(f"{who} computes with several threads; start it again with --nthreads 1 and --nanny.")
     if not Path(folder).is_dir():
         raise SerError(f"{who} has no folder {folder}; start ser in a folder that all machines share.")
-    limits.keep_few_kernels()
-    limits.set_threads()
+    limits.set_environment(few_kernels=True)
 
 
 def _run(version: str, folder: str, command: list[str], work: bytes) -> tuple[list[Any], Reports]:

@@ -14,20 +14,13 @@ _KERNELS = 64
 _ROUNDS = 3000  # how many rounds a waiting OpenMP thread spins
 
 
-def keep_few_kernels() -> None:
-    """Let torch keep only the kernels of the last input lengths, in this process and those that it starts.
+def set_environment(*, few_kernels: bool) -> None:
+    """Set how torch and numpy use memory and threads, in this process and those that it starts.
+
+    It has an effect only before the libraries are imported. The user's settings are kept.
 
     On a CPU, oneDNN compiles kernels for each length of audio and keeps 1,024 of them, although lengths seldom repeat:
-    100 MB after a few hundred clips. Recompiling has no measurable cost. The setting has an effect only before
-    torch has computed anything.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS))
-
-
-def set_threads() -> None:
-    """Set how torch and numpy use threads, in this process and those that it starts; the user's settings are kept.
-
-    It has an effect only before the libraries are imported.
+    100 MB after a few hundred clips. Recompiling has no measurable cost.
 
     GNU's OpenMP, which torch uses on Linux, lets a thread that waits for others spin 300,000 rounds. Where other
     programs need the processor, that delays the very thread that is waited for: training and predict took up to twenty
@@ -35,7 +28,12 @@ def set_threads() -> None:
 
     OpenBLAS, which numpy uses, rounds differently with each number of threads, so that features and transcripts would
     depend on the number of cores and of processes. For the small matrices here one thread is the fastest, too.
+
+    Args:
+        few_kernels: keep only the kernels of the last input lengths; not for trainings, which meet each in every epoch.
     """
+    if few_kernels:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_KERNELS))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(_ROUNDS))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

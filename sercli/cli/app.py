@@ -64,9 +64,7 @@ def _root(
 def main() -> NoReturn:
     """Run the command line and exit: 0 success, 1 bug, 2 wrong input, 130 Ctrl-C."""
     limits.open_closed()
-    if sys.argv[1:2] not in (["train"], ["tune"]):  # which use each kernel in every epoch
-        limits.keep_few_kernels()
-    limits.set_threads()
+    limits.set_environment(few_kernels=sys.argv[1:2] not in (["train"], ["tune"]))
     before, sys.unraisablehook = sys.unraisablehook, ctrl_c.unraisable
     try:
         _run()

@@ -63,7 +63,7 @@ def grown_mb(call):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_memory_does_not_grow_with_each_new_length_of_sound():
-    assert grown_mb("limits.keep_few_kernels()") < 0.5 * grown_mb("")
+    assert grown_mb("limits.set_environment(few_kernels=True)") < 0.5 * grown_mb("")
 
 
 @pytest.mark.parametrize(("given", "kept"), [({}, "64"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")])
