@@ -9,7 +9,7 @@
 Memory does not grow with the length of a recording.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -342,8 +342,15 @@ class Pipeline:
                 opened.append(error)
         return opened
 
+    def results(
+        self, recordings: Iterable[Recording], heard: Heard = nothing
+    ) -> Generator[RecordingResult | AudioError, None, None]:
+        """Yield the result of each recording, or its error, as `open`."""
+        for batch in self.batches(recordings):
+            yield from self.open(batch, heard)
+
     def _every(self, recordings: Iterable[Recording]) -> Iterator[Prediction]:
-        for result in chain.from_iterable(map(self.open, self.batches(recordings))):
+        for result in self.results(recordings):
             if isinstance(result, AudioError):
                 raise result
             yield from result.predictions

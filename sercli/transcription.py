@@ -49,25 +49,20 @@ class Transcriber:
     def _prediction(self, recording: Recording, segment: Segment, transcript: Transcript | None) -> Prediction:
         heard = transcript if transcript and any(map(str.isalnum, transcript.text)) else None  # "..." are no words
         start_s = segment.start_s
-        found = Prediction(
+        return Prediction(
             recording.name,
             round(start_s, 3),
             round(segment.end_s, 3),
+            text=heard.text.strip() if heard else None,
+            words=tuple(
+                replace(word, start_s=round(start_s + word.start_s, 3), end_s=round(start_s + word.end_s, 3))
+                for word in (heard.words if heard else ())
+            ),
+            asr_confidence=heard.confidence if heard else None,
+            language=heard.language if heard else None,
             speaker=recording.speaker,
             row=recording.row,
             reason=self._reason(heard, given=recording.text is not None),
-        )
-        if heard is None:
-            return found
-        return replace(
-            found,
-            text=heard.text.strip(),
-            words=tuple(
-                replace(word, start_s=round(start_s + word.start_s, 3), end_s=round(start_s + word.end_s, 3))
-                for word in heard.words
-            ),
-            asr_confidence=heard.confidence,
-            language=heard.language,
         )
 
     def _reason(self, heard: Transcript | None, *, given: bool) -> str | None:

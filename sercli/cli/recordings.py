@@ -17,7 +17,7 @@ from sercli.cli import options, render
 from sercli.cli.writers.files import single_file
 from sercli.errors import AudioError, SerError
 from sercli.model.adaptation import LEAST
-from sercli.pipeline import Heard, Pipeline, PipelineConfig, RecordingResult
+from sercli.pipeline import Pipeline, PipelineConfig, RecordingResult
 from sercli.types import CLEAR, Array, Prediction, Recording
 
 if TYPE_CHECKING:
@@ -88,24 +88,17 @@ class Recordings:
             def heard(seconds: float, found: Sequence[Prediction]) -> None:
                 advance(seconds, f"so far: {render.in_short(found[-1])}" if found else "")
 
-            if not processes.here(self.jobs):
-                self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, heard=heard)
+            if processes.here(self.jobs):
+                self._running = self.pipeline.results(self.all, heard)
+                heard(0, [])  # the model is loaded
             else:
-                self._running = self._one_by_one(heard)
+                self._running = batch_runner.run(self.all, self.config, jobs=self.jobs, heard=heard)
             for result, recording in zip(self._running, self.all, strict=True):
                 if isinstance(result, AudioError):
                     self.failed(recording, result)
                 else:
-                    result = replace(result, recording=recording)
                     yield result
                     self.remark(result)
-
-    def _one_by_one(self, heard: Heard) -> Generator[RecordingResult | AudioError, None, None]:
-        """Yield each result, its predictions computed lazily; damage deep inside is raised while they are read."""
-        pipeline = self.pipeline
-        heard(0, [])
-        for batch in pipeline.batches(self.all):
-            yield from pipeline.open(batch, heard)
 
     def remark(self, result: RecordingResult) -> None:
         """Say what is left out, guessed or cannot be known of a recording whose predictions were read."""
