@@ -24,7 +24,7 @@ from sercli import config, groups, plugins
 from sercli._system import devices
 from sercli._system.progress import nothing
 from sercli.audio import channels, discovery, isolation, reading, segments
-from sercli.audio.condition import without_rumble
+from sercli.audio.condition import distortions, without_rumble
 from sercli.audio.segments import Segment
 from sercli.contracts import Transcribe
 from sercli.dataset import audio_index, word_times
@@ -370,14 +370,15 @@ class Pipeline:
                 f"text is for clips up to {CLIP_S:g} s; {name or 'the array'} is longer. Leave out text (--text)."
             )
         signal = without_rumble(head)  # as the features get it: what is found in it is kept for them
-        remarks += isolation.distorted(head) + isolation.noisy(signal)
+        speaks = bool(isolation.speech_share(signal))
+        remarks += (distortions(head) if speaks else []) + isolation.noisy(signal)
         if is_clip:
             if self._speakers != "none" and recording.speaker is None:
                 remarks.append(f"speakers are told apart only in recordings of more than {CLIP_S:g} s")
             start_s = recording.start_s or 0.0
             clip = Segment(start_s, start_s + len(signal) / SAMPLE_RATE_HZ, signal)
             place = None
-            if isolation.speech_share(signal):
+            if speaks:
                 place = len(clips.spoken)
                 clips.spoken.append((recording, clip))
             found = self._clip(recording, clip, heard, clips, place)
