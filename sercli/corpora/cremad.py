@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from sercli.corpora._files import find_clips, of_four, read_rows, read_text
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"
 LICENCE = "ODbL 1.0"
@@ -70,6 +70,6 @@ def _utterance(sexes: dict[str, str], id_: str, audio: str, clip: re.Match[str])
         speaker=clip["actor"],
         prompt=clip["sentence"],
         audio=audio,
-        transcripts={"human": _SENTENCES[clip["sentence"]]},
+        transcripts={HUMAN: _SENTENCES[clip["sentence"]]},
         attributes={name: value for name, value in attributes.items() if value},
     )

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sercli.corpora._files import read_rows, read_text, shown
 from sercli.errors import SerError
-from sercli.types import FOUR, Remark, Utterance
+from sercli.types import FOUR, HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
 LICENCE = "CC0-1.0"
@@ -64,6 +64,6 @@ def _utterance(row: dict[str, str]) -> Utterance:
         speaker=row["speaker"],
         prompt=row["prompt"],
         audio=row["path"],
-        transcripts={"human": row["text"]},
+        transcripts={HUMAN: row["text"]},
         attributes={"sex": row["sex"]},
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._files import find_clips, of_four
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "http://emodb.bilderbar.info/"
 LICENCE = "CC BY 4.0"
@@ -51,6 +51,6 @@ def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance:
         speaker=clip["speaker"],
         prompt=clip["text"],
         audio=audio,
-        transcripts={"human": sentence} if sentence else {},
+        transcripts={HUMAN: sentence} if sentence else {},
         attributes={"sex": "female" if clip["speaker"] in _WOMEN else "male", "version": clip["version"]},
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sercli.corpora._files import corpus_files, find_files, lines_of, not_this_corpus, of_four, read_text
 from sercli.errors import SerError
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://github.com/google-research/google-research/tree/master/goemotions"
 LICENCE = "CC BY 4.0"
@@ -79,7 +79,7 @@ def _read_part(path: Path, part: str, emotions: list[str], seen: set[str]) -> It
         if len(names) > 1 and (len(four) > 1 or None in four):
             yield Remark("skipped", source, "several emotions that do not all map to the same class")
         else:
-            yield Utterance(id_, "goemotions", names[0], transcripts={"human": words}, attributes={"part": part})
+            yield Utterance(id_, "goemotions", names[0], transcripts={HUMAN: words}, attributes={"part": part})
 
 
 def _names(numbers: str, emotions: list[str], source: str) -> list[str]:

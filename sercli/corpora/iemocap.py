@@ -9,7 +9,7 @@ from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
 from sercli.corpora import _iemocap as formats
 from sercli.corpora._iemocap import CODES, DIALOG, DIMENSIONS, NO_MAJORITY, TURN, Turn
-from sercli.types import MOCAP, MOTION, WORD_TIMES, Remark, Utterance
+from sercli.types import HUMAN, MOCAP, MOTION, WORD_TIMES, Remark, Utterance
 
 HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENCE = "for research, on application to USC"
@@ -185,6 +185,6 @@ def _utterance(turn: Turn, audio: str, words: str | None, more: dict[str, object
         # Both dialogs of a pair of actors and all sessions share a script; script01_1b is a part of script01_1.
         prompt=match["scene"].rstrip("b") if scripted else None,
         audio=audio,
-        transcripts={} if words is None else {"human": words},
+        transcripts={} if words is None else {HUMAN: words},
         attributes=attributes,
     )

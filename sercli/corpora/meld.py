@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://affective-meld.github.io/"
 LICENCE = "GPL-3.0"
@@ -90,6 +90,6 @@ def _utterance(key: _Key, row: dict[str, str], audio: str | None) -> Utterance:
         label=_SPELLINGS.get(row["Emotion"], row["Emotion"]),
         speaker=row["Speaker"].translate(_QUOTES).strip() or None,
         audio=audio,
-        transcripts={"human": row["Utterance"].translate(_QUOTES).strip()},
+        transcripts={HUMAN: row["Utterance"].translate(_QUOTES).strip()},
         attributes={"part": part, "dialogue": f"{part}_dia{dialogue}", "turn": number} | optional,
     )

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from sercli.audio.discovery import is_audio
 from sercli.corpora import _files
 from sercli.errors import SerError
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://github.com/amu-cai/nEMO"
 LICENCE = "CC BY-NC-SA 4.0"
@@ -62,7 +62,7 @@ def _utterance(name: str, row: dict[str, str], path: str) -> Utterance | Remark:
         speaker=row["speaker_id"],  # the release has blanks before it; read_rows drops them
         prompt=number[1] if number else row["raw_text"],
         audio=path,
-        transcripts={"human": row["raw_text"]},
+        transcripts={HUMAN: row["raw_text"]},
         attributes={key: value for key, value in attributes.items() if value},
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._files import find_clips, of_four
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://zenodo.org/records/1188976"
 LICENCE = "CC BY-NC-SA 4.0"
@@ -52,7 +52,7 @@ def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance | Remark:
         speaker=f"Actor_{clip['actor']}",
         prompt=clip["statement"],
         audio=audio,
-        transcripts={"human": _STATEMENTS[clip["statement"]]},
+        transcripts={HUMAN: _STATEMENTS[clip["statement"]]},
         attributes={
             "sex": "female" if int(clip["actor"]) % 2 == 0 else "male",
             "intensity": _INTENSITIES[clip["intensity"]],

@@ -20,7 +20,7 @@ from sercli.audio.discovery import equivalent
 from sercli.corpora._columns import LABELS_AS_WRITTEN, NAMES, missing, own_names, resembled
 from sercli.corpora._files import lines_of, list_folder, need_columns, read_rows, read_text, shown
 from sercli.errors import SerError, no_such
-from sercli.types import Recording, Remark, Utterance
+from sercli.types import HUMAN, Recording, Remark, Utterance
 
 HOMEPAGE = ""
 LICENCE = "that of the recordings"
@@ -226,7 +226,7 @@ def _utterance(row: _Row, folder: Path) -> Utterance:
         audio=audio,
         start_s=start_s,
         end_s=end_s,
-        transcripts={"human": cells["text"]} if cells.get("text") else {},
+        transcripts={HUMAN: cells["text"]} if cells.get("text") else {},
         attributes=row.others | _attributes(cells, row.source),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sercli.corpora._files import find_clips, of_four
-from sercli.types import Remark, Utterance
+from sercli.types import HUMAN, Remark, Utterance
 
 HOMEPAGE = "https://doi.org/10.5683/SP2/E8H2MF"
 LICENCE = "CC BY-NC-ND 4.0"
@@ -44,6 +44,6 @@ def _utterance(id_: str, audio: str, clip: re.Match[str]) -> Utterance:
         speaker=speaker,
         prompt=word,
         audio=audio,
-        transcripts={"human": f"Say the word {word}"},
+        transcripts={HUMAN: f"Say the word {word}"},
         attributes={"sex": "female", "age": {"OAF": 64, "YAF": 26}[speaker]},
     )
