@@ -46,15 +46,15 @@ class Output:
         Raises:
             SerError: options that exclude or need each other, or a file of --out that is called like another format.
         """
-        own = [one for one, given in short.items() if given]
-        given = [f"--{one}" for one in own] + ([f"--format {shape}"] if shape else [])
-        names = {*own, *([shape] if shape else [])}
-        if len(names) > 1:
-            raise SerError(f"{given[0]} and {given[1]} exclude each other; give one.")
+        given = {f"--{one}": one for one, is_given in short.items() if is_given}
+        given |= {f"--format {shape}": shape} if shape else {}
+        asked = [*given]
+        if len({*given.values()}) > 1:
+            raise SerError(f"{asked[0]} and {asked[1]} exclude each other; give one.")
         by_file = writers.single_file(out) if out else None
-        name = next(iter(names), by_file or ("json" if out else "table"))
+        name = next(iter(given.values()), by_file or ("json" if out else "table"))
         if by_file and name != "table" and by_file != name.removesuffix("-raw"):
-            raise SerError(f"--out {out} is called like {by_file}, but {given[0]} is given; change one of them.")
+            raise SerError(f"--out {out} is called like {by_file}, but {asked[0]} is given; change one of them.")
         if out and name == "table":
             known = ", ".join((*writers.FORMATS, "audformat"))
             raise SerError(f"--format table cannot be used with --out; give one of {known}.")
@@ -103,8 +103,8 @@ class Output:
         """
         if n == 1:
             return
-        asked = {"--text is for": text, "--plot draws": plot, "--explain draws an utterance of": explain}
-        for option, value in asked.items():
+        single = {"--text is for": text, "--plot draws": plot, "--explain draws an utterance of": explain}
+        for option, value in single.items():
             if value is not None:
                 raise SerError(f"{option} a single recording, but there are {n}; give one recording.")
         if self.form and self.form.timed and not self.is_folder:
