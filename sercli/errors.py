@@ -24,6 +24,15 @@ class DivergedError(SerError):
     """The training loss became NaN or infinite."""
 
 
+def reason(error: BaseException) -> str:
+    r"""Return the first line of an exception's message without its full stop; its type where it has no message.
+
+    >>> reason(ValueError("it is cut.\nSee the log.")), reason(KeyError())
+    ('it is cut', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def no_such(kind: str, name: str, available: Iterable[str], *, prefix: str = "") -> str:
     """Return the message for an unknown name, with the most similar name and all that are available.
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sercli import __version__
 from sercli._system import limits, locks, packages, processes
-from sercli.errors import SerError
+from sercli.errors import SerError, reason
 
 if TYPE_CHECKING:
     from distributed import Client, Worker
@@ -234,7 +234,7 @@ def _slurm(file: Path, jobs: int) -> Iterator[str]:
         cluster = dask_jobqueue.SLURMCluster()
         cluster.scale(jobs)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].removesuffix(", for example:")
-        raise SerError(f"--cluster slurm:{file}: {reason}; correct its section jobqueue: slurm:.") from None
+        why = reason(error).removesuffix(", for example:")
+        raise SerError(f"--cluster slurm:{file}: {why}; correct its section jobqueue: slurm:.") from None
     with cluster:
         yield cluster.scheduler_address

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from sercli.errors import SerError
+from sercli.errors import SerError, reason
 
 
 def pick_device(name: str) -> torch.device:
@@ -21,8 +21,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # fails on torch's `meta` device, whose tensors have no values
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise SerError(f"--device {name} cannot be used here ({reason}); use --device cpu or auto.") from None
+        raise SerError(f"--device {name} cannot be used here ({reason(error)}); use --device cpu or auto.") from None
     return device
 
 

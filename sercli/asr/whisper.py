@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sercli._system import limits
-from sercli.errors import ConfigError, SerError, no_such
+from sercli.errors import ConfigError, SerError, no_such, reason
 from sercli.types import SAMPLE_RATE_HZ, Array, Fraction, Positive, PositiveInt, Transcript, Word
 from sercli.whisper import checks, weights
 
@@ -337,9 +337,8 @@ def _load(name: str | None, compute_type: str, device: str, n_threads: int) -> "
         if not found.known:
             checks.check_tokenizer(folder, model.hf_tokenizer.get_vocab())
     except Exception as error:  # the libraries raise Exception itself, too
-        reason = str(error).splitlines()[0].rstrip(".")
         raise SerError(
-            f"The Whisper model in {folder} cannot be used ({reason}); check asr.model, asr.device "
+            f"The Whisper model in {folder} cannot be used ({reason(error)}); check asr.model, asr.device "
             f"({device}) and asr.compute_type ({compute_type})."
         ) from None
     return model

@@ -9,7 +9,7 @@ import numpy as np
 
 from sercli._system.files import refuse_pipes
 from sercli.contracts import Extractor
-from sercli.errors import SerError
+from sercli.errors import SerError, reason
 
 _FEW = 1 << 20  # so many weights take neither memory nor time
 
@@ -45,11 +45,11 @@ def pretrained(name: str, cls: Any, *, what: str, **options: Any) -> Any:
     try:
         return cls.from_pretrained(str(folder) if local else name, **options)
     except Exception as error:  # network, hub, disk and each format of weights raise errors of their own
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        why = reason(error)
     if local:
-        raise SerError(f"{name} cannot be read as a {what} ({reason}); copy or save it again.")
+        raise SerError(f"{name} cannot be read as a {what} ({why}); copy or save it again.")
     raise SerError(
-        f"The {what} '{name}' cannot be fetched ({reason}); check its name and the network, "
+        f"The {what} '{name}' cannot be fetched ({why}); check its name and the network, "
         "or set feature.model to the folder of one."
     )
 
@@ -123,9 +123,9 @@ def tried(name: str, extractor: Extractor, example: Any, *, what: str) -> Extrac
     try:
         (features,) = extractor([example])
     except Exception as error:  # whatever a network raises
-        reason = str(error).splitlines()[0].rstrip(".")
+        why = reason(error)
     else:
         if np.isfinite(features).all():
             return extractor
-        reason = "it computes numbers that are not finite"
-    raise SerError(f"{name} cannot be used as a {what} ({reason}); copy or save it again.")
+        why = "it computes numbers that are not finite"
+    raise SerError(f"{name} cannot be used as a {what} ({why}); copy or save it again.")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sercli.audio import dsp
 from sercli.audio.condition import gain, speech_level_dbfs
-from sercli.errors import SerError
+from sercli.errors import SerError, reason
 from sercli.types import SAMPLE_RATE_HZ, Array
 
 WEIGHTS = Path(__file__).parent / "models" / "ge2e.safetensors"
@@ -107,6 +107,5 @@ def _encoder(device: torch.device) -> VoiceEncoder:
     try:
         encoder.load_state_dict(load_file(WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SerError(f"{WEIGHTS} cannot be read ({reason}); install sercli again.") from None
+        raise SerError(f"{WEIGHTS} cannot be read ({reason(error)}); install sercli again.") from None
     return encoder.to(device).eval()

@@ -15,7 +15,7 @@ from sercli import config
 from sercli._system import locks
 from sercli._system.files import readable, refuse_links, write_json
 from sercli.config import Section
-from sercli.errors import MismatchError, SerError
+from sercli.errors import MismatchError, SerError, reason
 
 HEARTBEAT_S = 60
 PATIENCE_S = 60
@@ -188,4 +188,4 @@ def _refuse_locked(place: Place, error: Exception) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return reason(error.__cause__ or error)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sercli._system import packages
 from sercli._system.files import refuse_pipes
-from sercli.errors import SerError
+from sercli.errors import SerError, reason
 from sercli.types import Array
 from sercli.whisper import checks
 
@@ -140,9 +140,8 @@ def _whole(model: Model) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, OverflowError, struct.error, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
         raise SerError(
-            f"{model.folder} cannot be read as a Whisper model ({reason}); copy or install it again."
+            f"{model.folder} cannot be read as a Whisper model ({reason(error)}); copy or install it again."
         ) from None
 
 

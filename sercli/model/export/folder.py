@@ -15,7 +15,7 @@ from sercli import __version__, config, contracts, plugins, runs
 from sercli._system import packages
 from sercli._system.files import make_folder, refuse_links, refuse_others, write_atomic, write_json
 from sercli.audio import silero
-from sercli.errors import SerError
+from sercli.errors import SerError, reason
 from sercli.model.export.modules import LONGEST_S, SHORTEST_S, AfterDetection, BeforeDetector, Head
 from sercli.model.inference import Model
 from sercli.model.loading import load_model
@@ -146,10 +146,8 @@ def _traced(
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).strip().partition("\n")[0]
-            raise SerError(
-                f"torch cannot export this network ({reason}); give a run of another architecture."
-            ) from None
+            why = reason(error.__cause__ or error)
+            raise SerError(f"torch cannot export this network ({why}); give a run of another architecture.") from None
     assert program is not None
     return program.model_proto
 
