@@ -81,6 +81,15 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\s_]+|(?<=\w)-(?=\w)", " ", "".join(seen)).strip()
 
 
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names of several, with dots in place of the others.
+
+    >>> few(["a", "b"]), few(["a", "b", "c", "d"])
+    ('a, b', 'a, b, c, ...')
+    """
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)
+
+
 def similar_names(names: Iterable[str | None]) -> tuple[tuple[str, ...], ...]:
     """Return names that look alike, or differ in blanks, leading zeros, a decimal zero or the word speaker alone."""
     alike: dict[str, set[str]] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sercli import batch_runner, contracts, plugins
 from sercli._system import ctrl_c, processes
 from sercli._system.files import UTF_8, write_atomic
+from sercli._system.text import few
 from sercli.audio import reading
 from sercli.cli import options, render
 from sercli.cli.writers.files import single_file
@@ -34,7 +35,6 @@ def named(error: AudioError, recording: Recording) -> str:
 
 _HINT = 8  # clips from which it is said what --group would do
 _NAMED = 20  # failures that the last line names
-_DOUBTFUL = 3  # recordings with doubtful words that a line names
 
 
 class Recordings:
@@ -138,8 +138,7 @@ class Recordings:
             plugin = plugins.recogniser(recogniser.name)
             if isinstance(plugin, contracts.AdvisesOnDoubt):
                 n = f"{self.doubtful.total()} of {self.n_worded} utterances"
-                more = ", ..." * (len(self.doubtful) > _DOUBTFUL)
-                names = f" ({', '.join(name for name, _ in self.doubtful.most_common(_DOUBTFUL))}{more})"
+                names = f" ({few([name for name, _ in self.doubtful.most_common()])})"
                 weighs = bool(rule) and isinstance(plugins.fusion_rule(rule), contracts.WeighsConfidence)
                 words = f"words with an ASR confidence below {CLEAR}{', which count little' * weighs}"
                 advice = plugin.advice(recogniser.config)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from sercli._system.files import write_atomic
+from sercli._system.text import few
 from sercli.dataset.splits import LackError, divided, folds_hash
 from sercli.errors import SerError
 from sercli.types import Manifest, Split
@@ -18,7 +19,6 @@ FILE = "file:"
 """Prefix of the name of a split that is read from a file."""
 
 _FORMATS = "give JSON as in folds.json of a run, or CSV with the columns id, fold"
-_SHOWN = 3  # unknown ids in a message
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _check_ids(path: Path, content: _File, known: Set[str]) -> None:
 
 
 def _few(ids: Sequence[str]) -> str:
-    return ", ".join(f"'{i}'" for i in ids[:_SHOWN]) + ", …" * (len(ids) > _SHOWN)
+    return few([f"'{i}'" for i in ids])
 
 
 def _splits(path: Path, content: _File, manifest: Manifest) -> Iterator[Split]:

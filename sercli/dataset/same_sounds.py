@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sercli._system.text import few
 from sercli.audio.sound_print import EDGE, HOP_S, SoundPrint
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.types import Array, Split, Utterance
@@ -19,7 +20,6 @@ _N_WORDS = round(10 / HOP_S)  # that are compared of a sound, from its start
 _LONGER_S = 0.5  # difference of durations up to which two recordings are compared
 _FEWEST_WORDS = 8  # half a second that is not quiet
 _FIRST_WORDS, _FIRST_DIFFERENT = 12, 0.33  # words that are compared first, and the share of bits that ends it there
-_N_NAMED = 3  # sounds in a message
 _BLOCK = 1024  # sounds that are compared with a reference at once
 
 
@@ -101,8 +101,7 @@ def named(pairs: Sequence[str]) -> str:
     >>> named(["a = b", "c = d"])
     '2 sounds (a = b, c = d)'
     """
-    first = ", ".join(pairs[:_N_NAMED]) + ", ..." * (len(pairs) > _N_NAMED)
-    return f"{len(pairs)} sound{'s' * (len(pairs) > 1)} ({first})" if pairs else ""
+    return f"{len(pairs)} sound{'s' * (len(pairs) > 1)} ({few(pairs)})" if pairs else ""
 
 
 def _stretch(audio: IndexedAudio, utterance: Utterance) -> IndexedAudio:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from sercli._system.files import readable, walk, write_json
+from sercli._system.text import few
 from sercli.dataset import audio_index
 from sercli.dataset.audio_index import IndexedAudio
 from sercli.dataset.same_sounds import Print, alike, reference, sounds
@@ -18,7 +19,6 @@ from sercli.runs import CROSS_VALIDATION, RunInfo, fold_runs, read_split
 from sercli.types import Utterance
 
 _FILE = "train_part.json"
-_N_NAMED = 3  # names in a warning
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class SeenUtterances:
     def __str__(self) -> str:
         """Counts and first names, such as "2 recordings (u1, u2) and 1 speaker (ravdess/03)"; "" if there are none."""
         kinds = (("recording", self.recordings), ("speaker", self.speakers))
-        return " and ".join(f"{len(names)} {what}{_named(names)}" for what, names in kinds if names)
+        return " and ".join(f"{len(n)} {what}{'s' * (len(n) > 1)} ({few(n)})" for what, n in kinds if n)
 
     @property
     def overlap(self) -> Overlap:
@@ -166,11 +166,6 @@ def _sentences(utterance: Utterance) -> set[str]:
     words = " ".join(normalised(utterance.text or ""))
     said = {f"{utterance.corpus}/{utterance.prompt}" if utterance.prompt else "", words} - {""}
     return {hashlib.sha256(text.encode()).hexdigest()[:16] for text in said}
-
-
-def _named(names: Sequence[str]) -> str:
-    plural = "s" if len(names) > 1 else ""
-    return f"{plural} ({', '.join(names[:_N_NAMED])}{', ...' if len(names) > _N_NAMED else ''})"
 
 
 def _recording(utterance: Utterance) -> str | None:
