@@ -84,10 +84,7 @@ def frames(signal: Array, window: int, hop: int) -> Array:
     Returns:
         (T, window) read-only view, T as `count_frames` returns it.
     """
-    signal = pad(signal, window)
-    shape = (count_frames(signal.size, window, hop), window)
-    strides = (signal.itemsize * hop, signal.itemsize)
-    return np.lib.stride_tricks.as_strided(np.ascontiguousarray(signal), shape, strides, writeable=False)
+    return np.lib.stride_tricks.sliding_window_view(pad(signal, window), window)[::hop]
 
 
 def blocks(n_frames: int, window: int, *, multiple_of: int = 1, n_samples: int | None = None) -> Iterator[slice]:
@@ -176,10 +173,9 @@ def hann(n_samples: int) -> Array:
 @cache
 def dct(n_in: int, n_out: int) -> Array:
     """Return the first columns of the orthonormal DCT-II, (n_in, n_out) float32: `x @ matrix` transforms rows."""
-    angle = np.pi / n_in * np.outer(np.arange(n_in) + 0.5, np.arange(n_out))
-    matrix = np.cos(angle) * np.sqrt(2 / n_in)
-    matrix[:, 0] /= np.sqrt(2)
-    return table(matrix)
+    from scipy import fft  # as in `spectrum`
+
+    return table(fft.dct(np.eye(n_in), norm="ortho")[:, :n_out])
 
 
 @cache
