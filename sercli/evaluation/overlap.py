@@ -138,7 +138,7 @@ def find_seen(
 
 
 def seen_sentences(run: Path, info: RunInfo, utterances: Sequence[Utterance], *, own: bool) -> frozenset[str] | None:
-    """The ids of those utterances whose prompt or words a training utterance has; None if the run lists no sentences.
+    """The ids of those utterances whose prompt or words a training utterance has; None if no sentences are known.
 
     Args:
         run: its directory.
@@ -156,7 +156,7 @@ def seen_sentences(run: Path, info: RunInfo, utterances: Sequence[Utterance], *,
 
 def _seen_by(folder: Path, utterances: Sequence[Utterance]) -> frozenset[str] | None:
     part = read_train_part(folder)
-    if part is None:
+    if part is None or not part.sentences or not any(map(_sentences, utterances)):
         return None
     return frozenset(u.id for u in utterances if not part.sentences.isdisjoint(_sentences(u)))
 

@@ -66,8 +66,17 @@ def test_a_train_part_lists_prompts_and_words_so_that_sentences_are_known_again(
     ]
     found = seen_sentences(tmp_path, SINGLE, tested, own=True)
     assert found == {"same prompt", "same words"}
+    assert seen_sentences(tmp_path, SINGLE, [recorded(9)], own=True) is None
     (tmp_path / "train_part.json").unlink()
     assert seen_sentences(tmp_path, SINGLE, tested, own=True) is None
+
+
+def test_a_train_part_without_prompts_and_words_leaves_sentences_unknown(tmp_path):
+    listed(tmp_path, 1)
+    write_train_part(tmp_path, [recorded(1)], tmp_path)
+    (tmp_path / "weights.safetensors").touch()
+    for tested in recorded(2), written(3, "stop it"):
+        assert seen_sentences(tmp_path, SINGLE, [tested], own=True) is None
 
 
 def test_a_copy_under_another_name_by_another_speaker_is_seen(trained):

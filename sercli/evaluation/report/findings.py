@@ -210,7 +210,7 @@ def shortened(names: Sequence[str]) -> str:
 def _sentences(systems: Sequence[SystemResult], n_seen: int | None, who: str, *, helped: bool) -> str:
     n, kinds = systems[0].report.n, {inputs(system) for system in systems}
     if n_seen is None:
-        return f"Not known of {who}: the dataset was not found, or the runs list no sentences; train them again."
+        return f"Not known of {who}: the dataset was not found, or it or the train part has neither prompts nor texts."
     how = "heard" if kinds == {"audio"} else "read" if kinds == {"text"} else "heard or read"
     many = "all" if n_seen == n else f"{n_seen:,} of" if n_seen else "none of the"
     told = f"in training {who} {how} the sentence of {many} {n:,} test utterances"

@@ -192,7 +192,7 @@ def sentences(n_seen, made=TEXT):
         ),
         (
             None,
-            "Not known of each system: the dataset was not found, or the",
+            "Not known of each system: the dataset was not found, or it or the train part has neither prompts",
         ),
     ],
 )
