@@ -46,12 +46,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    from sercli.dataset import extraction
-    from sercli.features.whisper_encoder import Config
+    from sercli.features import whisper_encoder
 
-    config = Config(model="base", pooled=True)  # as the shipped model reads it
+    config = whisper_encoder.Config(model="base", pooled=True)  # as the shipped model reads it
     signals = clips(config.sample_rate_hz)
-    extractor = extraction.extractor("whisper-encoder", config, options.device)
+    extractor = whisper_encoder.make(config, options.device)
 
     def alone() -> list[np.ndarray]:
         return [extractor([signal])[0] for signal in signals]

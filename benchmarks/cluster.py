@@ -86,7 +86,7 @@ def sizes(data: Path | None) -> None:
         dataset = manifest.load(data)
         ((name, config),) = feature_configs("lld", [], [])
         parts = feature_cache._Parts(dataset, name, config)
-        print(f"a part of a feature: {size(parts.task(0))}")
+        print(f"a part of a feature: {size(parts.part(0, parts.utterances(0)))}")
         print(f"a training on {len(dataset.manifest.utterances)} utterances: {size(dataset)}")
 
 

@@ -106,6 +106,21 @@ class Feature(Protocol):
         """Build the extractor of a configuration, with its network, if it has one, on a device."""
 
 
+class SeveralExtractor(Protocol):
+    """Computes several configurations of one feature in batches."""
+
+    def __call__(self, inputs: Sequence[Any], /) -> list[list[Array]]:
+        """Return for each configuration what its `Extractor` returns."""
+
+
+@runtime_checkable
+class MakesSeveral(Protocol):
+    """A feature whose configurations have work in common, such as the run of a network, which is then done once."""
+
+    def make_several(self, configs: Sequence[PluginConfig], device: str, /) -> SeveralExtractor:
+        """Build the extractor of configurations that differ in no field of `AudioConfig`."""
+
+
 @runtime_checkable
 class UsesDevice(Protocol):
     """A feature that computes with a network, which a GPU makes faster."""

@@ -683,8 +683,10 @@ def test_the_examples_of_the_docstrings_run(monkeypatch, name):
 def test_the_models_device_reaches_the_extractor_of_its_features(monkeypatch):
     """`cpu:0` is the CPU under a name that nobody takes by default."""
     devices = []
-    make = whisper_encoder.make
-    monkeypatch.setattr(whisper_encoder, "make", lambda config, device: devices.append(device) or make(config, device))
+    make = whisper_encoder.make_several
+    monkeypatch.setattr(
+        whisper_encoder, "make_several", lambda configs, device: devices.append(device) or make(configs, device)
+    )
     clip = Path(__file__).parent.parent / "data" / "demo" / "audio" / "m1-anger-1.ogg"
     list(sercli.load(device="cpu:0", asr=None).predict(clip))
     assert devices == ["cpu:0"]

@@ -41,7 +41,7 @@ def _lld_peer(signal: Array) -> None:
 
 
 def _lld_ours(signal: Array) -> None:
-    extraction.extract_signals([signal], "lld", _config("lld"))
+    extraction.extract_signals([signal], [("lld", _config("lld"))])
 
 
 def spectrogram(pairs: int) -> list[Result]:
@@ -69,7 +69,8 @@ def _spectrogram_peer(path: Path) -> Array:
 
 
 def _spectrogram_ours(path: Path) -> None:
-    extraction.extract_signals([reading.read(path, sample_rate_hz=RATE_HZ)], "spectrogram", _config("spectrogram"))
+    signal = reading.read(path, sample_rate_hz=RATE_HZ)
+    extraction.extract_signals([signal], [("spectrogram", _config("spectrogram"))])
 
 
 def log_mel(pairs: int) -> list[Result]:

@@ -102,7 +102,8 @@ def prepare(
     from sercli._system.cluster import connected
     from sercli.dataset import preparation
 
-    n_jobs, progress = options.n_jobs(jobs), render.stages(1 + len(specs) + (asr is not None))
+    n_groups = len({feature_specs.shared(*spec) for spec in specs})
+    n_jobs, progress = options.n_jobs(jobs), render.stages(1 + n_groups + (asr is not None))
     chosen = {name: value for name, _, value in (pair.partition("=") for pair in where)}
     with connected(cluster, jobs):
         with processes.shared():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sercli import plugins
 from sercli._system import limits
@@ -15,8 +16,9 @@ from sercli.audio.isolation import isolated
 from sercli.audio.reading import read
 from sercli.audio.segments import Segment
 from sercli.audio.variation import varied
-from sercli.contracts import Extractor
+from sercli.contracts import Feature, MakesSeveral, PluginConfig, SeveralExtractor
 from sercli.dataset import motion, word_times
+from sercli.dataset.feature_specs import FeatureSpec, FeatureSpecs
 from sercli.errors import SerError
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, Modality, Utterance
 
@@ -67,63 +69,82 @@ def lacks(utterance: Utterance, feature: str) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def extractor(feature: str, feature_config: object, device: str) -> Extractor:
-    """Return a feature's extractor; it is kept, since loading a network takes as long as a minute of audio."""
+def extractor(specs: tuple[FeatureSpec, ...], device: str) -> SeveralExtractor:
+    """Return what computes features of the same inputs; it is kept: loading a network takes as long as much audio."""
     limits.keep_freed()
-    return plugins.feature(feature).make(feature_config, device)
+    configs = {feature: [config for name, config in specs if name == feature] for feature, _ in specs}
+    made = {feature: _several(plugins.feature(feature), own, device) for feature, own in configs.items()}
+
+    def compute(inputs: Sequence[Any]) -> list[list[Array]]:
+        found = {feature: iter(of_feature(inputs)) for feature, of_feature in made.items()}
+        return [next(found[feature]) for feature, _ in specs]
+
+    return compute
+
+
+def _several(plugin: Feature, configs: Sequence[PluginConfig], device: str) -> SeveralExtractor:
+    if isinstance(plugin, MakesSeveral):
+        return plugin.make_several(configs, device)
+    made = [plugin.make(config, device) for config in configs]
+    return lambda inputs: [extract(inputs) for extract in made]
 
 
 def extract(
     utterances: Sequence[Utterance],
     root: Path,
-    feature: str,
-    feature_config: object,
+    specs: FeatureSpecs,
     *,
     device: str = "cpu",
     advance: Callable[[float], None] = nothing,
-) -> list[Array]:
-    """Compute a feature of utterances from their audio, text or motion capture: (T, F) float32 for each.
+) -> list[list[Array]]:
+    """Compute features of utterances: for each feature, (T, F) for each utterance, in the type that it is stored in.
 
     Args:
-        utterances: with the feature's input; computed in batches of like length, returned in this order.
+        utterances: with the features' input; computed in batches of like length, returned in this order.
         root: folder that the paths of their audio are relative to.
-        feature: name of the feature.
-        feature_config: its Config.
-        device: for the network of a feature that has one.
+        specs: features that are computed together, see `feature_specs.shared`.
+        device: for the networks of features that have one.
         advance: called with the seconds of audio whose features were computed since the last call.
 
     Raises:
         SerError: the audio of an utterance cannot be read, or was changed.
     """
-    if not isinstance(feature_config, AudioConfig):
+    feature, config = specs[0]
+    if not isinstance(config, AudioConfig):
         inputs = [u.text if reads_text(feature) else motion.read(root, u) for u in utterances]
-        found = extractor(feature, feature_config, device)(inputs)
+        computed = _as_stored(extractor(tuple(specs), device)(inputs), specs)
         advance(sum(map(length_s, utterances)))
-        return found
-    features: dict[int, Array] = {}
+        return computed
+    found: list[dict[int, Array]] = [{} for _ in specs]
     for places in like_length([length_s(u) for u in utterances], _BATCH_S):
-        signals = [_signal(utterances[place], root, feature_config) for place in places]
         chosen = [utterances[place] for place in places]
-        computed = extract_signals(signals, feature, feature_config, device=device, utterances=chosen)
-        features |= zip(places, computed, strict=True)
-        advance(sum(length_s(utterances[place]) for place in places))
-    return [features[place] for place in range(len(utterances))]
+        signals = [_signal(utterance, root, config) for utterance in chosen]
+        computed = _as_stored(extract_signals(signals, specs, device=device, utterances=chosen), specs)
+        for features, arrays in zip(found, computed, strict=True):
+            features.update(zip(places, arrays, strict=True))
+        advance(sum(map(length_s, chosen)))
+    return [[features[place] for place in range(len(utterances))] for features in found]
+
+
+def _as_stored(computed: Sequence[Sequence[Array]], specs: FeatureSpecs) -> list[list[Array]]:
+    types = [plugins.feature(feature).DTYPE for feature, _ in specs]
+    return [[array.astype(dtype) for array in arrays] for arrays, dtype in zip(computed, types, strict=True)]
 
 
 def extract_signals(
-    signals: Sequence[Array],
-    feature: str,
-    feature_config: AudioConfig,
-    *,
-    device: str = "cpu",
-    utterances: Sequence[Utterance] = (),
-) -> list[Array]:
-    """Bring isolated signals (n_samples,) at the feature's rate to its level and compute it: (T, F) float32 each.
+    signals: Sequence[Array], specs: FeatureSpecs, *, device: str = "cpu", utterances: Sequence[Utterance] = ()
+) -> list[list[Array]]:
+    """Bring isolated signals (n_samples,) to the features' level and compute them: (T, F) float32 each.
 
-    A feature that reads the sound of each word also needs their utterances.
+    Args:
+        signals: at the features' rate.
+        specs: features that are computed together.
+        device: for their networks.
+        utterances: those of the signals, for features that read the sound of each word.
     """
-    prepared = [prepare_signal(signal, feature_config) for signal in signals]
-    compute = extractor(feature, feature_config, device)
+    feature, config = specs[0]
+    prepared = [prepare_signal(signal, config) for signal in signals]
+    compute = extractor(tuple(specs), device)
     if plugins.feature(feature).INPUT == "aligned":
         return compute([word_times.spoken(u, signal) for u, signal in zip(utterances, prepared, strict=True)])
     return compute(prepared)
@@ -141,10 +162,13 @@ class SegmentFeatures:
 
     def __call__(self, utterances: Sequence[Utterance], feature: str, config: object) -> list[Array]:
         """(T, F) for each."""
+        specs = ((feature, config),)
         if not isinstance(config, AudioConfig):
-            return extractor(feature, config, self.device)([u.text for u in utterances])
-        signals = [self.speech(u.id, config.sample_rate_hz)[0] for u in utterances]
-        return extract_signals(signals, feature, config, device=self.device, utterances=utterances)
+            (computed,) = extractor(specs, self.device)([u.text for u in utterances])
+        else:
+            signals = [self.speech(u.id, config.sample_rate_hz)[0] for u in utterances]
+            (computed,) = extract_signals(signals, specs, device=self.device, utterances=utterances)
+        return computed
 
     def speech(self, utterance_id: str, rate_hz: int) -> tuple[Array, float]:
         """Return a segment's speech as `isolated`, cached; above 16 kHz it is read from the recording, if a file."""

@@ -10,8 +10,8 @@ shared folder, divide the parts between them by a lock on each.
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
@@ -26,7 +26,7 @@ from sercli._system import processes
 from sercli._system.files import sweep, write_atomic, write_json
 from sercli._system.progress import Advance, ProgressFactory, nothing
 from sercli.dataset import extraction
-from sercli.dataset.feature_specs import FeatureSpecs, key, title
+from sercli.dataset.feature_specs import FeatureSpec, FeatureSpecs, key, shared, title
 from sercli.dataset.manifest import Dataset
 from sercli.errors import SerError
 from sercli.types import HUMAN, MOTION, WORD_TIMES, Array, Utterance
@@ -99,7 +99,7 @@ def fill(
 ) -> "list[_Parts]":
     """Compute what is missing of several features, and return their parts.
 
-    Processes that have no more to do of one begin with the next.
+    Features of the same sound are computed together. Processes that have no more to do of some begin with the next.
 
     Args:
         dataset: where the features are stored.
@@ -114,7 +114,7 @@ def fill(
     """
     features = [_Parts(dataset, name, feature_config) for name, feature_config in wanted]
     missing = [feature for feature in features if feature.missing]
-    networks = [f for f in missing if isinstance(plugins.feature(f.feature), contracts.UsesDevice)]
+    networks = [f for f in missing if isinstance(plugins.feature(f.spec[0]), contracts.UsesDevice)]
     if networks or device not in ("auto", "cpu"):
         from sercli._system.devices import pick_device  # imports torch, which features without a network do not need
 
@@ -126,20 +126,25 @@ def fill(
 
 
 def _compute(features: Sequence["_Parts"], jobs: int, device: str, progress: ProgressFactory) -> None:
-    tasks = (feature.task(n, stage % _STAGES) for stage, feature in enumerate(features) for n in feature.missing)
-    n_tasks = sum(len(feature.missing) for feature in features)
+    groups: dict[Hashable, list[_Parts]] = {}
+    for feature in features:
+        groups.setdefault(shared(*feature.spec), []).append(feature)
+    stages = [(group, sorted({n for feature in group for n in feature.missing})) for group in groups.values()]
+    tasks = (_task(group, n, stage % _STAGES) for stage, (group, missing) in enumerate(stages) for n in missing)
     killed = (
         "A process that computed features was killed, perhaps for want of memory; repeat the command, which goes on "
         f"from there, with {processes.FEWER}."
     )
-    make, reports = partial(_make_part, device=device), _Reports()
-    mapped = processes.mapped(make, tasks, min(jobs, n_tasks), killed=killed, ahead=_AHEAD, on_report=reports.add)
+    make, reports = partial(_make_parts, device=device), _Reports()
+    jobs = min(jobs, sum(len(missing) for _, missing in stages))
+    mapped = processes.mapped(make, tasks, jobs, killed=killed, ahead=_AHEAD, on_report=reports.add)
     with closing(mapped) as computed:
-        for stage, feature in enumerate(features):
-            utterances = chain.from_iterable(map(feature.utterances, feature.missing))
-            with progress(feature.title, sum(map(extraction.length_s, utterances))) as step:
+        for stage, (group, missing) in enumerate(stages):
+            utterances = chain.from_iterable(map(group[0].utterances, missing))
+            name, work_s = title([feature.spec for feature in group]), sum(map(extraction.length_s, utterances))
+            with progress(name, work_s) as step:
                 reports.begin(stage % _STAGES, step)
-                for _ in zip(feature.missing, computed, strict=False):
+                for _ in zip(missing, computed, strict=False):
                     pass
         next(computed, None)  # so that it ends by itself, and with it no process
 
@@ -183,24 +188,24 @@ class _Parts:
         # Text of each recogniser has its own folder: in one they would compute each other's parts again for ever.
         whose = f"-{dataset.words}" if "text" in needs and dataset.words != HUMAN else ""
         self.folder = dataset.folder / "features" / f"{key(feature, feature_config)}{whose}"
-        self.feature, self.title = feature, title(feature, feature_config)
-        self._dataset, self._config = dataset, feature_config
+        self.spec, self._dataset = (feature, feature_config), dataset
         self._n_parts = -(-len(self._usable) // PART)
-        self.missing = [n for n in range(self._n_parts) if _read_index(self.task(n)) is None]
+        self.missing = [n for n in range(self._n_parts) if _read_index(self.part(n, self.utterances(n))) is None]
         if self.missing:
             write_json(self.folder / "feature.json", {"feature": feature, "config": config.to_dict(feature_config)})
 
-    def task(self, n: int, stage: int = 0) -> "_Task":
-        """Return what part n is computed from."""
+    def part(self, n: int, utterances: Sequence[Utterance]) -> "_Part":
+        """Return what part n, which is of these utterances, is computed from."""
         path, root = self.folder / f"part-{n:05d}.npy", Path(self._dataset.info.root)
-        return _Task(path, tuple(self.utterances(n)), root, self.feature, self._config, stage)
+        return _Part(path, utterances, root, self.spec)
 
-    def utterances(self, n: int) -> Iterator[Utterance]:
-        """Yield those of part n, with what the feature is computed from: votes would take long to reach a process."""
-        for place in self._usable[n * PART : (n + 1) * PART]:
-            utterance = self._dataset.manifest.utterances[place]
-            read = {name: value for name, value in utterance.attributes.items() if name in (MOTION, WORD_TIMES)}
-            yield replace(utterance, attributes=read)
+    def utterances(self, n: int) -> list[Utterance]:
+        """Return those of part n, with what the feature is computed from: votes would take long to reach a process."""
+        found = [self._dataset.manifest.utterances[place] for place in self._usable[n * PART : (n + 1) * PART]]
+        return [
+            replace(u, attributes={name: u.attributes[name] for name in (MOTION, WORD_TIMES) if name in u.attributes})
+            for u in found
+        ]
 
     def store(self) -> FeatureStore:
         """Open all parts.
@@ -208,65 +213,74 @@ class _Parts:
         Raises:
             SerError: a part was removed or replaced since it was found or computed.
         """
-        found = [(task.path, _read_index(task)) for task in map(self.task, range(self._n_parts))]
+        parts = (self.part(n, self.utterances(n)) for n in range(self._n_parts))
+        found = [(part.path, _read_index(part)) for part in parts]
         if lost := [path for path, index in found if index is None]:
             raise SerError(f"{lost[0]} was changed or removed meanwhile; repeat the command.")
         return FeatureStore(self.folder, [(path, index) for path, index in found if index])
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Part:
     path: Path
-    utterances: tuple[Utterance, ...]
+    utterances: Sequence[Utterance]
     root: Path
-    feature: str
-    config: object
-    stage: int  # for reports on progress
+    spec: FeatureSpec
 
     def digests(self) -> list[str]:
-        kinds = extraction.needs(self.feature)
+        kinds = extraction.needs(self.spec[0])
         return ["|".join(_digest(u, kind) for kind in kinds) for u in self.utterances]
 
 
-def _make_part(task: _Task, device: str) -> None:
-    """Compute one part under its lock; whoever waited for the lock finds the part done."""
-    lock = FileLock(task.path.with_name(f".{task.path.stem}.lock"), timeout=_PATIENCE_S)
-    with suppress(Timeout):  # it only saves work: if two compute a part, both write the same
-        lock.acquire()
-    try:
-        _make_missing(task, device, alone=lock.is_locked)
-    finally:
-        lock.release()
+@dataclass(frozen=True)
+class _Task:
+    """Parts of several features with the same utterances."""
+
+    parts: Sequence[_Part]
+    stage: int  # for reports on progress
+
+
+def _task(group: Sequence[_Parts], n: int, stage: int) -> _Task:
+    """Return the work on part n of features that are computed together, where it is missing."""
+    utterances = group[0].utterances(n)
+    return _Task([feature.part(n, utterances) for feature in group if n in feature.missing], stage)
+
+
+def _make_parts(task: _Task, device: str) -> None:
+    """Compute parts under their locks; whoever waited for a lock finds the part done."""
+    # In one order for all processes, so that none waits for another that waits for it.
+    parts = sorted(task.parts, key=lambda part: part.path)
+    with ExitStack() as held:
+        with suppress(Timeout):  # locks only save work: if two compute a part, both write the same
+            for part in parts:
+                held.enter_context(FileLock(part.path.with_name(f".{part.path.stem}.lock"), timeout=_PATIENCE_S))
+                for rest in (part.path, part.path.with_suffix(".json")):
+                    sweep(part.path.parent, of=rest.name)
+        missing = [part for part in parts if _read_index(part) is None]
+        if missing:
+            _compute_parts(missing, device, partial(processes.report, stage=task.stage))
+        else:
+            processes.report(sum(map(extraction.length_s, parts[0].utterances)), task.stage)
 
 
 @lru_cache(maxsize=1)
-def _begin(_folder: Path) -> None:
-    """Forget extractors that read the files of another folder's features, in a process that outlives a command."""
+def _begin(_folders: tuple[Path, ...]) -> None:
+    """Forget extractors that read the files of other features, in a process that outlives a command."""
     extraction.extractor.cache_clear()
 
 
-def _make_missing(task: _Task, device: str, *, alone: bool) -> None:
-    if _read_index(task) is not None:
-        processes.report(sum(map(extraction.length_s, task.utterances)), task.stage)
-        return
-    index_path = task.path.with_suffix(".json")
-    for rest in (task.path, index_path) if alone else ():
-        sweep(task.path.parent, of=rest.name)
-    _begin(task.path.parent)
-    features = extraction.extract(
-        task.utterances,
-        task.root,
-        task.feature,
-        task.config,
-        device=device,
-        advance=partial(processes.report, stage=task.stage),
-    )
-    stacked = np.concatenate(features, dtype=plugins.feature(task.feature).DTYPE, casting="same_kind")
-    index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
-    write_atomic(task.path, lambda path: _save(path, stacked))
-    lengths = [len(rows) for rows in features]
-    index = _Index([u.id for u in task.utterances], task.digests(), lengths, _crc32(task.path))
-    write_atomic(index_path, msgspec.json.encode(index))
+def _compute_parts(parts: Sequence[_Part], device: str, advance: Callable[[float], None]) -> None:
+    _begin(tuple(part.path.parent for part in parts))
+    utterances, specs = parts[0].utterances, [part.spec for part in parts]
+    computed = extraction.extract(utterances, parts[0].root, specs, device=device, advance=advance)
+    for part, features in zip(parts, computed, strict=True):
+        index_path = part.path.with_suffix(".json")
+        index_path.unlink(missing_ok=True)  # an index never stands beside features that it was not made for
+        stacked = np.concatenate(features)
+        write_atomic(part.path, partial(_save, features=stacked))
+        lengths = [len(rows) for rows in features]
+        index = _Index([u.id for u in utterances], part.digests(), lengths, _crc32(part.path))
+        write_atomic(index_path, msgspec.json.encode(index))
 
 
 def _crc32(path: Path) -> int:
@@ -282,15 +296,15 @@ def _save(path: Path, features: Array) -> None:
         np.save(file, features, allow_pickle=False)
 
 
-def _read_index(task: _Task) -> _Index | None:
+def _read_index(part: _Part) -> _Index | None:
     """Return the index of a part that is there and was computed from the same audio or text, else None."""
     try:
-        index = msgspec.json.decode(task.path.with_suffix(".json").read_bytes(), type=_Index)
-        rows = np.load(task.path, mmap_mode="r", allow_pickle=False)
+        index = msgspec.json.decode(part.path.with_suffix(".json").read_bytes(), type=_Index)
+        rows = np.load(part.path, mmap_mode="r", allow_pickle=False)
     except Exception:  # numpy evaluates the header of its files as Python literals, which can raise nearly anything
         return None
-    same = index.ids == [u.id for u in task.utterances] and index.digests == task.digests()
-    form = rows.ndim == 2 and rows.dtype == plugins.feature(task.feature).DTYPE
+    same = index.ids == [u.id for u in part.utterances] and index.digests == part.digests()
+    form = rows.ndim == 2 and rows.dtype == plugins.feature(part.spec[0]).DTYPE
     whole = form and min(index.lengths, default=0) > 0 and sum(index.lengths) == len(rows)
     return index if same and whole and len(index.lengths) == len(index.ids) else None
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,8 @@ from sercli.audio import isolation, variation
 from sercli.errors import ConfigError, SerError
 from sercli.types import AudioConfig
 
-FeatureSpecs = Sequence[tuple[str, contracts.PluginConfig]]
+FeatureSpec = tuple[str, contracts.PluginConfig]
+FeatureSpecs = Sequence[FeatureSpec]
 """Features to compute, each with its Config."""
 
 
@@ -54,13 +55,35 @@ def corpus_config(corpus: str, sets: Sequence[str]) -> contracts.PluginConfig:
     return config.build(plugin.Config, values, "corpus")
 
 
-def title(feature: str, feature_config: contracts.PluginConfig) -> str:
-    """Return the name of a feature with those of its settings that are not the default.
+def shared(feature: str, feature_config: contracts.PluginConfig) -> Hashable:
+    """Return what is equal for features that are computed together: the same signals, with or without a network."""
+    plugin = plugins.feature(feature)
+    if not isinstance(feature_config, AudioConfig):
+        return feature, feature_config
+    return plugin.INPUT, _sound(feature_config), isinstance(plugin, contracts.UsesDevice)
+
+
+def _sound(config: AudioConfig) -> AudioConfig:
+    """Return what the signals depend on, of all settings of a feature."""
+    return AudioConfig(config.sample_rate_hz, config.level_dbfs, config.speed, config.variant)
+
+
+def title(specs: FeatureSpecs) -> str:
+    """Return the name of a feature with its settings; of several that are computed together, those that they share.
 
     >>> from sercli.features import whisper_encoder
-    >>> title("whisper-encoder", whisper_encoder.Config(model=("base", "tiny.en"), pooled=True, speed=0.9))
-    'whisper-encoder (speed 0.9, base + tiny.en, pooled)'
+    >>> both = whisper_encoder.Config(model=("base", "tiny.en"), speed=0.9), whisper_encoder.Config(speed=0.9)
+    >>> title([("whisper-encoder", both[0])])
+    'whisper-encoder (speed 0.9, base + tiny.en)'
+    >>> title([("whisper-encoder", config) for config in both])
+    'whisper-encoder (speed 0.9)'
     """
+    names, configs = zip(*specs, strict=True)
+    return _titled(", ".join(dict.fromkeys(names)), configs[0] if len(specs) == 1 else _sound(configs[0]))
+
+
+def _titled(name: str, feature_config: contracts.PluginConfig) -> str:
+    """Return a name with those settings that are not the default."""
     default, parts = type(feature_config)(), []
     for field in dataclasses.fields(feature_config):
         value = getattr(feature_config, field.name)
@@ -70,7 +93,7 @@ def title(feature: str, feature_config: contracts.PluginConfig) -> str:
         shown = " + ".join(one.name if isinstance(one, Path) else str(one) for one in several)
         named = "" if all(isinstance(one, str | Path) for one in several) else f"{field.name} "
         parts.append(field.name if value is True else f"{named}{shown}")
-    return f"{feature} ({', '.join(parts)})" if parts else feature
+    return f"{name} ({', '.join(parts)})" if parts else name
 
 
 def key(feature: str, feature_config: contracts.PluginConfig) -> str:

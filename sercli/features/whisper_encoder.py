@@ -6,8 +6,10 @@ Early and middle layers carry emotion and transfer best; late layers encode word
 speech recognition needs; a longer one is read in windows of at most 30 s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -15,7 +17,7 @@ from msgspec import Meta
 
 from sercli._system.limits import like_length
 from sercli.audio import dsp
-from sercli.contracts import Extractor
+from sercli.contracts import Extractor, SeveralExtractor
 from sercli.errors import ConfigError
 from sercli.types import SAMPLE_RATE_HZ, Array, AudioConfig, PositiveInt
 
@@ -39,6 +41,9 @@ _SOUNDING_DB = 35.0  # frames at most this far below the loudest one count as so
 _SMOOTHED = 5  # frames in the moving average of the level: a tenth of a second
 _WINDOW_FRAMES = 3000  # frames of the spectrogram that the encoder reads at once: 30 s
 _BATCH_SAMPLES = _WINDOW_FRAMES * HOP  # samples in a padded batch; larger ones are no faster on a CPU
+
+_States = dict[tuple[str | None, int], list[Array]]
+"""States (T, E) of each signal, by model and layer."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ class Config(AudioConfig):
         if isinstance(self.model, tuple) and len(set(self.model)) < len(self.model):
             raise ConfigError(f"feature.model={list(self.model)}: give each encoder once.")
 
+    @property
+    def models(self) -> tuple[str | None, ...]:
+        """The encoders, one or several."""
+        return self.model if isinstance(self.model, tuple) else (self.model,)
+
 
 def identity(config: Config) -> dict[str, object]:
     """Return what the features depend on; weights by name, since their content is checked when they are loaded."""
@@ -83,10 +93,20 @@ def make(config: Config, device: str) -> Extractor:
         SerError: the weights are missing or damaged.
         ConfigError: the weights have fewer layers.
     """
+    several = make_several([config], device)
+    return lambda signals: several(signals)[0]
+
+
+def make_several(configs: Sequence[Config], device: str) -> SeveralExtractor:
+    """Return an extractor of several configurations that runs each encoder once, as far as any of them needs it.
+
+    Raises:
+        SerError: as `make`.
+    """
     from sercli.whisper import encoder
 
-    encoders = [encoder.placed(one, device) for one in _encoders(config)]
-    return _Extractor(config, encoders, _wide_band(config, encoders), device)
+    encoders = {model: encoder.placed(one, device) for model, one in _encoders(configs).items()}
+    return _Extractor(configs, encoders, [_wide_band(config, encoders) for config in configs], device)
 
 
 def module(config: Config) -> "nn.Module":
@@ -97,11 +117,12 @@ def module(config: Config) -> "nn.Module":
     """
     from sercli.features._whisper_samples import LogMel, WhisperSamples
 
-    encoders = _encoders(config)
-    mels = [LogMel(encoder.n_mels, _WINDOW, HOP, _RANGE) for encoder in encoders]
-    sounding = (_SOUNDING_DB, _SMOOTHED) if config.pooled else None
+    encoders = _encoders([config])
     wide_band = _wide_band(config, encoders)
-    return WhisperSamples(encoders, mels, config.layers, wide_band, stride=config.stride, sounding=sounding)
+    placed = list(encoders.values())
+    mels = [LogMel(encoder.n_mels, _WINDOW, HOP, _RANGE) for encoder in placed]
+    sounding = (_SOUNDING_DB, _SMOOTHED) if config.pooled else None
+    return WhisperSamples(placed, mels, config.layers, wide_band, stride=config.stride, sounding=sounding)
 
 
 def _is_mapped(config: Config) -> bool:
@@ -111,92 +132,115 @@ def _is_mapped(config: Config) -> bool:
     return config.model == weights.BASE and max(config.layers) <= weights.BASE_LAYERS
 
 
-def _wide_band(config: Config, encoders: "Sequence[Encoder]") -> "WideBand | None":
+def _wide_band(config: Config, encoders: "Mapping[str | None, Encoder]") -> "WideBand | None":
     from sercli.features import _telephone
 
-    return _telephone.load(config.layers, _filterbank(encoders[0].n_mels)) if _is_mapped(config) else None
+    if not _is_mapped(config):
+        return None
+    return _telephone.load(config.layers, _filterbank(encoders[config.models[0]].n_mels))
 
 
-def _encoders(config: Config) -> "list[Encoder]":
-    """Return the encoders of a configuration, with weights."""
+def _encoders(configs: Sequence[Config]) -> "dict[str | None, Encoder]":
+    """Return the encoders of configurations, by their models, with weights."""
     from sercli.whisper import encoder
 
-    models = config.model if isinstance(config.model, tuple) else (config.model,)
-    encoders = []
-    for model in models:
-        loaded = encoder.load(model, max(config.layers))
-        if max(config.layers) > len(loaded.layers):
+    encoders = {}
+    for model in dict.fromkeys(chain.from_iterable(config.models for config in configs)):
+        layers = max((config.layers for config in configs if model in config.models), key=max)
+        loaded = encoder.load(model, max(layers))
+        if max(layers) > len(loaded.layers):
             which = model or "Whisper tiny.en"
-            raise ConfigError(f"feature.layers={list(config.layers)}: {which} has {len(loaded.layers)} layers.")
-        encoders.append(loaded)
+            raise ConfigError(f"feature.layers={list(layers)}: {which} has {len(loaded.layers)} layers.")
+        encoders[model] = loaded
     return encoders
 
 
 @dataclass(frozen=True)
 class _Extractor:
-    config: Config
-    encoders: "Sequence[Encoder]"
-    wide_band: "WideBand | None"
+    configs: Sequence[Config]
+    encoders: "Mapping[str | None, Encoder]"
+    wide_bands: "Sequence[WideBand | None]"  # of each configuration
     device: str
 
-    def __call__(self, signals: Sequence[Array]) -> list[Array]:
-        found: dict[int, Array] = {}
+    def __call__(self, signals: Sequence[Array]) -> list[list[Array]]:
+        found: list[dict[int, Array]] = [{} for _ in self.configs]
         for places in like_length([len(signal) for signal in signals], _BATCH_SAMPLES):
-            batch = [signals[place] for place in places]
-            for place, frames in zip(places, self._frames(batch), strict=True):
-                if self.config.pooled:
-                    sound = frames[sounding(signals[place], len(frames))]
-                    frames = ((frames.mean(axis=0) + sound.mean(axis=0)) / 2)[None]
-                elif self.config.stride > 1:  # the last one over those that are left
-                    frames = dsp.means(frames, self.config.stride)
-                found[place] = frames
-        return [found[place] for place in range(len(signals))]
+            for features, computed in zip(found, self._computed([signals[place] for place in places]), strict=True):
+                features.update(zip(places, computed, strict=True))
+        return [[features[place] for place in range(len(signals))] for features in found]
 
-    def _frames(self, signals: Sequence[Array]) -> list[Array]:
-        """(T, n_layers * E) for each of a few signals, or for one of any length."""
-        mels = {n: [log_mel(signal, n) for signal in signals] for n in {e.n_mels for e in self.encoders}}
-        found = self._states(mels)
-        if not self.wide_band:
-            return found
-        import torch
+    def _computed(self, signals: Sequence[Array]) -> Iterator[list[Array]]:
+        """Yield for each configuration the features of a few signals, or of one of any length."""
+        n_bands = {encoder.n_mels for encoder in self.encoders.values()}
+        mels = {n: [log_mel(signal, n) for signal in signals] for n in n_bands}
+        is_short = max(len(mel) for mel in mels[min(n_bands)]) <= _WINDOW_FRAMES
+        states = self._run(mels, self.configs) if is_short else {}
+        for config, wide_band in zip(self.configs, self.wide_bands, strict=True):
+            # The states of a long signal need much memory, so that they are computed for one configuration at a time.
+            frames = _side_by_side(states, config) if is_short else [self._in_windows(mels, config)]
+            if wide_band:
+                frames = list(map(partial(_mapped, wide_band), frames, mels[self.encoders[config.models[0]].n_mels]))
+            yield [_reduced(one, signal, config) for one, signal in zip(frames, signals, strict=True)]
 
-        each = zip(found, mels[self.encoders[0].n_mels], strict=True)
-        return [self.wide_band(torch.from_numpy(one), torch.from_numpy(mel), len(mel)).numpy() for one, mel in each]
-
-    def _states(self, mels: dict[int, list[Array]]) -> list[Array]:
-        """(T, n_layers * E) for each of a few spectrograms, or for one of any length, by their number of bands."""
-        if len(mels[self.encoders[0].n_mels]) > 1:
-            return [np.concatenate(states, axis=1) for states in self._run(mels)]
-        n_frames = len(mels[self.encoders[0].n_mels][0])
+    def _in_windows(self, mels: dict[int, list[Array]], config: Config) -> Array:
+        """(T, n_layers * E) for one spectrogram of any length, by its number of bands."""
+        n_frames = len(next(iter(mels.values()))[0])
         windows = np.array_split(np.arange(n_frames), -(-n_frames // _WINDOW_FRAMES))
-        n_features = len(self.config.layers) * sum(e.n_states for e in self.encoders)
+        n_features = len(config.layers) * sum(self.encoders[model].n_states for model in config.models)
         frames = np.empty((sum((len(window) + 1) // 2 for window in windows), n_features), np.float32)
         start = 0
         for window in windows:
-            (states,) = self._run({n: [mel[window]] for n, (mel,) in mels.items()})
-            stop = start + len(states[0])
-            np.concatenate(states, axis=1, out=frames[start:stop])
+            states = self._run({n: [mel[window]] for n, (mel,) in mels.items()}, [config])
+            stop = start + (len(window) + 1) // 2
+            (frames[start:stop],) = _side_by_side(states, config)
             start = stop
-        return [frames]
+        return frames
 
-    def _run(self, mels: dict[int, list[Array]]) -> list[list[Array]]:
-        """Run the encoders on B spectrograms of at most 30 s, by their number of bands, in one padded batch.
+    def _run(self, mels: dict[int, list[Array]], configs: Sequence[Config]) -> "_States":
+        """Run each encoder once on B spectrograms of at most 30 s, by their number of bands, in one padded batch.
 
         Returns:
-            for each spectrogram, for each layer, for each encoder: (T, E).
+            for each model and layer that a configuration reads: (T, E) for each spectrogram.
         """
         import torch
 
-        states = []  # for each encoder, for each layer (B, T, E)
+        states: _States = {}
         with torch.inference_mode():
-            for encoder in self.encoders:
+            for model, encoder in self.encoders.items():
+                layers = {layer for config in configs if model in config.models for layer in config.layers}
+                if not layers:
+                    continue
                 batch = [torch.from_numpy(mel) for mel in mels[encoder.n_mels]]
                 lengths = torch.tensor([len(mel) for mel in batch])
                 padded = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True)  # (B, T, M)
-                given = encoder(padded.to(self.device), lengths.to(self.device), max(self.config.layers))
-                states.append([given[layer - 1].cpu().numpy() for layer in self.config.layers])
-        side_by_side = [of_encoder for layer in zip(*states, strict=True) for of_encoder in layer]
-        return [[one[row, : (n + 1) // 2] for one in side_by_side] for row, n in enumerate(lengths.tolist())]
+                given = encoder(padded.to(self.device), lengths.to(self.device), max(layers))
+                for layer in layers:
+                    rows = given[layer - 1].cpu().numpy()  # (B, T, E)
+                    states[model, layer] = [row[: (len(mel) + 1) // 2] for row, mel in zip(rows, batch, strict=True)]
+        return states
+
+
+def _side_by_side(states: "_States", config: Config) -> list[Array]:
+    """(T, n_layers * E) for each signal: of each layer the states of each encoder."""
+    chosen = [states[model, layer] for layer in config.layers for model in config.models]
+    found = [np.concatenate(of_signal, axis=1) for of_signal in zip(*chosen, strict=True)]
+    # Means differ in the last bit where columns are contiguous, as torch's are; those of a signal alone never were.
+    return found if len(found) > 1 else [np.ascontiguousarray(found[0])]
+
+
+def _mapped(wide_band: "WideBand", frames: Array, mel: Array) -> Array:
+    import torch
+
+    found: Array = wide_band(torch.from_numpy(frames), torch.from_numpy(mel), len(mel)).numpy()
+    return found
+
+
+def _reduced(frames: Array, signal: Array, config: Config) -> Array:
+    """Return the frames of a signal (T, F), or as many fewer as the configuration says."""
+    if config.pooled:
+        sound = frames[sounding(signal, len(frames))]
+        return ((frames.mean(axis=0) + sound.mean(axis=0)) / 2)[None]
+    return dsp.means(frames, config.stride) if config.stride > 1 else frames  # the last one over those that are left
 
 
 def log_mel(signal: Array, n_mels: int) -> Array:

@@ -243,7 +243,7 @@ def _falls_in_silence(member: Model, question: _Question, stretches: Sequence[tu
         signal = condition.prepare_signal(signal, config)
         rate_hz = config.sample_rate_hz / config.speed  # samples per second of the recording
         silenced = [_without(signal, rate_hz, *stretches[int(u.id)]) for u in chosen]
-        return extraction.extractor(feature, config, question.rows.device)(silenced)
+        return extraction.extractor(((feature, config),), question.rows.device)(silenced)[0]
 
     return _falls(member, question, variants, features)
 

@@ -15,7 +15,7 @@ from sercli.dataset import extraction, feature_cache
 from sercli.dataset.feature_specs import key as feature_key
 from sercli.dataset.manifest import make_manifest
 from sercli.errors import AudioError, SerError
-from sercli.features import log_mel, whisper_encoder, words
+from sercli.features import lld, log_mel, whisper_encoder, words
 from sercli.model.feature_provider import cached_features
 from sercli.model.loading import load_run
 from sercli.types import Utterance
@@ -73,7 +73,7 @@ def files_of(folder):
 def test_every_utterance_gets_its_own_rows(dataset, ensure):
     store = ensure(dataset)
     for utterance in dataset.manifest.utterances:
-        (alone,) = extraction.extract([utterance], Path(dataset.info.root), "log-mel", SMALL)
+        ((alone,),) = extraction.extract([utterance], Path(dataset.info.root), [("log-mel", SMALL)])
         np.testing.assert_array_equal(store[utterance.id], alone.astype(np.float16))
 
 
@@ -126,7 +126,7 @@ def test_an_extractor_is_kept_no_longer_than_the_files_that_it_read(dataset, ens
 
     def kept():
         before = extraction.extractor.cache_info().hits
-        made = extraction.extractor("log-mel", SMALL, "cpu")
+        made = extraction.extractor((("log-mel", SMALL),), "cpu")
         return made if extraction.extractor.cache_info().hits > before else None
 
     extraction.extractor.cache_clear()
@@ -213,7 +213,7 @@ def test_a_changed_recording_makes_its_part_again_and_no_other(dataset, ensure, 
     changed = with_rows(dataset, rows)
     store = ensure(changed)
     assert extracted == ids_of(changed)[8:16]
-    (alone,) = extraction.extract([rows[9]], Path(dataset.info.root), "log-mel", SMALL)
+    ((alone,),) = extraction.extract([rows[9]], Path(dataset.info.root), [("log-mel", SMALL)])
     np.testing.assert_array_equal(store[rows[9].id], alone.astype(np.float16))
 
 
@@ -359,14 +359,13 @@ def test_a_feature_that_nothing_has_the_input_for_is_refused(dataset, ensure, fe
 
 
 def test_a_part_that_goes_while_others_are_made_is_told(dataset, ensure, monkeypatch):
-    make = feature_cache._make_part
+    make = feature_cache._make_parts
 
     def gone(task, device):
-        n = make(task, device)
-        task.path.unlink()
-        return n
+        make(task, device)
+        task.parts[0].path.unlink()
 
-    monkeypatch.setattr(feature_cache, "_make_part", gone)
+    monkeypatch.setattr(feature_cache, "_make_parts", gone)
     with pytest.raises(SerError, match=r"part-00000\.npy was changed or removed meanwhile; repeat the command\."):
         ensure(dataset)
 
@@ -382,7 +381,7 @@ def test_a_recording_that_went_missing_is_named(dataset, ensure, jobs):
 def test_features_do_not_follow_the_gain():
     t = np.arange(8_000) / 16_000
     signal = (0.5 * np.sin(2 * np.pi * 300 * t)).astype(np.float32)
-    loud, faint = extraction.extract_signals([signal, signal * np.float32(0.02)], "log-mel", SMALL)
+    ((loud, faint),) = extraction.extract_signals([signal, signal * np.float32(0.02)], [("log-mel", SMALL)])
     np.testing.assert_allclose(loud, faint, atol=1e-3)
 
 
@@ -416,16 +415,27 @@ def test_several_features_at_once_are_what_each_is_alone(dataset, ensure, tmp_pa
         yield told[description].append
         assert sum(told[description]) == pytest.approx(total)
 
-    wanted = [("log-mel", SMALL), ("words", words.Config()), ("log-mel", log_mel.Config(n_mels=9))]
+    faster = replace(SMALL, speed=1.1)
+    wanted = [("log-mel", SMALL), ("words", words.Config()), ("lld", lld.Config()), ("log-mel", faster)]
     ensure(dataset, *wanted[1])
+    part(ensure(dataset, *wanted[2]), 1, "json").unlink()
     feature_cache.fill(dataset, wanted, jobs=jobs, progress=progress)
-    assert list(told) == ["log-mel (n_mels 8)", "words", "log-mel (n_mels 9)"]
+    assert list(told) == ["log-mel, lld", "words", "log-mel (speed 1.1, n_mels 8)"]
     assert told["words"] == []
     alone = replace(dataset, folder=tmp_path / "alone")
     for name, config in wanted:
         store = ensure(alone, name, config)
         together = dataset.folder / "features" / store.folder.name
         assert files_of(together) == files_of(store.folder)
+
+
+def test_features_of_the_same_sound_read_it_once(dataset, no_progress, monkeypatch):
+    opened = []
+    read = extraction.read
+    monkeypatch.setattr(extraction, "read", lambda path, **options: opened.append(path.name) or read(path, **options))
+    wanted = [("log-mel", SMALL), ("lld", lld.Config()), ("lld", lld.Config(deltas=True))]
+    feature_cache.fill(dataset, wanted, progress=no_progress)
+    assert sorted(opened) == sorted(Path(u.audio).name for u in dataset.manifest.utterances)
 
 
 def test_nothing_is_computed_where_one_of_several_features_cannot_be(dataset, extracted, no_progress):
@@ -438,9 +448,9 @@ def test_nothing_is_computed_where_one_of_several_features_cannot_be(dataset, ex
 def test_what_raters_said_stays_in_the_first_process(dataset, ensure, monkeypatch):
     rated = with_rows(dataset, [replace(u, attributes={"votes": [1] * 99}) for u in dataset.manifest.utterances])
     sent = []
-    make = feature_cache._make_part
+    make = feature_cache._make_parts
     monkeypatch.setattr(
-        feature_cache, "_make_part", lambda task, device: sent.extend(task.utterances) or make(task, device)
+        feature_cache, "_make_parts", lambda task, device: sent.extend(task.parts[0].utterances) or make(task, device)
     )
     ensure(rated)
     assert [(u.id, u.digest, u.attributes) for u in sent] == [(u.id, u.digest, {}) for u in rated.manifest.utterances]
@@ -451,11 +461,11 @@ def devices(monkeypatch):
     """The devices that extractors of whisper-encoder are made for in this process; they compute nothing."""
     found = []
 
-    def make(config, device):
+    def make_several(configs, device):
         found.append(device)
-        return lambda signals: [np.zeros((1, 3), np.float32) for _ in signals]
+        return lambda signals: [[np.zeros((1, 3), np.float32) for _ in signals] for _ in configs]
 
-    monkeypatch.setattr(whisper_encoder, "make", make)
+    monkeypatch.setattr(whisper_encoder, "make_several", make_several)
     extraction.extractor.cache_clear()
     yield found
     extraction.extractor.cache_clear()
@@ -497,7 +507,7 @@ def test_utterances_of_like_length_are_computed_together_and_come_back_in_their_
     utterances = [replace(u, end_s=s, duration_s=s) for u, s in zip(dataset.manifest.utterances, lengths, strict=False)]
     monkeypatch.setattr(extraction, "_BATCH_S", 0.95)
     monkeypatch.setattr(extraction, "isolated", lambda signal, rate_hz: (signal, 0.0))
-    features = extraction.extract(utterances, Path(dataset.info.root), "log-mel", SMALL)
+    (features,) = extraction.extract(utterances, Path(dataset.info.root), [("log-mel", SMALL)])
     assert batches == [[3200, 4800], [8000], [9600]]
     assert [len(rows) for rows in features] == [58, 18, 48, 28]
 

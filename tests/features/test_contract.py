@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sercli import config as configuration
-from sercli import plugins
+from sercli import contracts, plugins
 from sercli.errors import ConfigError
 from sercli.types import AudioConfig
 
@@ -107,6 +107,19 @@ def test_a_batch_gives_what_each_signal_gives_alone(name):
     expected = [extract(name, signal) for signal in signals]
     for one, together in zip(expected, made(name)(signals), strict=True):
         np.testing.assert_allclose(together, one, atol=1e-4)
+
+
+@every_feature
+def test_several_configurations_at_once_give_what_each_gives_alone(name):
+    plugin = plugins.load("feature", name)
+    if not isinstance(plugin, contracts.MakesSeveral):
+        pytest.skip(f"{name} computes one configuration after the other")
+    configs = [plugin.Config(), plugin.Config()]
+    signals = [voice(seconds).astype(np.float32) for seconds in (2, 0.3)]
+    several = plugin.make_several(configs, "cpu")(signals)
+    for own, together in zip(configs, several, strict=True):
+        for one, other in zip(plugin.make(own, "cpu")(signals), together, strict=True):
+            np.testing.assert_array_equal(other, one)
 
 
 def varied(name):

@@ -1,5 +1,7 @@
 """Speech of the telephone's band is heard as if it had its whole band, and all other speech as it is."""
 
+from dataclasses import replace
+
 import numpy as np
 from sounds import clip, over_the_telephone
 
@@ -10,10 +12,10 @@ CONFIG = whisper_encoder.Config(model="base", level_dbfs=-26.0)
 
 
 def heard(signals, *, mapped):
-    extractor = whisper_encoder.make(CONFIG, "cpu")
+    extractor = whisper_encoder.make_several([CONFIG], "cpu")
     if not mapped:
-        extractor = whisper_encoder._Extractor(CONFIG, extractor.encoders, None, "cpu")
-    return extractor([prepare_signal(signal, CONFIG) for signal in signals])
+        extractor = replace(extractor, wide_bands=[None])
+    return extractor([prepare_signal(signal, CONFIG) for signal in signals])[0]
 
 
 def test_states_of_the_telephones_band_come_nearer_to_those_of_the_whole_band():

@@ -126,7 +126,7 @@ def test_the_cache_keeps_it(tiny_dataset, folder, no_progress):
     config = Config(model=str(folder), layers=(1, 2))
     store = feature_cache.ensure(tiny_dataset, "wav2vec2", config, progress=no_progress)
     first = tiny_dataset.manifest.utterances[0]
-    (expected,) = extraction.extract([first], Path(tiny_dataset.info.root), "wav2vec2", config)
+    ((expected,),) = extraction.extract([first], Path(tiny_dataset.info.root), [("wav2vec2", config)])
     np.testing.assert_array_equal(store[first.id], expected.astype(store[first.id].dtype))
 
 

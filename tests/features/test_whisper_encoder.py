@@ -144,6 +144,29 @@ class Recorder(torch.nn.Module):
         return [torch.zeros(len(mel), (mel.shape[1] + 1) // 2, 8) for _ in range(n_layers)]
 
 
+def test_several_configurations_run_an_encoder_once_as_far_as_one_needs_it(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(encoder, "load", lambda model, n_layers: recorder)
+    configs = [FEATURE.Config(layers=(1,)), FEATURE.Config(layers=(3, 2), stride=2), FEATURE.Config(pooled=True)]
+    found = FEATURE.make_several(configs, "meta")([SIGNAL, SIGNAL[:16_000]])
+    assert [shape for *_, shape in recorder.batches] == [(2, 150, 80)]
+    assert [[rows.shape for rows in features] for features in found] == [
+        [(75, 8), (50, 8)],
+        [(38, 16), (25, 16)],
+        [(1, 32), (1, 32)],
+    ]
+
+
+def test_several_configurations_give_what_each_gives_alone():
+    settings = [{"layers": (3,)}, {"stride": 4}, {"pooled": True}, {"model": ("base", "tiny.en"), "layers": (1, 2)}]
+    configs = [FEATURE.Config(**one) for one in settings]
+    signals = [np.tile(SIGNAL, 22)[:n] for n in (24_000, 16_123, 33 * 16_000)]
+    several = FEATURE.make_several(configs, "cpu")(signals)
+    for own, together in zip(configs, several, strict=True):
+        for one, other in zip(FEATURE.make(own, "cpu")(signals), together, strict=True):
+            np.testing.assert_array_equal(other, one)
+
+
 def test_weights_and_batches_go_to_the_device_and_come_back(monkeypatch):
     """Torch's `meta` device stands for one that is not the CPU."""
     recorder = Recorder()
